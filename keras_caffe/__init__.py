@@ -1,0 +1,1 @@
+"""Caffe networks as Keras models, with Caffe's numbers."""

@@ -1,0 +1,84 @@
+"""The errors keras_caffe raises, and how their messages are put together.
+
+Every message answers: what is wrong, where (file:line, layer, blob), what was expected, what was received, what to do.
+"""
+
+from __future__ import annotations
+
+
+class CaffeError(ValueError):
+    """Base of every error that keras_caffe raises about a Caffe file, net or array.
+
+    Args:
+        problem: what is wrong, one sentence without a final stop.
+        where: `file` or `file:line`.
+        layer: name of the Caffe layer (its type may follow in brackets).
+        expected: what would have been right.
+        received: what was there instead.
+        fix: what the reader can do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | None = None,
+        layer: str | None = None,
+        expected: object = None,
+        received: object = None,
+        fix: str | None = None,
+    ) -> None:
+        self.problem, self.where, self.layer = problem, where, layer
+        self.expected, self.received, self.fix = expected, received, fix
+        super().__init__(problem)
+
+    def at(self, *, where: str | None = None, layer: str | None = None) -> CaffeError:
+        """Adds the place to an error raised where the place was not known; returns the error."""
+        self.where = self.where or where
+        self.layer = self.layer or layer
+        return self
+
+    def __str__(self) -> str:
+        place = [self.where, f"layer {self.layer}" if self.layer else None]
+        parts = [": ".join([*filter(None, place), self.problem])]
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        if self.received is not None:
+            parts.append(f"received {self.received}")
+        return "; ".join(parts) + (f". {self.fix}" if self.fix else "")
+
+
+class ReadError(CaffeError):
+    """A file is missing, empty, truncated, of another format, or not what protobuf accepts."""
+
+
+class NetError(CaffeError):
+    """The layers do not form a net: unknown bottoms, two producers of one top, clashing rules or shared parameters."""
+
+
+class LayerError(CaffeError):
+    """A layer's parameters contradict each other, are missing, or ask for what cannot be computed exactly."""
+
+
+class ShapeError(LayerError):
+    """A layer's bottoms have shapes that it cannot take."""
+
+
+class UnknownLayerError(CaffeError):
+    """Layer types that nobody registered."""
+
+
+class WeightsError(CaffeError):
+    """Stored parameters do not fit the net."""
+
+
+class DataError(CaffeError):
+    """A data source is missing, broken or contradicts the layer that reads it."""
+
+
+class SolverError(CaffeError):
+    """A solver definition is contradictory or incomplete."""
+
+
+class CaffeWarning(UserWarning):
+    """Something in a Caffe file is unusual, ignored or handled otherwise than Caffe does."""
