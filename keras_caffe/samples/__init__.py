@@ -33,7 +33,7 @@ def names() -> list[str]:
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """The test digits: images, uint8 (N, 1, 28, 28), and labels, int64 (N,). Multiply images by `SCALE` as Caffe did."""
+    """The test digits: images, uint8 (N, 1, 28, 28), and labels, int64 (N,). Caffe multiplied images by `SCALE`."""
     with lmdb.open(str(path("db/mnist_test_lmdb")), readonly=True, lock=False) as env, env.begin() as transaction:
         records = [proto.Datum.FromString(value) for _, value in transaction.cursor()]
     pixels = np.frombuffer(b"".join(record.data for record in records), np.uint8)

@@ -1,0 +1,262 @@
+"""The rules of the house, read from the source: who imports whom, how long files and functions are, what is public."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "keras_caffe"
+
+# Imports point one way. A room may import the rooms of lower floors; on its own floor only what NEIGHBOURS lists.
+FLOORS = [
+    {"errors", "version", "_requirements"},
+    {"proto", "registry", "shapes", "layout", "fillers"},
+    {"ops"},
+    {"layers"},
+    {"converters"},
+    {"data", "solver", "serving", "pycaffe", "samples"},
+    {"public"},  # keras_caffe/__init__.py
+    {"cli"},
+]
+NEIGHBOURS = {("fillers", "proto"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
+ONLY = {"data": {"errors", "proto"}, "samples": {"errors", "proto"}}  # rooms that need less than their floor allows
+
+TENSORFLOW = {"ops", "data", "solver", "serving"}
+NO_KERAS = {"errors", "version", "_requirements", "proto", "registry", "shapes", "layout", "samples"}
+BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "graph")}
+
+FILE_LINES, LAYER_LINES, FUNCTION_LINES, PUBLIC_LINES = 400, 150, 60, 40
+
+# Exceptions, each with a reason. The lists may only shrink: an entry that is no longer needed fails its test.
+LONG_FILES: dict[str, str] = {}
+LONG_LAYERS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {}
+UNTESTED_LAYERS: dict[str, str] = {}
+
+CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
+CONTRACT |= {"data", "pycaffe", "ops"}
+NOT_YET = {"save", "dataset", "load_solver", "export", "losses", "optimizers", "data", "pycaffe"}
+BESIDE_CONTRACT = {"CaffeModel", "__version__"}
+
+
+@cache
+def sources() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    found = {}
+    for path in [*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "converters").rglob("*.py")]:
+        relative = path.relative_to(ROOT).with_suffix("")
+        parts = relative.parts if relative.parts[0] == PACKAGE else (PACKAGE, *relative.parts)
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+@cache
+def parse(module: str) -> ast.Module:
+    return ast.parse(sources()[module].read_text())
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "public"
+
+
+def floor(name: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+
+
+def for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything below `node` but what only a type checker runs."""
+    for child in ast.iter_child_nodes(node):
+        if not for_types_only(child):
+            yield child
+            yield from statements(child)
+
+
+def absolute(module: str, node: ast.ImportFrom) -> str:
+    """The module that `from ... import` names, with leading dots resolved."""
+    if not node.level:
+        return node.module or ""
+    package = module.split(".") if sources()[module].name == "__init__.py" else module.split(".")[:-1]
+    return ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """The modules that `module` imports, anywhere in it; `from package import module` counts as that module."""
+    found = set()
+    for node in statements(parse(module)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            origin = absolute(module, node)
+            names = {f"{origin}.{alias.name}" for alias in node.names}
+            found |= {name if name in sources() else origin for name in names}
+    return frozenset(found)
+
+
+def own(module: str) -> set[str]:
+    return {name for name in imports(module) if name.split(".")[0] == PACKAGE}
+
+
+def reachable(module: str) -> set[str]:
+    """`module` and all of the package that it imports, directly or not."""
+    seen, todo = set(), [module]
+    while todo:
+        name = todo.pop()
+        if name not in seen and name in sources():
+            seen.add(name)
+            todo += own(name)
+    return seen
+
+
+def uses(module: str, library: str) -> bool:
+    return any(name.split(".")[0] == library for name in imports(module))
+
+
+def may_import(importer: str, imported: str) -> bool:
+    if importer == imported:
+        return True
+    if importer in ONLY:
+        return imported in ONLY[importer]
+    return floor(imported) < floor(importer) or (importer, imported) in NEIGHBOURS
+
+
+def excess(measured: dict[str, int], limit: int, allowed: dict[str, str]) -> str:
+    """What is over the limit without an entry in the list of exceptions, or has an entry that it does not need."""
+    over = {name for name, size in measured.items() if size > limit}
+    new = [f"{name}: {measured[name]} lines (limit {limit})" for name in sorted(over - set(allowed))]
+    return "\n".join(new + [f"{name}: strike it off the list of exceptions" for name in sorted(set(allowed) - over)])
+
+
+def functions() -> dict[str, int]:
+    measured = {}
+    for module in sources():
+        for node in ast.walk(parse(module)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                measured[f"{module}.{node.name}"] = (node.end_lineno or 0) - node.lineno + 1
+    return measured
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def test_every_module_has_a_room() -> None:
+    known = set().union(*FLOORS)
+    assert {room(module) for module in sources()} <= known
+    assert sum(map(len, FLOORS)) == len(known), "a room stands on two floors"
+
+
+@pytest.mark.parametrize("module", sorted(sources()))
+def test_imports_point_one_way(module: str) -> None:
+    wrong = [name for name in sorted(own(module)) if not may_import(room(module), room(name))]
+    assert not wrong, f"{module} imports {', '.join(wrong)}"
+
+
+def test_no_module_imports_itself_around_a_corner() -> None:
+    inner = {name for name in sources() if sources()[name].name != "__init__.py"}
+    circles = [name for name in inner if any(name in reachable(other) for other in own(name) - {name})]
+    assert not circles, f"in an import circle: {sorted(circles)}"
+
+
+def test_tensorflow_is_imported_only_in_its_rooms() -> None:
+    users = {module for module in sources() if uses(module, "tensorflow")}
+    assert not [module for module in users if room(module) not in TENSORFLOW]
+
+
+def test_keras_stays_out_of_what_comes_before_build() -> None:
+    early = {module for module in sources() if room(module) in NO_KERAS} | (BEFORE_BUILD & set(sources()))
+    offenders = {module: name for module in early for name in reachable(module) if uses(name, "keras")}
+    assert not offenders, f"these import Keras (value: through which module): {offenders}"
+
+
+def test_what_comes_before_build_imports_no_tensorflow() -> None:
+    early = {module for module in sources() if room(module) in NO_KERAS} | (BEFORE_BUILD & set(sources()))
+    assert not {module: name for module in early for name in reachable(module) if uses(name, "tensorflow")}
+
+
+def test_nobody_imports_converters_by_its_folder() -> None:
+    scripts = [path for folder in ("scripts", "tests") for path in (ROOT / folder).rglob("*.py")]
+    pattern = re.compile(r"^\s*(import converters|from converters)\b", re.MULTILINE)
+    assert not [path for path in [*sources().values(), *scripts] if pattern.search(path.read_text())]
+
+
+def test_converters_has_one_import_path() -> None:
+    link = ROOT / PACKAGE / "converters"
+    assert link.is_symlink(), "keras_caffe/converters is a symlink to ../converters in a checkout"
+    assert link.resolve() == ROOT / "converters"
+
+
+def test_files_are_short() -> None:
+    measured = {str(path.relative_to(ROOT)): lines(path) for path in sources().values()}
+    assert not excess(measured, FILE_LINES, LONG_FILES)
+
+
+def test_layer_files_are_short() -> None:
+    measured = {name: lines(path) for name, path in layer_files().items()}
+    assert not excess(measured, LAYER_LINES, LONG_LAYERS)
+
+
+def test_functions_are_short() -> None:
+    assert not excess(functions(), FUNCTION_LINES, LONG_FUNCTIONS)
+
+
+def layer_files() -> dict[str, Path]:
+    """The files of single layers: those that register a Caffe type."""
+    found = {name: path for name, path in sources().items() if name.startswith(f"{PACKAGE}.layers.")}
+    return {name.split(".")[-1]: path for name, path in found.items() if registered_types(name)}
+
+
+def registered_types(module: str) -> list[str]:
+    """The Caffe types that a module registers with the decorator `register_layer`."""
+    calls = [
+        decorator
+        for node in ast.walk(parse(module))
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("register_layer")
+    ]
+    return [str(ast.literal_eval(argument)) for call in calls for argument in call.args]
+
+
+def test_every_layer_file_is_tested() -> None:
+    """By a test file of its own, or by the arrays that Caffe computed for each of its types."""
+    goldens = {path.stem for path in (ROOT / "tests" / "goldens" / "layers").glob("*.npz")}
+    untested = {
+        name
+        for name in layer_files()
+        if not (ROOT / "tests" / "layers" / f"test_{name}.py").exists()
+        and not set(registered_types(f"{PACKAGE}.layers.{name}")) <= goldens
+    }
+    assert untested == set(UNTESTED_LAYERS)
+
+
+def test_the_public_surface_is_small() -> None:
+    assert lines(ROOT / PACKAGE / "__init__.py") < PUBLIC_LINES
+
+
+def test_the_public_surface_is_the_contract() -> None:
+    import keras_caffe
+
+    exported = set(keras_caffe.__all__)
+    assert exported - BESIDE_CONTRACT <= CONTRACT
+    assert CONTRACT - exported == NOT_YET, "a name that has arrived leaves NOT_YET"
+    assert all(hasattr(keras_caffe, name) for name in exported)
+
+
+def test_without_tensorflow_the_import_says_what_to_install() -> None:
+    code = f"import sys; sys.modules['tensorflow'] = None; import {PACKAGE}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert run.returncode == 1
+    assert "pip install 'keras-caffe[tensorflow]'" in run.stderr.splitlines()[-1]

@@ -1,0 +1,172 @@
+"""Wheel, source archive and editable install hold each file once and work from outside the checkout."""
+
+from __future__ import annotations
+
+import email
+import os
+import re
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from keras_caffe import samples
+from keras_caffe.version import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+NOT_COPIED = (".git", ".venv*", ".*_cache", "__pycache__", "build", "dist", "*.egg-info", "goldens")
+
+# Run by an interpreter that has nothing of the checkout on its path; prints where the modules came from.
+USE = """
+import keras_caffe
+import keras_caffe.converters.passes
+from keras_caffe import samples
+images, labels = samples.digits()
+assert images.shape == (1000, 1, 28, 28) and labels.shape == (1000,)
+model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"), data_format="channels_first")
+right = (model.predict(images * samples.SCALE, verbose=0).argmax(axis=1) == labels).mean()
+assert abs(right - 0.961) < 0.0015, right
+print(keras_caffe.__file__)
+print(keras_caffe.converters.__file__)
+"""
+
+pytestmark = pytest.mark.xdist_group("packaging")
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Output of a command that must succeed; what the checkout's own environment says about imports is taken out."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    arguments = [str(part) for part in command]
+    done = subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def modules_and_data() -> set[str]:
+    """Every file that an installed package must hold, under its installed name."""
+    files = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "keras_caffe").rglob("*")}
+    files = {name: path for name, path in files.items() if not name.startswith("keras_caffe/converters")}
+    files |= {f"keras_caffe/{path.relative_to(ROOT).as_posix()}": path for path in (ROOT / "converters").rglob("*")}
+    return {name for name, path in files.items() if path.is_file() and path.suffix not in {".pyc", ".so"}}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout, so that building leaves nothing behind in it."""
+    copy = tmp_path_factory.mktemp("checkout") / "keras_caffe"
+    return Path(shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED)))
+
+
+@pytest.fixture(scope="module")
+def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("sdist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", target, cwd=checkout)
+    return target / f"keras_caffe-{__version__}.tar.gz"
+
+
+def build_wheel(source: Path, target: Path) -> Path:
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
+    run(*pip, "--wheel-dir", target, source, cwd=target)
+    return target / f"keras_caffe-{__version__}-py3-none-any.whl"
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made from the source archive, which therefore lacks nothing."""
+    return build_wheel(sdist, tmp_path_factory.mktemp("wheel"))
+
+
+def packed(wheel: Path) -> list[str]:
+    return [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+
+
+def test_the_wheel_holds_every_file_once(wheel: Path) -> None:
+    assert sorted(packed(wheel)) == sorted(modules_and_data())
+
+
+def test_the_wheel_from_the_checkout_is_the_same(checkout: Path, wheel: Path, tmp_path: Path) -> None:
+    assert packed(build_wheel(checkout, tmp_path)) == packed(wheel)
+
+
+def test_the_source_archive_holds_the_house_once(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = [member.name.partition("/")[2] for member in archive.getmembers()]
+    assert not [name for name in names if name.startswith("keras_caffe/converters")]
+    assert {"BUILD", "LICENSE", "README.md", "setup.py", "converters/__init__.py", "scripts/test.sh"} <= set(names)
+    assert {"tests/test_packaging.py", "ops/README.md", "keras_caffe/samples/db/mnist_test_lmdb/data.mdb"} <= set(names)
+
+
+def test_an_installed_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "installed"
+    run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", target, wheel, cwd=tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(target)!r})\n" + USE
+    package, converters = run(sys.executable, "-I", "-c", code, cwd=tmp_path).splitlines()[-2:]
+    assert Path(package) == target / "keras_caffe" / "__init__.py"
+    assert Path(converters) == target / "keras_caffe" / "converters" / "__init__.py"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """The interpreter of a fresh environment that sees this one's libraries, but none of its editable installs."""
+    folder = tmp_path / "environment"
+    venv.create(folder, with_pip=False)
+    libraries = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+    libraries.joinpath("outer.pth").write_text("\n".join(site.getsitepackages()))
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("symlink", [True, False], ids=["symlink", "no symlink"])
+def test_an_editable_install_works_elsewhere(checkout: Path, environment: Path, tmp_path: Path, symlink: bool) -> None:
+    source = Path(shutil.copytree(checkout, tmp_path / "source", symlinks=True))
+    if not symlink:
+        (source / "keras_caffe" / "converters").unlink()
+    install = ["install", "--no-deps", "--no-index", "--no-build-isolation", "--editable", source]
+    run(sys.executable, "-m", "pip", "--python", environment, *install, cwd=tmp_path)
+    package, converters = run(environment, "-I", "-c", USE, cwd=tmp_path).splitlines()[-2:]
+    assert Path(package) == source / "keras_caffe" / "__init__.py"
+    assert Path(converters).resolve() == source / "converters" / "__init__.py"
+
+
+def test_the_digits_are_small() -> None:
+    assert sum(path.stat().st_size for path in samples.path("db").rglob("*")) < 1_000_000
+
+
+def test_there_is_no_sample_of_another_name() -> None:
+    with pytest.raises(samples.ReadError, match="no sample 'alexnet'; expected one of .*lenet.caffemodel"):
+        samples.path("alexnet")
+
+
+class BuildFile:
+    """What a Bazel BUILD file of this project states, read by running it: Starlark is a part of Python."""
+
+    def __init__(self, path: Path) -> None:
+        self.targets: dict[str, dict] = {}
+        rules = {"py_library": self.rule, "py_binary": self.rule, "glob": list, "requirement": str}
+        ignored = dict.fromkeys(("load", "package", "licenses", "exports_files"), lambda *args, **kwargs: None)
+        exec(compile(path.read_text(), path, "exec"), {**rules, **ignored})  # our own file
+
+    def rule(self, name: str, **attributes: object) -> None:
+        self.targets[name] = attributes
+
+
+def requirements(wheel: Path) -> set[str]:
+    """The names of what the package needs whatever its extras."""
+    archive = zipfile.ZipFile(wheel)
+    metadata = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+    found = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist", [])
+    return {re.match(r"[\w-]+", line)[0] for line in found if "extra ==" not in line}
+
+
+def test_the_build_file_agrees_with_the_package(wheel: Path) -> None:
+    library = BuildFile(ROOT / "BUILD").targets["keras_caffe"]
+    patterns = [pattern.replace("/**/", "/*") for pattern in library["srcs"] + library["data"]]
+    assert not [name for name in modules_and_data() if not any(fnmatch(name, pattern) for pattern in patterns)]
+    assert set(library["deps"]) == requirements(wheel) | {"tensorflow"}
