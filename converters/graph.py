@@ -1,0 +1,208 @@
+"""A net as a small immutable graph: every write of a blob is a value of its own, so nothing after it knows "in place".
+
+Caffe: Net::Init, AppendTop and AppendBottom in net.cpp, InsertSplits in insert_splits.cpp.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from keras_caffe import proto
+from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place
+from keras_caffe.converters.select import phase_name
+from keras_caffe.errors import CaffeError, NetError, UnknownLayerError
+
+AUTOMATIC = "(automatic)"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One write of a blob.
+
+    Args:
+        id: `blob@layer`, with "#2", "#3", ... where that is taken.
+        blob: the blob's name in Caffe; "(automatic)" for the top that a loss layer does not name.
+        producer: index of the node that writes it.
+        index: its position among the producer's tops.
+        consumers: indices of the nodes that read it, one entry for each bottom.
+    """
+
+    id: str
+    blob: str
+    producer: int
+    index: int
+    consumers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer. `inputs` and `outputs` are value ids, in the order of its bottoms and tops; `where` is `file:line`."""
+
+    index: int
+    name: str
+    type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    where: str | None = None
+    message: proto.LayerParameter = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """The graph of a net in one phase.
+
+    Args:
+        name: the net's name.
+        phase: "TRAIN" or "TEST".
+        nodes: the layers in file order, which is an order of execution.
+        values: value id -> value.
+        blobs: blob name -> id of its last write, which is what Caffe holds after a forward pass.
+        inputs: ids of the tops of Input layers, in file order.
+        outputs: ids of the blobs that no layer reads, in alphabetical order of the blobs as Caffe gives them.
+        message: the net as it was given, for its net-level fields.
+    """
+
+    name: str
+    phase: str
+    nodes: tuple[Node, ...]
+    values: Mapping[str, Value]
+    blobs: Mapping[str, str]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    message: proto.NetParameter = field(default=None, repr=False)
+
+    def value(self, name: str) -> Value:
+        """The value that a blob name (its last write) or a value id stands for; KeyError if there is none."""
+        return self.values[self.blobs.get(name, name)]
+
+    def node(self, name: str) -> Node:
+        """The first layer of this name; KeyError if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def producer(self, name: str) -> Node:
+        """The layer that wrote the value of this blob name or value id."""
+        return self.nodes[self.value(name).producer]
+
+
+def graph(net: proto.NetParameter, where: Callable[[str], str | None] = lambda layer: None) -> Net:
+    """The graph of an upgraded and selected net.
+
+    Args:
+        net: what `select` returned.
+        where: layer name -> `file:line`, for errors.
+
+    Raises NetError where the layers do not connect as Caffe wants it: a bottom that no layer above produces, a top that
+    two layers produce, an in-place layer on a blob with other readers above it, a wrong number of propagate_down.
+    """
+    builder = _Builder(net, where)
+    for index, layer in enumerate(net.layer):
+        try:
+            builder.add(index, layer)
+        except CaffeError as error:
+            raise error.at(where=where(layer.name), layer=layer.name) from None
+    return builder.net()
+
+
+class _Builder:
+    def __init__(self, net: proto.NetParameter, where: Callable[[str], str | None]) -> None:
+        self.message, self.where = net, where
+        self.nodes: list[Node] = []
+        self.values: dict[str, Value] = {}
+        self.readers: dict[str, list[int]] = {}
+        self.blobs: dict[str, str] = {}
+        self.times: dict[str, int] = {}
+
+    def add(self, index: int, layer: proto.LayerParameter) -> None:
+        _check_fields(layer)
+        inputs = tuple(self.read(index, layer, position) for position in range(len(layer.bottom)))
+        outputs = tuple(self.write(index, layer, position) for position in range(len(layer.top)))
+        if not outputs and layer.type.endswith("Loss"):
+            outputs = (self.new_value(AUTOMATIC, index, layer.name, 0),)
+        self.nodes.append(Node(index, layer.name, layer.type, inputs, outputs, self.where(layer.name), layer))
+
+    def read(self, index: int, layer: proto.LayerParameter, position: int) -> str:
+        blob = layer.bottom[position]
+        if blob not in self.blobs:
+            raise self.unknown_bottom(index, layer, blob)
+        self.readers[self.blobs[blob]].append(index)
+        return self.blobs[blob]
+
+    def write(self, index: int, layer: proto.LayerParameter, position: int) -> str:
+        blob = layer.top[position]
+        if is_in_place(layer, position):
+            old = self.blobs[blob]
+            producer = self.message.layer[self.values[old].producer]
+            readers = [self.message.layer[reader].name for reader in self.readers[old]]
+            check_in_place(layer, blob, readers, producer)
+            warn_in_place(layer, producer)
+        elif blob in self.blobs:
+            raise self.second_producer(index, layer, blob)
+        self.blobs[blob] = self.new_value(blob, index, layer.name, position)
+        return self.blobs[blob]
+
+    def new_value(self, blob: str, index: int, layer: str, position: int) -> str:
+        name = key = f"{blob}@{layer}"
+        while key in self.values:
+            self.times[name] = self.times.get(name, 1) + 1
+            key = f"{name}#{self.times[name]}"
+        self.values[key] = Value(key, blob, index, position)
+        self.readers[key] = []
+        return key
+
+    def net(self) -> Net:
+        values = {
+            key: Value(key, value.blob, value.producer, value.index, tuple(self.readers[key]))
+            for key, value in self.values.items()
+        }
+        return Net(
+            name=self.message.name,
+            phase=phase_name(self.message.state.phase),
+            nodes=tuple(self.nodes),
+            values=MappingProxyType(values),
+            blobs=MappingProxyType(self.blobs),
+            inputs=tuple(key for node in self.nodes if node.type == "Input" for key in node.outputs),
+            outputs=tuple(key for _, key in sorted(self.blobs.items()) if not self.readers[key]),
+            message=self.message,
+        )
+
+    def unknown_bottom(self, index: int, layer: proto.LayerParameter, blob: str) -> NetError:
+        later = [other.name for other in self.message.layer[index:] if blob in other.top]
+        near = difflib.get_close_matches(blob, self.blobs, n=1)
+        if later:
+            problem = f"bottom {blob!r} is produced only by layer {later[0]}, which is not above it"
+            fix = "Caffe runs layers in file order: a net has no cycles, and a producer stands above its consumers."
+        else:
+            problem = f"bottom {blob!r} is not the top of any layer"
+            fix = f"Did you mean {near[0]!r}?" if near else "Its producer may be missing or meant for another phase."
+        return NetError(problem, layer=layer.name, expected="the top of a layer higher up in the file", fix=fix)
+
+    def second_producer(self, index: int, layer: proto.LayerParameter, blob: str) -> NetError:
+        first = self.values[self.blobs[blob]].producer
+        if first == index:
+            return NetError(f"top {blob!r} is listed twice", layer=layer.name, fix="Give each top its own name.")
+        return NetError(
+            f"top {blob!r} is already produced by layer {self.nodes[first].name}",
+            layer=layer.name,
+            expected="a new name, or for an in-place layer the name of the bottom at the same position",
+            fix="Rename one of the two tops.",
+        )
+
+
+def _check_fields(layer: proto.LayerParameter) -> None:
+    if not layer.type:
+        raise UnknownLayerError(
+            "the layer has no type", layer=layer.name, expected='a type, e.g. type: "Convolution"', received="none"
+        )
+    if layer.propagate_down and len(layer.propagate_down) != len(layer.bottom):
+        raise NetError(
+            "propagate_down must be given once for each bottom, or not at all",
+            layer=layer.name,
+            expected=len(layer.bottom),
+            received=len(layer.propagate_down),
+        )
