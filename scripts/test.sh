@@ -13,4 +13,4 @@ step() { echo "== $*"; "$@"; }
 step ruff check .
 step ruff format --check .
 step mypy
-step pytest --quiet -n "${KERAS_CAFFE_TEST_PROCESSES:-2}" --dist loadgroup "$@"
+step pytest --quiet -n "${KERAS_CAFFE_TEST_PROCESSES:-2}" --dist worksteal "$@"

@@ -38,8 +38,6 @@ print(keras_caffe.__file__)
 print(keras_caffe.converters.__file__)
 """
 
-pytestmark = pytest.mark.xdist_group("packaging")
-
 
 def run(*command: str | Path, cwd: Path) -> str:
     """Output of a command that must succeed; what the checkout's own environment says about imports is taken out."""
