@@ -4,5 +4,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/venv.sh
-use_venv "${KERAS_CAFFE_VENV:-.venv-demo}" tensorflow-cpu
+use_venv "${KERAS_CAFFE_VENV:-.venv-demo}"
 python scripts/demo.py "$@"
