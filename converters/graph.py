@@ -105,7 +105,7 @@ def graph(net: proto.NetParameter, where: Callable[[str], str | None] = lambda l
         try:
             builder.add(index, layer)
         except CaffeError as error:
-            raise error.at(where=where(layer.name), layer=layer.name) from None
+            raise error.at(where=where(layer.name), layer=f"{layer.name!r} ({layer.type})") from None
     return builder.net()
 
 
@@ -129,7 +129,7 @@ class _Builder:
     def read(self, index: int, layer: proto.LayerParameter, position: int) -> str:
         blob = layer.bottom[position]
         if blob not in self.blobs:
-            raise self.unknown_bottom(index, layer, blob)
+            raise self.unknown_bottom(index, blob)
         self.readers[self.blobs[blob]].append(index)
         return self.blobs[blob]
 
@@ -142,7 +142,7 @@ class _Builder:
             check_in_place(layer, blob, readers, producer)
             warn_in_place(layer, producer)
         elif blob in self.blobs:
-            raise self.second_producer(index, layer, blob)
+            raise self.second_producer(index, blob)
         self.blobs[blob] = self.new_value(blob, index, layer.name, position)
         return self.blobs[blob]
 
@@ -171,24 +171,25 @@ class _Builder:
             message=self.message,
         )
 
-    def unknown_bottom(self, index: int, layer: proto.LayerParameter, blob: str) -> NetError:
+    def unknown_bottom(self, index: int, blob: str) -> NetError:
         later = [other.name for other in self.message.layer[index:] if blob in other.top]
         near = difflib.get_close_matches(blob, self.blobs, n=1)
         if later:
-            problem = f"bottom {blob!r} is produced only by layer {later[0]}, which is not above it"
+            problem = f"bottom {blob!r} is produced only by layer {later[0]!r}, which is not above it"
             fix = "Caffe runs layers in file order: a net has no cycles, and a producer stands above its consumers."
         else:
             problem = f"bottom {blob!r} is not the top of any layer"
-            fix = f"Did you mean {near[0]!r}?" if near else "Its producer may be missing or meant for another phase."
-        return NetError(problem, layer=layer.name, expected="the top of a layer higher up in the file", fix=fix)
+            phase = phase_name(self.message.state.phase)
+            fix = f"Its producer is missing, or left out in phase {phase}."
+            fix += f" Did you mean {near[0]!r}?" if near else ""
+        return NetError(problem, expected="the top of a layer higher up in the file", fix=fix)
 
-    def second_producer(self, index: int, layer: proto.LayerParameter, blob: str) -> NetError:
+    def second_producer(self, index: int, blob: str) -> NetError:
         first = self.values[self.blobs[blob]].producer
         if first == index:
-            return NetError(f"top {blob!r} is listed twice", layer=layer.name, fix="Give each top its own name.")
+            return NetError(f"top {blob!r} is listed twice", fix="Give each top its own name.")
         return NetError(
-            f"top {blob!r} is already produced by layer {self.nodes[first].name}",
-            layer=layer.name,
+            f"top {blob!r} is already produced by layer {self.nodes[first].name!r}",
             expected="a new name, or for an in-place layer the name of the bottom at the same position",
             fix="Rename one of the two tops.",
         )
@@ -197,12 +198,14 @@ class _Builder:
 def _check_fields(layer: proto.LayerParameter) -> None:
     if not layer.type:
         raise UnknownLayerError(
-            "the layer has no type", layer=layer.name, expected='a type, e.g. type: "Convolution"', received="none"
+            "the layer has no type",
+            layer=repr(layer.name),
+            expected='a type, e.g. type: "Convolution"',
+            received="none",
         )
     if layer.propagate_down and len(layer.propagate_down) != len(layer.bottom):
         raise NetError(
             "propagate_down must be given once for each bottom, or not at all",
-            layer=layer.name,
             expected=len(layer.bottom),
             received=len(layer.propagate_down),
         )

@@ -27,26 +27,23 @@ def check_in_place(layer: proto.LayerParameter, blob: str, readers: list[str], p
     if layer.type in REFUSED:
         raise NetError(
             f"a layer of type {layer.type} cannot work in place on {blob!r}",
-            layer=layer.name,
             fix="Give its top a name of its own.",
         )
     if len(readers) > 1:
         raise NetError(
             f"overwrites blob {blob!r} in place, which is also read by {_names(readers[:-1], layer.name)}",
-            layer=layer.name,
             expected="no other reader of the blob above an in-place layer",
             fix="Give its top a name of its own, or move the other readers below it to let them see its result.",
         )
     if stated_loss_weight(producer, list(producer.top).index(blob)):
         raise NetError(
-            f"overwrites blob {blob!r} in place, which has a loss_weight in layer {producer.name}",
-            layer=layer.name,
+            f"overwrites blob {blob!r} in place, which has a loss_weight in layer {producer.name!r}",
             fix="Give its top a name of its own.",
         )
 
 
 def _names(readers: list[str], self_name: str) -> str:
-    return ", ".join("itself a second time" if name == self_name else f"layer {name}" for name in readers)
+    return ", ".join("itself a second time" if name == self_name else f"layer {name!r}" for name in readers)
 
 
 def warn_in_place(layer: proto.LayerParameter, producer: proto.LayerParameter) -> None:
@@ -58,7 +55,8 @@ def warn_in_place(layer: proto.LayerParameter, producer: proto.LayerParameter) -
         _warn(layer, "Caffe computes its gradient wrongly in place")
     elif training and _holds(GRADIENT_READS_TOP, producer):
         _warn(
-            layer, f"overwrites the output that layer {producer.name} ({producer.type}) needs for its gradient in Caffe"
+            layer,
+            f"overwrites the output that layer {producer.name!r} ({producer.type}) needs for its gradient in Caffe",
         )
 
 
@@ -68,7 +66,7 @@ def _holds(table: dict[str, Callable[[proto.LayerParameter], bool]], layer: prot
 
 def _warn(layer: proto.LayerParameter, what: str) -> None:
     warnings.warn(
-        f"layer {layer.name} ({layer.type}): {what}; here the result is the mathematically right one",
+        f"layer {layer.name!r} ({layer.type}): {what}; here the result is the mathematically right one",
         CaffeWarning,
         stacklevel=4,
     )

@@ -85,7 +85,7 @@ def _is_kept(layer: proto.LayerParameter, state: proto.NetState, where: Callable
         raise NetError(
             "has both include and exclude rules",
             where=where(layer.name),
-            layer=layer.name,
+            layer=f"{layer.name!r} ({layer.type})",
             expected="rules of one kind",
             received=f"{len(layer.include)} include and {len(layer.exclude)} exclude",
             fix="A rule holds when all its parts hold; several rules of one kind are alternatives.",

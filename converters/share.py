@@ -72,8 +72,8 @@ def _stated(net: Net, owners: dict[Slot, Slot], field: str) -> dict[Slot, float]
             raise NetError(
                 f"shared parameter {spec.name!r} has another {field} than in a layer above",
                 where=node.where,
-                layer=node.name,
-                expected=f"{field} {stated[owner]:g} as stated above (layer {net.nodes[owner[0]].name} owns it)",
+                layer=f"{node.name!r} ({node.type})",
+                expected=f"{field} {stated[owner]:g} as stated above (layer {net.nodes[owner[0]].name!r} owns it)",
                 received=f"{value:g}",
                 fix=f"State {field} in one of the layers only.",
             )

@@ -88,7 +88,8 @@ def upgrade(net: proto.NetParameter, where: Callable[[str], str | None] = lambda
     try:
         new = _run(net)
     except CaffeError as error:
-        raise error.at(where=where(error.layer or "")) from None
+        name, error.layer = error.layer or "", repr(error.layer)
+        raise error.at(where=where(name)) from None
     return new if new is not net else _copy(net)
 
 

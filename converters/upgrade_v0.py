@@ -161,7 +161,7 @@ def _layer_to_v1(layers: proto.V1LayerParameter) -> proto.V1LayerParameter:
     new = proto.V1LayerParameter(bottom=layers.bottom, top=layers.top)
     if not layers.HasField("layer"):
         warnings.warn(
-            f"layer {layers.name}: written the V1 way in a V0 file; Caffe keeps nothing but its bottoms and tops",
+            f"layer {layers.name!r}: written the V1 way in a V0 file; Caffe keeps nothing but its bottoms and tops",
             CaffeWarning,
             stacklevel=2,
         )
@@ -196,5 +196,5 @@ def _put_v0_field(new: proto.V1LayerParameter, v0: proto.V0LayerParameter, field
         put(getattr(new, PARAMS[v0.type]), name, value)
     elif takers or field == "hdf5_output_param":
         warnings.warn(
-            f"layer {v0.name}: a layer of type {v0.type} takes no {field}; ignored", CaffeWarning, stacklevel=2
+            f"layer {v0.name!r}: a layer of type {v0.type} takes no {field}; ignored", CaffeWarning, stacklevel=2
         )

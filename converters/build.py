@@ -1,0 +1,52 @@
+"""Plan -> CaffeModel: calls the planned Keras layers, transposing a value only where it is stored otherwise than needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.converters.model import CaffeModel, Tensors
+from keras_caffe.converters.recipe import Recipe
+
+Initial = Mapping[int, Mapping[int, np.ndarray]]
+
+
+def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeModel:
+    """Builds the Keras model.
+
+    Args:
+        plan: from `infer`.
+        recipe: what the model keeps to build itself again.
+        initial: {node index: {blob index: array in Caffe's shape}}: first values; the others come from the fillers.
+
+    Returns:
+        A functional CaffeModel.
+    """
+    tensors = Tensors(plan)
+    for index, step in enumerate(plan.steps):
+        if step.layer is None:
+            tensors.add_inputs(step.node.outputs)
+        else:
+            step.layer.preset({**(initial or {}).get(index, {}), **_shared(plan, index)})
+            _call(step, tensors)
+    return CaffeModel.from_plan(tensors, recipe)
+
+
+def _shared(plan: Plan, index: int) -> dict[int, Any]:
+    """Blob index -> variable of the layer that owns the blob; owners stand above and are built."""
+    return {
+        blob: plan.steps[owner].layer.caffe_blobs[owner_blob][1]
+        for (node, blob), (owner, owner_blob) in plan.owners.items()
+        if node == index
+    }
+
+
+def _call(step: Step, tensors: Tensors) -> None:
+    bottoms = [tensors.stored_as(v, order) for v, order in zip(step.node.inputs, step.orders, strict=True)]
+    tops = step.layer(bottoms[0] if len(bottoms) == 1 else bottoms)
+    tops = tops if isinstance(tops, (list, tuple)) else [tops]
+    for value, tensor in zip(step.node.outputs, tops, strict=True):
+        tensors[value] = tensor

@@ -1,0 +1,229 @@
+"""Net -> Plan: every layer's Keras twin (not built yet), every blob's shape and stored order. Takes no memory for blobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras_caffe import registry
+from keras_caffe.converters.graph import Net, Node
+from keras_caffe.converters.share import Slot, shared_params
+from keras_caffe.errors import CaffeError, LayerError, NetError, ShapeError
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer
+from keras_caffe.layers.source import Source
+from keras_caffe.layout import Order, edge_order, to_caffe, to_stored
+from keras_caffe.shapes import INT_MAX, Shape, check_blob, count
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of the net with the Keras layer that computes it.
+
+    Args:
+        node: the net's node.
+        layer: the Keras layer, not built; None for a source of inputs.
+        orders: how the layer wants its bottoms stored.
+        blobs: its blob table.
+    """
+
+    node: Node
+    layer: CaffeLayer | None
+    orders: Sequence[Order] = ()
+    blobs: Sequence[Blob] = ()
+
+
+@dataclass
+class Plan:
+    """What `build` needs to know.
+
+    Args:
+        net: the graph.
+        data_format: how callers see the blobs.
+        steps: one for each node, in order.
+        shapes: value id -> shape in Caffe's order, as the net declares it.
+        orders: value id -> how the value is stored.
+        inputs: ids of the tops of all layers without bottoms, in order.
+        owners: (node, blob) -> (node, blob) of the layer that owns a blob shared by name.
+        dynamic: the first axis of every input may have any size; some layers need to know it, then it is fixed.
+    """
+
+    net: Net
+    data_format: str
+    steps: list[Step] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    inputs: list[str] = field(default_factory=list)
+    owners: dict[Slot, Slot] = field(default_factory=dict)
+    dynamic: bool = True
+
+    def input_shape(self, value: str) -> Shape:
+        """The shape of an input in Caffe's order with its first axis left open if it can be."""
+        shape = self.shapes[value]
+        return (None, *shape[1:]) if self.dynamic and shape else shape
+
+    def inputs_of(self, values: Iterable[str]) -> list[str]:
+        """The inputs that the given values are computed from."""
+        seen, todo = set(), list(values)
+        while todo:
+            value = todo.pop()
+            if value not in seen:
+                seen.add(value)
+                todo += self.net.nodes[self.net.values[value].producer].inputs
+        return [value for value in self.inputs if value in seen]
+
+
+def infer(
+    net: Net,
+    *,
+    data_format: str = "channels_last",
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    custom_layers: Mapping[str, type] | None = None,
+    dtype: Any = None,
+) -> Plan:
+    """Plans a net.
+
+    Args:
+        net: the graph.
+        data_format: how callers see 3-axis and larger blobs: "channels_last" or "channels_first" (Caffe's).
+        input_shapes: {blob: shape in Caffe's order} for inputs whose shape the net does not state, or to replace it.
+        custom_layers: {type: class} that come before the registered ones.
+        dtype: Keras dtype or policy for all layers.
+
+    Raises:
+        UnknownLayerError: all unknown types at once.
+        LayerError, ShapeError: a layer's parameters or bottoms are refused; names the layer and its line.
+    """
+    classes = registry.find(((n.type, repr(n.name)) for n in net.nodes), custom_layers)
+    plan = Plan(net, data_format)
+    names = _KerasNames()
+    shapes = dict(input_shapes or {})
+    for node in net.nodes:
+        try:
+            _check_arity(node, classes[node.type])
+            if issubclass(classes[node.type], Source):
+                _add_source(plan, node, classes[node.type], shapes)
+            else:
+                _add_layer(plan, node, classes[node.type], {"name": names(node), "dtype": dtype})
+        except CaffeError as error:
+            raise error.at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
+    _check_used(shapes, plan)
+    plan.owners.update(_owners(plan))
+    plan.dynamic = _can_be_dynamic(plan)
+    return plan
+
+
+def _add_source(plan: Plan, node: Node, cls: type[Source], given: dict[str, Sequence[int]]) -> None:
+    for value, declared in zip(node.outputs, cls.declared_shapes(node.message), strict=True):
+        blob = plan.net.values[value].blob
+        shape = given.pop(blob, declared)
+        if shape is None:
+            raise ShapeError(
+                f"the shape of input {blob!r} is not known",
+                expected="a shape in Caffe's order (N, C, H, W)",
+                fix=f"Pass input_shapes={{{blob!r}: (N, C, H, W)}}.",
+            )
+        plan.shapes[value] = check_blob(tuple(shape))
+        plan.orders[value] = edge_order(len(shape), plan.data_format)
+        plan.inputs.append(value)
+    plan.steps.append(Step(node, None))
+
+
+def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[str, Any]) -> None:
+    bottoms = [Bottom(plan.shapes[v], plan.orders[v]) for v in node.inputs]
+    orders = cls.bottom_orders(node.message, bottoms)
+    bottoms = [Bottom(b.shape, order) for b, order in zip(bottoms, orders, strict=True)]
+    layer = cls.from_caffe(node.message, bottoms, **keras_args)
+    stored = [to_stored(b.shape, b.order) for b in bottoms]
+    tops = layer.top_shapes(*stored)
+    blobs = layer.blob_table(*stored)
+    _check_blobs(node, blobs)
+    top_orders = layer.top_orders(orders, [len(top) for top in tops])
+    for value, top, order in zip(node.outputs, tops, top_orders, strict=True):
+        plan.shapes[value] = check_blob(to_caffe(top, order))
+        plan.orders[value] = order
+    plan.steps.append(Step(node, layer, orders, blobs))
+
+
+def _check_blobs(node: Node, blobs: Sequence[Blob]) -> None:
+    if len(node.message.param) > len(blobs):
+        raise NetError(
+            "more param specs than learnable blobs", expected=f"at most {len(blobs)}", received=len(node.message.param)
+        )
+    for blob in blobs:
+        if (count(check_blob(blob.shape)) or 0) > INT_MAX // 4:
+            raise LayerError(
+                f"blob {blob.name!r} of shape {blob.shape} takes over 2 GB",
+                expected="parameters of at most 2 GB each",
+                fix="Check num_output and the kernel size.",
+            )
+        blob.check()
+
+
+def _check_arity(node: Node, cls: type[CaffeLayer]) -> None:
+    for what, allowed, values in (("bottom", cls.bottoms, node.inputs), ("top", cls.tops, node.outputs)):
+        low, high = allowed
+        if len(values) < low or (high is not None and len(values) > high):
+            wanted = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"{low} or more"
+            raise NetError(f"wrong number of {what}s", expected=wanted, received=len(values))
+
+
+def _owners(plan: Plan) -> dict[Slot, Slot]:
+    owners = {}
+    for (index, blob), shared in shared_params(plan.net).items():
+        mine, theirs = plan.steps[index].blobs[blob].shape, plan.steps[shared.owner[0]].blobs[shared.owner[1]].shape
+        if mine != theirs and (shared.share_mode == "STRICT" or count(mine) != count(theirs)):
+            node = plan.net.nodes[index]
+            raise NetError(
+                f"shared parameter {shared.name!r} has another {'shape' if shared.share_mode == 'STRICT' else 'count'}"
+                f" than in layer {plan.net.nodes[shared.owner[0]].name!r}, which owns it",
+                where=node.where,
+                layer=f"{node.name!r} ({node.type})",
+                expected=theirs,
+                received=mine,
+            )
+        owners[index, blob] = shared.owner
+    return owners
+
+
+def _can_be_dynamic(plan: Plan) -> bool:
+    """Whether every layer can be sized without knowing the first axis of the inputs."""
+    shapes = {value: plan.input_shape(value) for value in plan.inputs}
+    for step in plan.steps:
+        if step.layer is None:
+            continue
+        stored = [to_stored(shapes[v], order) for v, order in zip(step.node.inputs, step.orders, strict=True)]
+        try:
+            tops = step.layer.top_shapes(*stored)
+            if [blob.shape for blob in step.layer.blob_table(*stored)] != [blob.shape for blob in step.blobs]:
+                return False
+        except LayerError:
+            return False
+        for value, top in zip(step.node.outputs, tops, strict=True):
+            shapes[value] = to_caffe(top, plan.orders[value])
+    return True
+
+
+def _check_used(left: Mapping[str, Any], plan: Plan) -> None:
+    if left:
+        raise NetError(
+            f"input_shapes names what is not an input: {', '.join(map(repr, left))}",
+            expected=f"names among {', '.join(plan.net.values[v].blob for v in plan.inputs) or 'no inputs'}",
+        )
+
+
+class _KerasNames:
+    """Keras layer names from Caffe's: unique, and without what Keras forbids."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+
+    def __call__(self, node: Node) -> str:
+        base = re.sub(r"[^\w.\-]", "_", node.name) or node.type.lower()
+        name, number = base, 1
+        while name in self.used:
+            number += 1
+            name = f"{base}_{number}"
+        self.used.add(name)
+        return name

@@ -1,0 +1,120 @@
+"""The whole way from Caffe files to a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_caffe import proto
+from keras_caffe.converters import weights as weight_files
+from keras_caffe.converters.build import build
+from keras_caffe.converters.graph import Net, graph
+from keras_caffe.converters.infer import infer
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.read import read_net
+from keras_caffe.converters.recipe import Recipe
+from keras_caffe.converters.select import select
+from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.errors import LayerError
+from keras_caffe.layout import DATA_FORMATS
+from keras_caffe.proto.text import to_text
+
+
+def load(
+    prototxt: str | Path | Any,
+    weights: str | Path | Sequence[str | Path] | None = None,
+    *,
+    phase: str = "TEST",
+    level: int = 0,
+    stages: Sequence[str] = (),
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    data_format: str | None = None,
+    custom_layers: Mapping[str, type] | None = None,
+    python_layers: Mapping[str, type] | None = None,
+    skip_mismatch: bool = False,
+    fork: str | None = None,
+    strict: bool = False,
+    dtype: Any = None,
+) -> CaffeModel:
+    """Loads a Caffe network as a Keras model.
+
+    Args:
+        prototxt: path, prototxt text, or NetParameter; V0, V1 and V2 definitions.
+        weights: `.caffemodel` or `.caffemodel.h5` file, or several that are applied in order.
+        phase: "TRAIN" or "TEST": which layers survive include/exclude rules.
+        level: level for these rules.
+        stages: stages for these rules.
+        input_shapes: {blob: shape in Caffe's order (N, C, H, W)} where the net does not state it, or to replace it;
+            None for a size that shall stay dynamic.
+        data_format: order of blobs at the model's edges: "channels_last" or "channels_first" (Caffe's own);
+            default: Keras's.
+        custom_layers: {Caffe type: layer class} for this call.
+        python_layers: {"module.Class": class} for layers of type "Python".
+        skip_mismatch: leave layers whose stored blobs do not fit at their fillers.
+        fork: "bvlc", "ssd", ...: settles what forks define differently under one name.
+        strict: unknown fields in the prototxt are an error instead of a warning.
+        dtype: Keras dtype or policy for the layers; default: Keras's own policy.
+
+    Returns:
+        A CaffeModel; see there for how it is called and what it knows about the net.
+
+    Raises:
+        ReadError: a file is missing, broken, or of another format.
+        NetError, UnknownLayerError, LayerError, ShapeError: the net is refused, with file, line, layer and reason.
+        WeightsError: the weights do not fit.
+    """
+    data_format = _checked_format(data_format)
+    source = read_net(prototxt, strict=strict, fork=fork)
+    message = select(upgrade(source.message), phase, level, stages, where=source.where)
+    recipe = Recipe(
+        net=to_text(message),
+        name=_model_name(message.name),
+        data_format=data_format,
+        input_shapes={name: tuple(shape) for name, shape in (input_shapes or {}).items()},
+        dtype=None if dtype is None else keras.dtype_policies.get(dtype).name,
+    )
+    files = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
+    return _construct(
+        graph(message, source.where), recipe, files, custom_layers=custom_layers, skip_mismatch=skip_mismatch
+    )
+
+
+def from_recipe(recipe: Recipe, custom_layers: Mapping[str, type] | None = None) -> CaffeModel:
+    """The model of a recipe, with its fillers' values."""
+    message, _ = proto.text.parse(recipe.net, proto.NetParameter, "<saved net>")
+    return _construct(graph(message), recipe, [], custom_layers=custom_layers)
+
+
+def _construct(
+    net: Net,
+    recipe: Recipe,
+    files: Sequence[str | Path],
+    *,
+    custom_layers: Mapping[str, type] | None = None,
+    skip_mismatch: bool = False,
+) -> CaffeModel:
+    plan = infer(
+        net,
+        data_format=recipe.data_format,
+        input_shapes=recipe.input_shapes,
+        custom_layers=custom_layers,
+        dtype=recipe.dtype,
+    )
+    initial, report = weight_files.match(plan, files, skip_mismatch=skip_mismatch)
+    model = build(plan, recipe, initial)
+    model.__dict__["load_report"] = report
+    return model
+
+
+def _checked_format(data_format: str | None) -> str:
+    data_format = data_format or keras.config.image_data_format()
+    if data_format not in DATA_FORMATS:
+        raise LayerError("no such data_format", expected=" or ".join(DATA_FORMATS), received=repr(data_format))
+    return data_format
+
+
+def _model_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "_.-" else "_" for c in name) or "caffe_net"

@@ -1,0 +1,208 @@
+"""CaffeModel: a functional Keras model that still knows the Caffe net it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_caffe.converters import weights
+from keras_caffe.converters.graph import Net
+from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.recipe import Recipe
+from keras_caffe.errors import CaffeError, NetError
+from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.layout import Order, edge_order, permutation, to_stored
+from keras_caffe.shapes import Shape
+
+
+class Tensors:
+    """The Keras tensor of each value, stored as its layer made it; other orders are transposed once and kept."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._tensors: dict[tuple[str, Order], Any] = {}
+
+    def __setitem__(self, value: str, tensor: Any) -> None:
+        self._tensors[value, self.plan.orders[value]] = tensor
+
+    def stored_as(self, value: str, order: Order) -> Any:
+        """The value's tensor with its Caffe axes stored in `order`."""
+        if (value, order) not in self._tensors:
+            have = self.plan.orders[value]
+            tensor = keras.ops.transpose(self._tensors[value, have], permutation(have, order))
+            self._tensors[value, order] = tensor
+        return self._tensors[value, order]
+
+    def at_edge(self, value: str) -> Any:
+        """The value's tensor as callers see it."""
+        return self.stored_as(value, edge_order(len(self.plan.shapes[value]), self.plan.data_format))
+
+    def add_inputs(self, values: Sequence[str]) -> None:
+        """Makes the `keras.Input` of each value."""
+        for value in values:
+            shape = to_stored(self.plan.input_shape(value), self.plan.orders[value])
+            name = self.plan.net.values[value].blob
+            self[value] = keras.Input(batch_shape=shape, name=name.replace("/", "_"), dtype="float32")
+
+
+class Blobs(Mapping[str, Any]):
+    """{blob name: Keras tensor}: what Caffe's `net.blobs[name]` holds after forward.
+
+    A name that in-place layers overwrite means the last value; `blobs["conv1@conv1"]` is the one that layer conv1 wrote.
+    """
+
+    def __init__(self, tensors: Tensors) -> None:
+        self._tensors, self._net = tensors, tensors.plan.net
+
+    def __getitem__(self, name: str) -> Any:
+        return self._tensors.at_edge(self._net.value(name).id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._net.blobs)
+
+    def __len__(self) -> int:
+        return len(self._net.blobs)
+
+
+@serializable
+class CaffeModel(keras.Model):
+    """A Caffe net as a functional Keras model.
+
+    Call it with one tensor (one input), a dict {blob: tensor} or a list in the net's order. Blobs of three and more axes
+    are (N, ..., C) with data_format "channels_last" and Caffe's (N, C, ...) with "channels_first"; the first axis of the
+    inputs is dynamic where the net allows it. One output is a tensor, several are a dict {blob: tensor}.
+
+    Attributes:
+        net: the immutable graph (`keras_caffe.converters.graph.Net`).
+        blobs: {blob name: Keras tensor}, see `Blobs`.
+        caffe_layers: {Caffe layer name: Keras layer}.
+        data_format: "channels_last" or "channels_first".
+        load_report: what the last loading of weights did.
+    """
+
+    @classmethod
+    def from_plan(cls, tensors: Tensors, recipe: Recipe) -> CaffeModel:
+        """The model whose inputs and outputs are the net's."""
+        net = tensors.plan.net
+        inputs = {net.values[v].blob: tensors.at_edge(v) for v in tensors.plan.inputs}
+        outputs = {net.values[v].blob: tensors.at_edge(v) for v in net.outputs}
+        model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
+        # Past Keras's __setattr__, which would track what is only looked up.
+        model.__dict__.update(_tensors=tensors, _recipe=recipe, load_report=None)
+        return model
+
+    @property
+    def net(self) -> Net:
+        return self._tensors.plan.net
+
+    @property
+    def data_format(self) -> str:
+        return self._tensors.plan.data_format
+
+    @property
+    def blobs(self) -> Blobs:
+        return Blobs(self._tensors)
+
+    @property
+    def caffe_layers(self) -> dict[str, CaffeLayer]:
+        steps = self._tensors.plan.steps
+        return {s.node.name: s.layer for s in reversed(steps) if s.layer is not None}
+
+    @property
+    def caffe_shapes(self) -> dict[str, Shape]:
+        """{blob name: shape in Caffe's order, with the batch size that the net declares}."""
+        return {name: self._tensors.plan.shapes[value] for name, value in self.net.blobs.items()}
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+        return super().call(self._as_declared(inputs), training=training, mask=mask, **kwargs)
+
+    def _as_declared(self, inputs: Any) -> Any:
+        names = [self.net.values[v].blob for v in self._tensors.plan.inputs]
+        if isinstance(inputs, (list, tuple)):
+            inputs = dict(zip(names, inputs, strict=True))
+        if not isinstance(inputs, Mapping):
+            return inputs
+        missing = [name for name in names if name not in inputs]
+        if missing:
+            raise NetError(
+                f"no value for input {', '.join(map(repr, missing))}",
+                expected=f"values for {', '.join(names)}",
+                received=f"values for {', '.join(inputs)}",
+                fix="Feed them, or take the part of the net that does not need them with model.extract([...]).",
+            )
+        return _unwrap({name: inputs[name] for name in names})
+
+    def extract(self, names: Sequence[str] | str) -> keras.Model:
+        """The part of the net that computes the named blobs.
+
+        Args:
+            names: blob names, or "blob@layer" for a value that an in-place layer overwrites later.
+
+        Returns:
+            A keras.Model on the inputs those blobs need, whose output is a dict {name: tensor}; layers are shared.
+
+        Raises:
+            NetError: a name is no blob of the net.
+        """
+        names = [names] if isinstance(names, str) else list(names)
+        outputs = {name: self.blobs[name] for name in names}
+        needed = self._tensors.plan.inputs_of(self.net.value(name).id for name in names)
+        inputs = {self.net.values[v].blob: self._tensors.at_edge(v) for v in needed}
+        return keras.Model(_unwrap(inputs), outputs, name=f"{self.name}_extract")
+
+    def get_caffe_params(self) -> dict[str, list[np.ndarray]]:
+        """{Caffe layer name: its blobs in Caffe's shape and order}; layers without blobs are left out."""
+        params = {}
+        for name, layer in self.caffe_layers.items():
+            if layer.caffe_blobs:
+                params[name] = [blob.to_caffe(keras.ops.convert_to_numpy(v)) for blob, v in layer.caffe_blobs]
+        return params
+
+    def set_caffe_params(self, params: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """Sets blobs from {Caffe layer name: arrays in Caffe's shape and order}.
+
+        Raises:
+            WeightsError: unknown layer, another number of blobs or another shape; nothing is set then.
+        """
+        weights.set_params(self.caffe_layers, params)
+
+    def load_weights_from(self, *files: str | Path, skip_mismatch: bool = False) -> weights.Report:
+        """Loads caffemodels by layer name, as Caffe does, one after the other.
+
+        Args:
+            *files: `.caffemodel` or `.caffemodel.h5` files.
+            skip_mismatch: leave layers whose blobs differ in number or shape as they are instead of raising.
+
+        Returns:
+            Which layers were loaded, skipped, or left as they were.
+
+        Raises:
+            ReadError: a file is missing or broken.
+            WeightsError: blobs do not fit and `skip_mismatch` is False; nothing is set then.
+        """
+        first, report = weights.match(self._tensors.plan, files, skip_mismatch=skip_mismatch)
+        for index, arrays in first.items():
+            for blob, array in arrays.items():
+                row, variable = self._tensors.plan.steps[index].layer.caffe_blobs[blob]  # type: ignore[union-attr]
+                variable.assign(np.ascontiguousarray(row.to_keras(array)))
+        self.__dict__["load_report"] = report
+        return report
+
+    def get_config(self) -> dict[str, Any]:
+        return {"recipe": self._recipe.to_config(), "trainable": self.trainable}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> CaffeModel:
+        from keras_caffe.converters.load import from_recipe
+
+        model = from_recipe(Recipe.from_config(config["recipe"]), custom_layers=custom_objects)
+        model.trainable = config["trainable"]
+        return model
+
+
+def _unwrap(named: dict[str, Any]) -> Any:
+    return next(iter(named.values())) if len(named) == 1 else named

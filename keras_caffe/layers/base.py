@@ -1,0 +1,159 @@
+"""What every Caffe layer has in common as a Keras layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_caffe import fillers
+from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
+from keras_caffe.shapes import Shape, canonical_axis
+
+PACKAGE = "keras_caffe"
+
+
+class Blob(NamedTuple):
+    """One row of a layer's blob table; it serves building, import, export and the size check.
+
+    Args:
+        name: attribute and variable name on the Keras layer.
+        shape: shape in Caffe's order, as in a caffemodel.
+        filler: what fills it when no file does (see `keras_caffe.fillers`).
+        permutation: transposition from Caffe's order to the variable's; None = stored as Caffe stores it.
+        trainable: False for statistics.
+    """
+
+    name: str
+    shape: Shape
+    filler: fillers.Filler = "constant"
+    permutation: tuple[int, ...] | None = None
+    trainable: bool = True
+
+    def to_keras(self, array: np.ndarray) -> np.ndarray:
+        return array if self.permutation is None else array.transpose(self.permutation)
+
+    def to_caffe(self, array: np.ndarray) -> np.ndarray:
+        return array if self.permutation is None else array.transpose(inverse(self.permutation))
+
+    def check(self) -> None:
+        """Raises LayerError if the filler cannot fill the blob."""
+        fillers.check(self.filler, self.shape)
+
+    @property
+    def keras_shape(self) -> Shape:
+        return self.shape if self.permutation is None else tuple(self.shape[a] for a in self.permutation)
+
+
+@dataclass(frozen=True)
+class Bottom:
+    """An input of a Caffe layer as `from_caffe` sees it: the blob's shape in Caffe's order, and how it is stored."""
+
+    shape: Shape
+    order: Order
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def axis(self, axis: int, name: str = "axis") -> int:
+        """The tensor axis of a Caffe axis, which may count from the end. Raises LayerError if out of range."""
+        return tensor_axis(self.order, canonical_axis(axis, self.rank, name))
+
+
+class CaffeLayer(keras.layers.Layer):
+    """Base of the layers that compute what one Caffe layer type computes.
+
+    A subclass gives plain keyword arguments (kept under their own names, so that Keras can write its config),
+    `call`, `top_shapes` if tops differ from bottoms in shape, `blob_table` if it has parameters, and `from_caffe`.
+    Class attributes state what Caffe's layer takes: `bottoms` and `tops` (least and greatest number; None = any),
+    and `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike).
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
+    tops: ClassVar[tuple[int, int | None]] = (1, 1)
+    stores: ClassVar[str] = "any"
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        """The Keras layer for a LayerParameter; refuses what cannot be exact.
+
+        Args:
+            layer: the Caffe LayerParameter.
+            bottoms: the bottoms, already in the order that `bottom_orders` asked for.
+            **kwargs: Keras's own arguments (name, dtype).
+        """
+        return cls(**kwargs)
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        """How this layer wants its bottoms stored."""
+        if cls.stores == "any":
+            first = bottoms[0].order if bottoms else ()
+            return [first if b.rank == len(first) else caffe_order(b.rank) for b in bottoms]
+        order = channels_last if cls.stores == "channels_last" else caffe_order
+        return [order(b.rank) for b in bottoms]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        """How the tops come out stored, given the bottoms' orders and the tops' numbers of axes."""
+        if self.stores == "any":
+            return [orders[0]] * len(ranks)
+        return [(channels_last if self.stores == "channels_last" else caffe_order)(rank) for rank in ranks]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        """The tops' shapes as stored, given the bottoms' shapes as stored; unknown sizes are None."""
+        return [shapes[0]]
+
+    def blob_table(self, *shapes: Shape) -> list[Blob]:
+        """The learnable blobs in Caffe's order, given the bottoms' shapes as stored."""
+        return []
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        tops = self.top_shapes(*shape_list(input_shape))
+        return tops[0] if len(tops) == 1 else tops
+
+    def preset(self, initial: Mapping[int, Any]) -> None:
+        """Gives blobs their first value by index: an array in Caffe's order, or the variable of the layer that owns it."""
+        # Past Keras's __setattr__, which would take arrays and other layers' variables for state of this layer.
+        self.__dict__["_initial"] = dict(initial)
+
+    def build(self, input_shape: Any) -> None:
+        initial = self.__dict__.pop("_initial", {})
+        table = self.blob_table(*shape_list(input_shape))
+        for index, blob in enumerate(table):
+            value = initial.get(index)
+            setattr(self, blob.name, value if isinstance(value, keras.Variable) else self._add_blob(blob, value))
+        self.__dict__["_table"] = tuple(table)
+        self.built = True
+
+    def _add_blob(self, blob: Blob, array: np.ndarray | None) -> Any:
+        def initial(shape: Any, dtype: Any = None) -> Any:
+            values = fillers.get(blob.filler)(blob.shape) if array is None else array
+            return keras.ops.convert_to_tensor(np.ascontiguousarray(blob.to_keras(np.asarray(values))), dtype)
+
+        return self.add_weight(
+            shape=blob.keras_shape, initializer=initial, trainable=blob.trainable, name=blob.name
+        )
+
+    @property
+    def caffe_blobs(self) -> Sequence[tuple[Blob, Any]]:
+        """The blob table with the variables that hold the blobs, once built."""
+        return tuple((blob, getattr(self, blob.name)) for blob in self.__dict__.get("_table", ()))
+
+
+def shape_list(input_shape: Any) -> list[Shape]:
+    """Keras's `input_shape`, one shape or a list of them, as a list of tuples."""
+    if not input_shape or isinstance(input_shape[0], (int, type(None))):
+        return [tuple(input_shape)]
+    return [tuple(shape) for shape in input_shape]
+
+
+def enum_name(message: Any, field: str) -> str:
+    """The name of an enum field's value, as prototxt writes it."""
+    return message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name
+
+
+serializable = keras.saving.register_keras_serializable(package=PACKAGE)

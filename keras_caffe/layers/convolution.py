@@ -1,0 +1,187 @@
+"""Convolution (src/caffe/layers/base_conv_layer.cpp, conv_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe import fillers
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layout import Order, channels_last
+from keras_caffe.ops.convolution import convolution
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, canonical_axis, conv_output, same_shape
+
+
+@serializable
+@register_layer("Convolution")
+class Convolution(CaffeLayer):
+    """Cross-correlation over any number of spatial axes, in groups.
+
+    y[n, o, c] = b[c] + sum over taps t and input channels of x[n, o s - p + t d, .] w[t, ., c], zeros outside x;
+    o = trunc((i + 2p - (d(k-1)+1)) / s) + 1 per spatial axis (trunc, not floor: an input smaller than the kernel can
+    still give one output).
+
+    Args:
+        num_output: number of output channels.
+        kernel_size, stride, pad, dilation: one number per spatial axis; () for no spatial axes.
+        group: the channels are split into this many groups.
+        bias_term: add a bias.
+        weight_filler, bias_filler: see `keras_caffe.fillers`.
+
+    Shapes: (..., *spatial, C_in) -> (..., *out, num_output); axes before the spatial ones are all batch. Several bottoms
+    of one shape give as many tops with the same weights.
+
+    Raises:
+        LayerError, ShapeError: parameters that Caffe refuses, channels that the groups do not divide.
+
+    Caffe: src/caffe/layers/conv_layer.cpp
+    """
+
+    bottoms = (1, None)
+    tops = (1, None)
+    stores = "channels_last"
+
+    def __init__(
+        self,
+        num_output: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        pad: Sequence[int],
+        dilation: Sequence[int],
+        group: int = 1,
+        bias_term: bool = True,
+        weight_filler: fillers.Filler = "constant",
+        bias_filler: fillers.Filler = "constant",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_output, self.group, self.bias_term = num_output, group, bias_term
+        self.kernel_size, self.stride = tuple(kernel_size), tuple(stride)
+        self.pad, self.dilation = tuple(pad), tuple(dilation)
+        self.weight_filler, self.bias_filler = weight_filler, bias_filler
+
+    def call(self, inputs: Any) -> Any:
+        return [self._one(x) for x in inputs] if isinstance(inputs, (list, tuple)) else self._one(inputs)
+
+    def _one(self, x: Any) -> Any:
+        batch, rest = ops.shape(x)[: self._batch_axes(x.shape)], x.shape[self._batch_axes(x.shape) :]
+        flat = x if len(batch) == 1 else ops.reshape(x, (-1, *rest))
+        y = self.kernel_op(flat, self.kernel, stride=self.stride, pad=self.pad, dilation=self.dilation, group=self.group)
+        y = y + self.bias if self.bias_term else y
+        return y if len(batch) == 1 else ops.reshape(y, (*batch, *ops.shape(y)[1:]))
+
+    kernel_op = staticmethod(convolution)
+    output_size = staticmethod(conv_output)
+
+    def _batch_axes(self, shape: Shape) -> int:
+        return len(shape) - 1 - len(self.kernel_size)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        for other in shapes[1:]:
+            same_shape(shapes[0], other, "all bottoms of a convolution must have one shape")
+        return [self._top_shape(shape) for shape in shapes]
+
+    def _top_shape(self, shape: Shape) -> Shape:
+        first = self._batch_axes(shape)
+        geometry = zip(shape[first:-1], self.kernel_size, self.stride, self.pad, self.dilation, strict=True)
+        out = [self.output_size(*axis) for axis in geometry]
+        if any(size is not None and size < 0 for size in out):
+            raise ShapeError(
+                "the output would have a negative size",
+                expected="a kernel that fits into the padded input",
+                received=f"input {shape[first:-1]}, kernel {self.kernel_size}, output {tuple(out)}",
+            )
+        return (*shape[:first], *out, self.num_output)
+
+    def blob_table(self, *shapes: Shape) -> list[Blob]:
+        rank = len(self.kernel_size)
+        blobs = [
+            Blob("kernel", self.weight_shape(shapes[0][-1]), self.weight_filler, (*range(2, 2 + rank), 1, 0)),
+            Blob("bias", (self.num_output,), self.bias_filler),
+        ]
+        return blobs if self.bias_term else blobs[:1]
+
+    def weight_shape(self, channels: int) -> Shape:
+        """Shape of the weight blob in Caffe's order."""
+        if channels % self.group or self.num_output % self.group:
+            raise LayerError(
+                f"group {self.group} does not divide the channels",
+                expected=f"input channels and num_output that are multiples of {self.group}",
+                received=f"{channels} input channels, num_output {self.num_output}",
+            )
+        return (self.num_output, channels // self.group, *self.kernel_size)
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        axis = layer.convolution_param.axis
+        return [_order(bottom.rank, canonical_axis(axis, bottom.rank)) for bottom in bottoms]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return list(orders)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.convolution_param
+        spatial = bottoms[0].rank - 1 - canonical_axis(param.axis, bottoms[0].rank)
+        if param.num_output < 1:
+            raise LayerError("num_output is missing", expected="1 or more", received=param.num_output)
+        if param.group < 1:
+            raise LayerError("group must be positive", received=param.group)
+        return cls(
+            num_output=param.num_output,
+            **spatial_params(param, spatial),
+            group=param.group,
+            bias_term=param.bias_term,
+            weight_filler=fillers.from_caffe(param.weight_filler),
+            bias_filler=fillers.from_caffe(param.bias_filler),
+            **kwargs,
+        )
+
+
+def _order(rank: int, axis: int) -> Order:
+    # With one spatial axis or none the generic rule for small ranks does not move the channels.
+    return (*range(axis), *range(axis + 1, rank), axis) if axis < rank - 1 else channels_last(rank, axis)
+
+
+def spatial_params(param: Any, spatial: int) -> dict[str, list[int]]:
+    """kernel_size, stride, pad and dilation of a ConvolutionParameter, one number per spatial axis.
+
+    Raises:
+        LayerError: missing, zero, given twice, or another number of values than spatial axes.
+    """
+    values = {
+        "kernel_size": _per_axis(param, "kernel_size", "kernel_h", "kernel_w", None, spatial),
+        "stride": _per_axis(param, "stride", "stride_h", "stride_w", 1, spatial),
+        "pad": _per_axis(param, "pad", "pad_h", "pad_w", 0, spatial),
+        "dilation": _repeated(param.dilation, "dilation", 1, spatial),
+    }
+    for name in ("kernel_size", "stride"):
+        if 0 in values[name]:
+            raise LayerError(f"{name} must be positive", received=values[name])
+    return values
+
+
+def _per_axis(param: Any, name: str, h: str, w: str, default: int | None, spatial: int) -> list[int]:
+    if not (param.HasField(h) or param.HasField(w)):
+        return _repeated(getattr(param, name), name, default, spatial)
+    if spatial != 2:
+        raise LayerError(f"{h} and {w} need two spatial axes", received=f"{spatial} spatial axes")
+    if len(getattr(param, name)):
+        raise LayerError(f"{name} is given together with {h} or {w}", fix="Use one of the two forms.")
+    if name != "pad" and not (param.HasField(h) and param.HasField(w)):
+        raise LayerError(f"{h} and {w} must be given together", received=f"{h} {getattr(param, h)}, {w} {getattr(param, w)}")
+    return [getattr(param, h), getattr(param, w)]
+
+
+def _repeated(values: Sequence[int], name: str, default: int | None, spatial: int) -> list[int]:
+    allowed = {1, spatial} if default is None else {0, 1, spatial}
+    if len(values) not in allowed:
+        wanted = " or ".join(map(str, sorted(allowed)))
+        raise LayerError(f"{name} must be given once or once per spatial axis", expected=f"{wanted} values", received=list(values))
+    if len(values) == spatial:
+        return list(values)
+    return [values[0] if values else default] * spatial

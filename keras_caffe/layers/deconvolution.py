@@ -1,0 +1,37 @@
+"""Deconvolution (src/caffe/layers/deconv_layer.cpp)."""
+
+from __future__ import annotations
+
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import serializable
+from keras_caffe.layers.convolution import Convolution
+from keras_caffe.ops.convolution import deconvolution
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, deconv_output
+
+
+@serializable
+@register_layer("Deconvolution")
+class Deconvolution(Convolution):
+    """The adjoint of `Convolution`, with the same arguments: o = s(i-1) + d(k-1)+1 - 2p per spatial axis.
+
+    Shapes: (..., *spatial, C_in) -> (..., *out, num_output). The weight blob is (C_in, num_output / group, *kernel), so
+    Caffe's fan-in for fillers counts output channels.
+
+    Raises:
+        LayerError, ShapeError: as `Convolution`.
+
+    Caffe: src/caffe/layers/deconv_layer.cpp
+    """
+
+    kernel_op = staticmethod(deconvolution)
+    output_size = staticmethod(deconv_output)
+
+    def weight_shape(self, channels: int) -> Shape:
+        if channels % self.group or self.num_output % self.group:
+            raise LayerError(
+                f"group {self.group} does not divide the channels",
+                expected=f"input channels and num_output that are multiples of {self.group}",
+                received=f"{channels} input channels, num_output {self.num_output}",
+            )
+        return (channels, self.num_output // self.group, *self.kernel_size)

@@ -1,0 +1,36 @@
+"""ReLU (src/caffe/layers/relu_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("ReLU")
+class ReLU(CaffeLayer):
+    """y = max(x, 0) + negative_slope min(x, 0); the gradient at 0 is the slope.
+
+    Args:
+        negative_slope: slope for negative values, without unit.
+
+    Shapes: any; the top has the bottom's shape.
+
+    Caffe: src/caffe/layers/relu_layer.cpp
+    """
+
+    def __init__(self, negative_slope: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.negative_slope = negative_slope
+
+    def call(self, inputs: Any) -> Any:
+        return ops.relu(inputs) if self.negative_slope == 0 else ops.where(inputs > 0, inputs, inputs * self.negative_slope)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        return cls(negative_slope=layer.relu_param.negative_slope, **kwargs)

@@ -1,0 +1,159 @@
+"""N-dimensional convolution as Caffe computes it (base_conv_layer.cpp), channels last."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_caffe.shapes import conv_output
+
+Ints = Sequence[int]
+
+
+def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints, group: int = 1) -> Any:
+    """Cross-correlation with symmetric zero padding; output size as `keras_caffe.shapes.conv_output`.
+
+    Args:
+        x: (N, *spatial, C_in).
+        kernel: (*kernel, C_in / group, C_out); group j maps input channels [j C_in/g, ...) to outputs [j C_out/g, ...).
+        stride, pad, dilation: one number per spatial axis.
+        group: number of groups.
+
+    Returns:
+        (N, *out, C_out)
+    """
+    x = _padded(x, kernel.shape[:-2], stride, pad, dilation)
+    if keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3):
+        return _tensorflow(x, kernel, stride, dilation, group)
+    return convolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)
+
+
+def convolution_twin(x: Any, kernel: Any, *, stride: Ints, dilation: Ints, group: int = 1) -> Any:
+    """The same without padding for any number of spatial axes, in keras.ops: a sum over the kernel's taps."""
+    taps, (depth, outputs) = kernel.shape[:-2], kernel.shape[-2:]
+    sizes = ops.shape(x)[1:-1]
+    out = [(i - d * (k - 1) - 1) // s + 1 for i, k, s, d in zip(sizes, taps, stride, dilation, strict=True)]
+    grouped = ops.reshape(kernel, (*taps, depth, group, outputs // group))
+    x = ops.reshape(x, (-1, *sizes, group, depth))
+    total = 0
+    for tap in itertools.product(*map(range, taps)):
+        window = tuple(
+            slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dilation, out, stride, strict=True)
+        )
+        total += ops.einsum("...gc,cgo->...go", x[(slice(None), *window)], grouped[tap])
+    return ops.reshape(total, (-1, *out, outputs))
+
+
+def deconvolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints, group: int = 1) -> Any:
+    """The adjoint of `convolution`; output size s(i-1) + d(k-1)+1 - 2p.
+
+    Args:
+        x: (N, *spatial, C_in).
+        kernel: (*kernel, C_out / group, C_in).
+
+    Returns:
+        (N, *out, C_out)
+    """
+    if keras.backend.backend() == "tensorflow" and (len(stride) in (1, 2) or (len(stride) == 3 and group == 1)):
+        y = _tensorflow_adjoint(x, kernel, stride, dilation, group)
+    else:
+        y = deconvolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)
+    return y[(slice(None), *(slice(p, -p or None) for p in pad))]
+
+
+def deconvolution_twin(x: Any, kernel: Any, *, stride: Ints, dilation: Ints, group: int = 1) -> Any:
+    """The same without padding in keras.ops: zeros between the pixels, then a convolution with the turned kernel."""
+    rank = len(stride)
+    for axis, s in enumerate(stride, 1):
+        x = _spread(x, axis, s)
+    edge = [d * (k - 1) for k, d in zip(kernel.shape[:-2], dilation, strict=True)]
+    x = ops.pad(x, [(0, 0), *((e, e) for e in edge), (0, 0)])
+    return convolution_twin(x, _turned(kernel, group), stride=[1] * rank, dilation=dilation, group=group)
+
+
+def _spread(x: Any, axis: int, stride: int) -> Any:
+    """Puts stride - 1 zeros between neighbours on one axis."""
+    if stride == 1:
+        return x
+    shape = list(ops.shape(x))
+    x = ops.expand_dims(x, axis + 1)
+    x = ops.pad(x, [(0, stride - 1) if a == axis + 1 else (0, 0) for a in range(len(x.shape))])
+    x = ops.reshape(x, (*shape[:axis], shape[axis] * stride, *shape[axis + 1 :]))
+    return x[tuple(slice(None) for _ in range(axis)) + (slice(0, (shape[axis] - 1) * stride + 1),)]
+
+
+def _turned(kernel: Any, group: int) -> Any:
+    """(*k, C_out/g, C_in) -> the kernel (*k, C_in/g, C_out) of the convolution that is its adjoint."""
+    taps, (depth, inputs) = kernel.shape[:-2], kernel.shape[-2:]
+    rank = len(taps)
+    kernel = ops.reshape(ops.flip(kernel, tuple(range(rank))), (*taps, depth, group, inputs // group))
+    kernel = ops.transpose(kernel, (*range(rank), rank + 2, rank + 1, rank))
+    return ops.reshape(kernel, (*taps, inputs // group, group * depth))
+
+
+def _padded(x: Any, taps: Ints, stride: Ints, pad: Ints, dilation: Ints) -> Any:
+    """Pads both sides; where C's truncating division yields an output beyond the input, its taps read zeros."""
+    after = list(pad)
+    for axis, (size, k, s, p, d) in enumerate(zip(x.shape[1:-1], taps, stride, pad, dilation, strict=True)):
+        if size is not None:
+            reach = (conv_output(size, k, s, p, d) - 1) * s + d * (k - 1) + 1
+            after[axis] += max(0, reach - (size + 2 * p))
+    if not any(pad) and not any(after):
+        return x
+    return ops.pad(x, [(0, 0), *zip(pad, after, strict=True), (0, 0)])
+
+
+def _tensorflow(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:
+    import tensorflow as tf
+
+    if len(stride) == 3:
+        return _tensorflow_3d(x, kernel, stride, dilation, group)
+    if len(stride) == 1:
+        y = _tensorflow(x[:, None], kernel[None], (1, *stride), (1, *dilation), group)
+        return tf.squeeze(y, 1)
+    if _is_depthwise(kernel, group, stride, dilation):
+        kernel = tf.reshape(kernel, (*kernel.shape[:2], group, kernel.shape[3] // group))
+        return tf.nn.depthwise_conv2d(x, kernel, (1, *stride, 1), "VALID", dilations=dilation)
+    return tf.nn.conv2d(x, kernel, stride, "VALID", dilations=dilation)
+
+
+def _is_depthwise(kernel: Any, group: int, stride: Ints, dilation: Ints) -> bool:
+    """TensorFlow's depthwise kernel wants equal strides, and not strides and dilation together."""
+    return 1 < group and kernel.shape[2] == 1 and stride[0] == stride[1] and (max(stride) == 1 or max(dilation) == 1)
+
+
+def _tensorflow_3d(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:
+    import tensorflow as tf
+
+    parts = zip(tf.split(x, group, axis=-1), tf.split(kernel, group, axis=-1), strict=True)
+    steps, spread = (1, *stride, 1), (1, *dilation, 1)
+    return tf.concat([tf.nn.conv3d(a, k, steps, "VALID", dilations=spread) for a, k in parts], axis=-1)
+
+
+def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:
+    import tensorflow as tf
+
+    if len(stride) == 1:
+        y = _tensorflow_adjoint(x[:, None], kernel[None], (1, *stride), (1, *dilation), group)
+        return tf.squeeze(y, 1)
+    sizes = tf.unstack(tf.shape(x)) if None in x.shape else x.shape
+    out = [
+        s * (i - 1) + d * (k - 1) + 1 for i, k, s, d in zip(sizes[1:-1], kernel.shape, stride, dilation, strict=False)
+    ]
+    shape = tf.stack([sizes[0], *out, kernel.shape[-2] * group])
+    steps, spread = (1, *stride, 1), (1, *dilation, 1)
+    if len(stride) == 3:
+        return tf.nn.conv3d_transpose(x, kernel, shape, steps, "VALID", dilations=spread)
+    return tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=shape, filter=kernel, out_backprop=x, strides=steps, padding="VALID", dilations=spread
+    )
+
+
+def flops(kernel_shape: Ints, out: Ints) -> int:
+    """Multiplications and additions of one convolution: 2 per kernel value and output position."""
+    return 2 * math.prod(kernel_shape) * math.prod(out)

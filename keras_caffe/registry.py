@@ -1,0 +1,81 @@
+"""Caffe type name -> layer class."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+from keras_caffe.errors import CaffeError, UnknownLayerError
+
+ENTRY_POINTS = "keras_caffe.layers"
+
+_classes: dict[str, type] = {}
+
+
+def register_layer(*types: str) -> Callable[[type], type]:
+    """Class decorator: the class builds Caffe layers of these types.
+
+    Args:
+        *types: Caffe type names, as written in `type: "..."`.
+
+    Raises:
+        CaffeError: a type is already registered by another class.
+    """
+
+    def decorate(cls: type) -> type:
+        for name in types:
+            known = _classes.setdefault(name, cls)
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise CaffeError(
+                    f"layer type {name!r} is already registered by {known.__module__}.{known.__qualname__}",
+                    fix="Give the type another name, or pass the class to one call with custom_layers={...}.",
+                )
+            _classes[name] = cls
+        return cls
+
+    return decorate
+
+
+def registered() -> dict[str, type]:
+    """Every registered type, in alphabetical order; classes of installed packages come in through entry points."""
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        if entry.name not in _classes:
+            register_layer(entry.name)(entry.load())
+    return dict(sorted(_classes.items()))
+
+
+def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = None) -> dict[str, type]:
+    """The classes for the given types; all the unknown ones are reported together.
+
+    Args:
+        types: pairs (type name, where it occurs, for the message).
+        custom: classes for this call; they come before the registered ones.
+
+    Raises:
+        UnknownLayerError: some types are neither in `custom` nor registered.
+    """
+    known = {**registered(), **(custom or {})}
+    unknown: dict[str, list[Any]] = {}
+    found = {}
+    for name, where in types:
+        if name in known:
+            found[name] = known[name]
+        else:
+            unknown.setdefault(name, []).append(where)
+    if unknown:
+        raise UnknownLayerError(
+            f"unknown layer type{'s' if len(unknown) > 1 else ''} "
+            + ", ".join(_describe(name, where, known) for name, where in unknown.items()),
+            expected=f"one of {', '.join(known)}",
+            fix="Register a class with @keras_caffe.register_layer, or pass custom_layers={type: class}.",
+        )
+    return found
+
+
+def _describe(name: str, where: list[Any], known: Mapping[str, type]) -> str:
+    near = difflib.get_close_matches(name, known, n=2)
+    more = f" and {len(where) - 2} more" if len(where) > 2 else ""
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"{name!r} (layer {', '.join(map(str, where[:2]))}{more}{hint})"

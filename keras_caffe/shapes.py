@@ -1,0 +1,157 @@
+"""Caffe's integer shape rules. A size of `None` is not known yet (a dynamic batch, height or width) and stays unknown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from keras_caffe.errors import LayerError, ShapeError
+
+Size = int | None
+Shape = tuple[Size, ...]
+
+INT_MAX = 2**31 - 1
+MAX_AXES = 32
+
+
+def check_blob(shape: Sequence[Size]) -> Shape:
+    """Refuses what Caffe's Blob refuses: over 32 axes, negative sizes, more than INT_MAX values (blob.cpp).
+
+    Raises:
+        ShapeError: the shape is not a blob's.
+    """
+    if len(shape) > MAX_AXES:
+        raise ShapeError("a blob has too many axes", expected=f"at most {MAX_AXES}", received=len(shape))
+    known = [size for size in shape if size is not None]
+    if any(size < 0 for size in known):
+        raise ShapeError("a blob has a negative size", expected="sizes of 0 or more", received=tuple(shape))
+    if math.prod(known) > INT_MAX:
+        raise ShapeError(
+            "a blob is larger than Caffe allows", expected=f"at most {INT_MAX} values", received=tuple(shape)
+        )
+    return tuple(shape)
+
+
+def count(shape: Sequence[Size]) -> Size:
+    """The number of values in a blob of this shape."""
+    return None if None in shape else math.prod(shape)  # type: ignore[arg-type]
+
+
+def canonical_axis(axis: int, rank: int, name: str = "axis") -> int:
+    """`axis` counted from the front; negative axes count from the end (Blob::CanonicalAxisIndex).
+
+    Raises:
+        LayerError: the axis is out of range.
+    """
+    if not -rank <= axis < rank:
+        raise LayerError(f"{name} is out of range", expected=f"{-rank} <= {name} < {rank}", received=axis)
+    return axis % rank
+
+
+def conv_output(size: Size, kernel: int, stride: int, pad: int, dilation: int) -> Size:
+    """o = trunc((i + 2p - (d(k-1)+1)) / s) + 1 (conv_layer.cpp); C's division truncates toward zero."""
+    if size is None:
+        return None
+    span = size + 2 * pad - (dilation * (kernel - 1) + 1)
+    return int(span / stride) + 1
+
+
+def deconv_output(size: Size, kernel: int, stride: int, pad: int, dilation: int) -> Size:
+    """o = s(i-1) + d(k-1)+1 - 2p (deconv_layer.cpp)."""
+    return None if size is None else stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
+
+
+def pool_output(size: Size, kernel: int, stride: int, pad: int, *, ceil: bool = True, clip: bool = False) -> Size:
+    """P = ceil((i + 2p - k) / s) + 1, one less if the last window starts beyond the padding (pooling_layer.cpp).
+
+    Args:
+        clip: apply the last rule; Caffe does so on both axes as soon as either has padding.
+    """
+    if size is None:
+        return None
+    span = size + 2 * pad - kernel
+    out = (-(-span // stride) if ceil else span // stride) + 1
+    if clip and (out - 1) * stride >= size + pad:
+        out -= 1
+    if clip and (out - 1) * stride >= size + pad:
+        raise ShapeError(
+            "the last pooling window starts outside the padded input",
+            expected="a stride, kernel and pad for which every window touches the input",
+            received=f"size {size}, kernel {kernel}, stride {stride}, pad {pad}",
+        )
+    return out
+
+
+def flatten(shape: Sequence[Size], axis: int = 1, end_axis: int = -1) -> Shape:
+    """Axes `axis` to `end_axis` become one (flatten_layer.cpp)."""
+    start, end = canonical_axis(axis, len(shape)), canonical_axis(end_axis, len(shape), "end_axis")
+    if end < start - 1:
+        raise LayerError("end_axis lies before axis", expected=f"end_axis >= {start}", received=end)
+    return (*shape[:start], count(shape[start : end + 1]), *shape[end + 1 :])
+
+
+def reshape(shape: Sequence[Size], dims: Sequence[int], axis: int = 0, num_axes: int = -1) -> Shape:
+    """The dims replace axes [axis, axis + num_axes): 0 copies the size at its place, -1 is inferred (reshape_layer.cpp).
+
+    Raises:
+        LayerError, ShapeError: two -1, a 0 beyond the replaced axes, or another number of values.
+    """
+    start, end = reshape_range(len(shape), axis, num_axes)
+    if list(dims).count(-1) > 1:
+        raise LayerError("reshape_param has more than one dim of -1", expected="at most one", received=tuple(dims))
+    if any(d < -1 for d in dims):
+        raise LayerError("reshape_param has a negative dim", expected="dims of -1 or more", received=tuple(dims))
+    middle: list[Size] = []
+    for i, dim in enumerate(dims):
+        if dim == 0 and start + i >= len(shape):
+            raise ShapeError(
+                f"dim {i} of reshape_param is 0 but the bottom has no axis {start + i} to copy",
+                received=f"bottom {tuple(shape)}",
+            )
+        middle.append(shape[start + i] if dim == 0 else dim)
+    if -1 in middle:
+        middle[middle.index(-1)] = _inferred(shape, [*shape[:start], *middle, *shape[end:]])
+    top = (*shape[:start], *middle, *shape[end:])
+    if None not in shape and None not in top and count(shape) != count(top):
+        raise ShapeError(
+            "Reshape changes the number of values",
+            expected=f"{count(shape)} values of bottom {tuple(shape)}",
+            received=f"{count(top)} values of top {top}",
+        )
+    return top
+
+
+def reshape_range(rank: int, axis: int, num_axes: int) -> tuple[int, int]:
+    """First and one-past-last of the axes that Reshape replaces; a negative axis counts from after the last one."""
+    start = axis if axis >= 0 else rank + axis + 1
+    if not 0 <= start <= rank:
+        raise LayerError("axis is out of range", expected=f"{-rank - 1} <= axis <= {rank}", received=axis)
+    if num_axes < -1:
+        raise LayerError("num_axes is out of range", expected="-1 or more", received=num_axes)
+    end = rank if num_axes == -1 else start + num_axes
+    if end > rank:
+        raise LayerError("axis + num_axes is beyond the bottom", expected=f"at most {rank}", received=end)
+    return start, end
+
+
+def _inferred(bottom: Sequence[Size], top: Sequence[Size]) -> Size:
+    # Unknown sizes that are copied stand on both sides; what is left decides whether -1 can be known.
+    have, rest = list(bottom), [d for d in top if d != -1]
+    for dim in [d for d in rest if d is None]:
+        have.remove(dim)
+        rest.remove(dim)
+    if None in have:
+        return None
+    total, known = count(have), count(rest)
+    if not known or total % known:  # type: ignore[operator]
+        raise ShapeError(
+            "the dim of -1 cannot be inferred", expected=f"a divisor of {total}", received=f"other dims {tuple(rest)}"
+        )
+    return total // known  # type: ignore[operator]
+
+
+def same_shape(first: Sequence[Size], other: Sequence[Size], what: str) -> None:
+    """Raises ShapeError unless the two shapes agree in every known size."""
+    agree = len(first) == len(other) and all(a == b or None in (a, b) for a, b in zip(first, other, strict=True))
+    if not agree:
+        raise ShapeError(what, expected=tuple(first), received=tuple(other))
