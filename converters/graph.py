@@ -136,10 +136,10 @@ class _Builder:
     def write(self, index: int, layer: proto.LayerParameter, position: int) -> str:
         blob = layer.top[position]
         if is_in_place(layer, position):
-            old = self.blobs[blob]
-            producer = self.message.layer[self.values[old].producer]
-            readers = [self.message.layer[reader].name for reader in self.readers[old]]
-            check_in_place(layer, blob, readers, producer)
+            old = self.values[self.blobs[blob]]
+            producer = self.message.layer[old.producer]
+            readers = [self.message.layer[reader].name for reader in self.readers[old.id]]
+            check_in_place(layer, readers, producer, old.index)
             warn_in_place(layer, producer)
         elif blob in self.blobs:
             raise self.second_producer(index, blob)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from keras_caffe import proto
 from keras_caffe.converters.select import PHASES
@@ -22,8 +22,9 @@ def stated_loss_weight(layer: proto.LayerParameter, top: int) -> float:
     return layer.loss_weight[top] if top < len(layer.loss_weight) else 0.0
 
 
-def check_in_place(layer: proto.LayerParameter, blob: str, readers: list[str], producer: proto.LayerParameter) -> None:
-    """Raises NetError unless `layer`, the last of `readers`, is alone in using what `producer` wrote to `blob`."""
+def check_in_place(layer: proto.LayerParameter, readers: list[str], producer: proto.LayerParameter, top: int) -> None:
+    """Raises NetError unless `layer`, the last of `readers`, is alone in using this top of `producer`."""
+    blob = producer.top[top]
     if layer.type in REFUSED:
         raise NetError(
             f"a layer of type {layer.type} cannot work in place on {blob!r}",
@@ -35,7 +36,7 @@ def check_in_place(layer: proto.LayerParameter, blob: str, readers: list[str], p
             expected="no other reader of the blob above an in-place layer",
             fix="Give its top a name of its own, or move the other readers below it to let them see its result.",
         )
-    if stated_loss_weight(producer, list(producer.top).index(blob)):
+    if stated_loss_weight(producer, top):
         raise NetError(
             f"overwrites blob {blob!r} in place, which has a loss_weight in layer {producer.name!r}",
             fix="Give its top a name of its own.",
@@ -43,7 +44,8 @@ def check_in_place(layer: proto.LayerParameter, blob: str, readers: list[str], p
 
 
 def _names(readers: list[str], self_name: str) -> str:
-    return ", ".join("itself a second time" if name == self_name else f"layer {name!r}" for name in readers)
+    names = ["itself a second time" if name == self_name else f"layer {name!r}" for name in readers[:3]]
+    return ", ".join(names) + (f" and {len(readers) - 3} more" if len(readers) > 3 else "")
 
 
 def warn_in_place(layer: proto.LayerParameter, producer: proto.LayerParameter) -> None:
@@ -60,7 +62,7 @@ def warn_in_place(layer: proto.LayerParameter, producer: proto.LayerParameter) -
         )
 
 
-def _holds(table: dict[str, Callable[[proto.LayerParameter], bool]], layer: proto.LayerParameter) -> bool:
+def _holds(table: Mapping[str, Callable[[proto.LayerParameter], bool]], layer: proto.LayerParameter) -> bool:
     return layer.type in table and table[layer.type](layer)
 
 
@@ -77,7 +79,7 @@ def _always(layer: proto.LayerParameter) -> bool:
 
 
 def _is_power(layer: proto.LayerParameter) -> bool:
-    return layer.power_param.power != 1
+    return float(layer.power_param.power) != 1
 
 
 WRONG_FORWARD = {

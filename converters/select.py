@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from keras_caffe import proto
 from keras_caffe.errors import NetError
 
-PHASES = {phase.name: phase.number for phase in proto.NetState.DESCRIPTOR.fields_by_name["phase"].enum_type.values}
+PHASES: dict[str, int] = {
+    phase.name: phase.number for phase in proto.NetState.DESCRIPTOR.fields_by_name["phase"].enum_type.values
+}
 
 
 def select(

@@ -134,7 +134,7 @@ def _copy(message: Any) -> Any:
 
 def _enum_name(message: Any, field: str) -> str:
     enum = message.DESCRIPTOR.fields_by_name[field].enum_type
-    return enum.values_by_number[getattr(message, field)].name
+    return str(enum.values_by_number[getattr(message, field)].name)
 
 
 def _has_old_transform(net: proto.NetParameter) -> bool:

@@ -183,7 +183,7 @@ def _v1_type(v0: proto.V0LayerParameter) -> int:
             expected=f"one of {', '.join(V0_TYPES)}",
             fix=f"Did you mean {near[0]!r}?" if near else None,
         )
-    return proto.V1LayerParameter.LayerType.Value(V0_TYPES[v0.type])
+    return int(proto.V1LayerParameter.LayerType.Value(V0_TYPES[v0.type]))
 
 
 def _put_v0_field(new: proto.V1LayerParameter, v0: proto.V0LayerParameter, field: str, value: Any) -> None:
