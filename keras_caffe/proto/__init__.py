@@ -1,33 +1,18 @@
 """Caffe's messages: `proto.NetParameter`, `proto.BlobProto`, ... from our own `caffe.proto`.
 
 The compiled descriptor set is loaded into a private pool, so an installed `caffe` package or another
-`caffe_pb2` never clashes with it.
+`caffe_pb2` never clashes with it. `proto.extend` adds the messages and fields of a fork; a class is therefore
+looked up when it is used (`proto.NetParameter()`), never kept from an earlier import.
 """
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from keras_caffe.proto.declare import extend
+from keras_caffe.proto.schema import message_class
 
-_pool = descriptor_pool.DescriptorPool()
-
-
-def _load() -> None:
-    files = descriptor_pb2.FileDescriptorSet.FromString(
-        resources.files(__package__).joinpath("caffe.desc").read_bytes()
-    )
-    for file in files.file:
-        _pool.Add(file)
-
-
-_load()
-
-
-def message_class(name: str) -> type:
-    """The class of Caffe's message `name`; raises KeyError if there is none."""
-    return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"caffe.{name}"))
+__all__ = ["extend", "message_class"]
 
 
 def __getattr__(name: str) -> Any:

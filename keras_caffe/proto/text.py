@@ -1,0 +1,305 @@
+"""Protobuf text (prototxt) to messages and back.
+
+The library parses values. Before it, one pass over the text of our own finds each field's line and column, so that
+fields of an unknown fork can be reported and skipped, errors say where and what was expected, and each layer is known
+by the line it starts at.
+"""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+import re
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NoReturn
+
+from google.protobuf import text_format
+
+from keras_caffe.errors import CaffeWarning, ReadError
+
+NESTING_LIMIT = 64
+
+# Each pattern has one way only to match a given text, so that hostile texts cost linear time too: a comment ends with
+# its line, and no two runs of optional space meet.
+_SPACE = r"\s*(?:\#[^\n]*\n\s*)*"
+_STRING = r"""(?:"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*')"""
+_VALUE = rf"""
+    (?P<string>{_STRING}(?:{_SPACE}{_STRING})*)
+  | (?P<number>(?:-{_SPACE})?(?:0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?[fF]?)(?![\w.]))
+  | (?P<word>(?:-{_SPACE})?[A-Za-z_]\w*)
+"""
+_FIELD = re.compile(
+    rf"""{_SPACE}(?:
+        (?P<name>[A-Za-z_]\w*|\[{_SPACE}[\w./]+{_SPACE}\])
+        (?:{_SPACE}:{_SPACE}(?:{_VALUE})|(?:{_SPACE}:)?{_SPACE}(?P<open>[{{<\[]))
+      | (?P<close>[}}>])
+      | (?P<end>\Z)
+    )(?:{_SPACE}[,;])?""",
+    re.VERBOSE,
+)
+_ITEM = re.compile(rf"{_SPACE}(?:{_VALUE}|(?P<open>[{{<])|(?P<close>\]))(?:{_SPACE},)?", re.VERBOSE)
+_NAME = re.compile(rf"{_SPACE}[A-Za-z_]\w*")
+_COLON = re.compile(rf"({_SPACE}:{_SPACE})(?P<quote>[\"'])?")
+_WORD = re.compile(rf"{_SPACE}(\w+|\S|\Z)")
+_CLOSING = {"{": "}", "<": ">", "[": "]"}
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A parsed text.
+
+    Attributes:
+        message: the message.
+        lines: the lines at which its `layer` (or `layers`) blocks start, in order.
+    """
+
+    message: Any
+    lines: tuple[int, ...]
+
+
+def parse(text: str, message_class: Any, *, file: str = "<text>", strict: bool = False) -> Parsed:
+    """Parses protobuf text.
+
+    Args:
+        text: the text.
+        message_class: the class of the message that it holds.
+        file: the file's name, for messages.
+        strict: an unknown field is an error; otherwise it is left out, and one warning names all of them.
+
+    Raises:
+        ReadError: the text is not what protobuf accepts for that message.
+    """
+    scan = _Scan(text.removeprefix("\ufeff") + "\n", file)
+    scan.run(message_class.DESCRIPTOR)
+    scan.report(strict)
+    message = message_class()
+    try:
+        text_format.Parse(scan.edited(), message)
+    except text_format.ParseError as error:
+        _refuse(error, file)
+    missing = message.FindInitializationErrors()
+    lines = tuple(scan.line(start) for start in scan.layers)
+    if missing:
+        layer = re.match(r"layers?\[(\d+)\]", missing[0])
+        where = f"{file}:{lines[int(layer[1])]}" if layer else file
+        raise ReadError("required fields are missing", where=where, expected=", ".join(missing))
+    return Parsed(message, lines)
+
+
+def to_text(message: Any) -> str:
+    """The message as protobuf text, in the order of the schema."""
+    return text_format.MessageToString(message, as_utf8=True)
+
+
+def _refuse(error: text_format.ParseError, file: str) -> NoReturn:
+    place = ":".join(str(part) for part in (file, error.GetLine(), error.GetColumn()) if part)
+    problem = re.sub(r"^\d+:\d+ : (?:'.*?': )?", "", str(error), flags=re.DOTALL)
+    raise ReadError(f"not a valid prototxt: {problem.rstrip('.')}", where=place) from None
+
+
+@dataclass
+class _Frame:
+    """An open message or list: its descriptor (None inside an unknown field), how it closes, where it began."""
+
+    descriptor: Any
+    closing: str
+    start: int
+    fields: Any = field(init=False)
+    of: Any = None  # the field that a list belongs to
+
+    def __post_init__(self) -> None:
+        self.fields = self.descriptor.fields_by_name if self.descriptor else {}
+
+
+class _Scan:
+    """One pass over the text: what is where, what is unknown, what cannot be."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text, self.file = text, file
+        self.layers: list[int] = []
+        self.unknown: dict[str, list[int]] = {}
+        self.near: dict[str, str] = {}
+        self.edits: list[tuple[int, int, str]] = []
+
+    def run(self, descriptor: Any) -> None:
+        self.stack = [_Frame(descriptor, "", 0)]
+        position = 0
+        while True:
+            frame = self.stack[-1]
+            match = (_ITEM if frame.closing == "]" else _FIELD).match(self.text, position)
+            if match is None:
+                self.explain(position, frame)
+            position = match.end()
+            kind = match.lastgroup
+            if kind == "end":
+                break
+            if kind == "close":
+                self.close(match, frame)
+            elif frame.closing == "]":
+                self.value(match, frame.of, frame)
+            else:
+                self.field(match, frame)
+        if len(self.stack) > 1:
+            frame = self.stack[-1]
+            where = self.place(frame.start)
+            self.fail(len(self.text), "the text ends inside a block", f"'{frame.closing}' for the one opened at {where}")
+
+    def field(self, match: re.Match[str], frame: _Frame) -> None:
+        name = match["name"]
+        known = frame.fields.get(name)
+        if known is not None:
+            self.value(match, known, frame)
+            return
+        outermost = frame.descriptor is not None
+        if outermost:
+            self.note(f"{frame.descriptor.name}.{name}", match.start("name"), frame.fields)
+        if match.lastgroup == "open":
+            self.push(None, match, match.start("name") if outermost else -1)
+        elif outermost:
+            self.blank(match.start("name"), match.end())
+
+    def value(self, match: re.Match[str], known: Any, frame: _Frame) -> None:
+        """Checks that the value is of the field's kind, and opens the message or list that begins here."""
+        kind = match.lastgroup
+        if kind == "open":
+            if match["open"] == "[":
+                self.push(frame.descriptor, match, match.start("open"), known)
+            elif known is None:
+                self.push(None, match, -1)
+            elif known.message_type is None:
+                self.expected(match, known)
+            else:
+                if len(self.stack) - (frame.closing == "]") == 1 and known.name in ("layer", "layers"):
+                    self.layers.append(match.start("open" if frame.closing == "]" else "name"))
+                self.push(known.message_type, match, match.start("open"))
+        elif known is None:
+            return
+        elif known.enum_type is not None:
+            self.enum(match, known, frame)
+        elif known.message_type is not None or (known.cpp_type == known.CPPTYPE_STRING) != (kind == "string"):
+            self.expected(match, known)
+        elif kind == "number":
+            self.number(match, known)
+
+    def enum(self, match: re.Match[str], known: Any, frame: _Frame) -> None:
+        kind, value = match.lastgroup, match[match.lastgroup or 0]
+        values = known.enum_type
+        if (kind == "word" and value in values.values_by_name) or (
+            kind == "number" and value in map(str, values.values_by_number)
+        ):
+            return
+        if known.name == "engine" and frame.closing != "]":  # who computes does not change what is computed
+            self.note(f"{frame.descriptor.name}.engine: {value}", match.start("name"), {})
+            self.blank(match.start("name"), match.end())
+        else:
+            self.expected(match, known)
+
+    def number(self, match: re.Match[str], known: Any) -> None:
+        """Rewrites, in the same width, what C++ protobuf reads and Python's does not: `- 3`, and hex for a float."""
+        value = match["number"]
+        plain = "".join(value.split()) if "#" not in value else value
+        if "x" in plain.lower() and len(plain) <= 16 and known.cpp_type in (known.CPPTYPE_FLOAT, known.CPPTYPE_DOUBLE):
+            plain = str(int(plain, 16))
+        if plain != value and len(plain) <= len(value) and "\n" not in value:
+            self.edits.append((match.start("number"), match.end("number"), plain.rjust(len(value))))
+
+    def push(self, descriptor: Any, match: re.Match[str], start: int, of: Any = None) -> None:
+        if len(self.stack) > NESTING_LIMIT:
+            self.fail(match.start("open"), "blocks are nested too deeply", f"at most {NESTING_LIMIT} levels")
+        frame = _Frame(descriptor, _CLOSING[match["open"]], start)
+        frame.of = of
+        self.stack.append(frame)
+
+    def close(self, match: re.Match[str], frame: _Frame) -> None:
+        if match["close"] != frame.closing:
+            self.explain(match.start("close"), frame)
+        self.stack.pop()
+        parent = self.stack[-1]
+        if frame.start >= 0 and frame.descriptor is None and parent.descriptor is not None:
+            self.blank(frame.start, match.end())
+
+    def note(self, name: str, start: int, fields: Any) -> None:
+        self.unknown.setdefault(name, []).append(start)
+        if name not in self.near:
+            self.near[name] = "".join(difflib.get_close_matches(name.rpartition(".")[2], list(fields), 1, 0.75))
+
+    def blank(self, start: int, end: int) -> None:
+        self.edits.append((start, end, re.sub(r"[^\n]", " ", self.text[start:end])))
+
+    def edited(self) -> str:
+        """The text as the library shall see it; every line and column is where it was."""
+        pieces, position = [], 0
+        for start, end, piece in sorted(self.edits):
+            pieces += [self.text[position:start], piece]
+            position = end
+        return "".join([*pieces, self.text[position:]])
+
+    def report(self, strict: bool) -> None:
+        if not self.unknown:
+            return
+        names = []
+        for name, starts in self.unknown.items():
+            places = ", ".join(":".join(map(str, self.line_and_column(start))) for start in starts)
+            hint = f", did you mean {self.near[name]}?" if self.near[name] else ""
+            names.append(f"{name} ({places}{hint})")
+        problem = f"unknown fields: {'; '.join(names)}"
+        fix = "If they matter, declare them with keras_caffe.proto.extend."
+        if strict:
+            first = min(start for starts in self.unknown.values() for start in starts)
+            raise ReadError(problem, where=self.place(first), fix=fix)
+        warnings.warn(CaffeWarning(f"{self.file}: {problem}. They are left out. {fix}"), stacklevel=4)
+
+    @cached_property
+    def newlines(self) -> list[int]:
+        return [match.start() for match in re.finditer("\n", self.text)]
+
+    def line(self, position: int) -> int:
+        return bisect.bisect_left(self.newlines, position) + 1
+
+    def line_and_column(self, position: int) -> tuple[int, int]:
+        return self.line(position), position - self.text.rfind("\n", 0, position)
+
+    def place(self, position: int) -> str:
+        return ":".join(map(str, (self.file, *self.line_and_column(position))))
+
+    def fail(self, position: int, problem: str, expected: object) -> NoReturn:
+        word = _WORD.match(self.text, position)
+        received = repr(word[1]) if word and word[1] else "the end of the text"
+        start = word.start(1) if word and word[1] else position
+        raise ReadError(problem, where=self.place(start), expected=expected, received=received)
+
+    def expected(self, match: re.Match[str], known: Any) -> NoReturn:
+        """Raises the error for a value that the field cannot have."""
+        if known.enum_type is not None:
+            wanted = "one of " + ", ".join(known.enum_type.values_by_name)
+        elif known.message_type is not None:
+            wanted = f"{{ the fields of {known.message_type.name} }}"
+        elif known.cpp_type == known.CPPTYPE_STRING:
+            wanted = 'a string in quotes ("...")'
+        else:
+            wanted = f"a value of type {_TYPES[known.cpp_type]}"
+        received = match[match.lastgroup or 0]
+        where = self.place(match.start(match.lastgroup or 0))
+        raise ReadError(f"{known.name} has a value of another kind", where=where, expected=wanted, received=received)
+
+    def explain(self, position: int, frame: _Frame) -> NoReturn:
+        """Raises the error for a place where neither a field nor an end can be read."""
+        if frame.closing == "]":
+            self.fail(position, "not a valid prototxt", "a value or ']'")
+        name = _NAME.match(self.text, position)
+        if name is None:
+            wanted = "the name of a field" + (f" or '{frame.closing}'" if frame.closing else "")
+            self.fail(position, "not a valid prototxt", wanted)
+        word = name[0].split()[-1]
+        after = _COLON.match(self.text, name.end())
+        if after is None:
+            self.fail(name.end(), "not a valid prototxt", f"':' and a value, or '{{', after {word}")
+        quoted = after["quote"] is not None
+        self.fail(
+            after.end(1), "not a valid prototxt", "a string that ends on its line" if quoted else f"a value for {word}"
+        )
+
+
+_TYPES = {1: "int32", 2: "int64", 3: "uint32", 4: "uint64", 5: "double", 6: "float", 7: "bool"}
