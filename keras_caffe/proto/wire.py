@@ -1,0 +1,343 @@
+"""Binary protobuf files read by hand, so that trained values are views on the mapped file, never Python lists.
+
+The walk knows four things of the wire format: varints, fixed-width values, length-delimited fields, groups. Every
+length is checked against what holds it before anything is taken from it. Small submessages go to the library.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from keras_caffe import proto
+from keras_caffe.errors import ReadError, WeightsError
+
+VARINT, FIXED64, DELIMITED, START_GROUP, END_GROUP, FIXED32 = range(6)
+GROUP_LIMIT = 64
+CHUNK_LIMIT = 1 << 16
+SHAPE_BYTES = 1024  # 32 axes of the longest varint take 353
+
+_LEGACY = ("num", "channels", "height", "width")
+_RAW_TYPES = {"DOUBLE": "<f8", "FLOAT": "<f4", "FLOAT16": "<f2"}
+_FOREIGN = (
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "Give it a name that ends in .h5."),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Run `git lfs pull`."),
+    (b"<!DOCTYPE", "a web page", "The download failed; fetch the file itself."),
+    (b"<html", "a web page", "The download failed; fetch the file itself."),
+    (b"PK\x03\x04", "a zip archive", "Unpack it first."),
+    (b"\x1f\x8b", "a gzip archive", "Unpack it first."),
+)
+
+
+class Field(NamedTuple):
+    """One field on the wire: its number and type, where it begins, and where its content begins and ends."""
+
+    number: int
+    wire_type: int
+    tag: int
+    start: int
+    end: int
+
+
+class Mapped:
+    """A file mapped privately: views on it can be written without changing the file.
+
+    Args:
+        path: the file; an empty or missing one is a ReadError.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            with self.path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size == 0:
+                    raise ReadError("the file is empty", where=str(path), fix="Fetch or write it again.")
+                self.buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except OSError as error:
+            raise ReadError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from None
+        self.size = len(self.buffer)
+
+    def array(self, start: int, end: int, dtype: str) -> np.ndarray:
+        """The bytes from `start` to `end` as a view; they must be a whole number of items."""
+        return np.frombuffer(self.buffer, dtype, (end - start) // np.dtype(dtype).itemsize, start)
+
+    def bytes(self, start: int, end: int) -> bytes:
+        return self.buffer[start:end]
+
+    def release(self, start: int, end: int) -> None:
+        """Lets go of the memory of the whole pages between; read again, they come from the file again."""
+        page = mmap.ALLOCATIONGRANULARITY
+        start, end = -(-start // page) * page, end // page * page
+        if end > start and hasattr(mmap, "MADV_DONTNEED"):
+            self.buffer.madvise(mmap.MADV_DONTNEED, start, end - start)
+
+    def refuse(self, problem: str, position: int | None = None) -> NoReturn:
+        """Raises ReadError for a file that is not what it should be, saying what it looks like."""
+        where = str(self.path) if position is None else f"{self.path}, byte {position}"
+        kind, fix = self.foreign() or ("", "The file is damaged, incomplete or of another format; fetch it again.")
+        raise ReadError(problem, where=where, expected="a binary protobuf message", received=kind or None, fix=fix)
+
+    def foreign(self) -> tuple[str, str] | None:
+        """What else the file is, and what to do about it, where its first bytes tell."""
+        head = self.bytes(0, min(self.size, 1 << 16))
+        for magic, kind, fix in _FOREIGN:
+            if head.startswith(magic):
+                return kind, fix
+        if is_text(head):
+            return "a text file", "Give the binary file (.caffemodel, .binaryproto); a .prototxt holds no trained values."
+        return None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether bytes are text: no control characters but white space, in UTF-8, UTF-16 or with some 8-bit letters."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    if len(head.translate(None, bytes(range(32)))) != len(head.translate(None, b"\t\n\r\f\v")):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return b"\xff" not in head and sum(byte > 127 for byte in head) < len(head) // 4
+    return True
+
+
+def varint(file: Mapped, position: int, end: int) -> tuple[int, int]:
+    """The varint at `position` and the position after it."""
+    value = shift = 0
+    while True:
+        if position >= end or shift > 63:
+            file.refuse("the file ends inside a number" if position >= end else "a number is too long", position)
+        byte = file.buffer[position]
+        position += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, position
+        shift += 7
+
+
+def fields(file: Mapped, start: int, end: int, *, top: bool = False) -> Iterator[Field]:
+    """The fields between two positions. At the `top`, as in C++ protobuf, an end-group or zero tag ends the message."""
+    position = start
+    while position < end:
+        tag_at = position
+        tag, position = varint(file, position, end)
+        number, kind = tag >> 3, tag & 7
+        if top and (tag == 0 or kind == END_GROUP):
+            yield Field(0, END_GROUP, tag_at, tag_at, end)
+            return
+        if number == 0:
+            file.refuse("a field has no number", tag_at)
+        begin = position
+        if kind == DELIMITED:
+            length, begin = varint(file, position, end)
+            position = begin + length
+        elif kind == START_GROUP:
+            position = _skip_group(file, position, end, number)
+        else:
+            position = _skip_value(file, position, end, kind, tag_at)
+        if position > end:
+            file.refuse(f"field {number} needs {position - begin} bytes, {end - begin} are left", tag_at)
+        yield Field(number, kind, tag_at, begin, position)
+
+
+def _skip_value(file: Mapped, position: int, end: int, kind: int, tag_at: int) -> int:
+    if kind == VARINT:
+        return varint(file, position, end)[1]
+    if kind in (FIXED32, FIXED64):
+        return position + (4 if kind == FIXED32 else 8)
+    file.refuse("the bytes are no protobuf message", tag_at)
+
+
+def _skip_group(file: Mapped, position: int, end: int, number: int) -> int:
+    opened = [number]
+    while opened:
+        if len(opened) > GROUP_LIMIT or position >= end:
+            file.refuse("a group does not end", position)
+        tag_at = position
+        tag, position = varint(file, position, end)
+        kind = tag & 7
+        if kind == START_GROUP:
+            opened.append(tag >> 3)
+        elif kind == END_GROUP:
+            if opened.pop() != tag >> 3:
+                file.refuse("a group ends that did not begin", tag_at)
+        elif kind == DELIMITED:
+            length, position = varint(file, position, end)
+            position += length
+        else:
+            position = _skip_value(file, position, end, kind, tag_at)
+    return position
+
+
+def text_of(file: Mapped, at: Field) -> str:
+    """A string field's value; bytes that are not UTF-8 stay apart from each other."""
+    data = file.bytes(at.start, at.end)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+@dataclass(frozen=True, eq=False)
+class Blob:
+    """A stored array.
+
+    Attributes:
+        array: float32, in Caffe's shape; a view on the file where it holds packed floats, writable without changing it.
+        legacy: the shape came as num, channels, height, width.
+        diff: the gradient that was stored with it, or None.
+    """
+
+    array: np.ndarray
+    legacy: bool = False
+    _diff: _Values | None = field(default=None, repr=False)
+    _pages: tuple[Mapped, int, int] | None = field(default=None, repr=False)
+
+    @property
+    def diff(self) -> np.ndarray | None:
+        values = self._diff.join() if self._diff else None
+        return None if values is None or values.size != self.array.size else values.reshape(self.array.shape)
+
+    def release(self) -> None:
+        """Lets go of the file's pages below the array, after it was copied; writes to it are lost."""
+        if self._pages:
+            file, start, end = self._pages
+            file.release(start, end)
+
+
+class _Values:
+    """The values of one array of a BlobProto, found in any of its spellings; the widest that is there counts."""
+
+    def __init__(self, file: Mapped) -> None:
+        self.file = file
+        self.single: list[np.ndarray] = []
+        self.double: list[np.ndarray] = []
+        self.raw: np.ndarray | None = None
+        self.raw_type = 0
+
+    def join(self) -> np.ndarray | None:
+        """All values as one flat float32 array; None if there are none."""
+        chunks = self.double or self.single
+        if self.raw is not None and not chunks:
+            chunks = [self.raw.view(self.raw_dtype())]
+        if not chunks:
+            return None
+        values = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return values.astype(np.float32, copy=False)
+
+    def raw_dtype(self) -> str:
+        kinds = proto.BlobProto.DESCRIPTOR.fields_by_name["raw_data_type"].enum_type.values_by_number
+        kind = kinds[self.raw_type].name if self.raw_type in kinds else str(self.raw_type)
+        if kind not in _RAW_TYPES or (self.raw is not None and self.raw.size % np.dtype(_RAW_TYPES[kind]).itemsize):
+            raise WeightsError("raw values of a kind that cannot be read", expected=list(_RAW_TYPES), received=kind)
+        return _RAW_TYPES[kind]
+
+
+class _BlobReader:
+    """Reads one BlobProto between two positions of a file."""
+
+    def __init__(self, file: Mapped, start: int, end: int) -> None:
+        self.file, self.end = file, end
+        self.data, self.diff = _Values(file), _Values(file)
+        self.shape: list[bytes] = []
+        self.legacy: dict[str, int] = {}
+        self.pages = (end, start)
+        names = {field.number: field.name for field in proto.BlobProto.DESCRIPTOR.fields}
+        position = start
+        while position < end:
+            at = next(fields(file, position, end))
+            position = self.take(names.get(at.number, ""), at)
+
+    def take(self, name: str, at: Field) -> int:
+        """Takes one field, or a run of unpacked values; returns the position after it."""
+        values = self.diff if name.endswith("diff") or name == "raw_diff_type" else self.data
+        if name in ("data", "diff", "double_data", "double_diff"):
+            return self.numbers(values, name, at)
+        if name == "shape" and at.wire_type == DELIMITED:
+            if at.end - at.start > SHAPE_BYTES:
+                raise WeightsError("the blob has too many axes", expected="at most 32")
+            self.shape.append(self.file.bytes(at.start, at.end))
+        elif name in ("raw_data", "raw_diff") and at.wire_type == DELIMITED:
+            values.raw = self.file.array(at.start, at.end, "u1")
+        elif name in ("raw_data_type", "raw_diff_type") and at.wire_type == VARINT:
+            values.raw_type = varint(self.file, at.start, at.end)[0]
+        elif name in _LEGACY and at.wire_type == VARINT:
+            value = varint(self.file, at.start, at.end)[0] & 0xFFFFFFFF
+            self.legacy[name] = value - (1 << 32 if value >> 31 else 0)
+        return at.end
+
+    def numbers(self, values: _Values, name: str, at: Field) -> int:
+        dtype = "<f8" if name.startswith("double") else "<f4"
+        width = int(dtype[-1])
+        into = values.double if width == 8 else values.single
+        if len(into) > CHUNK_LIMIT:
+            self.file.refuse("a blob's values lie scattered in too many pieces", at.tag)
+        if at.wire_type == DELIMITED:
+            if (at.end - at.start) % width:
+                self.file.refuse("packed values are cut off", at.start)
+            if at.end > at.start:
+                into.append(self.file.array(at.start, at.end, dtype))
+                if values is self.data:
+                    self.pages = (min(self.pages[0], at.start), max(self.pages[1], at.end))
+        elif at.wire_type == (FIXED64 if width == 8 else FIXED32):
+            run = self.unpacked(at, width)
+            into.append(np.ascontiguousarray(run[:, -width:]).view(dtype).ravel())
+            return at.tag + run.size
+        return at.end
+
+    def unpacked(self, at: Field, width: int) -> np.ndarray:
+        """The longest run of fields with the same tag from here on, one row of bytes each."""
+        size = at.start - at.tag + width
+        rows = self.file.array(at.tag, at.tag + (self.end - at.tag) // size * size, "u1").reshape(-1, size)
+        count = 64
+        while True:
+            same = (rows[:count, :-width] == rows[0, :-width]).all(axis=1)
+            if not same.all():
+                return rows[: int(same.argmin())]
+            if count >= len(rows):
+                return rows
+            count *= 4
+
+    def blob(self) -> Blob:
+        values = self.data.join()
+        count = 0 if values is None else values.size
+        shape = tuple(self.legacy.get(name, 0) for name in _LEGACY)
+        if not self.legacy:
+            shape = self.axes()
+        if any(axis < 0 for axis in shape) or math.prod(shape) != count:
+            raise WeightsError(
+                "the number of stored values is not the shape's",
+                expected=f"{math.prod(shape)} for shape {list(shape)}",
+                received=count,
+                fix="The file is damaged or was written by a program with an error.",
+            )
+        try:
+            array = (np.empty(0, np.float32) if values is None else values).reshape(shape)
+        except ValueError:  # an axis beyond what NumPy counts, beside one of length 0
+            raise WeightsError("the blob's shape is too large", received=list(shape)) from None
+        start, end = self.pages
+        return Blob(array, bool(self.legacy), self.diff, (self.file, start, end) if end > start else None)
+
+    def axes(self) -> tuple[int, ...]:
+        try:
+            shape = tuple(proto.BlobShape.FromString(b"".join(self.shape)).dim)
+        except DecodeError:
+            self.file.refuse("a blob's shape cannot be read")
+        if len(shape) > 32:
+            raise WeightsError("the blob has too many axes", expected="at most 32", received=len(shape))
+        return shape
+
+
+def read_blob(file: Mapped, start: int, end: int) -> Blob:
+    """The BlobProto between two positions; raises WeightsError if its values are not as many as its shape says."""
+    return _BlobReader(file, start, end).blob()
