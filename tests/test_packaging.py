@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from keras_caffe import samples
 from keras_caffe.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +27,6 @@ NOT_COPIED = (".git", ".venv*", ".*_cache", "__pycache__", "build", "dist", "*.e
 USE = """
 import keras_caffe
 import keras_caffe.converters.passes
-from keras_caffe import samples
 images, labels = samples.digits()
 assert images.shape == (1000, 1, 28, 28) and labels.shape == (1000,)
 model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"), data_format="channels_first")
@@ -133,15 +131,6 @@ def test_an_editable_install_works_elsewhere(checkout: Path, environment: Path, 
     package, converters = run(environment, "-I", "-c", USE, cwd=tmp_path).splitlines()[-2:]
     assert Path(package) == source / "keras_caffe" / "__init__.py"
     assert Path(converters).resolve() == source / "converters" / "__init__.py"
-
-
-def test_the_digits_are_small() -> None:
-    assert sum(path.stat().st_size for path in samples.path("db").rglob("*")) < 1_000_000
-
-
-def test_there_is_no_sample_of_another_name() -> None:
-    with pytest.raises(samples.ReadError, match="no sample 'alexnet'; expected one of .*lenet.caffemodel"):
-        samples.path("alexnet")
 
 
 class BuildFile:
