@@ -122,7 +122,7 @@ def _add_source(plan: Plan, node: Node, cls: type[Source], given: dict[str, Sequ
             raise ShapeError(
                 f"the shape of input {blob!r} is not known",
                 expected="a shape in Caffe's order (N, C, H, W)",
-                fix=f"Pass input_shapes={{{blob!r}: (N, C, H, W)}}.",
+                fix=f"Pass input_shapes={{{blob!r}: (N, C, H, W)}}{cls.hint(node.message)}.",
             )
         plan.shapes[value] = check_blob(tuple(shape))
         plan.orders[value] = edge_order(len(shape), plan.data_format)

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.shapes import Shape
+
+RecordReader = Callable[[Any], Shape | None]
+
+_record_readers: dict[str, RecordReader] = {}
+
+
+def record_reader(type: str) -> Callable[[RecordReader], RecordReader]:
+    """Function decorator: it tells the (C, H, W) of the first record of a data layer of this Caffe type.
+
+    The function takes the LayerParameter and returns None if the source is not at hand.
+    """
+
+    def decorate(function: RecordReader) -> RecordReader:
+        _record_readers[type] = function
+        return function
+
+    return decorate
+
+
+def record_shape(layer: Any) -> Shape | None:
+    """(C, H, W) of the first record that a data layer would read; None if nobody can tell."""
+    reader = _record_readers.get(layer.type)
+    return None if reader is None else reader(layer)
 
 
 class Source(CaffeLayer):
@@ -26,3 +49,13 @@ class Source(CaffeLayer):
     def default_values(cls, layer: Any, shapes: Sequence[Shape]) -> Sequence[np.ndarray] | None:
         """What the tops hold when the caller feeds nothing; None if the caller must feed them."""
         return None
+
+    @classmethod
+    def open_axes(cls, layer: Any) -> Sequence[tuple[int, ...]]:
+        """For each top the Caffe axes whose size may change from one batch to the next."""
+        return [(0,)] * len(layer.top)
+
+    @classmethod
+    def hint(cls, layer: Any) -> str:
+        """What else than `input_shapes` would tell the shapes, as the end of a sentence; "" if nothing."""
+        return ""

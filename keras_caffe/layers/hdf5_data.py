@@ -1,0 +1,63 @@
+"""HDF5Data: data sets of the HDF5 files named in a list (src/caffe/layers/hdf5_data_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_caffe.errors import DataError, LayerError
+from keras_caffe.layers.source import Source
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@register_layer("HDF5Data")
+class HDF5Data(Source):
+    """Inputs in the shape of the data sets that Caffe would read; `keras_caffe.dataset` reads them.
+
+    Shapes: no bottoms; top t is (batch_size, ...) with the sizes of data set t in the first file of the list, or as
+    `input_shapes` says if the files are not at hand.
+
+    Raises:
+        LayerError: a transform_param.
+        DataError: the first file is broken or has no data set of a top's name.
+
+    Caffe: src/caffe/layers/hdf5_data_layer.cpp
+    """
+
+    @classmethod
+    def declared_shapes(cls, layer: Any) -> Sequence[Shape | None]:
+        if layer.HasField("transform_param"):
+            raise LayerError("HDF5Data does not transform its data", fix="Remove transform_param.")
+        file = _first_file(layer.hdf5_data_param.source)
+        if file is None:
+            return [None] * len(layer.top)
+        return [(layer.hdf5_data_param.batch_size, *_row_shape(file, top)) for top in layer.top]
+
+    @classmethod
+    def hint(cls, layer: Any) -> str:
+        return f", or put the list and its files where the layer looks for them ({layer.hdf5_data_param.source!r})"
+
+
+def _first_file(source: str) -> Path | None:
+    """The first file of the list, if both exist."""
+    if not source or not Path(source).is_file():
+        return None
+    with Path(source).open(errors="replace") as lines:
+        names = next((line.split() for line in lines if line.strip()), [])
+    return Path(names[0]) if names and Path(names[0]).is_file() else None
+
+
+def _row_shape(path: Path, name: str) -> tuple[int, ...]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            dataset = file.get(name)
+            if isinstance(dataset, h5py.Dataset) and dataset.shape:
+                return tuple(dataset.shape[1:])
+            known = ", ".join(file) or "none"
+    except OSError as error:
+        raise DataError("cannot read the HDF5 file", where=str(path), received=str(error)) from None
+    raise DataError(f"no data set {name!r} with rows", where=str(path), expected="one for each top", received=known)

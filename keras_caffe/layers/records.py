@@ -1,0 +1,100 @@
+"""What the data layers that read images have in common: which sizes their parameters tell, and what Caffe refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import enum_name
+from keras_caffe.layers.source import Source, record_shape
+from keras_caffe.shapes import Shape, Size
+
+
+class RecordSource(Source):
+    """Base of data layers: the tops are images (N, C, H, W) and, if there is a second one, labels.
+
+    A class names its message (`param`). The first record of the source, where it is at hand, tells what the
+    parameters leave open.
+    """
+
+    tops: ClassVar[tuple[int, int | None]] = (1, 2)
+    param: ClassVar[str] = "data_param"
+
+    @classmethod
+    def declared_shapes(cls, layer: Any) -> Sequence[Shape | None]:
+        cls.check(layer)
+        batch = cls.batch_size(layer)
+        return [cls.image_shape(layer, batch), cls.label_shape(batch)][: len(layer.top)]
+
+    @classmethod
+    def check(cls, layer: Any) -> None:
+        """Refuses what Caffe refuses without opening a file."""
+        check_transform(layer.transform_param)
+
+    @classmethod
+    def batch_size(cls, layer: Any) -> int:
+        return positive(getattr(layer, cls.param), "batch_size", cls.param)
+
+    @classmethod
+    def image_shape(cls, layer: Any, batch: int) -> Shape | None:
+        """(N, C, H, W), or None if a size is not known."""
+        record = record_shape(layer) or (None, None, None)
+        channels = cls.channels(layer) if record[0] is None else record[0]
+        size = image_size(layer.transform_param, cls.source_size(layer, record[1:]))
+        return None if channels is None or None in size else (batch, channels, *size)
+
+    @classmethod
+    def channels(cls, layer: Any) -> Size:
+        """The number of channels, as far as the parameters tell; raw records ignore the force_ fields."""
+        transform = layer.transform_param
+        if transform.force_color or transform.force_gray:
+            return 3 if transform.force_color else 1
+        return len(transform.mean_value) if len(transform.mean_value) > 1 else None
+
+    @classmethod
+    def source_size(cls, layer: Any, record: Sequence[Size]) -> Sequence[Size]:
+        """(height, width) before the transformations."""
+        return record
+
+    @classmethod
+    def label_shape(cls, batch: int) -> Shape:
+        return (batch,)
+
+    @classmethod
+    def hint(cls, layer: Any) -> str:
+        source = getattr(layer, cls.param).source
+        return f", or put the data where the layer looks for them (source: {source!r})" if source else ""
+
+
+def check_transform(transform: Any) -> None:
+    """Refuses what Caffe's data transformer refuses (data_transformer.cpp).
+
+    Raises:
+        LayerError: mean_file with mean_value, or force_color with force_gray.
+    """
+    if transform.HasField("mean_file") and transform.mean_value:
+        raise LayerError("mean_file and mean_value are both given", fix="Use one of them.")
+    if transform.force_color and transform.force_gray:
+        raise LayerError("force_color and force_gray are both set", fix="Set at most one of them.")
+
+
+def image_size(transform: Any, size: Sequence[Size]) -> Sequence[Size]:
+    """(height, width) after resizing (SSD's resize_param) and cropping."""
+    if transform.crop_size:
+        return (transform.crop_size, transform.crop_size)
+    if transform.crop_h and transform.crop_w:
+        return (transform.crop_h, transform.crop_w)
+    if transform.HasField("resize_param"):
+        resize = transform.resize_param
+        fixed = enum_name(resize, "resize_mode") != "FIT_SMALL_SIZE" and resize.height and resize.width
+        return (resize.height, resize.width) if fixed else (None, None)
+    return size
+
+
+def positive(message: Any, field: str, name: str) -> int:
+    """The value of a field that must be positive; `name` is the message's, for the error."""
+    value = getattr(message, field)
+    if value <= 0:
+        raise LayerError(f"{field} is missing or 0 in {name}", expected=f"a positive {field}", received=value)
+    return value

@@ -1,0 +1,21 @@
+"""AnnotatedData: shapes, the open number of boxes, refusals."""
+
+from __future__ import annotations
+
+from keras_caffe.layers import AnnotatedData
+from tests.layers.source_case import declared, message, refused
+
+TEXT = """type: "AnnotatedData" top: "data" top: "label" data_param { batch_size: 6 }
+    transform_param { mean_value: 104 mean_value: 117 mean_value: 123 resize_param { height: 30 width: 40 } }"""
+
+
+def test_shapes() -> None:
+    assert declared(TEXT) == [(6, 3, 30, 40), (1, 1, 6, 8)]
+
+
+def test_the_number_of_boxes_is_open() -> None:
+    assert AnnotatedData.open_axes(message(TEXT)) == [(0,), (2,)]
+
+
+def test_refusals() -> None:
+    refused('type: "AnnotatedData" top: "data"', "batch_size")

@@ -1,0 +1,11 @@
+"""VideoData: shapes."""
+
+from __future__ import annotations
+
+from tests.layers.source_case import declared
+
+
+def test_shapes() -> None:
+    text = 'type: "VideoData" top: "data" data_param { batch_size: 2 } '
+    assert declared(text + "transform_param { resize_param { height: 3 width: 4 } }") == [(2, 3, 3, 4)]
+    assert declared('type: "VideoData" top: "data" top: "label" data_param { batch_size: 2 }') == [None, (2,)]
