@@ -144,7 +144,9 @@ class _Scan:
         if len(self.stack) > 1:
             frame = self.stack[-1]
             where = self.place(frame.start)
-            self.fail(len(self.text), "the text ends inside a block", f"'{frame.closing}' for the one opened at {where}")
+            self.fail(
+                len(self.text), "the text ends inside a block", f"'{frame.closing}' for the one opened at {where}"
+            )
 
     def field(self, match: re.Match[str], frame: _Frame) -> None:
         name = match["name"]
@@ -272,7 +274,9 @@ class _Scan:
 
     def expected(self, match: re.Match[str], known: Any) -> NoReturn:
         """Raises the error for a value that the field cannot have."""
+        problem = f"{known.name} has a value of another kind"
         if known.enum_type is not None:
+            problem = f"{known.name} has a value that is not known"
             wanted = "one of " + ", ".join(known.enum_type.values_by_name)
         elif known.message_type is not None:
             wanted = f"{{ the fields of {known.message_type.name} }}"
@@ -282,7 +286,7 @@ class _Scan:
             wanted = f"a value of type {_TYPES[known.cpp_type]}"
         received = match[match.lastgroup or 0]
         where = self.place(match.start(match.lastgroup or 0))
-        raise ReadError(f"{known.name} has a value of another kind", where=where, expected=wanted, received=received)
+        raise ReadError(problem, where=where, expected=wanted, received=received)
 
     def explain(self, position: int, frame: _Frame) -> NoReturn:
         """Raises the error for a place where neither a field nor an end can be read."""

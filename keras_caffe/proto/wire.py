@@ -29,7 +29,7 @@ SHAPE_BYTES = 1024  # 32 axes of the longest varint take 353
 _LEGACY = ("num", "channels", "height", "width")
 _RAW_TYPES = {"DOUBLE": "<f8", "FLOAT": "<f4", "FLOAT16": "<f2"}
 _FOREIGN = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "Give it a name that ends in .h5."),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "It holds arrays only; give the prototxt or binary file."),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Run `git lfs pull`."),
     (b"<!DOCTYPE", "a web page", "The download failed; fetch the file itself."),
     (b"<html", "a web page", "The download failed; fetch the file itself."),
@@ -93,7 +93,10 @@ class Mapped:
             if head.startswith(magic):
                 return kind, fix
         if is_text(head):
-            return "a text file", "Give the binary file (.caffemodel, .binaryproto); a .prototxt holds no trained values."
+            return (
+                "a text file",
+                "Give the binary file (.caffemodel, .binaryproto); a .prototxt holds no trained values.",
+            )
         return None
 
 

@@ -1,0 +1,174 @@
+"""Files to messages: net and solver definitions in text or binary form, and what a weights file holds."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from keras_caffe import proto
+from keras_caffe.converters.read_binary import read_binary_net
+from keras_caffe.converters.read_weights import LayerBlobs, read_mean, read_weights
+from keras_caffe.errors import ReadError
+from keras_caffe.proto import text
+from keras_caffe.proto.wire import Blob, Mapped, is_text
+
+__all__ = ["Blob", "LayerBlobs", "NetFile", "read_mean", "read_message", "read_net", "read_weights"]
+
+Source = str | os.PathLike[str] | Message
+TEXT = "<text>"
+_LOOKS_LIKE_TEXT = re.compile(r"\s*(#|[a-z_]+\s*(:\s*[\"'\d]|[{<]))")
+
+
+@dataclass(frozen=True)
+class NetFile:
+    """A net definition as it was read, not upgraded.
+
+    Attributes:
+        message: the NetParameter (V0, V1 or V2, as in the file).
+        file: its path; `<text>` or `<message>` if there is none.
+        lines: the line at which each layer starts, by the layer's name (the first, where a name occurs twice).
+    """
+
+    message: Any
+    file: str = TEXT
+    lines: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def where(self, layer_name: str) -> str:
+        """`file:line` of a layer, or the file where the line is not known."""
+        line = self.lines.get(layer_name)
+        return f"{self.file}:{line}" if line else self.file
+
+
+def read_net(source: Source, *, strict: bool = False, fork: str | None = None) -> NetFile:
+    """Reads a net definition.
+
+    Args:
+        source: the path of a prototxt or caffemodel (whose trained values are left out), the text of a prototxt, or
+            a NetParameter.
+        strict: fields that the schema does not know are an error; otherwise one CaffeWarning names them.
+        fork: "bvlc" takes the field numbers of a binary file as BVLC Caffe has them; otherwise a layer's parameters
+            are found by its type too.
+
+    Raises:
+        ReadError: there is no such file, or it is not a net definition.
+    """
+    if isinstance(source, Message):
+        return NetFile(_own(source, proto.NetParameter), "<message>")
+    content, file = _content(source)
+    if content is None:
+        mapped = Mapped(file)
+        if mapped.foreign():
+            mapped.refuse("this is not a net definition")
+        return NetFile(read_binary_net(mapped, fork=fork, strict=strict), file)
+    parsed = text.parse(content, proto.NetParameter, file=file, strict=strict)
+    lines: dict[str, int] = {}
+    for layer, line in zip(_layers(parsed.message), parsed.lines, strict=False):
+        lines.setdefault(layer.name, line)
+    return NetFile(parsed.message, file, MappingProxyType(lines))
+
+
+def read_message(source: Source, message_class: Any, *, strict: bool = False) -> Any:
+    """Reads a message of any class, such as `proto.SolverParameter`, from a text or binary file.
+
+    Args:
+        source: a path, the text itself, or such a message.
+        message_class: the class, or its name.
+        strict: fields that the schema does not know are an error; otherwise one CaffeWarning names them.
+
+    Raises:
+        ReadError: there is no such file, or it does not hold such a message.
+    """
+    if isinstance(message_class, str):
+        message_class = proto.message_class(message_class)
+    if isinstance(source, Message):
+        return _own(source, message_class)
+    content, file = _content(source)
+    if content is not None:
+        return text.parse(content, message_class, file=file, strict=strict).message
+    mapped = Mapped(file)
+    try:
+        return message_class.FromString(mapped.bytes(0, mapped.size))
+    except DecodeError:
+        mapped.refuse(f"this is not a {message_class.DESCRIPTOR.name}")
+
+
+def _layers(net: Any) -> list[Any]:
+    """The messages that have the layers' names: a V1 layer may hold a V0 layer that has it."""
+    return [*net.layer] or [layer.layer if layer.HasField("layer") else layer for layer in net.layers]
+
+
+def _own(message: Message, message_class: Any) -> Any:
+    """A copy of a message in the schema in use; it may come from an older one or from another caffe_pb2."""
+    if message.DESCRIPTOR.name != message_class.DESCRIPTOR.name:
+        raise ReadError(
+            "the message is of another kind",
+            where="<message>",
+            expected=message_class.DESCRIPTOR.name,
+            received=message.DESCRIPTOR.name,
+        )
+    return message_class.FromString(message.SerializePartialToString())
+
+
+def _content(source: str | os.PathLike[str]) -> tuple[str | None, str]:
+    """The text and the name of its file; no text for a binary file."""
+    if not isinstance(source, str | os.PathLike):
+        raise ReadError(
+            "this is no source of a definition", expected="a path, a text or a message", received=type(source).__name__
+        )
+    if isinstance(source, str) and ("\n" in source or "{" in source) and not _exists(source):
+        return source, TEXT
+    if not _exists(source):
+        if isinstance(source, str) and _LOOKS_LIKE_TEXT.match(source):
+            return source, TEXT
+        raise _no_file(source)
+    path = Path(source)
+    try:
+        data = path.read_bytes() if _is_text_file(path) else None
+    except OSError as error:
+        raise ReadError(f"the file cannot be read: {error.strerror or error}", where=str(source)) from None
+    return None if data is None else _decode(data), str(source)
+
+
+def _exists(source: str | os.PathLike[str]) -> bool:
+    try:
+        return bool(os.fspath(source)) and Path(source).exists()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte
+        return False
+
+
+def _is_text_file(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if not head:
+        raise ReadError("the file is empty", where=str(path), expected="a net or solver definition")
+    return is_text(head)
+
+
+def _decode(data: bytes) -> str:
+    """The text of a file. Comments in an 8-bit encoding are common; its letters are kept apart from each other."""
+    for encoding in ("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8", "latin-1"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise AssertionError("latin-1 reads every byte")
+
+
+def _no_file(source: str | os.PathLike[str]) -> ReadError:
+    path = Path(source)
+    fix = None
+    try:
+        near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], 1)
+        fix = f"Did you mean {path.parent / near[0]}?" if near else None
+    except (OSError, ValueError):
+        pass
+    return ReadError("there is no such file", where=str(source)[:200] or "''", fix=fix)
