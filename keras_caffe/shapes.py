@@ -155,3 +155,9 @@ def same_shape(first: Sequence[Size], other: Sequence[Size], what: str) -> None:
     agree = len(first) == len(other) and all(a == b or None in (a, b) for a, b in zip(first, other, strict=True))
     if not agree:
         raise ShapeError(what, expected=tuple(first), received=tuple(other))
+
+
+def merge_shapes(first: Sequence[Size], other: Sequence[Size], what: str) -> Shape:
+    """The one shape that both are, as far as either is known. Raises ShapeError if they differ."""
+    same_shape(first, other, what)
+    return tuple(b if a is None else a for a, b in zip(first, other, strict=True))

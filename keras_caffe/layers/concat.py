@@ -1,0 +1,64 @@
+"""Concat (src/caffe/layers/concat_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, merge_shapes
+
+
+@serializable
+@register_layer("Concat")
+class Concat(CaffeLayer):
+    """The bottoms one after the other along one axis.
+
+    Args:
+        axis: tensor axis.
+
+    Shapes: any number of bottoms that differ along `axis` only; the top's size there is the sum of theirs.
+
+    Raises:
+        LayerError, ShapeError: the axis is out of range or given in two ways, other sizes differ.
+
+    Caffe: src/caffe/layers/concat_layer.cpp
+    """
+
+    bottoms = (1, None)
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def call(self, inputs: Any) -> Any:
+        return ops.concatenate(inputs, axis=self.axis) if isinstance(inputs, (list, tuple)) else inputs
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        sizes = [shape[self.axis] for shape in shapes if shape]
+        what = f"the bottoms of Concat may differ along tensor axis {self.axis} only"
+        merged = list(reduce(lambda a, b: merge_shapes(a, b, what), (self._without_axis(s) for s in shapes)))
+        merged[self.axis] = None if None in sizes else sum(sizes)  # type: ignore[arg-type]
+        return [tuple(merged)]
+
+    def _without_axis(self, shape: Shape) -> Shape:
+        axis = self.axis % max(len(shape), 1)
+        return (*shape[:axis], None, *shape[axis + 1 :])
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        return cls(axis=joint_axis(layer.concat_param, "concat_dim", bottoms[0]), **kwargs)
+
+
+def joint_axis(param: Any, old_name: str, bottom: Bottom) -> int:
+    """The tensor axis of `axis`, or of its old form (concat_dim, slice_dim), which takes no negative numbers."""
+    if not param.HasField(old_name):
+        return bottom.axis(param.axis)
+    if param.HasField("axis"):
+        raise LayerError(f"axis and {old_name} are both given", fix="Keep axis.")
+    return bottom.axis(getattr(param, old_name), old_name)

@@ -1,0 +1,64 @@
+"""Eltwise (src/caffe/layers/eltwise_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, merge_shapes
+
+
+@serializable
+@register_layer("Eltwise")
+class Eltwise(CaffeLayer):
+    """SUM: y = sum of coeff_i x_i; PROD: y = product of x_i; MAX: y = greatest x_i.
+
+    MAX passes the gradient to one bottom only. A tie of the first two bottoms goes to the second, a later bottom must
+    be greater to win.
+
+    Args:
+        operation: "SUM", "PROD" or "MAX".
+        coeff: one number per bottom, or none for all ones; MAX ignores it.
+
+    Shapes: two or more bottoms of one shape; the top has it too.
+
+    Raises:
+        LayerError, ShapeError: another number of coefficients than bottoms, coefficients with PROD, different shapes.
+
+    Caffe: src/caffe/layers/eltwise_layer.cpp
+    """
+
+    bottoms = (2, None)
+
+    def __init__(self, operation: str = "SUM", coeff: Sequence[float] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.operation, self.coeff = operation, tuple(coeff)
+
+    def call(self, inputs: Any) -> Any:
+        if self.operation == "PROD":
+            return reduce(ops.multiply, inputs)
+        if self.operation == "MAX":
+            first = ops.where(inputs[0] > inputs[1], inputs[0], inputs[1])
+            return reduce(lambda greatest, x: ops.where(x > greatest, x, greatest), inputs[2:], first)
+        terms = zip(inputs, self.coeff or [1] * len(inputs), strict=True)
+        return reduce(ops.add, (x if c == 1 else x * c for x, c in terms))
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        return [reduce(lambda a, b: merge_shapes(a, b, "all bottoms of Eltwise must have one shape"), shapes)]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        # stable_prod_grad only chooses how Caffe computes one and the same gradient.
+        param = layer.eltwise_param
+        operation = enum_name(param, "operation")
+        if len(param.coeff) not in (0, len(bottoms)):
+            raise LayerError("coeff must be given once per bottom", expected=len(bottoms), received=len(param.coeff))
+        if operation == "PROD" and param.coeff:
+            raise LayerError("PROD takes no coefficients", received=list(param.coeff), fix="Remove coeff.")
+        return cls(operation=operation, coeff=list(param.coeff), **kwargs)

@@ -1,0 +1,36 @@
+"""ELU (src/caffe/layers/elu_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("ELU")
+class ELU(CaffeLayer):
+    """y = x for x > 0, alpha (exp(x) - 1) otherwise; the gradient at 0 is alpha.
+
+    Args:
+        alpha: minus the value at minus infinity, without unit.
+
+    Shapes: any; the top has the bottom's shape.
+
+    Caffe: src/caffe/layers/elu_layer.cpp
+    """
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = alpha
+
+    def call(self, inputs: Any) -> Any:
+        return ops.where(inputs > 0, inputs, self.alpha * (ops.exp(ops.minimum(inputs, 0)) - 1))
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        return cls(alpha=layer.elu_param.alpha, **kwargs)

@@ -1,0 +1,47 @@
+"""Permute (SSD: src/caffe/layers/permute_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layout import Order
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("Permute")
+class Permute(CaffeLayer):
+    """Axis i of the top is axis order[i] of the bottom. The tensor passes unchanged: its axes get other meanings.
+
+    Args:
+        order: the bottom's axis for each of the top's, in Caffe's order.
+
+    Shapes: any; the stored shape stays.
+
+    Raises:
+        LayerError: an axis is out of range or named twice.
+
+    Caffe: src/caffe/layers/permute_layer.cpp (SSD)
+    """
+
+    def __init__(self, order: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.order = tuple(order)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return [tuple(self.order.index(axis) for axis in orders[0])]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        given, rank = list(layer.permute_param.order), bottoms[0].rank
+        if any(axis >= rank for axis in given):
+            raise LayerError("order is out of range", expected=f"axes below {rank}", received=given)
+        if len(set(given)) < len(given):
+            raise LayerError("order names an axis twice", expected="each axis once", received=given)
+        return cls(order=given + [axis for axis in range(rank) if axis not in given], **kwargs)

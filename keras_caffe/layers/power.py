@@ -1,0 +1,42 @@
+"""Power (src/caffe/layers/power_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("Power")
+class Power(CaffeLayer):
+    """y = (shift + scale x)^power; where power or scale is 0 the top is constant, even for infinite x.
+
+    Args:
+        power, scale, shift: without unit.
+
+    Shapes: any; the top has the bottom's shape.
+
+    Caffe: src/caffe/layers/power_layer.cpp
+    """
+
+    def __init__(self, power: float = 1.0, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.power, self.scale, self.shift = power, scale, shift
+
+    def call(self, inputs: Any) -> Any:
+        x = ops.zeros_like(inputs) if self.power * self.scale == 0 else inputs * self.scale
+        y = x + self.shift
+        if self.power == 1:
+            return y
+        # Where the base is 0 Caffe's gradient is 0/0 for most powers; here it is the derivative.
+        return ops.square(y) if self.power == 2 else ops.power(y, self.power)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.power_param
+        return cls(power=param.power, scale=param.scale, shift=param.shift, **kwargs)

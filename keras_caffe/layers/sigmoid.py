@@ -1,0 +1,24 @@
+"""Sigmoid (src/caffe/layers/sigmoid_layer.cpp)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("Sigmoid")
+class Sigmoid(CaffeLayer):
+    """y = 1 / (1 + exp(-x)).
+
+    Shapes: any; the top has the bottom's shape.
+
+    Caffe: src/caffe/layers/sigmoid_layer.cpp
+    """
+
+    def call(self, inputs: Any) -> Any:
+        return ops.sigmoid(inputs)

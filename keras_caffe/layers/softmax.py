@@ -1,0 +1,41 @@
+"""Softmax (src/caffe/layers/softmax_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("Softmax")
+class Softmax(CaffeLayer):
+    """y = exp(x) / sum of exp(x) along one axis, at every place of the other axes.
+
+    Args:
+        axis: tensor axis of the classes.
+
+    Shapes: any with that axis; the top has the bottom's shape.
+
+    Raises:
+        LayerError: the axis is out of range.
+
+    Caffe: src/caffe/layers/softmax_layer.cpp
+    """
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def call(self, inputs: Any) -> Any:
+        if inputs.shape[self.axis] == 1:  # Keras would warn about a single class.
+            return ops.ones_like(inputs)
+        return ops.softmax(inputs, axis=self.axis)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        return cls(axis=bottoms[0].axis(layer.softmax_param.axis), **kwargs)

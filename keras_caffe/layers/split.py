@@ -1,0 +1,40 @@
+"""Split (src/caffe/layers/split_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("Split")
+class Split(CaffeLayer):
+    """The bottom, as every top; the gradient is the sum of the tops'.
+
+    Args:
+        num_tops: how many times.
+
+    Shapes: any; the tops have the bottom's shape.
+
+    Caffe: src/caffe/layers/split_layer.cpp
+    """
+
+    tops = (1, None)
+
+    def __init__(self, num_tops: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_tops = num_tops
+
+    def call(self, inputs: Any) -> Any:
+        return inputs if self.num_tops == 1 else [inputs] * self.num_tops
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        return [shapes[0]] * self.num_tops
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        return cls(num_tops=len(layer.top), **kwargs)
