@@ -150,4 +150,4 @@ def set_params(layers: Mapping[str, Any], params: Mapping[str, Sequence[np.ndarr
                 )
             pending.append((variable, blob.to_keras(array)))
     for variable, array in pending:
-        variable.assign(np.ascontiguousarray(array))
+        variable.assign(np.asarray(array, order="C"))

@@ -132,7 +132,7 @@ class CaffeLayer(keras.layers.Layer):
     def _add_blob(self, blob: Blob, array: np.ndarray | None) -> Any:
         def initial(shape: Any, dtype: Any = None) -> Any:
             values = fillers.get(blob.filler)(blob.shape) if array is None else array
-            return keras.ops.convert_to_tensor(np.ascontiguousarray(blob.to_keras(np.asarray(values))), dtype)
+            return keras.ops.convert_to_tensor(np.asarray(blob.to_keras(np.asarray(values)), order="C"), dtype)
 
         return self.add_weight(
             shape=blob.keras_shape, initializer=initial, trainable=blob.trainable, name=blob.name

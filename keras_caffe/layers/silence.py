@@ -25,6 +25,9 @@ class Silence(CaffeLayer):
     def call(self, inputs: Any) -> Any:
         return []
 
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return []  # From an empty list of shapes Keras would make a scalar.
+
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
         return [bottom.order for bottom in bottoms]
