@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,6 +15,9 @@ from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tenso
 from keras_caffe.shapes import Shape, canonical_axis
 
 PACKAGE = "keras_caffe"
+
+# The fork whose definitions `from_caffe` follows where forks differ under one name; None: what the file holds decides.
+FORK: ContextVar[str | None] = ContextVar("FORK", default=None)
 
 
 class Blob(NamedTuple):

@@ -1,0 +1,120 @@
+"""InfogainLoss (src/caffe/layers/infogain_loss_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from keras import ops
+
+from keras_caffe import proto
+from keras_caffe.errors import DataError, LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.loss import ClassLossLayer, check_size
+from keras_caffe.layout import Order, caffe_order
+from keras_caffe.ops.losses import infogain_loss
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, count
+
+
+@serializable
+@register_layer("InfogainLoss")
+class InfogainLoss(ClassLossLayer):
+    """Softmax and the log loss weighted by a matrix: -sum over l of H[label, l] log(max(p[l], 1e-20)) / normaliser.
+
+    The gradient is p sum_l H[label, l] - H[label], over the normaliser. No gradient flows into labels or H.
+
+    Args:
+        axis, batch_axes, ignore_label, normalization: as in SoftmaxWithLoss.
+        matrix: H, K rows of K numbers; None = it is the third bottom.
+        probabilities: give the softmax as a second top.
+
+    Shapes: scores (..., K, ...), labels (one for each place) [, H of K * K values] -> () [, scores' shape].
+
+    Raises:
+        ShapeError: another number of labels than places, H is not K x K.
+        LayerError: no matrix; a label is out of range (seen in eager mode; in a graph the loss is NaN).
+        DataError: the matrix file is missing or no BlobProto.
+
+    Caffe: src/caffe/layers/infogain_loss_layer.cpp (of 1.0; before, its bottom held probabilities)
+    """
+
+    bottoms = (2, 3)
+    tops = (1, 2)
+
+    def __init__(
+        self, *, matrix: Sequence[Sequence[float]] | None = None, probabilities: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.matrix, self.probabilities = matrix, probabilities
+
+    def call(self, inputs: Any) -> Any:
+        scores, labels, *third = inputs
+        matrix = third[0] if third else np.asarray(self.matrix, "float32")
+        loss = infogain_loss(self.classes_last(scores), labels, matrix, **self.loss_arguments())
+        return [loss, ops.softmax(scores, axis=self.axis)] if self.probabilities else loss
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        return super().top_shapes(*shapes) + [shapes[0]] * self.probabilities
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return [caffe_order(0), orders[0]][: len(ranks)]
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        super().check_shapes(*shapes)
+        classes = shapes[0][self.axis]
+        if len(shapes) < 3 and self.matrix is None:
+            raise LayerError(
+                "the infogain matrix is not given", fix="Set infogain_loss_param.source or add a third bottom."
+            )
+        size = count(shapes[2]) if len(shapes) > 2 else int(np.size(self.matrix))
+        check_size(size, None if classes is None else classes**2, "the infogain matrix must be square in the classes")
+
+    @classmethod
+    def caffe_axis(cls, layer: Any) -> int:
+        return layer.infogain_loss_param.axis
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        if layer.loss_param.HasField("normalize"):
+            raise LayerError("normalize is not for InfogainLoss", fix="Use normalization: VALID or BATCH_SIZE.")
+        cls.refuse_label_gradient(layer)
+        arguments = cls.class_arguments(layer, bottoms)
+        if len(bottoms) < 3:
+            if not layer.infogain_loss_param.HasField("source"):
+                raise LayerError("the infogain matrix has no source", fix="Set infogain_loss_param.source.")
+            classes = bottoms[0].shape[bottoms[0].order[arguments["axis"]]]
+            arguments["matrix"] = read_matrix(layer.infogain_loss_param.source, classes).tolist()
+        return cls(probabilities=len(layer.top) > 1, **arguments, **kwargs)
+
+
+def read_matrix(source: str, classes: int) -> np.ndarray:
+    """The (classes, classes) matrix in a binaryproto file.
+
+    Raises:
+        DataError: missing file, or not a BlobProto.
+        ShapeError: another number of values.
+    """
+    try:
+        blob = proto.BlobProto.FromString(Path(source).read_bytes())
+    except OSError as error:
+        raise DataError(
+            "the infogain matrix cannot be read",
+            where=source,
+            received=error.strerror,
+            fix="Paths start at the working directory.",
+        ) from None
+    except DecodeError:
+        raise DataError("not a BlobProto", where=source, expected="a binaryproto file") from None
+    values = np.asarray(blob.double_data or blob.data, np.float32)
+    if values.size != classes**2:
+        raise ShapeError(
+            "the infogain matrix must be square in the classes",
+            where=source,
+            expected=f"{classes} x {classes} values",
+            received=f"{values.size} values",
+        )
+    return values.reshape(classes, classes)

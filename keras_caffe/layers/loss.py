@@ -1,0 +1,169 @@
+"""What Caffe's loss layers have in common (loss_layer.cpp)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name
+from keras_caffe.layout import Order, caffe_order
+from keras_caffe.shapes import Shape, Size, count, same_shape
+
+
+class LossLayer(CaffeLayer):
+    """Base of the losses: bottoms of one batch size, one scalar top without axes, not weighted.
+
+    It computes in the precision of its variables, so that labels and sums survive a mixed precision policy.
+
+    Raises:
+        ShapeError: the first axes of the first two bottoms differ.
+    """
+
+    bottoms = (2, 2)
+    stores = "caffe"
+    is_loss: ClassVar[bool] = True
+
+    def __init__(self, *, dtype: Any = None, **kwargs: Any) -> None:
+        super().__init__(dtype=keras.dtype_policies.get(dtype).variable_dtype, **kwargs)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        same_shape(shapes[0][:1], shapes[1][:1], "data and label must have the same first dimension")
+        if not shapes[0]:
+            raise ShapeError("a loss needs a batch axis", expected="at least one axis", received=shapes[0])
+        self.check_shapes(*shapes)
+        return [()]
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        """Raises ShapeError where Caffe refuses the bottoms (given as stored)."""
+
+    @classmethod
+    def refuse_label_gradient(cls, layer: Any) -> None:
+        """Raises LayerError if the file asks for a gradient of the labels."""
+        if True in layer.propagate_down[1:]:
+            raise LayerError(
+                f"{cls.__name__} has no gradient for its labels",
+                expected="propagate_down: false for all bottoms but the first",
+                received=list(layer.propagate_down),
+            )
+
+
+class ClassLossLayer(LossLayer):
+    """Base of the losses over classes: the first bottom may be stored with its classes last.
+
+    Args:
+        axis: tensor axis of the classes.
+        batch_axes: number of the other axes, from the front, whose product is the batch size of BATCH_SIZE.
+        ignore_label: places with this label do not count; None = all count.
+        normalization: "FULL", "VALID", "BATCH_SIZE" or "NONE".
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        batch_axes: int = 1,
+        ignore_label: int | None = None,
+        normalization: str = "VALID",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.axis, self.batch_axes = axis, batch_axes
+        self.ignore_label, self.normalization = ignore_label, normalization
+
+    def loss_arguments(self) -> dict[str, Any]:
+        return {n: getattr(self, n) for n in ("ignore_label", "normalization", "batch_axes")}
+
+    def classes_last(self, x: Any) -> Any:
+        return ops.moveaxis(x, self.axis, -1)
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        check_label_count(shapes[0], self.axis, shapes[1])
+
+    @classmethod
+    def caffe_axis(cls, layer: Any) -> int:
+        """The axis of the classes, as the file gives it."""
+        return layer.softmax_param.axis
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return class_orders(bottoms, cls.caffe_axis(layer))
+
+    @classmethod
+    def class_arguments(cls, layer: Any, bottoms: Sequence[Bottom]) -> dict[str, Any]:
+        """The keyword arguments that the LossParameter and the axis give."""
+        axis = bottoms[0].axis(cls.caffe_axis(layer))
+        return {"axis": axis, "batch_axes": bottoms[0].order[axis], **loss_arguments(layer)}
+
+
+def loss_arguments(layer: Any, default: str | None = None) -> dict[str, Any]:
+    """ignore_label and normalization of a layer's LossParameter; `normalize` counts where `normalization` is not set.
+
+    Args:
+        layer: the LayerParameter.
+        default: the mode of a layer that has another default than the message.
+    """
+    param = layer.loss_param
+    mode = enum_name(param, "normalization")
+    if not param.HasField("normalization"):
+        if param.HasField("normalize"):
+            mode = "VALID" if param.normalize else "BATCH_SIZE"
+        else:
+            mode = default or mode
+    return {"ignore_label": param.ignore_label if param.HasField("ignore_label") else None, "normalization": mode}
+
+
+def class_orders(bottoms: Sequence[Bottom], axis: int) -> list[Order]:
+    """The first bottom as it is stored, if its other axes keep Caffe's order; labels in Caffe's order."""
+    first = bottoms[0]
+    tensor = first.axis(axis)
+    rest = first.order[:tensor] + first.order[tensor + 1 :]
+    order = first.order if list(rest) == sorted(rest) else caffe_order(first.rank)
+    return [order, *(caffe_order(b.rank) for b in bottoms[1:])]
+
+
+def alike_orders(bottoms: Sequence[Bottom], among: int | None = None) -> list[Order]:
+    """The first bottom's order for all where their shapes agree, so that nothing is transposed; else Caffe's."""
+    if all(b.shape == bottoms[0].shape for b in bottoms[:among]):
+        return [bottoms[0].order if b.shape == bottoms[0].shape else caffe_order(b.rank) for b in bottoms]
+    return [caffe_order(b.rank) for b in bottoms]
+
+
+def check_label_count(shape: Shape, axis: int, labels: Shape) -> None:
+    """Raises ShapeError unless there is one label for every place."""
+    wanted = count(tuple(s for i, s in enumerate(shape) if i != axis % len(shape)))
+    have = count(labels)
+    if None not in (wanted, have) and wanted != have:
+        raise ShapeError(
+            "the number of labels does not match the number of predictions",
+            expected=f"{wanted} labels for scores {shape}",
+            received=f"{have} labels of shape {labels}",
+            fix="Label every place: N x H x W labels for N x C x H x W scores.",
+        )
+
+
+def flat(x: Any) -> Any:
+    """(N, ...) -> (N, everything else in one axis)."""
+    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
+
+
+def check_rank(shapes: Sequence[Shape], most: int = 4) -> None:
+    """Raises ShapeError for bottoms of more axes than Caffe's older layers can address."""
+    for shape in shapes:
+        if len(shape) > most:
+            raise ShapeError("a bottom has too many axes", expected=f"at most {most}", received=shape)
+
+
+def check_single(shape: Shape, what: str, first: int = 1) -> None:
+    """Raises ShapeError unless all axes from `first` on have size 1."""
+    if any(size not in (1, None) for size in shape[first:]):
+        raise ShapeError(f"{what} must have size 1 from axis {first} on", received=shape)
+
+
+def check_size(have: Size, want: Size, what: str) -> None:
+    """Raises ShapeError if two known sizes differ."""
+    if None not in (have, want) and have != want:
+        raise ShapeError(what, expected=want, received=have)

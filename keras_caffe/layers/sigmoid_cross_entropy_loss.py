@@ -1,0 +1,52 @@
+"""SigmoidCrossEntropyLoss (src/caffe/layers/sigmoid_cross_entropy_loss_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.loss import LossLayer, alike_orders, check_size, loss_arguments
+from keras_caffe.layout import Order
+from keras_caffe.ops.losses import sigmoid_cross_entropy
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, count
+
+
+@serializable
+@register_layer("SigmoidCrossEntropyLoss")
+class SigmoidCrossEntropyLoss(LossLayer):
+    """Sigmoid and cross entropy of each element: sum (max(x, 0) - x t + log(1 + e^-|x|)) / normaliser.
+
+    Args:
+        ignore_label: elements whose target, truncated towards zero, is this do not count (0 ignores 0.3 and -0.9 too).
+        normalization: "FULL" (all elements), "VALID" (those not ignored), "BATCH_SIZE" (N) or "NONE"; never less than 1.
+
+    Shapes: scores (N, ...), targets of as many values -> ().
+
+    Raises:
+        ShapeError: the counts differ.
+
+    Caffe: src/caffe/layers/sigmoid_cross_entropy_loss_layer.cpp
+    """
+
+    def __init__(self, ignore_label: int | None = None, normalization: str = "BATCH_SIZE", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ignore_label, self.normalization = ignore_label, normalization
+
+    def call(self, inputs: Any) -> Any:
+        scores, targets = inputs
+        return sigmoid_cross_entropy(scores, targets, ignore_label=self.ignore_label, normalization=self.normalization)
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        check_size(count(shapes[1]), count(shapes[0]), "scores and targets must have the same number of values")
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return alike_orders(bottoms)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        cls.refuse_label_gradient(layer)
+        # Unlike the other losses, and unlike the message, this one divides by the batch size unless told otherwise.
+        return cls(**loss_arguments(layer, default="BATCH_SIZE"), **kwargs)

@@ -1,0 +1,68 @@
+"""SmoothL1Loss of the SSD fork (weiliu89/caffe) and of Fast R-CNN (rbgirshick/caffe-fast-rcnn)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import FORK, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.loss import LossLayer, alike_orders, check_rank
+from keras_caffe.layout import Order
+from keras_caffe.ops.losses import smooth_l1_loss
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, same_shape
+
+
+@serializable
+@register_layer("SmoothL1Loss")
+class SmoothL1Loss(LossLayer):
+    """sum smooth_l1(w (a - b)) / N, where smooth_l1(d) = (sigma d)^2 / 2 if |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2).
+
+    "ssd": sigma is 1; a third bottom w weighs the difference, but not the gradient once more.
+    "rcnn": bottoms 3 and 4 weigh the difference and, outside, the loss; the gradient has both. It has no loss weight
+    unless one is stated.
+
+    Args:
+        definition: "ssd" or "rcnn".
+        sigma: inverse width of the quadratic part ("rcnn").
+
+    Shapes: a (N, ...), b and the weights alike -> ().
+
+    Raises:
+        ShapeError: the bottoms differ in shape. LayerError: a number of bottoms that the definition does not have.
+
+    Caffe: src/caffe/layers/smooth_L1_loss_layer.cpp of either fork
+    """
+
+    bottoms = (2, 4)
+
+    def __init__(self, definition: str = "ssd", sigma: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.definition, self.sigma = definition, sigma
+        self.is_loss = definition == "ssd"
+
+    def call(self, inputs: Any) -> Any:
+        return smooth_l1_loss(*inputs, sigma=self.sigma, weigh_gradient=self.definition == "rcnn")
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        check_rank(shapes)
+        for other in shapes[1:]:
+            same_shape(shapes[0], other, "all bottoms must have one shape")
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return alike_orders(bottoms)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        given = layer.HasField("smooth_l1_loss_param")
+        rcnn = FORK.get() not in (None, "bvlc", "ssd") or (FORK.get() != "ssd" and (given or len(bottoms) == 4))
+        if len(bottoms) not in ((2, 4) if rcnn else (2, 3)):
+            raise LayerError(
+                f"wrong number of bottoms for the {'Fast R-CNN' if rcnn else 'SSD'} SmoothL1Loss",
+                expected="2 or 4" if rcnn else "2 or 3",
+                received=len(bottoms),
+                fix='Say which fork the net was written for, for instance fork="ssd".',
+            )
+        return cls("rcnn" if rcnn else "ssd", layer.smooth_l1_loss_param.sigma if rcnn else 1.0, **kwargs)

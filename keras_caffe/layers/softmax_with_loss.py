@@ -1,0 +1,54 @@
+"""SoftmaxWithLoss (src/caffe/layers/softmax_loss_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.loss import ClassLossLayer
+from keras_caffe.ops.losses import softmax_loss
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("SoftmaxWithLoss")
+class SoftmaxWithLoss(ClassLossLayer):
+    """Softmax and the log loss of the label: -sum log(max(p[label], FLT_MIN)) / normaliser.
+
+    The gradient is (p - onehot) / normaliser and zero at ignored places; the clamp does not show in it.
+
+    Args:
+        axis: tensor axis of the classes.
+        batch_axes: number of the other axes, from the front, whose product is the batch size of BATCH_SIZE.
+        ignore_label: places with this label do not count; None = all count.
+        normalization: "FULL" (all places), "VALID" (those not ignored), "BATCH_SIZE" or "NONE"; never less than 1.
+
+    Shapes: scores (..., K, ...), labels (one for each place, in the places' order) -> ().
+
+    Raises:
+        ShapeError: another number of labels than places.
+        LayerError: a label is out of range (seen in eager mode; in a graph the loss is NaN).
+
+    Caffe: src/caffe/layers/softmax_loss_layer.cpp
+    """
+
+    tops = (1, 2)
+
+    def call(self, inputs: Any) -> Any:
+        scores, labels = inputs
+        return softmax_loss(self.classes_last(scores), labels, **self.loss_arguments())
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        if len(layer.top) > 1:
+            # The softmax inside takes over the list of loss weights, one too long for its own top: Caffe always refuses.
+            raise LayerError(
+                "SoftmaxWithLoss cannot have a second top",
+                expected="1 top",
+                received=f"{len(layer.top)} tops",
+                fix="Take the probabilities from a Softmax layer of their own.",
+            )
+        cls.refuse_label_gradient(layer)
+        return cls(**cls.class_arguments(layer, bottoms), **kwargs)

@@ -1,0 +1,54 @@
+"""How Caffe counts a classification as right (accuracy_layer.cpp)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.ops.losses import check_labels, integer_labels
+
+TIES = ("bvlc", "ssd")
+
+
+def accuracy(
+    scores: Any, labels: Any, *, top_k: int = 1, ignore_label: int | None = None, ties: str = "bvlc"
+) -> tuple[Any, Any]:
+    """Share of the places whose label is among the `top_k` best classes, and the same for each class.
+
+    Args:
+        scores: (..., K).
+        labels: as many values as there are places, in their order.
+        top_k: number of best classes to look at.
+        ignore_label: places with this label do not count.
+        ties: "bvlc": every class that scores as much as the true one stands before it (a true class that scores NaN is
+            right); "ssd", and Caffe up to 1.0: of equal classes the later stands before; an empty batch gives NaN, not 0.
+
+    Returns:
+        The scalar; (K,), 0 for absent classes.
+    """
+    classes = scores.shape[-1]
+    scores = ops.reshape(scores, (-1, classes))
+    labels = ops.reshape(integer_labels(labels), (-1,))
+    check_labels(labels, classes, ignore_label)
+    member = ops.one_hot(labels, classes, dtype="float32")
+    valid = ops.any(member > 0, axis=-1)
+    if ignore_label is not None:
+        valid = valid & (labels != ignore_label)
+    counted = ops.cast(valid, "float32")
+    right = counted * ops.cast(_better(scores, labels, ties) < top_k, "float32")
+    per_class = ops.sum(member * counted[:, None], axis=0)
+    total, hits = ops.sum(counted), ops.sum(right)
+    mean = hits / total if ties == "ssd" else hits / ops.maximum(total, 1)
+    return mean, ops.sum(member * right[:, None], axis=0) / ops.maximum(per_class, 1)
+
+
+def _better(scores: Any, labels: Any, ties: str) -> Any:
+    """The number of classes that stand before the true one."""
+    classes = scores.shape[-1]
+    safe = ops.clip(labels, 0, classes - 1)[:, None]
+    true = ops.take_along_axis(scores, safe, axis=-1)
+    if ties == "bvlc":
+        return ops.sum(ops.cast(scores >= true, "int32"), axis=-1) - 1
+    later = ops.arange(classes, dtype="int32")[None] > safe
+    return ops.sum(ops.cast((scores > true) | ((scores == true) & later), "int32"), axis=-1)

@@ -1,0 +1,269 @@
+"""The arithmetic of Caffe's losses. Class scores have their classes on the last axis; every loss is one scalar for the batch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_caffe.errors import LayerError
+
+FLT_MIN = float(np.finfo(np.float32).tiny)
+LOG_FLT_MIN = math.log(FLT_MIN)
+SMALLEST = 1e-20
+
+NORMALIZATIONS = ("FULL", "VALID", "BATCH_SIZE", "NONE")
+
+
+def integer_labels(labels: Any) -> Any:
+    """Labels as Caffe reads them: floats truncated towards zero."""
+    return ops.cast(labels, "int32")
+
+
+def check_labels(labels: Any, classes: int | None, ignore_label: int | None = None) -> None:
+    """Refuses labels outside [0, classes), as far as their values can be seen: while tracing a graph they cannot.
+
+    Raises:
+        LayerError: a label is none of the classes and not `ignore_label`.
+    """
+    try:
+        seen = np.asarray(labels)
+    except (NotImplementedError, TypeError, ValueError):
+        return
+    wrong = seen[((seen < 0) | (seen >= classes)) & (seen != ignore_label)]
+    if wrong.size:
+        raise LayerError(
+            "a label is out of range",
+            expected=f"whole numbers from 0 to {classes - 1}",
+            received=int(wrong.flat[0]),
+            fix="Fix the labels, or state the value that marks unlabelled places as ignore_label.",
+        )
+
+
+def with_gradient_of(value: Any, surrogate: Any) -> Any:
+    """`value`, whose gradient is that of `surrogate`."""
+    return ops.stop_gradient(value) + (surrogate - ops.stop_gradient(surrogate))
+
+
+def at_label(values: Any, labels: Any) -> Any:
+    """The entry of the last axis that each label names; NaN where a label is out of range (never another entry)."""
+    classes = ops.shape(values)[-1]
+    inside = (labels >= 0) & (labels < classes)
+    picked = ops.take_along_axis(values, ops.where(inside, labels, 0)[..., None], axis=-1)[..., 0]
+    return ops.where(inside, picked, ops.cast(np.nan, picked.dtype))
+
+
+def normalizer(normalization: str, valid: Any, batch_axes: int = 1) -> Any:
+    """What a loss is divided by, at least 1 (loss_layer.cpp).
+
+    Args:
+        normalization: FULL all places, VALID those not ignored, BATCH_SIZE the product of the leading axes, NONE 1.
+        valid: 1 at every place that counts and 0 at those that are ignored.
+        batch_axes: number of leading axes of `valid` that make up the batch.
+    """
+    ones = ops.ones_like(valid)
+    count = {
+        "FULL": lambda: ops.sum(ones),
+        "VALID": lambda: ops.sum(valid),
+        "BATCH_SIZE": lambda: ops.sum(ones[(Ellipsis,) + (0,) * (len(valid.shape) - batch_axes)]),
+        "NONE": lambda: ops.ones((), valid.dtype),
+    }[normalization]()
+    return ops.maximum(count, 1)
+
+
+def softmax_loss(
+    scores: Any, labels: Any, *, ignore_label: int | None = None, normalization: str = "VALID", batch_axes: int = 1
+) -> Any:
+    """-sum over the valid places of log(max(softmax(scores)[label], FLT_MIN)), over the normaliser.
+
+    Args:
+        scores: (..., K), not softmaxed.
+        labels: as many values as there are places, in their order.
+        ignore_label, normalization, batch_axes: see `normalizer`.
+    """
+    labels = ops.reshape(integer_labels(labels), ops.shape(scores)[:-1])
+    check_labels(labels, scores.shape[-1], ignore_label)
+    return softmax_loss_sum(scores, labels, valid := _valid(labels, ignore_label, scores.dtype)) / normalizer(
+        normalization, valid, batch_axes
+    )
+
+
+def softmax_loss_sum(scores: Any, labels: Any, weight: Any) -> Any:
+    """The softmax loss of every place, times its weight of 0 or 1, summed. The clamp at FLT_MIN has no gradient of its own."""
+    log = log_probability(scores, labels)
+    return -ops.sum(ops.where(weight > 0, with_gradient_of(ops.maximum(log, LOG_FLT_MIN), log), 0))
+
+
+def log_probability(scores: Any, labels: Any) -> Any:
+    """log softmax(scores)[label]."""
+    return at_label(ops.log_softmax(scores, axis=-1), labels)
+
+
+def infogain_loss(
+    scores: Any,
+    labels: Any,
+    matrix: Any,
+    *,
+    ignore_label: int | None = None,
+    normalization: str = "VALID",
+    batch_axes: int = 1,
+) -> Any:
+    """-sum over the valid places and classes l of H[label, l] log(max(softmax(scores)[l], 1e-20)), over the normaliser.
+
+    Args:
+        scores: (..., K), not softmaxed.
+        labels: as many values as there are places.
+        matrix: H (K, K); no gradient flows into it.
+    """
+    classes = scores.shape[-1]
+    labels = ops.reshape(integer_labels(labels), ops.shape(scores)[:-1])
+    check_labels(labels, classes, ignore_label)
+    valid = _valid(labels, ignore_label, scores.dtype)
+    inside = (labels >= 0) & (labels < classes)
+    matrix = ops.reshape(ops.stop_gradient(ops.convert_to_tensor(matrix, scores.dtype)), (classes, classes))
+    gain = ops.take(matrix, ops.where(inside, labels, 0), axis=0)
+    log = ops.log_softmax(scores, axis=-1)
+    log = with_gradient_of(ops.maximum(log, math.log(SMALLEST)), log)
+    loss = ops.where(inside, ops.sum(gain * log, axis=-1), ops.cast(np.nan, scores.dtype))
+    return -ops.sum(ops.where(valid > 0, loss, 0)) / normalizer(normalization, valid, batch_axes)
+
+
+def multinomial_logistic_loss(probabilities: Any, labels: Any) -> Any:
+    """-sum of log(max(p[label], 1e-20)) over the batch size; the gradient is -1 / (N max(p, 1e-20)), clamped or not.
+
+    Args:
+        probabilities: (N, K).
+        labels: N values.
+    """
+    labels = ops.reshape(integer_labels(labels), (-1,))
+    check_labels(labels, probabilities.shape[-1])
+    p = at_label(probabilities, labels)
+    return -ops.sum(ops.log(with_gradient_of(ops.maximum(p, SMALLEST), p))) / _batch(probabilities)
+
+
+def sigmoid_cross_entropy(
+    scores: Any, targets: Any, *, ignore_label: int | None = None, normalization: str = "BATCH_SIZE"
+) -> Any:
+    """sum over the valid places of max(x, 0) - x t + log(1 + e^-|x|), over the normaliser.
+
+    Args:
+        scores: (N, ...), not through a sigmoid.
+        targets: as many values, any real numbers; a place is ignored if its target, truncated, is `ignore_label`.
+    """
+    targets = ops.reshape(targets, ops.shape(scores))
+    valid = _valid(integer_labels(targets), ignore_label, scores.dtype)
+    loss = ops.softplus(scores) - scores * ops.stop_gradient(targets)
+    return ops.sum(ops.where(valid > 0, loss, 0)) / normalizer(normalization, valid)
+
+
+def euclidean_loss(a: Any, b: Any) -> Any:
+    """sum (a - b)^2 / (2 N), N the size of the first axis; both sides get a gradient."""
+    return ops.sum(ops.square(a - ops.reshape(b, ops.shape(a)))) / (2 * _batch(a))
+
+
+def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:
+    """sum over samples and classes of h (L1) or h^2 (L2) over N; h = max(0, 1 - s x), s = 1 at the label, else -1.
+
+    Args:
+        scores: (N, K).
+        labels: at least N values; the first N count.
+        norm: "L1" or "L2".
+    """
+    classes = scores.shape[-1]
+    labels = ops.reshape(integer_labels(labels), (-1,))[: ops.shape(scores)[0]]
+    check_labels(labels, classes)
+    sign = 2 * ops.one_hot(labels, classes, dtype=scores.dtype) - 1
+    hinge = ops.relu(1 - sign * scores)
+    loss = ops.sum(ops.square(hinge) if norm == "L2" else hinge)
+    inside = ops.all((labels >= 0) & (labels < classes))
+    return ops.where(inside, loss, ops.cast(np.nan, loss.dtype)) / _batch(scores)
+
+
+def contrastive_loss(a: Any, b: Any, similar: Any, *, margin: float = 1.0, legacy_version: bool = False) -> Any:
+    """sum over pairs of d^2 where similar, else max(margin - d, 0)^2 (legacy: max(margin - d^2, 0)); over 2 N.
+
+    Args:
+        a, b: (N, C) features; d is their distance.
+        similar: at least N values; truncated, 0 means dissimilar.
+        margin: distance beyond which dissimilar pairs cost nothing.
+    """
+    squared = ops.sum(ops.square(a - b), axis=-1)
+    similar = ops.reshape(integer_labels(similar), (-1,))[: ops.shape(a)[0]] != 0
+    if legacy_version:
+        apart = ops.relu(margin - squared)
+    else:
+        # Caffe divides by d + 1e-4 in the gradient, so it stays finite for equal pairs.
+        distance = ops.sqrt(ops.stop_gradient(squared))
+        missing = ops.relu(margin - distance)
+        apart = with_gradient_of(ops.square(missing), -missing / (distance + 1e-4) * squared)
+    return ops.sum(ops.where(similar, squared, apart)) / (2 * _batch(a))
+
+
+def smooth_l1(difference: Any, sigma: float = 1.0) -> Any:
+    """(sigma d)^2 / 2 where |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2), element by element."""
+    scale = sigma * sigma
+    size = ops.abs(difference)
+    return ops.where(size < 1 / scale, 0.5 * scale * ops.square(difference), size - 0.5 / scale)
+
+
+def smooth_l1_loss(
+    a: Any, b: Any, inside: Any = None, outside: Any = None, *, sigma: float = 1.0, weigh_gradient: bool = True
+) -> Any:
+    """sum outside smooth_l1(inside (a - b)) / N.
+
+    Args:
+        inside, outside: weights of a's shape, or None for 1.
+        sigma: see `smooth_l1`.
+        weigh_gradient: False leaves `inside` out of the gradient, as the SSD fork does.
+    """
+    difference = a - ops.reshape(b, ops.shape(a))
+    if inside is not None:
+        weighted = ops.reshape(ops.stop_gradient(inside), ops.shape(a)) * difference
+        difference = weighted if weigh_gradient else with_gradient_of(weighted, difference)
+    loss = smooth_l1(difference, sigma)
+    if outside is not None:
+        loss = loss * ops.reshape(ops.stop_gradient(outside), ops.shape(a))
+    return ops.sum(loss) / _batch(a)
+
+
+def center_loss(features: Any, centers: Any, labels: Any) -> Any:
+    """sum |x - c[label]|^2 / (2 N). The gradient of a center is sum (c - x) / (1 + count) over its samples, whatever the
+    loss weight: with a learning rate it is the running update of the centers.
+
+    Args:
+        features: (N, K).
+        centers: (classes, K).
+        labels: N values.
+    """
+    classes = centers.shape[0]
+    labels = ops.reshape(integer_labels(labels), (-1,))[: ops.shape(features)[0]]
+    check_labels(labels, classes)
+    inside = ops.all((labels >= 0) & (labels < classes))
+    member = ops.one_hot(labels, classes, dtype=features.dtype)
+
+    @ops.custom_gradient
+    def loss(features: Any, centers: Any) -> Any:
+        apart = features - ops.matmul(member, centers)
+        count = ops.cast(ops.shape(features)[0], features.dtype)
+
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            upstream = args[0] if upstream is None else upstream
+            update = -ops.matmul(ops.transpose(member), apart) / (1 + ops.sum(member, axis=0))[:, None]
+            return upstream * apart / count, update
+
+        return ops.sum(ops.square(apart)) / (2 * count), gradient
+
+    # A custom gradient must be given a tensor: a variable it would hold on to.
+    return ops.where(inside, loss(features, centers + 0.0), ops.cast(np.nan, features.dtype))
+
+
+def _valid(labels: Any, ignore_label: int | None, dtype: Any) -> Any:
+    if ignore_label is None:
+        return ops.ones_like(labels, dtype=dtype)
+    return ops.cast(labels != ignore_label, dtype)
+
+
+def _batch(x: Any) -> Any:
+    return ops.cast(ops.shape(x)[0], x.dtype)
