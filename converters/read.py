@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf.message import DecodeError, Message
 
@@ -23,7 +23,7 @@ from keras_caffe.proto.wire import Blob, Mapped, is_text
 
 __all__ = ["Blob", "LayerBlobs", "NetFile", "read_mean", "read_message", "read_net", "read_weights"]
 
-Source = str | os.PathLike[str] | Message
+Source: TypeAlias = str | os.PathLike[str] | Message
 TEXT = "<text>"
 _LOOKS_LIKE_TEXT = re.compile(r"\s*(#|[a-z_]+\s*(:\s*[\"'\d]|[{<]))")
 

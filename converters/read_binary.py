@@ -39,7 +39,8 @@ def read_binary_net(file: Mapped, *, fork: str | None = None, strict: bool = Fal
     """The NetParameter in a binary file, without blobs.
 
     Forks gave one number to different fields. A layer whose own parameters are missing therefore takes them from a
-    field that is unknown, or another type's, if that reads without a rest as the layer's own; fork="bvlc" turns this off.
+    field that is unknown, or another type's, if that reads without a rest as the layer's own. fork="bvlc" turns this
+    off.
 
     Raises:
         ReadError: the file is no NetParameter; with `strict`, it has fields that the schema does not know.

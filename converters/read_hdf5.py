@@ -9,16 +9,17 @@ from typing import Any
 import h5py
 import numpy as np
 
-from keras_caffe.converters.read_weights import LayerBlobs
 from keras_caffe.errors import ReadError, WeightsError
 from keras_caffe.proto.wire import Blob
 
-NESTING_LIMIT = 64  # a layer's name may hold slashes; each makes a group inside a group
 COMPRESSION_LIMIT = 1100  # no filter of HDF5 packs floats tighter than deflate's 1032 to 1
 
 
-def read_hdf5_weights(path: Path) -> list[LayerBlobs]:
-    """Reads a `.caffemodel.h5`, layers in the order of their names; raises ReadError or WeightsError."""
+Blobs = tuple[Blob | None, ...]
+
+
+def read_hdf5_weights(path: Path) -> list[tuple[str, Blobs]]:
+    """Layer names and blobs of a `.caffemodel.h5`, in the order of the names; raises ReadError or WeightsError."""
     try:
         with h5py.File(path, "r") as file:
             data = _member(file, "data", path)
@@ -36,17 +37,19 @@ def read_hdf5_weights(path: Path) -> list[LayerBlobs]:
         ) from None
 
 
-def _layers(data: h5py.Group, path: Path) -> list[LayerBlobs]:
-    layers, pending = [], [("", data, 0)]
+def _layers(data: h5py.Group, path: Path) -> list[tuple[str, Blobs]]:
+    layers: list[tuple[str, Blobs]] = []
+    pending, seen = [("", data)], set()
     while pending:
-        name, group, depth = pending.pop()
-        if depth > NESTING_LIMIT:
-            raise ReadError("groups are nested too deeply", where=str(path), layer=name)
+        name, group = pending.pop()
+        if group in seen:  # a second hard link; following all of them may never end
+            raise ReadError("a group has two names", where=str(path), layer=name)
+        seen.add(group)
         members = {key: _member(group, key, path) for key in group}
         blobs = {key: member for key, member in members.items() if isinstance(member, h5py.Dataset)}
-        groups = [(f"{name}/{key}" if name else key, m, depth + 1) for key, m in members.items() if key not in blobs]
+        groups = [(f"{name}/{key}" if name else key, m) for key, m in members.items() if key not in blobs]
         if name and (blobs or not groups):
-            layers.append(LayerBlobs(name, "", _blobs(blobs, name, path)))
+            layers.append((name, _blobs(blobs, name, path)))
         pending += reversed(groups)
     return layers
 
@@ -64,7 +67,7 @@ def _member(group: h5py.Group, key: str, path: Path) -> Any:
     raise ReadError(f"{group.name}/{key} is neither a group nor a dataset of this file", where=str(path))
 
 
-def _blobs(datasets: dict[str, h5py.Dataset], layer: str, path: Path) -> tuple[Blob | None, ...]:
+def _blobs(datasets: dict[str, h5py.Dataset], layer: str, path: Path) -> Blobs:
     numbers = {key for key in datasets if key.isascii() and key.isdigit() and int(key) < 1000}
     if len(numbers) < len(datasets):
         odd = sorted(set(datasets) - numbers)[0]

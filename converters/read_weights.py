@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe import proto
-from keras_caffe.errors import CaffeError, CaffeWarning, ReadError
+from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.proto.wire import DELIMITED, END_GROUP, VARINT, Blob, Field, Mapped, fields, read_blob, text_of, varint
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -51,7 +51,7 @@ def read_weights(path: str | os.PathLike[str]) -> list[LayerBlobs]:
     if file.bytes(0, 8) == HDF5_MAGIC or str(path).endswith(".h5"):
         from keras_caffe.converters.read_hdf5 import read_hdf5_weights  # h5py is loaded only where it is needed
 
-        return read_hdf5_weights(Path(path))
+        return [LayerBlobs(name, "", blobs) for name, blobs in read_hdf5_weights(Path(path))]
     if file.foreign():
         file.refuse("these are not a net's trained values")
     layers = [_layer(file, at) for at in _layers(file)]

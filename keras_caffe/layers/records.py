@@ -85,11 +85,15 @@ def image_size(transform: Any, size: Sequence[Size]) -> Sequence[Size]:
         return (transform.crop_size, transform.crop_size)
     if transform.crop_h and transform.crop_w:
         return (transform.crop_h, transform.crop_w)
-    if transform.HasField("resize_param"):
-        resize = transform.resize_param
-        fixed = enum_name(resize, "resize_mode") != "FIT_SMALL_SIZE" and resize.height and resize.width
-        return (resize.height, resize.width) if fixed else (None, None)
+    if transform.resize_param:  # where there are several, one is drawn for each image
+        sizes = {_resized(resize) for resize in transform.resize_param}
+        return sizes.pop() if len(sizes) == 1 else (None, None)
     return size
+
+
+def _resized(resize: Any) -> tuple[Size, Size]:
+    fixed = enum_name(resize, "resize_mode") != "FIT_SMALL_SIZE" and resize.height and resize.width
+    return (resize.height, resize.width) if fixed else (None, None)
 
 
 def positive(message: Any, field: str, name: str) -> int:

@@ -13,7 +13,7 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf import text_format
 
@@ -39,15 +39,14 @@ _FIELD = re.compile(
     )(?:{_SPACE}[,;])?""",
     re.VERBOSE,
 )
-_ITEM = re.compile(rf"{_SPACE}(?:{_VALUE}|(?P<open>[{{<])|(?P<close>\]))(?:{_SPACE},)?", re.VERBOSE)
+_ITEM = re.compile(rf"{_SPACE}(?:{_VALUE}|(?P<open>[{{<])|(?P<close>\]))(?:{_SPACE}[,;])?", re.VERBOSE)
 _NAME = re.compile(rf"{_SPACE}[A-Za-z_]\w*")
 _COLON = re.compile(rf"({_SPACE}:{_SPACE})(?P<quote>[\"'])?")
 _WORD = re.compile(rf"{_SPACE}(\w+|\S|\Z)")
 _CLOSING = {"{": "}", "<": ">", "[": "]"}
 
 
-@dataclass(frozen=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A parsed text.
 
     Attributes:
@@ -59,7 +58,7 @@ class Parsed:
     lines: tuple[int, ...]
 
 
-def parse(text: str, message_class: Any, *, file: str = "<text>", strict: bool = False) -> Parsed:
+def parse(text: str, message_class: Any, file: str = "<text>", *, strict: bool = False) -> Parsed:
     """Parses protobuf text.
 
     Args:
@@ -71,7 +70,8 @@ def parse(text: str, message_class: Any, *, file: str = "<text>", strict: bool =
     Raises:
         ReadError: the text is not what protobuf accepts for that message.
     """
-    scan = _Scan(text.removeprefix("\ufeff") + "\n", file)
+    text = text.removeprefix("\ufeff")
+    scan = _Scan(text if text.endswith("\n") else text + "\n", file)
     scan.run(message_class.DESCRIPTOR)
     scan.report(strict)
     message = message_class()
@@ -225,7 +225,7 @@ class _Scan:
     def note(self, name: str, start: int, fields: Any) -> None:
         self.unknown.setdefault(name, []).append(start)
         if name not in self.near:
-            self.near[name] = "".join(difflib.get_close_matches(name.rpartition(".")[2], list(fields), 1, 0.75))
+            self.near[name] = "".join(difflib.get_close_matches(name.rpartition(".")[2], list(fields), 1, 0.84))
 
     def blank(self, start: int, end: int) -> None:
         self.edits.append((start, end, re.sub(r"[^\n]", " ", self.text[start:end])))

@@ -24,6 +24,7 @@ from keras_caffe.errors import ReadError, WeightsError
 VARINT, FIXED64, DELIMITED, START_GROUP, END_GROUP, FIXED32 = range(6)
 GROUP_LIMIT = 64
 CHUNK_LIMIT = 1 << 16
+COPY_PIECE = 1 << 20  # values
 SHAPE_BYTES = 1024  # 32 axes of the longest varint take 353
 
 _LEGACY = ("num", "channels", "height", "width")
@@ -76,7 +77,7 @@ class Mapped:
     def release(self, start: int, end: int) -> None:
         """Lets go of the memory of the whole pages between; read again, they come from the file again."""
         page = mmap.ALLOCATIONGRANULARITY
-        start, end = -(-start // page) * page, end // page * page
+        start, end = -(-start // page) * page, min(end, self.size) // page * page
         if end > start and hasattr(mmap, "MADV_DONTNEED"):
             self.buffer.madvise(mmap.MADV_DONTNEED, start, end - start)
 
@@ -210,6 +211,19 @@ class Blob:
         values = self._diff.join() if self._diff else None
         return None if values is None or values.size != self.array.size else values.reshape(self.array.shape)
 
+    def copy(self) -> np.ndarray:
+        """The array in memory of its own, piece by piece, so that file and copy are never both in memory."""
+        if self._pages is None:
+            return self.array.copy()
+        file, start, _ = self._pages
+        copy = np.empty(self.array.shape, np.float32)
+        into, values = copy.reshape(-1), self.array.reshape(-1)
+        for first in range(0, values.size, COPY_PIECE):
+            into[first : first + COPY_PIECE] = values[first : first + COPY_PIECE]
+            file.release(start + 4 * first, start + 4 * (first + COPY_PIECE))
+        self.release()
+        return copy
+
     def release(self) -> None:
         """Lets go of the file's pages below the array, after it was copied; writes to it are lost."""
         if self._pages:
@@ -329,7 +343,10 @@ class _BlobReader:
         except ValueError:  # an axis beyond what NumPy counts, beside one of length 0
             raise WeightsError("the blob's shape is too large", received=list(shape)) from None
         start, end = self.pages
-        return Blob(array, bool(self.legacy), self.diff, (self.file, start, end) if end > start else None)
+        if any(values is chunk for chunk in self.data.single):
+            return Blob(array, bool(self.legacy), self.diff, (self.file, start, end))
+        self.file.release(start, end)  # converted or joined: the values are in memory of their own
+        return Blob(array, bool(self.legacy), self.diff)
 
     def axes(self) -> tuple[int, ...]:
         try:
