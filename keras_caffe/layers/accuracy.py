@@ -33,7 +33,7 @@ class Accuracy(CaffeLayer):
 
     Raises:
         ShapeError: another number of labels than places.
-        LayerError: top_k is beyond the classes; a label is out of range (seen in eager mode; in a graph it does not count).
+        LayerError: top_k is beyond the classes; a label is out of range (seen in eager mode; in a graph it is skipped).
 
     Caffe: src/caffe/layers/accuracy_layer.cpp
     """

@@ -20,7 +20,7 @@ class HingeLoss(LossLayer):
     Args:
         norm: "L1" or "L2".
 
-    Shapes: scores (N, C[, H, W]) in Caffe's order, the classes counting in the flattened C, H, W; labels (N, ...) -> ().
+    Shapes: scores (N, C[, H, W]) in Caffe's order, classes counted in the flattened C, H, W; labels (N, ...) -> ().
 
     Raises:
         ShapeError: over 4 axes.

@@ -20,7 +20,7 @@ class SigmoidCrossEntropyLoss(LossLayer):
 
     Args:
         ignore_label: elements whose target, truncated towards zero, is this do not count (0 ignores 0.3 and -0.9 too).
-        normalization: "FULL" (all elements), "VALID" (those not ignored), "BATCH_SIZE" (N) or "NONE"; never less than 1.
+        normalization: "FULL" (all elements), "VALID" (those not ignored), "BATCH_SIZE" (N) or "NONE"; at least 1.
 
     Shapes: scores (N, ...), targets of as many values -> ().
 

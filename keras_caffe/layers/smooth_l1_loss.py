@@ -17,7 +17,7 @@ from keras_caffe.shapes import Shape, same_shape
 @serializable
 @register_layer("SmoothL1Loss")
 class SmoothL1Loss(LossLayer):
-    """sum smooth_l1(w (a - b)) / N, where smooth_l1(d) = (sigma d)^2 / 2 if |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2).
+    """sum smooth_l1(w (a - b)) / N; smooth_l1(d) = (sigma d)^2 / 2 if |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2).
 
     "ssd": sigma is 1; a third bottom w weighs the difference, but not the gradient once more.
     "rcnn": bottoms 3 and 4 weigh the difference and, outside, the loss; the gradient has both. It has no loss weight

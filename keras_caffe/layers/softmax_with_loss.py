@@ -43,7 +43,7 @@ class SoftmaxWithLoss(ClassLossLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         if len(layer.top) > 1:
-            # The softmax inside takes over the list of loss weights, one too long for its own top: Caffe always refuses.
+            # Caffe hands the loss weights on to the softmax inside, where they are one too many: it always refuses.
             raise LayerError(
                 "SoftmaxWithLoss cannot have a second top",
                 expected="1 top",

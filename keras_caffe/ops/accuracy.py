@@ -22,7 +22,7 @@ def accuracy(
         top_k: number of best classes to look at.
         ignore_label: places with this label do not count.
         ties: "bvlc": every class that scores as much as the true one stands before it (a true class that scores NaN is
-            right); "ssd", and Caffe up to 1.0: of equal classes the later stands before; an empty batch gives NaN, not 0.
+            right); "ssd", and Caffe up to 1.0: of equal classes the later stands before, and nothing counted gives NaN.
 
     Returns:
         The scalar; (K,), 0 for absent classes.

@@ -1,4 +1,4 @@
-"""The arithmetic of Caffe's losses. Class scores have their classes on the last axis; every loss is one scalar for the batch."""
+"""The arithmetic of Caffe's losses: one scalar for a batch. Scores have their classes on the last axis."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def softmax_loss(
 
 
 def softmax_loss_sum(scores: Any, labels: Any, weight: Any) -> Any:
-    """The softmax loss of every place, times its weight of 0 or 1, summed. The clamp at FLT_MIN has no gradient of its own."""
+    """The softmax loss summed over the places of weight 1. The clamp at FLT_MIN does not show in the gradient."""
     log = log_probability(scores, labels)
     return -ops.sum(ops.where(weight > 0, with_gradient_of(ops.maximum(log, LOG_FLT_MIN), log), 0))
 
@@ -229,8 +229,10 @@ def smooth_l1_loss(
 
 
 def center_loss(features: Any, centers: Any, labels: Any) -> Any:
-    """sum |x - c[label]|^2 / (2 N). The gradient of a center is sum (c - x) / (1 + count) over its samples, whatever the
-    loss weight: with a learning rate it is the running update of the centers.
+    """sum |x - c[label]|^2 / (2 N).
+
+    The gradient of a center is sum (c - x) / (1 + count) over its samples, whatever the loss weight: with a learning
+    rate it is the running update of the centers.
 
     Args:
         features: (N, K).
