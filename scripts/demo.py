@@ -53,7 +53,7 @@ def summary(model: keras_caffe.CaffeModel) -> Table:
 
 
 def shape(sizes: tuple) -> str:
-    return " x ".join(map(str, sizes))
+    return "x".join(map(str, sizes))
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:

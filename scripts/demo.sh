@@ -5,4 +5,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/venv.sh
 use_venv "${KERAS_CAFFE_VENV:-.venv-demo}"
+export TF_ENABLE_ONEDNN_OPTS=0  # spares the screen TensorFlow's note that it is on; the numbers are the same
 python scripts/demo.py "$@"
