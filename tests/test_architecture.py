@@ -186,6 +186,16 @@ def test_what_comes_before_build_imports_no_tensorflow() -> None:
     assert not {module: name for module in early for name in reachable(module) if uses(name, "tensorflow")}
 
 
+def test_modules_without_keras_are_type_checked() -> None:
+    """pyproject.toml lists for mypy every file that needs neither Keras nor TensorFlow, or its folder."""
+    free = {name for name in sources() if not any(uses(m, "keras") or uses(m, "tensorflow") for m in reachable(name))}
+    free = {name for name in free if sources()[name].name != "__init__.py" and room(name) != "public"}
+    listed = ast.literal_eval(re.search(r"^files = (\[.*?\])", (ROOT / "pyproject.toml").read_text(), re.M | re.S)[1])
+    dotted = [name.removesuffix(".py").replace("/", ".") for name in listed]
+    assert not [name for name in sorted(free) if not any(name == d or name.startswith(f"{d}.") for d in dotted)]
+    assert all((ROOT / name).exists() for name in listed)
+
+
 def test_nobody_imports_converters_by_its_folder() -> None:
     scripts = [path for folder in ("scripts", "tests") for path in (ROOT / folder).rglob("*.py")]
     pattern = re.compile(r"^\s*(import converters|from converters)\b", re.MULTILINE)
