@@ -20,7 +20,7 @@ from keras_caffe.converters.select import select
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import LayerError
 from keras_caffe.layout import DATA_FORMATS
-from keras_caffe.proto.text import to_text
+from keras_caffe.proto.text import parse, to_text
 
 
 def load(
@@ -68,7 +68,7 @@ def load(
     """
     data_format = _checked_format(data_format)
     source = read_net(prototxt, strict=strict, fork=fork)
-    message = select(upgrade(source.message), phase, level, stages, where=source.where)
+    message = select(upgrade(source.message, source.where), phase, level, stages, where=source.where)
     recipe = Recipe(
         net=to_text(message),
         name=_model_name(message.name),
@@ -84,8 +84,11 @@ def load(
 
 def from_recipe(recipe: Recipe, custom_layers: Mapping[str, type] | None = None) -> CaffeModel:
     """The model of a recipe, with its fillers' values."""
-    message, _ = proto.text.parse(recipe.net, proto.NetParameter, "<saved net>")
+    message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
     return _construct(graph(message), recipe, [], custom_layers=custom_layers)
+
+
+CaffeModel.rebuild = staticmethod(from_recipe)
 
 
 def _construct(

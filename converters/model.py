@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from keras_caffe.converters import weights
 from keras_caffe.converters.graph import Net
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.recipe import Recipe
-from keras_caffe.errors import CaffeError, NetError
+from keras_caffe.errors import NetError
 from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layout import Order, edge_order, permutation, to_stored
 from keras_caffe.shapes import Shape
@@ -41,12 +41,16 @@ class Tensors:
         """The value's tensor as callers see it."""
         return self.stored_as(value, edge_order(len(self.plan.shapes[value]), self.plan.data_format))
 
+    def inputs(self, values: Sequence[str]) -> dict[str, Any]:
+        """{name: `keras.Input`} of the given values."""
+        return {keras_name(self.plan.net.values[v].blob): self.at_edge(v) for v in values}
+
     def add_inputs(self, values: Sequence[str]) -> None:
         """Makes the `keras.Input` of each value."""
         for value in values:
             shape = to_stored(self.plan.input_shape(value), self.plan.orders[value])
-            name = self.plan.net.values[value].blob
-            self[value] = keras.Input(batch_shape=shape, name=name.replace("/", "_"), dtype="float32")
+            name = keras_name(self.plan.net.values[value].blob)
+            self[value] = keras.Input(batch_shape=shape, name=name, dtype="float32")
 
 
 class Blobs(Mapping[str, Any]):
@@ -69,7 +73,41 @@ class Blobs(Mapping[str, Any]):
 
 
 @serializable
-class CaffeModel(keras.Model):
+class BlobModel(keras.Model):
+    """A functional Keras model that is fed one tensor, a dict {blob: tensor}, or a list in the order of its inputs.
+
+    Raises:
+        NetError: a dict lacks an input.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+        return super().call(self._fed(inputs), training=training, **kwargs)
+
+    def _fed(self, inputs: Any) -> Any:
+        names = self.input_names
+        if isinstance(inputs, (list, tuple)):
+            inputs = dict(zip(names, inputs, strict=True))
+        if not isinstance(inputs, Mapping):
+            return inputs
+        inputs = {keras_name(name): value for name, value in inputs.items()}
+        missing = [name for name in names if name not in inputs]
+        if missing:
+            raise NetError(
+                f"no value for input {', '.join(map(repr, missing))}",
+                expected=f"values for {', '.join(names)}",
+                received=f"values for {', '.join(inputs) or 'nothing'}",
+                fix="Feed them, or take the part of the net that does not need them with model.extract([...]).",
+            )
+        return _unwrap({name: inputs[name] for name in names})
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs in the net's order."""
+        return [tensor.name for tensor in (self.input.values() if isinstance(self.input, dict) else [self.input])]
+
+
+@serializable
+class CaffeModel(BlobModel):
     """A Caffe net as a functional Keras model.
 
     Call it with one tensor (one input), a dict {blob: tensor} or a list in the net's order. Blobs of three and more axes
@@ -84,11 +122,14 @@ class CaffeModel(keras.Model):
         load_report: what the last loading of weights did.
     """
 
+    rebuild: ClassVar[Callable[..., CaffeModel]]
+    """Builds a model from a Recipe; set where the steps from text to model are put together."""
+
     @classmethod
     def from_plan(cls, tensors: Tensors, recipe: Recipe) -> CaffeModel:
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
-        inputs = {net.values[v].blob: tensors.at_edge(v) for v in tensors.plan.inputs}
+        inputs = tensors.inputs(tensors.plan.inputs)
         outputs = {net.values[v].blob: tensors.at_edge(v) for v in net.outputs}
         model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
         # Past Keras's __setattr__, which would track what is only looked up.
@@ -117,25 +158,6 @@ class CaffeModel(keras.Model):
         """{blob name: shape in Caffe's order, with the batch size that the net declares}."""
         return {name: self._tensors.plan.shapes[value] for name, value in self.net.blobs.items()}
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
-        return super().call(self._as_declared(inputs), training=training, mask=mask, **kwargs)
-
-    def _as_declared(self, inputs: Any) -> Any:
-        names = [self.net.values[v].blob for v in self._tensors.plan.inputs]
-        if isinstance(inputs, (list, tuple)):
-            inputs = dict(zip(names, inputs, strict=True))
-        if not isinstance(inputs, Mapping):
-            return inputs
-        missing = [name for name in names if name not in inputs]
-        if missing:
-            raise NetError(
-                f"no value for input {', '.join(map(repr, missing))}",
-                expected=f"values for {', '.join(names)}",
-                received=f"values for {', '.join(inputs)}",
-                fix="Feed them, or take the part of the net that does not need them with model.extract([...]).",
-            )
-        return _unwrap({name: inputs[name] for name in names})
-
     def extract(self, names: Sequence[str] | str) -> keras.Model:
         """The part of the net that computes the named blobs.
 
@@ -151,15 +173,14 @@ class CaffeModel(keras.Model):
         names = [names] if isinstance(names, str) else list(names)
         outputs = {name: self.blobs[name] for name in names}
         needed = self._tensors.plan.inputs_of(self.net.value(name).id for name in names)
-        inputs = {self.net.values[v].blob: self._tensors.at_edge(v) for v in needed}
-        return keras.Model(_unwrap(inputs), outputs, name=f"{self.name}_extract")
+        return BlobModel(_unwrap(self._tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
 
     def get_caffe_params(self) -> dict[str, list[np.ndarray]]:
         """{Caffe layer name: its blobs in Caffe's shape and order}; layers without blobs are left out."""
         params = {}
         for name, layer in self.caffe_layers.items():
             if layer.caffe_blobs:
-                params[name] = [blob.to_caffe(keras.ops.convert_to_numpy(v)) for blob, v in layer.caffe_blobs]
+                params[name] = [blob.to_caffe(v.numpy()) for blob, v in layer.caffe_blobs]
         return params
 
     def set_caffe_params(self, params: Mapping[str, Sequence[np.ndarray]]) -> None:
@@ -188,7 +209,7 @@ class CaffeModel(keras.Model):
         for index, arrays in first.items():
             for blob, array in arrays.items():
                 row, variable = self._tensors.plan.steps[index].layer.caffe_blobs[blob]  # type: ignore[union-attr]
-                variable.assign(np.ascontiguousarray(row.to_keras(array)))
+                variable.assign(np.asarray(row.to_keras(array), order="C"))
         self.__dict__["load_report"] = report
         return report
 
@@ -197,11 +218,14 @@ class CaffeModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> CaffeModel:
-        from keras_caffe.converters.load import from_recipe
-
-        model = from_recipe(Recipe.from_config(config["recipe"]), custom_layers=custom_objects)
+        model = cls.rebuild(Recipe.from_config(config["recipe"]), custom_objects)
         model.trainable = config["trainable"]
         return model
+
+
+def keras_name(blob: str) -> str:
+    """A blob's name without the slash that Keras forbids."""
+    return blob.replace("/", "_")
 
 
 def _unwrap(named: dict[str, Any]) -> Any:

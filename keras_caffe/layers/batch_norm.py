@@ -1,0 +1,104 @@
+"""BatchNorm (src/caffe/layers/batch_norm_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe import fillers
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("BatchNorm")
+class BatchNorm(CaffeLayer):
+    """y = (x - mean) / sqrt(variance + eps) per channel, with the batch's statistics or the stored ones.
+
+    The three blobs are the state as Caffe keeps it: sums of means and of variances, and the factor they are to be divided
+    by. A forward pass on batch statistics updates them: factor <- f factor + 1, mean <- f mean + batch mean, variance <-
+    f variance + m/(m-1) batch variance, with m values per channel. With factor 0 (nothing stored) mean and variance are 0.
+
+    Args:
+        use_global_stats: True or False pins the mode; None: batch statistics in training, stored ones else.
+        moving_average_fraction: f.
+        eps: added to the variance.
+        scale_bias: NVCaffe's variant with two more blobs: y is multiplied by `scale` and shifted by `bias`.
+        scale_filler, bias_filler: fillers of these two.
+
+    Shapes: (N, ..., C) -> the same; a bottom of one axis is one channel.
+
+    Caffe: src/caffe/layers/batch_norm_layer.cpp
+    """
+
+    stores = "channels_last"
+
+    def __init__(
+        self,
+        use_global_stats: bool | None = None,
+        moving_average_fraction: float = 0.999,
+        eps: float = 1e-5,
+        scale_bias: bool = False,
+        scale_filler: fillers.Filler = "constant",
+        bias_filler: fillers.Filler = "constant",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.use_global_stats, self.eps = use_global_stats, eps
+        self.moving_average_fraction, self.scale_bias = moving_average_fraction, scale_bias
+        self.scale_filler, self.bias_filler = scale_filler, bias_filler
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        stored = not training if self.use_global_stats is None else self.use_global_stats
+        x = ops.cast(inputs, self.variable_dtype)
+        if stored:
+            scale = ops.where(self.factor == 0, 0.0, 1 / ops.where(self.factor == 0, 1.0, self.factor))
+            mean, variance = self.mean * scale, self.variance * scale
+        else:
+            mean, variance = self._batch_statistics(x)
+        if len(inputs.shape) < 2:
+            mean, variance = mean[0], variance[0]
+        factor = ops.rsqrt(variance + self.eps)
+        if self.scale_bias:
+            y = (x - mean) * (factor * self.scale) + self.bias
+        else:
+            y = (x - mean) * factor
+        return ops.cast(y, self.compute_dtype)
+
+    def _batch_statistics(self, x: Any) -> tuple[Any, Any]:
+        axes = tuple(range(len(x.shape) - 1)) if len(x.shape) > 1 else (0,)
+        mean = ops.mean(x, axis=axes)
+        variance = ops.mean(ops.square(x - mean), axis=axes)
+        mean, variance = ops.reshape(mean, (-1,)), ops.reshape(variance, (-1,))
+        count = ops.cast(ops.size(x) // ops.size(mean), x.dtype)
+        unbiased = ops.where(count > 1, count / ops.maximum(count - 1, 1.0), 1.0)
+        fraction = self.moving_average_fraction
+        self.factor.assign(self.factor * fraction + 1)
+        self.mean.assign(self.mean * fraction + ops.stop_gradient(mean))
+        self.variance.assign(self.variance * fraction + ops.stop_gradient(variance * unbiased))
+        return mean, variance
+
+    def blob_table(self, *shapes: Shape) -> list[Blob]:
+        channels = (shapes[0][-1] if len(shapes[0]) > 1 else 1,)
+        statistics = [Blob("mean", channels), Blob("variance", channels), Blob("factor", (1,))]
+        blobs = [blob._replace(trainable=False) for blob in statistics]
+        if self.scale_bias:
+            blobs += [Blob("scale", channels, self.scale_filler), Blob("bias", channels, self.bias_filler)]
+        return blobs
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.batch_norm_param
+        one = {"type": "constant", "value": 1.0}
+        return cls(
+            use_global_stats=param.use_global_stats if param.HasField("use_global_stats") else None,
+            moving_average_fraction=param.moving_average_fraction,
+            eps=param.eps,
+            scale_bias=param.scale_bias,
+            scale_filler=fillers.from_caffe(param.scale_filler) if param.HasField("scale_filler") else one,
+            bias_filler=fillers.from_caffe(param.bias_filler),
+            **kwargs,
+        )

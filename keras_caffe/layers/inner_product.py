@@ -1,0 +1,91 @@
+"""InnerProduct (src/caffe/layers/inner_product_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe import fillers
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.ops.matmul import matmul
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, canonical_axis, count
+
+
+@serializable
+@register_layer("InnerProduct")
+class InnerProduct(CaffeLayer):
+    """y = x W^T + b, x being the bottom with all axes from `axis` on flattened in Caffe's order.
+
+    Args:
+        num_output: number of outputs.
+        axis: first of the axes that are flattened, not negative.
+        bias_term: add a bias.
+        transpose: the weight blob is stored as (K, num_output) instead of (num_output, K); same result.
+        weight_filler, bias_filler: see `keras_caffe.fillers`.
+
+    Shapes: (d_0, ..., d_axis-1, ...) in Caffe's order -> (d_0, ..., d_axis-1, num_output).
+
+    Raises:
+        LayerError, ShapeError: no outputs, an axis out of range, flattened axes of unknown size.
+
+    Caffe: src/caffe/layers/inner_product_layer.cpp
+    """
+
+    stores = "caffe"
+
+    def __init__(
+        self,
+        num_output: int,
+        axis: int = 1,
+        bias_term: bool = True,
+        transpose: bool = False,
+        weight_filler: fillers.Filler = "constant",
+        bias_filler: fillers.Filler = "constant",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_output, self.axis, self.bias_term, self.transpose = num_output, axis, bias_term, transpose
+        self.weight_filler, self.bias_filler = weight_filler, bias_filler
+
+    def call(self, inputs: Any) -> Any:
+        leading = ops.shape(inputs)[: self.axis]
+        x = inputs if len(leading) == 1 and len(inputs.shape) == 2 else ops.reshape(inputs, (-1, self._inner(inputs.shape)))
+        y = matmul(x, self.kernel, transpose_b=not self.transpose)
+        y = y + self.bias if self.bias_term else y
+        return y if len(leading) == 1 else ops.reshape(y, (*leading, self.num_output))
+
+    def _inner(self, shape: Shape) -> int:
+        inner = count(shape[self.axis :])
+        if inner is None:
+            raise ShapeError("InnerProduct needs to know the sizes it flattens", received=tuple(shape))
+        return inner
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        return [(*shapes[0][: self.axis], self.num_output)]
+
+    def blob_table(self, *shapes: Shape) -> list[Blob]:
+        shape = (self.num_output, self._inner(shapes[0]))
+        blobs = [
+            Blob("kernel", shape[::-1] if self.transpose else shape, self.weight_filler),
+            Blob("bias", (self.num_output,), self.bias_filler),
+        ]
+        return blobs if self.bias_term else blobs[:1]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.inner_product_param
+        if param.num_output < 1:
+            raise LayerError("num_output is missing", expected="1 or more", received=param.num_output)
+        return cls(
+            num_output=param.num_output,
+            axis=canonical_axis(param.axis, bottoms[0].rank),
+            bias_term=param.bias_term,
+            transpose=param.transpose,
+            weight_filler=fillers.from_caffe(param.weight_filler),
+            bias_filler=fillers.from_caffe(param.bias_filler),
+            **kwargs,
+        )

@@ -1,0 +1,76 @@
+"""LRN (src/caffe/layers/lrn_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.ops.lrn import inverse_power, lrn_across
+from keras_caffe.ops.pooling import Axis, average_pool
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("LRN")
+class LRN(CaffeLayer):
+    """Local response normalisation.
+
+    ACROSS_CHANNELS: y = x (k + alpha/n sum x^2)^-beta over n neighbouring channels (alpha is divided by n).
+    WITHIN_CHANNEL: y = x (1 + alpha A)^-beta, A the average of x^2 over n x n pixels, zeros outside; k is not used.
+
+    Args:
+        local_size: n, odd.
+        alpha, beta, k: see the formula.
+        norm_region: "ACROSS_CHANNELS" or "WITHIN_CHANNEL".
+
+    Shapes: (N, H, W, C) -> the same.
+
+    Raises:
+        LayerError, ShapeError: an even size, a bottom without exactly 4 axes.
+
+    Caffe: src/caffe/layers/lrn_layer.cpp
+    """
+
+    stores = "channels_last"
+
+    def __init__(
+        self,
+        local_size: int = 5,
+        alpha: float = 1.0,
+        beta: float = 0.75,
+        k: float = 1.0,
+        norm_region: str = "ACROSS_CHANNELS",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.local_size, self.alpha, self.beta, self.k = local_size, alpha, beta, k
+        self.norm_region = norm_region
+
+    def call(self, inputs: Any) -> Any:
+        if self.norm_region == "ACROSS_CHANNELS":
+            return lrn_across(inputs, self.local_size, self.alpha, self.beta, self.k)
+        window = Axis(self.local_size, 1, (self.local_size - 1) // 2, clip=self.local_size > 1)
+        average = average_pool(inputs * inputs, [window, window])
+        return inputs * inverse_power(1 + self.alpha * average, self.beta)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        if len(shapes[0]) != 4:
+            raise ShapeError("LRN needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shapes[0])} axes")
+        return [shapes[0]]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.lrn_param
+        if param.local_size % 2 == 0:
+            raise LayerError("local_size must be odd", received=param.local_size)
+        return cls(
+            local_size=param.local_size,
+            alpha=param.alpha,
+            beta=param.beta,
+            k=param.k,
+            norm_region=enum_name(param, "norm_region"),
+            **kwargs,
+        )

@@ -1,0 +1,77 @@
+"""Scale (src/caffe/layers/scale_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe import fillers
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.bias import Bias, check_covered, covered, covered_axes, spread
+from keras_caffe.layout import Order
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("Scale")
+class Scale(CaffeLayer):
+    """y = x s + b, s and b being spread over the axes they do not cover.
+
+    Args:
+        axes: tensor axes that s covers, in the order of s's own axes.
+        bias_term: add a learned b of s's shape.
+        filler, bias_filler: fillers of a learned s (one bottom) and of b.
+
+    Shapes: x (any), and with two bottoms s, whose sizes are those of `axes` of x; the top has x's shape.
+
+    Raises:
+        LayerError, ShapeError: axes out of range, a second bottom that does not match.
+
+    Caffe: src/caffe/layers/scale_layer.cpp
+    """
+
+    bottoms = (1, 2)
+
+    def __init__(
+        self,
+        axes: Sequence[int] = (-1,),
+        bias_term: bool = False,
+        filler: fillers.Filler = "constant",
+        bias_filler: fillers.Filler = "constant",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.axes, self.bias_term, self.filler, self.bias_filler = tuple(axes), bias_term, filler, bias_filler
+
+    def call(self, inputs: Any) -> Any:
+        x, scale = inputs if isinstance(inputs, (list, tuple)) else (inputs, self.scale)
+        y = x * spread(scale, self.axes, len(x.shape))
+        return y + spread(self.bias, self.axes, len(x.shape)) if self.bias_term else y
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        if len(shapes) == 2:
+            check_covered(shapes[0], shapes[1], self.axes)
+        return [shapes[0]]
+
+    def blob_table(self, *shapes: Shape) -> list[Blob]:
+        shape = covered(shapes[0], self.axes)
+        learned = [Blob("scale", shape, self.filler)] if len(shapes) == 1 else []
+        return learned + ([Blob("bias", shape, self.bias_filler)] if self.bias_term else [])
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return Bias.bottom_orders(layer, bottoms)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.scale_param
+        # Without a filler Caffe fills with 1, not with the message's default of 0.
+        one = {"type": "constant", "value": 1.0}
+        return cls(
+            axes=covered_axes(param, bottoms),
+            bias_term=param.bias_term,
+            filler=fillers.from_caffe(param.filler) if param.HasField("filler") else one,
+            bias_filler=fillers.from_caffe(param.bias_filler),
+            **kwargs,
+        )

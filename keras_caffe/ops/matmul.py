@@ -1,0 +1,25 @@
+"""Matrix product with a transposed second factor that is not transposed in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def matmul(a: Any, b: Any, *, transpose_b: bool = False) -> Any:
+    """a b, or a b^T.
+
+    Args:
+        a: (M, K).
+        b: (K, N), or (N, K) with `transpose_b`.
+
+    Returns:
+        (M, N)
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.matmul(a, b, transpose_b=transpose_b)
+    return ops.matmul(a, ops.transpose(b) if transpose_b else b)

@@ -1,0 +1,159 @@
+"""Pooling windows as Caffe lays them (pooling_layer.cpp), channels last, two spatial axes.
+
+Window i covers [i s - p, i s - p + k) cut to the input. With ceil rounding the last one may stick out beyond the padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_caffe.shapes import pool_output
+
+FLT_MAX = float(np.finfo("float32").max)
+
+
+class Axis(NamedTuple):
+    """Pooling along one spatial axis: window `kernel`, `stride` and `pad` in pixels, and the rounding rules."""
+
+    kernel: int
+    stride: int
+    pad: int
+    ceil: bool = True
+    clip: bool = False
+
+    def output(self, size: Any) -> Any:
+        """Number of windows for an input of `size`, which may be a tensor."""
+        if isinstance(size, int):
+            return pool_output(size, self.kernel, self.stride, self.pad, ceil=self.ceil, clip=self.clip)
+        span = size + 2 * self.pad - self.kernel
+        out = (-(-span // self.stride) if self.ceil else span // self.stride) + 1
+        if self.clip:
+            out = out - ops.cast((out - 1) * self.stride >= size + self.pad, "int32")
+        return out
+
+    def overhang(self, size: Any) -> Any:
+        """How far the last window reaches beyond the input; negative if rows at the end stay unused."""
+        return (self.output(size) - 1) * self.stride + self.kernel - self.pad - size
+
+
+def max_pool(x: Any, axes: Sequence[Axis]) -> Any:
+    """Largest value of each window; -FLT_MAX in a window without any input.
+
+    Args:
+        x: (N, H, W, C).
+        axes: height and width.
+
+    Returns:
+        (N, P_h, P_w, C)
+    """
+    return _pool(_framed(x, axes, -FLT_MAX), axes, "max")
+
+
+def max_pool_with_index(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
+    """`max_pool`, and the index h W + w of each maximum in its channel's plane (the first one; -1 in an empty window)."""
+    patches, valid = _patches(x, axes)
+    patches = ops.where(valid, patches, -FLT_MAX)
+    best = ops.argmax(patches, axis=3)
+    tops = ops.max(patches, axis=3)
+    shape = ops.shape(x)
+    rows = _origin(ops.shape(best)[1], axes[0])[:, None, None] + best // axes[1].kernel
+    columns = _origin(ops.shape(best)[2], axes[1])[None, :, None] + best % axes[1].kernel
+    index = ops.cast(rows * shape[2] + columns, "float32")
+    return tops, ops.where(tops > -FLT_MAX, index, -1.0)
+
+
+def average_pool(x: Any, axes: Sequence[Axis]) -> Any:
+    """Sum of each window over Caffe's divisor: its area with the padding, but without what sticks out beyond that.
+
+    Args and result as `max_pool`.
+    """
+    sizes = ops.shape(x)[1:3]
+    mean = _pool(_framed(x, axes, 0.0), axes, "average")
+    if all(isinstance(n, int) and axis.overhang(n) <= axis.pad for n, axis in zip(sizes, axes, strict=True)):
+        return mean
+    high, wide = (_extent(n, axis) for n, axis in zip(sizes, axes, strict=True))
+    area = axes[0].kernel * axes[1].kernel
+    return mean * ops.cast(area / (high[:, None] * wide[None, :]), mean.dtype)[:, :, None]
+
+
+def stochastic_pool(x: Any, axes: Sequence[Axis], uniform: Any = None) -> Any:
+    """One value of each window, drawn with a probability proportional to it, or their expectation.
+
+    Args:
+        x: (N, H, W, C), not negative.
+        axes: height and width.
+        uniform: (N, P_h, P_w, C) numbers in [0, 1): the first cell where the running sum reaches uniform * total is
+            taken (training). None: sum x^2 / sum x, 0 where the sum is not positive (inference).
+    """
+    patches, valid = _patches(x, axes)
+    patches = ops.where(valid, patches, 0.0)
+    total = ops.sum(patches, axis=3)
+    if uniform is None:
+        squares = ops.sum(patches * patches, axis=3)
+        positive = total > 0
+        return ops.where(positive, squares / ops.where(positive, total, 1.0), 0.0)
+    reached = ops.cumsum(patches, axis=3) >= ops.expand_dims(uniform * total, 3)
+    chosen = ops.one_hot(ops.argmax(ops.cast(reached, "int32"), axis=3), patches.shape[3], axis=3, dtype=x.dtype)
+    return ops.sum(patches * chosen, axis=3)
+
+
+def _framed(x: Any, axes: Sequence[Axis], fill: float) -> Any:
+    """The input padded (or cut at the end) so that unpadded windows fit it exactly."""
+    after = [axis.overhang(n) for n, axis in zip(ops.shape(x)[1:3], axes, strict=True)]
+    if all(isinstance(n, int) and n <= 0 for n in after) and not any(axis.pad for axis in axes):
+        return x  # Unused rows at the end do no harm.
+    pads = [(axis.pad, ops.maximum(n, 0) if not isinstance(n, int) else max(n, 0)) for n, axis in zip(after, axes, strict=True)]
+    return _pad(x, pads, fill)
+
+
+def _pad(x: Any, pads: Sequence[tuple[Any, Any]], fill: float) -> Any:
+    if all(isinstance(n, int) for pair in pads for n in pair):
+        return ops.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
+    import tensorflow as tf
+
+    return tf.pad(x, tf.stack([(0, 0), *pads, (0, 0)]), constant_values=tf.cast(fill, x.dtype))
+
+
+def _pool(x: Any, axes: Sequence[Axis], kind: str) -> Any:
+    kernel, stride = [axis.kernel for axis in axes], [axis.stride for axis in axes]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        function = tf.nn.max_pool2d if kind == "max" else tf.nn.avg_pool2d
+        return function(x, kernel, stride, "VALID")
+    function = ops.max_pool if kind == "max" else ops.average_pool
+    return function(x, kernel, stride, "valid", data_format="channels_last")
+
+
+def _patches(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
+    """(N, P_h, P_w, k_h k_w, C) values of each window in row-major order, and which of them lie in the input."""
+    sizes = ops.shape(x)[1:3]
+    rows, columns = (_taps(n, axis) for n, axis in zip(sizes, axes, strict=True))
+    inside = [(taps >= 0) & (taps < n) for taps, n in zip((rows, columns), sizes, strict=True)]
+    x = ops.take(x, ops.reshape(ops.clip(rows, 0, sizes[0] - 1), (-1,)), axis=1)
+    x = ops.take(x, ops.reshape(ops.clip(columns, 0, sizes[1] - 1), (-1,)), axis=2)
+    high, wide, channels = ops.shape(rows)[0], ops.shape(columns)[0], x.shape[-1]
+    k_h, k_w = axes[0].kernel, axes[1].kernel
+    x = ops.transpose(ops.reshape(x, (-1, high, k_h, wide, k_w, channels)), (0, 1, 3, 2, 4, 5))
+    valid = inside[0][:, None, :, None] & inside[1][None, :, None, :]
+    return ops.reshape(x, (-1, high, wide, k_h * k_w, channels)), ops.reshape(valid, (high, wide, k_h * k_w, 1))
+
+
+def _origin(windows: Any, axis: Axis) -> Any:
+    return ops.arange(windows, dtype="int32") * axis.stride - axis.pad
+
+
+def _taps(size: Any, axis: Axis) -> Any:
+    """(P, k) positions that each window covers."""
+    return _origin(axis.output(size), axis)[:, None] + ops.arange(axis.kernel, dtype="int32")[None, :]
+
+
+def _extent(size: Any, axis: Axis) -> Any:
+    """(P,) length of each window up to the end of the padding."""
+    start = _origin(axis.output(size), axis)
+    return ops.cast(ops.minimum(start + axis.kernel, size + axis.pad) - start, "float32")

@@ -1,0 +1,178 @@
+"""Runs one case of goldens/layers (format: goldens/README.md) through keras_caffe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.converters.load import load
+from keras_caffe.errors import CaffeWarning
+
+GOLDENS = Path(__file__).parent.parent / "goldens" / "layers"
+
+EXACT = {
+    *("Concat", "Slice", "Split", "Flatten", "Reshape", "Tile", "Crop", "Permute", "Filter", "BatchReindex", "Silence"),
+    *("ShuffleChannel", "Upsample", "Input", "Parameter", "ReLU", "ArgMax", "DummyData"),
+}
+LOOSE = {"LSTM", "RNN", "InPlaceChain", "Normalize"}
+
+
+@dataclass
+class Case:
+    """A golden case: `arrays` are its keys without the case's name."""
+
+    kind: str
+    name: str
+    arrays: dict[str, np.ndarray]
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.name}"
+
+    @property
+    def text(self) -> str:
+        return str(self.arrays["prototxt"])
+
+    @property
+    def note(self) -> str:
+        return str(self.arrays["note"])
+
+    @property
+    def training(self) -> bool:
+        return str(self.arrays["phase"]) == "TRAIN"
+
+    def group(self, key: str) -> dict[int, np.ndarray]:
+        """{index: array} of the keys `key/<index>`."""
+        return {int(k.split("/")[1]): a for k, a in self.arrays.items() if re.fullmatch(rf"{key}/\d+", k)}
+
+    @property
+    def types(self) -> set[str]:
+        return set(re.findall(r'^  type: "(\w+)"', self.text, re.M))
+
+
+def cases(kind: str) -> Iterator[Case]:
+    """All cases of one file."""
+    with np.load(GOLDENS / f"{kind}.npz") as file:
+        grouped: dict[str, dict[str, np.ndarray]] = {}
+        for key in file.files:
+            name, _, rest = key.partition("/")
+            grouped.setdefault(name, {})[rest] = file[key]
+    for name, arrays in grouped.items():
+        yield Case(kind, name, arrays)
+
+
+def to_edge(array: np.ndarray, data_format: str) -> np.ndarray:
+    """Caffe's order -> the order that callers use."""
+    return np.moveaxis(array, 1, -1) if data_format == "channels_last" and array.ndim > 2 else array
+
+
+def from_edge(array: Any, data_format: str) -> np.ndarray:
+    array = np.asarray(keras.ops.convert_to_numpy(array))
+    return np.moveaxis(array, -1, 1) if data_format == "channels_last" and array.ndim > 2 else array
+
+
+class Run:
+    """A case's net, its parameters set; `forward` and `gradients` speak Caffe's order."""
+
+    def __init__(self, case: Case, data_format: str, **kwargs: Any) -> None:
+        self.case, self.data_format = case, data_format
+        phase = "TRAIN" if case.training else "TEST"
+        self.model = load(case.text, phase=phase, data_format=data_format, **kwargs)
+        self._set_params()
+        net = self.model.net
+        layer = net.nodes[-1]
+        names = [net.values[v].id for v in layer.outputs]
+        self.tops = self.model.extract(names) if names else None
+        self.top_names = names
+        self.inputs: dict[str, tf.Tensor] = {}
+
+    def slots(self) -> list[tuple[str, int]]:
+        """(layer, blob index) of each `param/<i>`, in order."""
+        if "param_names" in self.case.arrays:
+            pairs = [str(name).rsplit(":", 1) for name in self.case.arrays["param_names"]]
+            return [(layer, int(index)) for layer, index in pairs]
+        layer = self.model.net.nodes[-1].name
+        return [(layer, i) for i in range(len(self.case.group("param")))]
+
+    def _set_params(self) -> None:
+        params = self.model.get_caffe_params()
+        for (layer, index), array in zip(self.slots(), self.case.group("param").values(), strict=True):
+            params[layer][index] = array
+        for index, array in self.case.group("bottom").items():
+            if f"in{index}" in params:
+                params[f"in{index}"] = [array]
+        self.model.set_caffe_params(params)
+
+    def forward(self, bottoms: dict[int, np.ndarray]) -> list[Any]:
+        """The tops, as callers see them."""
+        if self.tops is None:
+            return []
+        wanted = [t.name for t in self.tops.inputs]
+        fed = {f"in{i}": tf.convert_to_tensor(to_edge(a, self.data_format), "float32") for i, a in bottoms.items()}
+        self.inputs = {name: fed[name] for name in wanted if name in fed}
+        for tensor in self.inputs.values():
+            if self.tape is not None:
+                self.tape.watch(tensor)
+        outputs = self.tops(self.inputs if self.inputs else self._hidden(wanted), training=self.case.training)
+        return [outputs[name] for name in self.top_names]
+
+    tape: tf.GradientTape | None = None
+
+    def _hidden(self, wanted: list[str]) -> Any:
+        return dict.fromkeys(wanted)
+
+    def forward_backward(self) -> tuple[list[np.ndarray], dict[int, Any], dict[int, Any]]:
+        """Tops, bottom diffs and parameter diffs in Caffe's order; a missing gradient is None."""
+        case = self.case
+        with tf.GradientTape(persistent=True) as self.tape:
+            tops = self.forward(case.group("bottom"))
+            diffs = case.group("top_diff")
+            terms = [tf.reduce_sum(tops[i] * to_edge(d, self.data_format)) for i, d in diffs.items() if d.any()]
+            total = tf.add_n(terms) if terms else tf.zeros(())
+        bottom_diffs = {i: self._bottom_diff(total, i) for i in case.group("bottom_diff")}
+        param_diffs = {}
+        for i in case.group("param_diff"):
+            layer, index = self.slots()[i]
+            param_diffs[i] = self._param_diff(total, layer, index)
+        self.tape = None
+        return [from_edge(t, self.data_format) for t in tops], bottom_diffs, param_diffs
+
+    def _bottom_diff(self, total: Any, index: int) -> np.ndarray | None:
+        name = f"in{index}"
+        if name in self.inputs:
+            gradient = self.tape.gradient(total, self.inputs[name])
+            return None if gradient is None else from_edge(gradient, self.data_format)
+        return self._param_diff(total, name, 0) if name in self.model.caffe_layers else None
+
+    def _param_diff(self, total: Any, layer: str, index: int) -> np.ndarray | None:
+        blob, variable = self.model.caffe_layers[layer].caffe_blobs[index]
+        gradient = self.tape.gradient(total, variable.value)
+        if gradient is None:
+            return None
+        return blob.to_caffe(keras.ops.convert_to_numpy(tf.convert_to_tensor(gradient)))
+
+
+def assert_close(case: Case, got: Any, want: np.ndarray, what: str, *, gradient: bool = False) -> None:
+    """Compares by the goldens' table of tolerances."""
+    got = np.asarray(got)
+    assert got.shape == want.shape, f"{case} {what}: shape {got.shape}, Caffe has {want.shape}"
+    if case.kind in EXACT or (case.kind == "Pooling" and "MAX" in case.text and "AVE" not in case.text):
+        rtol, atol = 0.0, 0.0
+    elif "edge:" in case.note and case.kind == "BatchNorm":
+        rtol, atol = 1e-3, 1e-4
+    elif gradient or case.kind in LOOSE or "WITHIN_CHANNEL" in case.text:
+        rtol, atol = 1e-4, 1e-5
+    else:
+        rtol, atol = 1e-5, 1e-6
+    finite = want[np.isfinite(want)]
+    scale = max(1.0, float(np.abs(finite).max())) if finite.size else 1.0
+    np.testing.assert_allclose(got, want, rtol=rtol, atol=atol * scale, err_msg=f"{case} {what}: {case.note}")
+
+
+WARNINGS_ALLOWED = (CaffeWarning,)
