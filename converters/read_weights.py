@@ -12,9 +12,22 @@ import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.errors import CaffeError, CaffeWarning
-from keras_caffe.proto.wire import DELIMITED, END_GROUP, VARINT, Blob, Field, Mapped, fields, read_blob, text_of, varint
+from keras_caffe.proto.wire import (
+    DELIMITED,
+    END_GROUP,
+    VARINT,
+    Blob,
+    Field,
+    Mapped,
+    fields,
+    names,
+    read_blob,
+    text_of,
+    varint,
+)
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+BLOB_LIMIT = 10_000  # each costs far more memory than its bytes in the file
 
 
 @dataclass(frozen=True)
@@ -78,14 +91,14 @@ def read_mean(path: str | os.PathLike[str]) -> np.ndarray:
 
 def _layers(file: Mapped) -> Iterator[Field]:
     """The `layer` and `layers` fields of the NetParameter that the file holds."""
-    numbers = _numbers("NetParameter", "layer", "layers")
+    known = names(proto.NetParameter)
     for at in fields(file, 0, file.size, top=True):
         if at.wire_type == END_GROUP:
             warnings.warn(
                 CaffeWarning(f"{file.path}: everything from byte {at.tag} on is ignored, as Caffe ignores it"),
                 stacklevel=4,
             )
-        elif at.number in numbers and at.wire_type == DELIMITED:
+        elif known.get(at.number) in ("layer", "layers") and at.wire_type == DELIMITED:
             yield at
 
 
@@ -97,9 +110,9 @@ class _Parts:
 
 
 def _layer(file: Mapped, at: Field) -> LayerBlobs:
-    generation = "LayerParameter" if at.number in _numbers("NetParameter", "layer") else "V1LayerParameter"
+    v2 = names(proto.NetParameter)[at.number] == "layer"
     parts = _Parts()
-    _collect(file, at, generation, parts)
+    _collect(file, at, names(proto.LayerParameter if v2 else proto.V1LayerParameter), parts)
     blobs = []
     for number, place in enumerate(parts.blobs):
         try:
@@ -109,30 +122,22 @@ def _layer(file: Mapped, at: Field) -> LayerBlobs:
     return LayerBlobs(parts.name, parts.type, tuple(blobs))
 
 
-def _collect(file: Mapped, layer: Field, generation: str, parts: _Parts) -> None:
+def _collect(file: Mapped, layer: Field, known: dict[int, str], parts: _Parts) -> None:
     """Finds a layer's name, type and blobs; a V1 layer may hold a V0 layer that has them."""
-    names = {number: name for name, number in _by_name(generation).items()}
     for at in fields(file, layer.start, layer.end):
-        name = names.get(at.number)
+        name = known.get(at.number)
         if name == "blobs" and at.wire_type == DELIMITED:
             parts.blobs.append(at)
+            if len(parts.blobs) > BLOB_LIMIT:
+                file.refuse(f"a layer has more than {BLOB_LIMIT} blobs", at.tag)
         elif name == "name" and at.wire_type == DELIMITED:
             parts.name = text_of(file, at)
         elif name == "type" and at.wire_type == DELIMITED:
             parts.type = text_of(file, at)
         elif name == "type" and at.wire_type == VARINT:
             parts.type = _enum_name(varint(file, at.start, at.end)[0])
-        elif name == "layer" and at.wire_type == DELIMITED and generation == "V1LayerParameter":
-            _collect(file, at, "V0LayerParameter", parts)
-
-
-def _by_name(message: str) -> dict[str, int]:
-    return {field.name: field.number for field in proto.message_class(message).DESCRIPTOR.fields}
-
-
-def _numbers(message: str, *names: str) -> set[int]:
-    known = _by_name(message)
-    return {known[name] for name in names}
+        elif name == "layer" and at.wire_type == DELIMITED:
+            _collect(file, at, names(proto.V0LayerParameter), parts)
 
 
 def _enum_name(number: int) -> str:

@@ -13,6 +13,8 @@ from keras_caffe.proto import schema
 
 OWN_NUMBERS = 30000  # fields declared without a number take this one and the following
 
+MAX_NUMBER = 2**29 - 1  # protobuf's
+
 _TOKEN = re.compile(
     r"""\s*(?://[^\n]*\n\s*|/\*(?:[^*]|\*(?!/))*\*/\s*)*"""
     r"""(?P<token>"[^"\n]*"|'[^'\n]*'|-?[\w.]+(?:[+-]\d+)?|[{}\[\]=;,<>()]|\Z)"""
@@ -63,7 +65,7 @@ def extend(
     _resolve(file)
     try:
         schema.replace(file)
-    except TypeError as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise CaffeError(f"the declared fields do not fit the schema: {error}") from None
 
 
@@ -151,7 +153,7 @@ class _Parser:
         field.name = self.take(what="the name of a field")
         if self.token == "=":
             self.take("=")
-            field.number = self.integer()
+            field.number = self.integer(1, MAX_NUMBER)
         if self.token == "[":
             self.options(field)
         self.take(";")
@@ -189,11 +191,13 @@ class _Parser:
                 _contradiction(f"{declared.name}.{value.name}", values[value.name], value.number)
         known.value.extend(value for value in declared.value if value.name not in {v.name for v in known.value})
 
-    def integer(self) -> int:
+    def integer(self, low: int = -(2**31), high: int = 2**31 - 1) -> int:
         try:
             value = int(self.token, 0)
         except ValueError:
             self._fail("a whole number")
+        if not low <= value <= high:
+            self._fail(f"a whole number from {low} to {high}")
         self.take()
         return value
 

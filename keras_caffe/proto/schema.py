@@ -17,6 +17,7 @@ class _Schema:
         self.file = file
         self.pool = descriptor_pool.DescriptorPool()
         self.pool.AddSerializedFile(file.SerializeToString())
+        self.pool.FindFileByName(file.name)  # some versions of protobuf build, and so check, a file when it is found
 
 
 def _compiled() -> _Schema:
@@ -35,7 +36,7 @@ def file_descriptor() -> descriptor_pb2.FileDescriptorProto:
 
 
 def replace(file: descriptor_pb2.FileDescriptorProto) -> None:
-    """Makes `file` the schema in use; raises TypeError, and changes nothing, if it contradicts itself."""
+    """Makes `file` the schema in use; raises what protobuf raises, and changes nothing, if it contradicts itself."""
     global _current
     _current = _Schema(file)
 

@@ -12,8 +12,9 @@ import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -182,6 +183,12 @@ def _skip_group(file: Mapped, position: int, end: int, number: int) -> int:
     return position
 
 
+@cache
+def names(message_class: Any) -> dict[int, str]:
+    """The fields of a message by number. Classes of an extended schema are new ones, so nothing here grows old."""
+    return {field.number: field.name for field in message_class.DESCRIPTOR.fields}
+
+
 def text_of(file: Mapped, at: Field) -> str:
     """A string field's value; bytes that are not UTF-8 stay apart from each other."""
     data = file.bytes(at.start, at.end)
@@ -269,11 +276,11 @@ class _BlobReader:
         self.shape: list[bytes] = []
         self.legacy: dict[str, int] = {}
         self.pages = (end, start)
-        names = {field.number: field.name for field in proto.BlobProto.DESCRIPTOR.fields}
+        known = names(proto.BlobProto)
         position = start
         while position < end:
             at = next(fields(file, position, end))
-            position = self.take(names.get(at.number, ""), at)
+            position = self.take(known.get(at.number, ""), at)
 
     def take(self, name: str, at: Field) -> int:
         """Takes one field, or a run of unpacked values; returns the position after it."""

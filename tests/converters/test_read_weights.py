@@ -128,6 +128,15 @@ def test_other_files_are_named(tmp_path: Path, content: bytes, said: str) -> Non
     assert said in str(caught.value)
 
 
+def test_a_layer_with_countless_blobs_is_refused(tmp_path: Path) -> None:
+    blobs = b"\x3a\x02\x08\x00" * 20_000
+    (tmp_path / "w").write_bytes(
+        b"\xa2\x06" + bytes([len(blobs) & 127 | 128, len(blobs) >> 7 & 127 | 128, len(blobs) >> 14]) + blobs
+    )
+    with pytest.raises(ReadError, match="blobs"):
+        read_weights(tmp_path / "w")
+
+
 def test_names_that_are_not_utf8_stay_apart(tmp_path: Path) -> None:
     layers = b"".join(b"\xa2\x06\x06\n\x04\xd6\xd0\xce" + bytes([last]) for last in (0xC4, 0xC5))
     (tmp_path / "w").write_bytes(layers)
