@@ -1,21 +1,32 @@
 """One file per Caffe layer type, under Caffe's own name; importing this package registers them all."""
 
+from keras_caffe.layers.abs_val import AbsVal
 from keras_caffe.layers.accuracy import Accuracy
 from keras_caffe.layers.annotated_data import AnnotatedData
+from keras_caffe.layers.arg_max import ArgMax
+from keras_caffe.layers.axpy import Axpy
 from keras_caffe.layers.batch_norm import BatchNorm
+from keras_caffe.layers.batch_reindex import BatchReindex
 from keras_caffe.layers.bias import Bias
+from keras_caffe.layers.bnll import BNLL
 from keras_caffe.layers.center_loss import CenterLoss
+from keras_caffe.layers.clip import Clip
 from keras_caffe.layers.concat import Concat
 from keras_caffe.layers.contrastive_loss import ContrastiveLoss
 from keras_caffe.layers.convolution import Convolution
+from keras_caffe.layers.convolution_depthwise import ConvolutionDepthwise
 from keras_caffe.layers.crop import Crop
 from keras_caffe.layers.data import Data
 from keras_caffe.layers.deconvolution import Deconvolution
+from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution
 from keras_caffe.layers.dropout import Dropout
 from keras_caffe.layers.dummy_data import DummyData
 from keras_caffe.layers.eltwise import Eltwise
 from keras_caffe.layers.elu import ELU
+from keras_caffe.layers.embed import Embed
 from keras_caffe.layers.euclidean_loss import EuclideanLoss
+from keras_caffe.layers.exp import Exp
+from keras_caffe.layers.filter import Filter
 from keras_caffe.layers.flatten import Flatten
 from keras_caffe.layers.hdf5_data import HDF5Data
 from keras_caffe.layers.hinge_loss import HingeLoss
@@ -23,20 +34,28 @@ from keras_caffe.layers.image_data import ImageData
 from keras_caffe.layers.infogain_loss import InfogainLoss
 from keras_caffe.layers.inner_product import InnerProduct
 from keras_caffe.layers.input import Input
+from keras_caffe.layers.interp import Interp
+from keras_caffe.layers.l2_norm import L2Norm
+from keras_caffe.layers.log import Log
 from keras_caffe.layers.lrn import LRN
 from keras_caffe.layers.lstm import LSTM
 from keras_caffe.layers.lstm_unit import LSTMUnit
 from keras_caffe.layers.memory_data import MemoryData
 from keras_caffe.layers.multinomial_logistic_loss import MultinomialLogisticLoss
+from keras_caffe.layers.mvn import MVN
 from keras_caffe.layers.parameter import Parameter
 from keras_caffe.layers.permute import Permute
 from keras_caffe.layers.pooling import Pooling
 from keras_caffe.layers.power import Power
 from keras_caffe.layers.prelu import PReLU
+from keras_caffe.layers.reduction import Reduction
 from keras_caffe.layers.relu import ReLU
+from keras_caffe.layers.relu6 import ReLU6
+from keras_caffe.layers.reorg import Reorg
 from keras_caffe.layers.reshape import Reshape
 from keras_caffe.layers.rnn import RNN
 from keras_caffe.layers.scale import Scale
+from keras_caffe.layers.shuffle_channel import ShuffleChannel
 from keras_caffe.layers.sigmoid import Sigmoid
 from keras_caffe.layers.sigmoid_cross_entropy_loss import SigmoidCrossEntropyLoss
 from keras_caffe.layers.silence import Silence
@@ -45,30 +64,46 @@ from keras_caffe.layers.smooth_l1_loss import SmoothL1Loss
 from keras_caffe.layers.softmax import Softmax
 from keras_caffe.layers.softmax_with_loss import SoftmaxWithLoss
 from keras_caffe.layers.split import Split
+from keras_caffe.layers.swish import Swish
 from keras_caffe.layers.tanh import TanH
+from keras_caffe.layers.threshold import Threshold
+from keras_caffe.layers.tile import Tile
+from keras_caffe.layers.upsample import Upsample
 from keras_caffe.layers.video_data import VideoData
 from keras_caffe.layers.window_data import WindowData
 
 __all__ = [
+    "BNLL",
     "ELU",
     "LRN",
     "LSTM",
+    "MVN",
     "RNN",
+    "AbsVal",
     "Accuracy",
     "AnnotatedData",
+    "ArgMax",
+    "Axpy",
     "BatchNorm",
+    "BatchReindex",
     "Bias",
     "CenterLoss",
+    "Clip",
     "Concat",
     "ContrastiveLoss",
     "Convolution",
+    "ConvolutionDepthwise",
     "Crop",
     "Data",
     "Deconvolution",
+    "DepthwiseConvolution",
     "Dropout",
     "DummyData",
     "Eltwise",
+    "Embed",
     "EuclideanLoss",
+    "Exp",
+    "Filter",
     "Flatten",
     "HDF5Data",
     "HingeLoss",
@@ -76,7 +111,10 @@ __all__ = [
     "InfogainLoss",
     "InnerProduct",
     "Input",
+    "Interp",
+    "L2Norm",
     "LSTMUnit",
+    "Log",
     "MemoryData",
     "MultinomialLogisticLoss",
     "PReLU",
@@ -85,8 +123,12 @@ __all__ = [
     "Pooling",
     "Power",
     "ReLU",
+    "ReLU6",
+    "Reduction",
+    "Reorg",
     "Reshape",
     "Scale",
+    "ShuffleChannel",
     "Sigmoid",
     "SigmoidCrossEntropyLoss",
     "Silence",
@@ -95,7 +137,11 @@ __all__ = [
     "Softmax",
     "SoftmaxWithLoss",
     "Split",
+    "Swish",
     "TanH",
+    "Threshold",
+    "Tile",
+    "Upsample",
     "VideoData",
     "WindowData",
 ]

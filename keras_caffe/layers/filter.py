@@ -1,0 +1,74 @@
+"""Filter (src/caffe/layers/filter_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layout import Order
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("Filter")
+class Filter(CaffeLayer):
+    """Keeps the images for which the last bottom, the selector, is not 0, in their order.
+
+    Args:
+        axes: the tensor axis of the images in each bottom but the selector.
+
+    Shapes: any (N, ...) and a selector (N, 1, ...) -> as many (M, ...); M <= N is known only when the layer runs.
+
+    Raises:
+        NetError, ShapeError: another number of tops than bottoms to filter, a selector of another size than (N, 1, ...).
+
+    Caffe: src/caffe/layers/filter_layer.cpp
+    """
+
+    bottoms = (2, None)
+    tops = (1, None)
+
+    def __init__(self, axes: Sequence[int] = (0,), **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)  # Half precision could make a selector 0.
+        self.axes = tuple(axes)
+        self.supports_jit = False
+
+    def call(self, inputs: Any) -> Any:
+        *blobs, selector = inputs
+        (rows,) = ops.nonzero(ops.reshape(selector, (-1,)))
+        tops = [
+            ops.take(ops.cast(x, self.compute_dtype), rows, axis=axis) for x, axis in zip(blobs, self.axes, strict=True)
+        ]
+        return tops if len(tops) > 1 else tops[0]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        *blobs, selector = shapes
+        if any(size not in (1, None) for size in selector[1:]):
+            raise ShapeError("the selector of Filter must have one value per image", expected="(N)", received=selector)
+        for shape, axis in zip(blobs, self.axes, strict=True):
+            if None not in (shape[axis], selector[0]) and shape[axis] != selector[0]:
+                raise ShapeError(
+                    "the selector of Filter fits another batch", expected=shape[axis], received=selector[0]
+                )
+        filtered = zip(blobs, self.axes, strict=True)
+        return [(*shape[:axis], None, *shape[axis + 1 :]) for shape, axis in filtered]
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return [bottom.order for bottom in bottoms]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return list(orders[:-1])
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        if len(layer.top) != len(bottoms) - 1:
+            raise NetError(
+                "Filter needs one top per bottom but the last", expected=len(bottoms) - 1, received=len(layer.top)
+            )
+        return cls(axes=[bottom.axis(0) for bottom in bottoms[:-1]], **kwargs)

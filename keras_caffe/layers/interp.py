@@ -1,0 +1,94 @@
+"""Interp (hszhao/PSPNet: interp_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.ops.interp import interp
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("Interp")
+class Interp(CaffeLayer):
+    """Bilinear resizing whose corners fall on the corners of the bottom, after cropping.
+
+    n = size + pad_beg + pad_end; the top has `size` if given, else m + (m - 1)(zoom_factor - 1) pixels with
+    m = trunc((n - 1) / shrink_factor) + 1. Its pixel i lies at i (n - 1) / (top's size - 1).
+
+    Args:
+        size: (height, width) of the top in pixels, or None.
+        zoom_factor, shrink_factor: for the top's size where `size` is None.
+        pad_beg, pad_end: pixels before and behind along both axes; 0, or negative for cropping.
+
+    Shapes: (N, H, W, C) -> (N, height, width, C).
+
+    Raises:
+        LayerError, ShapeError: no size and no factor, factors below 1, positive padding, not 4 axes, nothing left.
+
+    Caffe: src/caffe/layers/interp_layer.cpp (hszhao/PSPNet)
+    """
+
+    stores = "channels_last"
+
+    def __init__(
+        self,
+        size: Sequence[int] | None = None,
+        zoom_factor: int = 1,
+        shrink_factor: int = 1,
+        pad_beg: int = 0,
+        pad_end: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size, self.zoom_factor, self.shrink_factor = size and tuple(size), zoom_factor, shrink_factor
+        self.pad_beg, self.pad_end = pad_beg, pad_end
+
+    def call(self, inputs: Any) -> Any:
+        _, height, width, _ = ops.shape(inputs)
+        first, rows, columns = -self.pad_beg, height + self.pad_end, width + self.pad_end
+        return interp(inputs[:, first:rows, first:columns], *self._out(height, width))
+
+    def _out(self, height: Any, width: Any) -> tuple[Any, Any]:
+        return self.size or (self._resized(height), self._resized(width))
+
+    def _resized(self, size: Any) -> Any:
+        shrunk = (size + self.pad_beg + self.pad_end - 1) // self.shrink_factor + 1
+        return shrunk + (shrunk - 1) * (self.zoom_factor - 1)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        (shape,) = shapes
+        if len(shape) != 4:
+            raise ShapeError(
+                "Interp needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shape)} axes"
+            )
+        cropped = -self.pad_beg - self.pad_end
+        if any(size is not None and size <= cropped for size in shape[1:3]):
+            raise ShapeError(
+                "Interp crops everything away", expected=f"more than {cropped} pixels", received=shape[1:3]
+            )
+        out = self.size or [None if size is None else self._resized(size) for size in shape[1:3]]
+        return [(shape[0], *out, shape[3])]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.interp_param
+        zoom, shrink = param.HasField("zoom_factor"), param.HasField("shrink_factor")
+        sized = param.HasField("height") and param.HasField("width")
+        if param.pad_beg > 0 or param.pad_end > 0:
+            raise LayerError("Interp can only crop", expected="pad_beg and pad_end of 0 or less")
+        if not (zoom or shrink or sized):
+            raise LayerError("Interp has no size", expected="height and width, zoom_factor or shrink_factor")
+        size = (
+            (param.height, param.width) if sized and zoom == shrink else None
+        )  # One factor alone comes before a size.
+        if min(*(size or ()), param.zoom_factor, param.shrink_factor) < 1:
+            raise LayerError("sizes and factors must be positive", received=str(param).strip())
+        factors = {} if size else {"zoom_factor": param.zoom_factor, "shrink_factor": param.shrink_factor}
+        return cls(size=size, **factors, pad_beg=param.pad_beg, pad_end=param.pad_end, **kwargs)

@@ -1,0 +1,57 @@
+"""Reduction (src/caffe/layers/reduction_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layout import Order
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, canonical_axis
+
+
+@serializable
+@register_layer("Reduction")
+class Reduction(CaffeLayer):
+    """SUM: y = coeff sum x; ASUM: coeff sum |x|; SUMSQ: coeff sum x^2; MEAN: coeff mean x.
+
+    Args:
+        operation: "SUM", "ASUM", "SUMSQ" or "MEAN".
+        axes: the tensor axes that are summed; in a net they are the last ones of the blob.
+        coeff: factor, without unit.
+
+    Shapes: the top has the other axes, none if all are summed.
+
+    Raises:
+        LayerError: the axis is out of range.
+
+    Caffe: src/caffe/layers/reduction_layer.cpp
+    """
+
+    def __init__(self, operation: str = "SUM", axes: Sequence[int] = (-1,), coeff: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.operation, self.axes, self.coeff = operation, tuple(axes), coeff
+
+    def call(self, inputs: Any) -> Any:
+        x = {"ASUM": ops.abs, "SUMSQ": ops.square}.get(self.operation, lambda x: x)(inputs)
+        y = (ops.mean if self.operation == "MEAN" else ops.sum)(x, axis=self.axes)
+        return y if self.coeff == 1 else y * self.coeff
+
+    def _kept(self, rank: int) -> list[int]:
+        reduced = {axis % rank for axis in self.axes}
+        return [axis for axis in range(rank) if axis not in reduced]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        return [tuple(shapes[0][axis] for axis in self._kept(len(shapes[0])))]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return [tuple(orders[0][axis] for axis in self._kept(len(orders[0])))]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param, bottom = layer.reduction_param, bottoms[0]
+        axes = [bottom.axis(axis) for axis in range(canonical_axis(param.axis, bottom.rank), bottom.rank)]
+        return cls(operation=enum_name(param, "operation"), axes=axes, coeff=param.coeff, **kwargs)

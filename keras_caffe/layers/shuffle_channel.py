@@ -1,0 +1,66 @@
+"""ShuffleChannel (farmingyard/ShuffleNet: shuffle_channel_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.legacy import legacy_axis, legacy_bottom_order, legacy_shape, legacy_top_orders
+from keras_caffe.layout import Order
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("ShuffleChannel")
+class ShuffleChannel(CaffeLayer):
+    """Deals the channels of `group` equal groups out in turn: top channel j group + i is channel j of group i.
+
+    Args:
+        group: number of groups.
+        axis: tensor axis of the channels in the four-axis top.
+
+    Shapes: up to 4 axes; the top has 4, missing ones of size 1.
+
+    Raises:
+        LayerError, ShapeError: groups that do not divide the channels, more than 4 axes.
+
+    Caffe: src/caffe/layers/shuffle_channel_layer.cpp (farmingyard/ShuffleNet)
+    """
+
+    def __init__(self, group: int = 1, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.group, self.axis = group, axis
+
+    def call(self, inputs: Any) -> Any:
+        shape = legacy_shape(ops.shape(inputs))
+        axis = self.axis % len(shape)
+        grouped = (*shape[:axis], self.group, shape[axis] // self.group, *shape[axis + 1 :])
+        return ops.reshape(ops.swapaxes(ops.reshape(inputs, grouped), axis, axis + 1), shape)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        shape = legacy_shape(shapes[0])
+        channels = shape[self.axis]
+        if channels is not None and channels % self.group:
+            raise ShapeError(
+                "group does not divide the channels", expected=f"a multiple of {self.group}", received=channels
+            )
+        return [shape]
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return [legacy_bottom_order(bottoms[0])]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return legacy_top_orders(orders, ranks)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        group = layer.shuffle_channel_param.group
+        if group < 1:
+            raise LayerError("group must be positive", received=group)
+        return cls(group=group, axis=legacy_axis(bottoms[0].order, 1), **kwargs)

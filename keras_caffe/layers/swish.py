@@ -1,0 +1,36 @@
+"""Swish (src/caffe/layers/swish_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("Swish")
+class Swish(CaffeLayer):
+    """y = x sigmoid(beta x).
+
+    Args:
+        beta: without unit.
+
+    Shapes: any; the top has the bottom's shape.
+
+    Caffe: src/caffe/layers/swish_layer.cpp
+    """
+
+    def __init__(self, beta: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.beta = beta
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * ops.sigmoid(inputs * self.beta)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        return cls(beta=layer.swish_param.beta, **kwargs)
