@@ -29,7 +29,9 @@ from keras_caffe.layers.exp import Exp
 from keras_caffe.layers.filter import Filter
 from keras_caffe.layers.flatten import Flatten
 from keras_caffe.layers.hdf5_data import HDF5Data
+from keras_caffe.layers.hdf5_output import HDF5Output
 from keras_caffe.layers.hinge_loss import HingeLoss
+from keras_caffe.layers.im2col import Im2col
 from keras_caffe.layers.image_data import ImageData
 from keras_caffe.layers.infogain_loss import InfogainLoss
 from keras_caffe.layers.inner_product import InnerProduct
@@ -40,14 +42,17 @@ from keras_caffe.layers.log import Log
 from keras_caffe.layers.lrn import LRN
 from keras_caffe.layers.lstm import LSTM
 from keras_caffe.layers.lstm_unit import LSTMUnit
+from keras_caffe.layers.maxout import Maxout
 from keras_caffe.layers.memory_data import MemoryData
 from keras_caffe.layers.multinomial_logistic_loss import MultinomialLogisticLoss
 from keras_caffe.layers.mvn import MVN
+from keras_caffe.layers.normalize import Normalize
 from keras_caffe.layers.parameter import Parameter
 from keras_caffe.layers.permute import Permute
 from keras_caffe.layers.pooling import Pooling
 from keras_caffe.layers.power import Power
 from keras_caffe.layers.prelu import PReLU
+from keras_caffe.layers.prior_box import PriorBox
 from keras_caffe.layers.reduction import Reduction
 from keras_caffe.layers.relu import ReLU
 from keras_caffe.layers.relu6 import ReLU6
@@ -64,6 +69,7 @@ from keras_caffe.layers.smooth_l1_loss import SmoothL1Loss
 from keras_caffe.layers.softmax import Softmax
 from keras_caffe.layers.softmax_with_loss import SoftmaxWithLoss
 from keras_caffe.layers.split import Split
+from keras_caffe.layers.spp import SPP
 from keras_caffe.layers.swish import Swish
 from keras_caffe.layers.tanh import TanH
 from keras_caffe.layers.threshold import Threshold
@@ -79,6 +85,7 @@ __all__ = [
     "LSTM",
     "MVN",
     "RNN",
+    "SPP",
     "AbsVal",
     "Accuracy",
     "AnnotatedData",
@@ -106,7 +113,9 @@ __all__ = [
     "Filter",
     "Flatten",
     "HDF5Data",
+    "HDF5Output",
     "HingeLoss",
+    "Im2col",
     "ImageData",
     "InfogainLoss",
     "InnerProduct",
@@ -115,13 +124,16 @@ __all__ = [
     "L2Norm",
     "LSTMUnit",
     "Log",
+    "Maxout",
     "MemoryData",
     "MultinomialLogisticLoss",
+    "Normalize",
     "PReLU",
     "Parameter",
     "Permute",
     "Pooling",
     "Power",
+    "PriorBox",
     "ReLU",
     "ReLU6",
     "Reduction",

@@ -22,7 +22,7 @@ class Filter(CaffeLayer):
     Args:
         axes: the tensor axis of the images in each bottom but the selector.
 
-    Shapes: any (N, ...) and a selector (N, 1, ...) -> as many (M, ...); M <= N is known only when the layer runs.
+    Shapes: any (N, ...) and a selector (N, 1, ...) -> as many (M, ...); M <= N is known once the layer runs.
 
     Raises:
         NetError, ShapeError: another number of tops than bottoms to filter, a selector of another size than (N, 1, ...).
