@@ -29,7 +29,7 @@ class LossLayer(CaffeLayer):
     is_loss: ClassVar[bool] = True
 
     def __init__(self, *, dtype: Any = None, **kwargs: Any) -> None:
-        super().__init__(dtype=keras.dtype_policies.get(dtype).variable_dtype, **kwargs)
+        super().__init__(dtype=full_precision(dtype), **kwargs)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         same_shape(shapes[0][:1], shapes[1][:1], "data and label must have the same first dimension")
@@ -50,6 +50,11 @@ class LossLayer(CaffeLayer):
                 expected="propagate_down: false for all bottoms but the first",
                 received=list(layer.propagate_down),
             )
+
+
+def full_precision(dtype: Any) -> str:
+    """The dtype in which a policy keeps variables: a layer so made computes in it, and labels and sums stay exact."""
+    return keras.dtype_policies.get(dtype).variable_dtype
 
 
 class ClassLossLayer(LossLayer):

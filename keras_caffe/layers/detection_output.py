@@ -1,0 +1,136 @@
+"""DetectionOutput (weiliu89/caffe ssd, src/caffe/layers/detection_output_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.loss import check_size, full_precision
+from keras_caffe.ops import boxes as box_ops
+from keras_caffe.ops.detection import detections
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, count, same_shape
+
+
+@serializable
+@register_layer("DetectionOutput")
+class DetectionOutput(CaffeLayer):
+    """Decodes locations, suppresses overlapping boxes of each class and lists what is left.
+
+    Rows (image, label, score, xmin, ymin, xmax, ymax) stand by image, label, falling score; coordinates are in units of
+    the image and not clipped. If nothing is found in the whole batch there is one row (image, -1, ...) per image; an
+    image without detections beside others has no row.
+
+    Args:
+        num_classes: with the background.
+        share_location: one box per prior for all classes; else one per class.
+        background_label_id: class that is never listed; -1 = none.
+        nms_threshold: greatest overlap (intersection over union) of two boxes of a class.
+        eta: factor on a threshold above 0.5 after each box kept.
+        top_k: best boxes of a class before suppression; -1 = all.
+        code_type: "CORNER", "CENTER_SIZE" or "CORNER_SIZE", see `keras_caffe.ops.boxes.decode`.
+        variance_encoded_in_target: locations are scaled by the variances already.
+        keep_top_k: best boxes of an image over all classes; -1 = all.
+        confidence_threshold: scores must be greater; None = any.
+
+    Shapes: locations (N, priors * 4 [* classes]), scores (N, priors * classes), priors (1, 2, priors * 4)[, image] ->
+    (1, 1, rows, 7); the number of rows differs from batch to batch.
+
+    Raises:
+        LayerError: missing num_classes, impossible thresholds. ShapeError: sizes that contradict each other.
+
+    Caffe: weiliu89/caffe (branch ssd), src/caffe/layers/detection_output_layer.cpp
+    """
+
+    bottoms = (3, 4)
+    stores = "caffe"
+
+    def __init__(
+        self,
+        num_classes: int,
+        share_location: bool = True,
+        background_label_id: int = 0,
+        nms_threshold: float = 0.3,
+        eta: float = 1.0,
+        top_k: int = -1,
+        code_type: str = "CORNER",
+        variance_encoded_in_target: bool = False,
+        keep_top_k: int = -1,
+        confidence_threshold: float | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dtype=full_precision(dtype), **kwargs)
+        self.num_classes, self.share_location, self.background_label_id = (
+            num_classes,
+            share_location,
+            background_label_id,
+        )
+        self.nms_threshold, self.eta, self.top_k, self.keep_top_k = nms_threshold, eta, top_k, keep_top_k
+        self.code_type, self.variance_encoded_in_target = code_type, variance_encoded_in_target
+        self.confidence_threshold = confidence_threshold
+        self.supports_jit = False  # The number of rows depends on the values.
+
+    def call(self, inputs: Any) -> Any:
+        locations, scores, priors = (ops.stop_gradient(x) for x in inputs[:3])
+        batch, sets = ops.shape(scores)[0], 1 if self.share_location else self.num_classes
+        code = box_ops.split(ops.transpose(ops.reshape(locations, (batch, -1, sets, 4)), (0, 2, 1, 3)))
+        scores = ops.transpose(ops.reshape(scores, (batch, -1, self.num_classes)), (0, 2, 1))
+        prior = ops.reshape(priors, (2, -1, 4))
+        variance = None if self.variance_encoded_in_target else box_ops.split(prior[1])
+        rows = detections(
+            box_ops.decode(code, box_ops.split(prior[0]), variance, self.code_type),
+            scores,
+            background=self.background_label_id,
+            threshold=self.confidence_threshold,
+            nms_threshold=self.nms_threshold,
+            eta=self.eta,
+            top_k=self.top_k,
+            keep_top_k=self.keep_top_k,
+        )
+        return rows[None, None]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        check_detection_shapes(shapes, self.num_classes, self.share_location)
+        return [(1, 1, None, 7)]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.detection_output_param
+        nms = param.nms_param
+        if param.num_classes < 1:
+            raise LayerError("num_classes is missing", expected="1 or more", received=param.num_classes)
+        if nms.nms_threshold < 0 or not 0 < nms.eta <= 1:
+            raise LayerError(
+                "impossible nms_param",
+                expected="nms_threshold of 0 or more, 0 < eta <= 1",
+                received=f"nms_threshold {nms.nms_threshold}, eta {nms.eta}",
+            )
+        return cls(
+            num_classes=param.num_classes,
+            share_location=param.share_location,
+            background_label_id=param.background_label_id,
+            nms_threshold=nms.nms_threshold,
+            eta=nms.eta,
+            top_k=nms.top_k if nms.HasField("top_k") else -1,
+            code_type=enum_name(param, "code_type"),
+            variance_encoded_in_target=param.variance_encoded_in_target,
+            keep_top_k=param.keep_top_k,
+            confidence_threshold=param.confidence_threshold if param.HasField("confidence_threshold") else None,
+            **kwargs,
+        )
+
+
+def check_detection_shapes(shapes: Sequence[Shape], num_classes: int, share_location: bool) -> None:
+    """Raises ShapeError unless locations, scores and priors fit together."""
+    locations, scores, priors = shapes[:3]
+    same_shape(locations[:1], scores[:1], "locations and scores must have the same batch size")
+    size = count(priors[2:])
+    if size is not None:
+        sets = 1 if share_location else num_classes
+        check_size(count(locations[1:]), size * sets, "the number of locations does not match that of the priors")
+        check_size(count(scores[1:]), size // 4 * num_classes, "the number of scores does not match that of the priors")

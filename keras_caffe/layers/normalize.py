@@ -1,0 +1,74 @@
+"""Normalize (weiliu89/caffe ssd, src/caffe/layers/normalize_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe import fillers
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("Normalize")
+class Normalize(CaffeLayer):
+    """y = scale x / sqrt(sum x^2 + eps), the sum over the channels of a pixel or over a whole image.
+
+    Args:
+        across_spatial: sum over channels, height and width; else over the channels alone.
+        channel_shared: one scale for all channels (a blob without axes); else one for each.
+        eps: added inside the root.
+        scale_filler: see `keras_caffe.fillers`.
+
+    Shapes: (N, [H, W,] C); the top has the bottom's shape.
+
+    Raises:
+        ShapeError: not 2 to 4 axes.
+
+    Caffe: weiliu89/caffe (branch ssd), src/caffe/layers/normalize_layer.cpp
+    """
+
+    stores = "channels_last"
+
+    def __init__(
+        self,
+        across_spatial: bool = True,
+        channel_shared: bool = True,
+        eps: float = 1e-10,
+        scale_filler: fillers.Filler | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.across_spatial, self.channel_shared, self.eps = across_spatial, channel_shared, eps
+        self.scale_filler = scale_filler or {"type": "constant", "value": 1.0}
+
+    def call(self, inputs: Any) -> Any:
+        if self.channel_shared:
+            return self._normalized(inputs) * self.scale
+        # Caffe scales the bottom's gradient last, as if the scales were one: the true gradient scales the top's first.
+        still = ops.stop_gradient(inputs)
+        unit = self._normalized(still + (inputs - still) * ops.stop_gradient(self.scale))
+        return ops.stop_gradient(unit) * self.scale + (unit - ops.stop_gradient(unit))
+
+    def _normalized(self, x: Any) -> Any:
+        axes = tuple(range(1, len(x.shape))) if self.across_spatial else -1
+        return x * ops.rsqrt(ops.sum(ops.square(x), axis=axes, keepdims=True) + self.eps)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        if not 2 <= len(shapes[0]) <= 4:
+            raise ShapeError("Normalize needs 2 to 4 axes", received=shapes[0])
+        return [shapes[0]]
+
+    def blob_table(self, *shapes: Shape) -> list[Blob]:
+        return [Blob("scale", () if self.channel_shared else (shapes[0][-1],), self.scale_filler)]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.norm_param
+        filler = fillers.from_caffe(param.scale_filler) if param.HasField("scale_filler") else None
+        return cls(param.across_spatial, param.channel_shared, param.eps, filler, **kwargs)

@@ -1,0 +1,142 @@
+"""Boxes of the SSD fork (bbox_util.cpp). A set of boxes is a tuple of four tensors: xmin, ymin, xmax, ymax."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+Boxes = tuple[Any, Any, Any, Any]
+CODE_TYPES = ("CORNER", "CENTER_SIZE", "CORNER_SIZE")
+
+
+def prior_sizes(
+    min_sizes: Sequence[float], max_sizes: Sequence[float], aspect_ratios: Sequence[float], flip: bool
+) -> list[tuple[float, float]]:
+    """(width, height) in pixels of the prior boxes of one cell, in Caffe's order."""
+    sizes = []
+    for index, least in enumerate(map(int, min_sizes)):  # Caffe keeps sizes in ints: fractions are cut off.
+        sizes.append((float(least), float(least)))
+        if max_sizes:
+            sizes.append((math.sqrt(least * int(max_sizes[index])),) * 2)
+        sizes += [(least * math.sqrt(r), least / math.sqrt(r)) for r in _other_ratios(aspect_ratios, flip)]
+    return sizes
+
+
+def _other_ratios(aspect_ratios: Sequence[float], flip: bool) -> list[float]:
+    ratios = [1.0]
+    for ratio in aspect_ratios:
+        if all(abs(ratio - known) >= 1e-6 for known in ratios):
+            ratios += [ratio, 1 / ratio] if flip else [ratio]
+    return ratios[1:]
+
+
+def prior_boxes(
+    cells: Sequence[Any], image: Sequence[Any], sizes: Sequence[tuple[float, float]], step: Any, offset: float
+) -> Any:
+    """(height * width * len(sizes), 4) boxes in units of the image.
+
+    Args:
+        cells: height and width of the feature map.
+        image: height and width of the image in pixels.
+        sizes: see `prior_sizes`.
+        step: height and width of a cell in pixels, or None: image over cells.
+        offset: place of the centre in its cell, in cells.
+    """
+    height, width = (ops.cast(size, "float32") for size in image)
+    rows, columns = (ops.cast(size, "float32") for size in cells)
+    step_h, step_w = step or (height / rows, width / columns)
+    y = (ops.arange(cells[0], dtype="float32")[:, None, None] + offset) * step_h
+    x = (ops.arange(cells[1], dtype="float32")[None, :, None] + offset) * step_w
+    half_w = ops.convert_to_tensor([w / 2 for w, _ in sizes], "float32")
+    half_h = ops.convert_to_tensor([h / 2 for _, h in sizes], "float32")
+    nothing = ops.zeros_like(x + y + half_w)
+    corners = [(x - half_w) / width, (y - half_h) / height, (x + half_w) / width, (y + half_h) / height]
+    return ops.reshape(ops.stack([corner + nothing for corner in corners], axis=-1), (-1, 4))
+
+
+def split(array: Any) -> Boxes:
+    """(..., 4) -> four tensors (...)."""
+    return tuple(array[..., i] for i in range(4))  # type: ignore[return-value]
+
+
+def area(boxes: Boxes) -> Any:
+    """Width times height, 0 if a side is negative."""
+    width, height = boxes[2] - boxes[0], boxes[3] - boxes[1]
+    return ops.where((width < 0) | (height < 0), 0.0, width * height)
+
+
+def overlap(a: Boxes, b: Boxes) -> Any:
+    """Intersection over union, 0 where the boxes do not meet; the tensors broadcast."""
+    width = ops.minimum(a[2], b[2]) - ops.maximum(a[0], b[0])
+    height = ops.minimum(a[3], b[3]) - ops.maximum(a[1], b[1])
+    common = ops.where((width > 0) & (height > 0), width * height, 0.0)
+    union = area(a) + area(b) - common
+    return ops.where(common > 0, common / ops.where(common > 0, union, 1.0), 0.0)
+
+
+def decode(code: Boxes, priors: Boxes, variance: Any, code_type: str) -> Boxes:
+    """The boxes that a network's location outputs stand for.
+
+    Args:
+        code: location outputs.
+        priors: the boxes they are relative to.
+        variance: four tensors that scale the code, or None where the code is already scaled.
+        code_type: CORNER: offsets of the corners; CORNER_SIZE: in units of the prior's size; CENTER_SIZE: offset of the
+            centre in units of the prior's size, logarithm of the size in the same units.
+    """
+    code = code if variance is None else tuple(c * v for c, v in zip(code, variance, strict=True))  # type: ignore[assignment]
+    width, height = priors[2] - priors[0], priors[3] - priors[1]
+    if code_type == "CENTER_SIZE":
+        x = code[0] * width + (priors[0] + priors[2]) / 2
+        y = code[1] * height + (priors[1] + priors[3]) / 2
+        half_w, half_h = ops.exp(code[2]) * width / 2, ops.exp(code[3]) * height / 2
+        return x - half_w, y - half_h, x + half_w, y + half_h
+    unit = (width, height, width, height) if code_type == "CORNER_SIZE" else (1.0,) * 4
+    return tuple(p + c * u for p, c, u in zip(priors, code, unit, strict=True))  # type: ignore[return-value]
+
+
+def encode(boxes: Boxes, priors: Boxes, variance: Any, code_type: str) -> Boxes:
+    """The inverse of `decode`."""
+    width, height = priors[2] - priors[0], priors[3] - priors[1]
+    if code_type == "CENTER_SIZE":
+        x, y = (boxes[0] + boxes[2] - priors[0] - priors[2]) / 2, (boxes[1] + boxes[3] - priors[1] - priors[3]) / 2
+        log_w, log_h = ops.log((boxes[2] - boxes[0]) / width), ops.log((boxes[3] - boxes[1]) / height)
+        code = (x / width, y / height, log_w, log_h)
+    else:
+        unit = (width, height, width, height) if code_type == "CORNER_SIZE" else (1.0,) * 4
+        code = tuple((b - p) / u for b, p, u in zip(boxes, priors, unit, strict=True))  # type: ignore[assignment]
+    return code if variance is None else tuple(c / v for c, v in zip(code, variance, strict=True))  # type: ignore[return-value]
+
+
+def nms(boxes: Boxes, valid: Any, threshold: float, eta: float = 1.0) -> Any:
+    """Which boxes greedy suppression keeps: those that overlap no better kept box by more than the threshold.
+
+    Args:
+        boxes: (..., K) each, best first along the last axis.
+        valid: (..., K): False leaves a box out.
+        threshold: greatest overlap; where it is above 0.5 it shrinks by `eta` after each kept box.
+
+    Returns:
+        (..., K) booleans.
+    """
+    places = ops.arange(ops.shape(valid)[-1])
+    # Boxes are sorted, so nothing valid lies behind the longest run of valid ones.
+    last = ops.max(ops.where(valid, places + 1, 0), initial=0)
+
+    def step(index: Any, kept: Any, limit: Any) -> Any:
+        box = tuple(ops.take(side, ops.reshape(index, (1,)), axis=-1) for side in boxes)
+        clash = ops.any(kept & (overlap(box, boxes) > limit), axis=-1, keepdims=True)
+        keep = ops.take(valid, ops.reshape(index, (1,)), axis=-1) & ~clash
+        if eta < 1:
+            limit = ops.where(keep & (limit > 0.5), limit * eta, limit)
+        return index + 1, kept | (keep & (places == index)), limit
+
+    start = (
+        ops.zeros((), "int32"),
+        ops.zeros_like(valid),
+        ops.full_like(valid[..., :1], threshold, dtype=boxes[0].dtype),
+    )
+    return ops.while_loop(lambda index, kept, limit: index < last, step, start)[1]
