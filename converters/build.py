@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from keras_caffe.converters.infer import Plan, Step
 from keras_caffe.converters.model import CaffeModel, Tensors
 from keras_caffe.converters.recipe import Recipe
+from keras_caffe.layers.loss_weight import LossWeight
 
-Initial = Mapping[int, Mapping[int, np.ndarray]]
+Initial = Mapping[int, Mapping[int, Any]]
 
 
 def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeModel:
@@ -20,7 +19,7 @@ def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeMo
     Args:
         plan: from `infer`.
         recipe: what the model keeps to build itself again.
-        initial: {node index: {blob index: array in Caffe's shape}}: first values; the others come from the fillers.
+        initial: {node index: {blob index: array in Caffe's shape, or what `copy`s to one}}: first values; the others come from the fillers.
 
     Returns:
         A functional CaffeModel.
@@ -28,17 +27,18 @@ def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeMo
     tensors = Tensors(plan)
     for index, step in enumerate(plan.steps):
         if step.layer is None:
-            tensors.add_inputs(step.node.outputs)
+            tensors.add_inputs(step.node.outputs, step.defaults)
         else:
             step.layer.preset({**(initial or {}).get(index, {}), **_shared(plan, index)})
             _call(step, tensors)
+            _add_losses(step, tensors)
     return CaffeModel.from_plan(tensors, recipe)
 
 
 def _shared(plan: Plan, index: int) -> dict[int, Any]:
-    """Blob index -> variable of the layer that owns the blob; owners stand above and are built."""
+    """Blob index -> what the layer that owns the blob holds; owners stand above and are built."""
     return {
-        blob: plan.steps[owner].layer.caffe_blobs[owner_blob][1]
+        blob: plan.steps[owner].layer.caffe_blobs[owner_blob]
         for (node, blob), (owner, owner_blob) in plan.owners.items()
         if node == index
     }
@@ -46,7 +46,16 @@ def _shared(plan: Plan, index: int) -> dict[int, Any]:
 
 def _call(step: Step, tensors: Tensors) -> None:
     bottoms = [tensors.stored_as(v, order) for v, order in zip(step.node.inputs, step.orders, strict=True)]
+    if not bottoms:
+        bottoms = [tensors.anchor()]
     tops = step.layer(bottoms[0] if len(bottoms) == 1 else bottoms)
     tops = tops if isinstance(tops, (list, tuple)) else [tops]
     for value, tensor in zip(step.node.outputs, tops, strict=True):
         tensors[value] = tensor
+
+
+def _add_losses(step: Step, tensors: Tensors) -> None:
+    for value, weight in zip(step.node.outputs, step.loss_weights, strict=True):
+        if weight:
+            name = f"{step.layer.name}_loss_weight_{step.node.outputs.index(value)}"
+            tensors[value] = LossWeight(weight, name=name)(tensors[value])

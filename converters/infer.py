@@ -26,12 +26,16 @@ class Step:
         layer: the Keras layer, not built; None for a source of inputs.
         orders: how the layer wants its bottoms stored.
         blobs: its blob table.
+        loss_weights: how much each top adds to the loss, 0 for most.
+        defaults: what a source's tops hold when the caller feeds nothing; None: the caller must feed them.
     """
 
     node: Node
     layer: CaffeLayer | None
     orders: Sequence[Order] = ()
     blobs: Sequence[Blob] = ()
+    loss_weights: Sequence[float] = ()
+    defaults: Sequence[Any] | None = None
 
 
 @dataclass
@@ -63,15 +67,26 @@ class Plan:
         shape = self.shapes[value]
         return (None, *shape[1:]) if self.dynamic and shape else shape
 
+    def outputs(self) -> list[str]:
+        """The net's outputs, and what else adds to the loss or, if there is neither, what nobody reads."""
+        seen = set(self._upstream(self.net.outputs))
+        losses = [v for s in self.steps for v, w in zip(s.node.outputs, s.loss_weights, strict=False) if w]
+        found = [*self.net.outputs, *(v for v in losses if v not in seen)]
+        return found or list(self.net.blobs.values())
+
     def inputs_of(self, values: Iterable[str]) -> list[str]:
         """The inputs that the given values are computed from."""
+        seen = set(self._upstream(values))
+        return [value for value in self.inputs if value in seen]
+
+    def _upstream(self, values: Iterable[str]) -> Iterable[str]:
         seen, todo = set(), list(values)
         while todo:
             value = todo.pop()
             if value not in seen:
                 seen.add(value)
                 todo += self.net.nodes[self.net.values[value].producer].inputs
-        return [value for value in self.inputs if value in seen]
+        return seen
 
 
 def infer(
@@ -127,7 +142,7 @@ def _add_source(plan: Plan, node: Node, cls: type[Source], given: dict[str, Sequ
         plan.shapes[value] = check_blob(tuple(shape))
         plan.orders[value] = edge_order(len(shape), plan.data_format)
         plan.inputs.append(value)
-    plan.steps.append(Step(node, None))
+    plan.steps.append(Step(node, None, defaults=cls.default_values(node.message, [plan.shapes[v] for v in node.outputs])))
 
 
 def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[str, Any]) -> None:
@@ -143,7 +158,21 @@ def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[s
     for value, top, order in zip(node.outputs, tops, top_orders, strict=True):
         plan.shapes[value] = check_blob(to_caffe(top, order))
         plan.orders[value] = order
-    plan.steps.append(Step(node, layer, orders, blobs))
+    plan.steps.append(Step(node, layer, orders, blobs, _loss_weights(node, layer)))
+
+
+def _loss_weights(node: Node, layer: CaffeLayer) -> list[float]:
+    """One weight for each top; where none is stated, 1 for the top of a loss layer and 0 elsewhere."""
+    weights = list(node.message.loss_weight)
+    if not weights and layer.is_loss:
+        weights = [1.0]  # Caffe states this one weight itself, so a loss layer with two tops must state both.
+    if weights and len(weights) != len(node.outputs):
+        raise NetError(
+            "loss_weight must be unspecified or given once for each top",
+            expected=f"{len(node.outputs)} weights",
+            received=f"{len(weights)}",
+        )
+    return weights or [0.0] * len(node.outputs)
 
 
 def _check_blobs(node: Node, blobs: Sequence[Blob]) -> None:

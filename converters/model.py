@@ -10,13 +10,17 @@ import keras
 import numpy as np
 
 from keras_caffe.converters import weights
-from keras_caffe.converters.graph import Net
+from keras_caffe.converters.graph import AUTOMATIC, Net
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.errors import NetError
 from keras_caffe.layers.base import CaffeLayer, serializable
-from keras_caffe.layout import Order, edge_order, permutation, to_stored
+from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
 from keras_caffe.shapes import Shape
+
+
+ANCHOR = "no_input"
+"""Name of the input of a net that has none."""
 
 
 class Tensors:
@@ -24,7 +28,12 @@ class Tensors:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.defaults: dict[str, np.ndarray] = {}
         self._tensors: dict[tuple[str, Order], Any] = {}
+        self._anchor: Any = None
+
+    def __getitem__(self, value: str) -> Any:
+        return self._tensors[value, self.plan.orders[value]]
 
     def __setitem__(self, value: str, tensor: Any) -> None:
         self._tensors[value, self.plan.orders[value]] = tensor
@@ -43,14 +52,27 @@ class Tensors:
 
     def inputs(self, values: Sequence[str]) -> dict[str, Any]:
         """{name: `keras.Input`} of the given values."""
-        return {keras_name(self.plan.net.values[v].blob): self.at_edge(v) for v in values}
+        named = {keras_name(self.plan.net.values[v].blob): self.at_edge(v) for v in values}
+        return named if self._anchor is None else {**named, ANCHOR: self._anchor}
 
-    def add_inputs(self, values: Sequence[str]) -> None:
+    def anchor(self) -> Any:
+        """The tensor that layers without bottoms are called on: any input, or one made for them."""
+        if self.plan.inputs:
+            return self.at_edge(self.plan.inputs[0])
+        if self._anchor is None:
+            self._anchor = keras.Input(batch_shape=(1,), name=ANCHOR, dtype="float32")
+            self.defaults[ANCHOR] = np.zeros(1, "float32")
+        return self._anchor
+
+    def add_inputs(self, values: Sequence[str], defaults: Sequence[np.ndarray] | None) -> None:
         """Makes the `keras.Input` of each value."""
-        for value in values:
+        for index, value in enumerate(values):
             shape = to_stored(self.plan.input_shape(value), self.plan.orders[value])
             name = keras_name(self.plan.net.values[value].blob)
             self[value] = keras.Input(batch_shape=shape, name=name, dtype="float32")
+            if defaults is not None:
+                axes = permutation(caffe_order(len(shape)), self.plan.orders[value])
+                self.defaults[name] = np.transpose(defaults[index], axes)
 
 
 class Blobs(Mapping[str, Any]):
@@ -76,20 +98,22 @@ class Blobs(Mapping[str, Any]):
 class BlobModel(keras.Model):
     """A functional Keras model that is fed one tensor, a dict {blob: tensor}, or a list in the order of its inputs.
 
+    Inputs that have a default (DummyData) may be left out.
+
     Raises:
         NetError: a dict lacks an input.
     """
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
-        return super().call(self._fed(inputs), training=training, **kwargs)
+    def __call__(self, inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(self._fed(inputs), *args, **kwargs)
 
     def _fed(self, inputs: Any) -> Any:
         names = self.input_names
         if isinstance(inputs, (list, tuple)):
             inputs = dict(zip(names, inputs, strict=True))
-        if not isinstance(inputs, Mapping):
+        if inputs is not None and not isinstance(inputs, Mapping):
             return inputs
-        inputs = {keras_name(name): value for name, value in inputs.items()}
+        inputs = {**self.__dict__.get("_defaults", {}), **{keras_name(n): x for n, x in (inputs or {}).items()}}
         missing = [name for name in names if name not in inputs]
         if missing:
             raise NetError(
@@ -130,10 +154,10 @@ class CaffeModel(BlobModel):
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
         inputs = tensors.inputs(tensors.plan.inputs)
-        outputs = {net.values[v].blob: tensors.at_edge(v) for v in net.outputs}
+        outputs = {_output_name(net, v): tensors.at_edge(v) for v in tensors.plan.outputs()}
         model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
         # Past Keras's __setattr__, which would track what is only looked up.
-        model.__dict__.update(_tensors=tensors, _recipe=recipe, load_report=None)
+        model.__dict__.update(_tensors=tensors, _recipe=recipe, _defaults=tensors.defaults, load_report=None)
         return model
 
     @property
@@ -173,14 +197,16 @@ class CaffeModel(BlobModel):
         names = [names] if isinstance(names, str) else list(names)
         outputs = {name: self.blobs[name] for name in names}
         needed = self._tensors.plan.inputs_of(self.net.value(name).id for name in names)
-        return BlobModel(_unwrap(self._tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
+        model = BlobModel(_unwrap(self._tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
+        model.__dict__["_defaults"] = self._tensors.defaults
+        return model
 
     def get_caffe_params(self) -> dict[str, list[np.ndarray]]:
         """{Caffe layer name: its blobs in Caffe's shape and order}; layers without blobs are left out."""
         params = {}
         for name, layer in self.caffe_layers.items():
             if layer.caffe_blobs:
-                params[name] = [blob.to_caffe(v.numpy()) for blob, v in layer.caffe_blobs]
+                params[name] = [held.get() for held in layer.caffe_blobs]
         return params
 
     def set_caffe_params(self, params: Mapping[str, Sequence[np.ndarray]]) -> None:
@@ -221,6 +247,11 @@ class CaffeModel(BlobModel):
         model = cls.rebuild(Recipe.from_config(config["recipe"]), custom_objects)
         model.trainable = config["trainable"]
         return model
+
+
+def _output_name(net: Net, value: str) -> str:
+    """The blob's name; an unnamed loss goes by its layer's."""
+    return net.values[value].blob if net.values[value].blob != AUTOMATIC else net.producer(value).name
 
 
 def keras_name(blob: str) -> str:

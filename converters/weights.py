@@ -10,13 +10,25 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.converters.infer import Plan, Step
-from keras_caffe.converters.read import Blob as StoredBlob
-from keras_caffe.converters.read import LayerBlobs, read_weights
+from keras_caffe.converters.read_weights import LayerBlobs, read_weights
 from keras_caffe.errors import WeightsError
+from keras_caffe.proto.wire import Blob as StoredBlob
 from keras_caffe.shapes import Shape
 
-Arrays = dict[int, dict[int, np.ndarray]]
-"""{node index: {blob index: array in Caffe's shape}}"""
+
+@dataclass(frozen=True)
+class Fitted:
+    """A stored blob that fits a layer's blob of `shape`; nothing is read before `copy`."""
+
+    blob: StoredBlob
+    shape: Shape
+
+    def copy(self) -> np.ndarray:
+        return self.blob.copy().reshape(self.shape)
+
+
+Arrays = dict[int, dict[int, Fitted]]
+"""{node index: {blob index: what the files hold for it}}"""
 
 
 @dataclass
@@ -99,7 +111,9 @@ def _match_layer(
 
 
 def _paired(source: LayerBlobs, step: Step) -> Iterator[tuple[int, StoredBlob]]:
-    if len(source.blobs) != len(step.blobs):
+    # HDF5 files leave out blobs that the layer shares with an earlier one.
+    missing = len(step.blobs) - len(source.blobs)
+    if missing < 0 or (missing > 0 and source.type):
         raise WeightsError(
             "another number of blobs than the layer has",
             expected=f"{len(step.blobs)} ({', '.join(b.name for b in step.blobs) or 'none'})",
@@ -109,12 +123,12 @@ def _paired(source: LayerBlobs, step: Step) -> Iterator[tuple[int, StoredBlob]]:
     return ((i, blob) for i, blob in enumerate(source.blobs) if blob is not None)
 
 
-def _fit(blob: StoredBlob, shape: Shape) -> np.ndarray:
-    """The stored array in the layer's shape; legacy 4-axis shapes match when they agree from the right."""
+def _fit(blob: StoredBlob, shape: Shape) -> Fitted:
+    """The stored blob for a layer's shape; legacy 4-axis shapes match when they agree from the right."""
     have = tuple(blob.array.shape)
     padded = (1,) * (4 - len(shape)) + tuple(shape) if len(shape) <= 4 else shape
     if have == tuple(shape) or (blob.legacy and have == padded):
-        return blob.array.reshape(shape)
+        return Fitted(blob, shape)
     raise WeightsError(
         "a stored blob has another shape than the layer's",
         expected=tuple(shape),
@@ -139,15 +153,14 @@ def set_params(layers: Mapping[str, Any], params: Mapping[str, Sequence[np.ndarr
                 expected=f"{len(blobs)} blobs" if name in layers else f"one of {', '.join(layers)}",
                 received=f"{len(arrays)} arrays",
             )
-        for (blob, variable), array in zip(layers[name].caffe_blobs, arrays, strict=True):
-            array = np.asarray(array, "float32")
-            if array.shape != tuple(blob.shape):
+        for held, array in zip(layers[name].caffe_blobs, arrays, strict=True):
+            if np.shape(array) != tuple(held.blob.shape):
                 raise WeightsError(
-                    f"blob {blob.name!r} has another shape",
+                    f"blob {held.blob.name!r} has another shape",
                     layer=repr(name),
-                    expected=tuple(blob.shape),
-                    received=array.shape,
+                    expected=tuple(held.blob.shape),
+                    received=np.shape(array),
                 )
-            pending.append((variable, blob.to_keras(array)))
-    for variable, array in pending:
-        variable.assign(np.asarray(array, order="C"))
+            pending.append((held, np.array(array, "float32")))
+    for held, array in pending:
+        held.set(array)

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_caffe import fillers
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
+from keras_caffe.ops.memory import adopt
 from keras_caffe.shapes import Shape, canonical_axis
 
 PACKAGE = "keras_caffe"
@@ -52,6 +53,63 @@ class Blob(NamedTuple):
         return self.shape if self.permutation is None else tuple(self.shape[a] for a in self.permutation)
 
 
+class Held(NamedTuple):
+    """A blob and the variable (or `SharedView`) that holds it."""
+
+    blob: Blob
+    variable: Any
+
+    def get(self) -> np.ndarray:
+        """The values in Caffe's shape and order."""
+        return self.blob.to_caffe(np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(self.variable))))
+
+    def set(self, array: np.ndarray) -> None:
+        """Sets the values, given in Caffe's shape and order; the array's memory may become the variable's."""
+        self.variable.assign(adopt(np.asarray(self.blob.to_keras(array), order="C")))
+
+    def seen_as(self, blob: Blob) -> Any:
+        """What another layer with the row `blob` uses in place of a variable of its own."""
+        same = (self.blob.shape, self.blob.permutation) == (blob.shape, blob.permutation)
+        return self.variable if same else SharedView(self, blob)
+
+
+class SharedView:
+    """A variable that another layer owns, seen in another shape: the same values in Caffe's memory order.
+
+    Caffe allows that with `share_mode: PERMISSIVE`.
+    """
+
+    def __init__(self, owner: Held, blob: Blob) -> None:
+        self.owner, self.blob, self.shape, self.dtype = owner, blob, blob.keras_shape, owner.variable.dtype
+
+    def _seen(self) -> Any:
+        held, view = self.owner.blob, self.blob
+        tensor = keras.ops.convert_to_tensor(self.owner.variable)
+        if held.permutation is not None:
+            tensor = keras.ops.transpose(tensor, inverse(held.permutation))
+        tensor = keras.ops.reshape(tensor, view.shape)
+        return tensor if view.permutation is None else keras.ops.transpose(tensor, view.permutation)
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
+        return keras.ops.cast(self._seen(), dtype) if dtype is not None else self._seen()
+
+    def __add__(self, other: Any) -> Any:
+        return self._seen() + other
+
+    def __radd__(self, other: Any) -> Any:
+        return other + self._seen()
+
+    def __mul__(self, other: Any) -> Any:
+        return self._seen() * other
+
+    def __rmul__(self, other: Any) -> Any:
+        return other * self._seen()
+
+    def assign(self, array: np.ndarray) -> None:
+        """Sets the owner's values from an array in this view's stored shape."""
+        self.owner.set(self.blob.to_caffe(np.asarray(array)).reshape(self.owner.blob.shape))
+
+
 @dataclass(frozen=True)
 class Bottom:
     """An input of a Caffe layer as `from_caffe` sees it: the blob's shape in Caffe's order, and how it is stored."""
@@ -74,12 +132,14 @@ class CaffeLayer(keras.layers.Layer):
     A subclass gives plain keyword arguments (kept under their own names, so that Keras can write its config),
     `call`, `top_shapes` if tops differ from bottoms in shape, `blob_table` if it has parameters, and `from_caffe`.
     Class attributes state what Caffe's layer takes: `bottoms` and `tops` (least and greatest number; None = any),
-    and `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike).
+    `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike), and `is_loss`, whether
+    the top adds to the loss by default.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     stores: ClassVar[str] = "any"
+    is_loss: ClassVar[bool] = False
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
@@ -120,7 +180,7 @@ class CaffeLayer(keras.layers.Layer):
         return tops[0] if len(tops) == 1 else tops
 
     def preset(self, initial: Mapping[int, Any]) -> None:
-        """Gives blobs their first value by index: an array in Caffe's order, or the variable of the layer that owns it."""
+        """Gives blobs their first value by index: an array in Caffe's order, or what another layer holds."""
         # Past Keras's __setattr__, which would take arrays and other layers' variables for state of this layer.
         self.__dict__["_initial"] = dict(initial)
 
@@ -129,23 +189,24 @@ class CaffeLayer(keras.layers.Layer):
         table = self.blob_table(*shape_list(input_shape))
         for index, blob in enumerate(table):
             value = initial.get(index)
-            setattr(self, blob.name, value if isinstance(value, keras.Variable) else self._add_blob(blob, value))
+            held = value.seen_as(blob) if isinstance(value, Held) else self._add_blob(blob, value)
+            setattr(self, blob.name, held)
         self.__dict__["_table"] = tuple(table)
         self.built = True
 
-    def _add_blob(self, blob: Blob, array: np.ndarray | None) -> Any:
+    def _add_blob(self, blob: Blob, array: Any) -> Any:
         def initial(shape: Any, dtype: Any = None) -> Any:
-            values = fillers.get(blob.filler)(blob.shape) if array is None else array
-            return keras.ops.convert_to_tensor(np.asarray(blob.to_keras(np.asarray(values)), order="C"), dtype)
+            values = fillers.get(blob.filler)(blob.shape) if array is None else array.copy()
+            return keras.ops.cast(adopt(np.asarray(blob.to_keras(np.asarray(values)), order="C")), dtype)
 
         return self.add_weight(
             shape=blob.keras_shape, initializer=initial, trainable=blob.trainable, name=blob.name
         )
 
     @property
-    def caffe_blobs(self) -> Sequence[tuple[Blob, Any]]:
+    def caffe_blobs(self) -> Sequence[Held]:
         """The blob table with the variables that hold the blobs, once built."""
-        return tuple((blob, getattr(self, blob.name)) for blob in self.__dict__.get("_table", ()))
+        return tuple(Held(blob, getattr(self, blob.name)) for blob in self.__dict__.get("_table", ()))
 
 
 def shape_list(input_shape: Any) -> list[Shape]:

@@ -220,10 +220,11 @@ class Blob:
 
     def copy(self) -> np.ndarray:
         """The array in memory of its own, piece by piece, so that file and copy are never both in memory."""
+        copy = aligned(self.array.shape)
         if self._pages is None:
-            return self.array.copy()
+            copy[...] = self.array
+            return copy
         file, start, _ = self._pages
-        copy = np.empty(self.array.shape, np.float32)
         into, values = copy.reshape(-1), self.array.reshape(-1)
         for first in range(0, values.size, COPY_PIECE):
             into[first : first + COPY_PIECE] = values[first : first + COPY_PIECE]
@@ -236,6 +237,14 @@ class Blob:
         if self._pages:
             file, start, end = self._pages
             file.release(start, end)
+
+
+def aligned(shape: tuple[int, ...], alignment: int = 64) -> np.ndarray:
+    """An uninitialised float32 array whose memory starts at a multiple of `alignment` bytes, as tensors want it."""
+    count = math.prod(shape)
+    memory = np.empty(count + alignment // 4, np.float32)
+    first = -memory.ctypes.data % alignment // 4
+    return memory[first : first + count].reshape(shape)
 
 
 class _Values:
