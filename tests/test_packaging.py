@@ -27,6 +27,7 @@ NOT_COPIED = (".git", ".venv*", ".*_cache", "__pycache__", "build", "dist", "*.e
 USE = """
 import keras_caffe
 import keras_caffe.converters.passes
+from keras_caffe import samples
 images, labels = samples.digits()
 assert images.shape == (1000, 1, 28, 28) and labels.shape == (1000,)
 model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"), data_format="channels_first")
