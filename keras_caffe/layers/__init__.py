@@ -19,6 +19,7 @@ from keras_caffe.layers.crop import Crop
 from keras_caffe.layers.data import Data
 from keras_caffe.layers.deconvolution import Deconvolution
 from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution
+from keras_caffe.layers.detection_output import DetectionOutput
 from keras_caffe.layers.dropout import Dropout
 from keras_caffe.layers.dummy_data import DummyData
 from keras_caffe.layers.eltwise import Eltwise
@@ -53,12 +54,15 @@ from keras_caffe.layers.pooling import Pooling
 from keras_caffe.layers.power import Power
 from keras_caffe.layers.prelu import PReLU
 from keras_caffe.layers.prior_box import PriorBox
+from keras_caffe.layers.psroi_pooling import PSROIPooling
 from keras_caffe.layers.reduction import Reduction
 from keras_caffe.layers.relu import ReLU
 from keras_caffe.layers.relu6 import ReLU6
 from keras_caffe.layers.reorg import Reorg
 from keras_caffe.layers.reshape import Reshape
 from keras_caffe.layers.rnn import RNN
+from keras_caffe.layers.roi_align import ROIAlign
+from keras_caffe.layers.roi_pooling import ROIPooling
 from keras_caffe.layers.scale import Scale
 from keras_caffe.layers.shuffle_channel import ShuffleChannel
 from keras_caffe.layers.sigmoid import Sigmoid
@@ -104,6 +108,7 @@ __all__ = [
     "Data",
     "Deconvolution",
     "DepthwiseConvolution",
+    "DetectionOutput",
     "Dropout",
     "DummyData",
     "Eltwise",
@@ -129,11 +134,14 @@ __all__ = [
     "MultinomialLogisticLoss",
     "Normalize",
     "PReLU",
+    "PSROIPooling",
     "Parameter",
     "Permute",
     "Pooling",
     "Power",
     "PriorBox",
+    "ROIAlign",
+    "ROIPooling",
     "ReLU",
     "ReLU6",
     "Reduction",

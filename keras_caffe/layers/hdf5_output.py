@@ -1,0 +1,36 @@
+"""HDF5Output (src/caffe/layers/hdf5_output_layer.cpp)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.errors import CaffeWarning
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.silence import Silence
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("HDF5Output")
+class HDF5Output(Silence):
+    """Takes two bottoms, data and label, and gives nothing: a model writes no files.
+
+    Caffe writes the bottoms of the first forward pass to `file_name` and fails at the second. Here a warning says how
+    to get the values: `model.extract([bottoms])`.
+
+    Caffe: src/caffe/layers/hdf5_output_layer.cpp
+    """
+
+    bottoms = (2, 2)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        warnings.warn(
+            f"layer {layer.name!r} (HDF5Output) does not write {layer.hdf5_output_param.file_name!r}; take the values"
+            f" with model.extract({list(layer.bottom)}) and write them with h5py",
+            CaffeWarning,
+            stacklevel=2,
+        )
+        return super().from_caffe(layer, bottoms, **kwargs)

@@ -1,0 +1,62 @@
+"""PSROIPooling (src/caffe/layers/psroi_pooling_layer.cpp of R-FCN's Caffe)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.roi_pooling import check_regions, regions
+from keras_caffe.ops.roi import psroi_average_pool
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("PSROIPooling")
+class PSROIPooling(CaffeLayer):
+    """The mean in each of G x G bins of each region, every bin from its own channel; 0 in an empty bin.
+
+    Output d of bin (i, j) reads channel (d G + i) G + j. A region runs from scale round(x1) to scale (round(x2) + 1),
+    at least 0.1 wide; a bin covers the pixels it touches. No gradient to the regions.
+
+    Args:
+        output_dim: D, number of outputs.
+        group_size: G.
+        spatial_scale: pixels of the map per pixel of the regions' image.
+
+    Shapes: map (N, H, W, D G^2), regions (R, 5) of [image, x1, y1, x2, y2] -> (R, G, G, D).
+
+    Raises:
+        LayerError, ShapeError: a size that is not positive, channels that are not D G^2, an image index out of range.
+
+    Caffe: src/caffe/layers/psroi_pooling_layer.cpp (R-FCN)
+    """
+
+    bottoms = (2, 2)
+    stores = "channels_last"
+
+    def __init__(self, output_dim: int, group_size: int, spatial_scale: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.autocast = False  # Half precision cannot hold the corners of regions.
+        self.output_dim, self.group_size, self.spatial_scale = output_dim, group_size, spatial_scale
+
+    def call(self, inputs: Any) -> Any:
+        return psroi_average_pool(inputs[0], regions(inputs[1]), self.group_size, self.spatial_scale)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        check_regions(*shapes)
+        wanted = self.output_dim * self.group_size**2
+        if shapes[0][-1] not in (None, wanted):
+            raise ShapeError("the channels are not output_dim group_size^2", expected=wanted, received=shapes[0][-1])
+        return [(shapes[1][0], self.group_size, self.group_size, self.output_dim)]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.psroi_pooling_param
+        names = ("output_dim", "group_size", "spatial_scale")
+        for name in names:
+            if getattr(param, name) <= 0:
+                raise LayerError(f"{name} is missing or not positive in psroi_pooling_param", expected="more than 0")
+        return cls(**{name: getattr(param, name) for name in names}, **kwargs)

@@ -1,0 +1,44 @@
+"""ROIAlign (src/caffe/layers/roi_align_layer.cpp of ports of Detectron's layer)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.roi_pooling import ROIPooling, pooled_params, regions
+from keras_caffe.ops.roi import roi_align
+from keras_caffe.registry import register_layer
+
+
+@serializable
+@register_layer("ROIAlign")
+class ROIAlign(ROIPooling):
+    """The mean of bilinear samples in each of P_h x P_w bins of each region, without any rounding.
+
+    Forks define this layer in many ways; this is the one that Caffe ports took from Detectron (Mask R-CNN), with
+    `sampling_ratio`: corners are scaled, not shifted by half a pixel; a region is at least one pixel wide; samples more
+    than one pixel outside the map are 0. No gradient to the regions.
+
+    Args:
+        pooled_h, pooled_w: number of bins.
+        spatial_scale: pixels of the map per pixel of the regions' image.
+        sampling_ratio: samples per bin and axis; below 1: ceil(size of the region / number of bins).
+
+    Shapes, Raises: as `ROIPooling`.
+
+    Caffe: no layer of BVLC's; caffe2/operators/roi_align_op.cc has the same arithmetic
+    """
+
+    def __init__(self, sampling_ratio: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sampling_ratio = sampling_ratio
+
+    def call(self, inputs: Any) -> Any:
+        pooled = (self.pooled_h, self.pooled_w)
+        return roi_align(inputs[0], regions(inputs[1]), pooled, self.spatial_scale, self.sampling_ratio)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.roi_align_param
+        return cls(sampling_ratio=param.sampling_ratio, **pooled_params(param, "roi_align_param"), **kwargs)

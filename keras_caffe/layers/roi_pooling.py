@@ -1,0 +1,77 @@
+"""ROIPooling (src/caffe/layers/roi_pooling_layer.cpp of py-faster-rcnn's Caffe)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.ops.roi import roi_max_pool
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, count
+
+
+@serializable
+@register_layer("ROIPooling")
+class ROIPooling(CaffeLayer):
+    """The maximum in each of P_h x P_w bins of each region of interest; 0 in an empty bin.
+
+    Corners are rounded to pixels (halves away from zero) after scaling; a region is at least one pixel; bin i covers
+    [floor(i s / P), ceil((i + 1) s / P)) of its s pixels, cut to the map. The gradient goes to the first maximum, and
+    not to the regions.
+
+    Args:
+        pooled_h, pooled_w: number of bins.
+        spatial_scale: pixels of the map per pixel of the regions' image.
+
+    Shapes: map (N, H, W, C), regions (R, 5) of [image, x1, y1, x2, y2] -> (R, pooled_h, pooled_w, C).
+
+    Raises:
+        LayerError, ShapeError: pooled_h or pooled_w missing, another number of axes or of values per region, an image
+            index out of range.
+
+    Caffe: src/caffe/layers/roi_pooling_layer.cpp (Fast R-CNN)
+    """
+
+    bottoms = (2, 2)
+    stores = "channels_last"
+
+    def __init__(self, pooled_h: int, pooled_w: int, spatial_scale: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.autocast = False  # Half precision cannot hold the corners of regions.
+        self.pooled_h, self.pooled_w, self.spatial_scale = pooled_h, pooled_w, spatial_scale
+
+    def call(self, inputs: Any) -> Any:
+        return roi_max_pool(inputs[0], regions(inputs[1]), (self.pooled_h, self.pooled_w), self.spatial_scale)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        check_regions(*shapes)
+        return [(shapes[1][0], self.pooled_h, self.pooled_w, shapes[0][-1])]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        return cls(**pooled_params(layer.roi_pooling_param, "roi_pooling_param"), **kwargs)
+
+
+def pooled_params(param: Any, name: str) -> dict[str, Any]:
+    """pooled_h, pooled_w and spatial_scale; raises LayerError where a number of bins is missing."""
+    for field in ("pooled_h", "pooled_w"):
+        if getattr(param, field) < 1:
+            raise LayerError(f"{field} is missing or 0 in {name}", expected="a positive number of bins")
+    return {"pooled_h": param.pooled_h, "pooled_w": param.pooled_w, "spatial_scale": param.spatial_scale}
+
+
+def check_regions(x: Shape, rois: Shape) -> None:
+    """Raises ShapeError unless x is a map and rois holds 5 values per region."""
+    if len(x) != 4:
+        raise ShapeError("the first bottom needs 4 axes", expected="(N, C, H, W)", received=x)
+    if len(rois) < 2 or count(rois[1:]) != 5:
+        raise ShapeError("the second bottom is no list of regions", expected="(R, 5)", received=rois)
+
+
+def regions(rois: Any) -> Any:
+    """(R, 5), also from (R, 5, 1, 1); no gradient flows to them."""
+    return ops.stop_gradient(ops.reshape(rois, (-1, 5)))

@@ -1,0 +1,96 @@
+"""SPP: spatial pyramid pooling (src/caffe/layers/spp_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layout import Order, caffe_order, channels_last
+from keras_caffe.ops.pooling import Axis, average_pool, max_pool, stochastic_pool
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("SPP")
+class SPP(CaffeLayer):
+    """Pooling on grids of 1, 2, 4, ... bins per axis, one after the other in one vector.
+
+    Level l has n = 2^l bins: kernel and stride ceil(H / n), pad floor((n kernel - H + 1) / 2), then as `Pooling`.
+
+    Args:
+        pyramid_height: number of levels.
+        pool: "MAX", "AVE" or "STOCHASTIC".
+
+    Shapes: (N, H, W, C) -> (N, sum of C P_h P_w over the levels), each level in the order C, H, W; with one level the
+    pooled map itself, (N, 1, 1, C). H and W must be known.
+
+    Raises:
+        LayerError, ShapeError: no pyramid_height, a level whose padding is not smaller than its kernel.
+
+    Caffe: src/caffe/layers/spp_layer.cpp
+    """
+
+    stores = "channels_last"
+
+    def __init__(self, pyramid_height: int, pool: str = "MAX", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pyramid_height, self.pool = pyramid_height, pool
+        self.random = keras.random.SeedGenerator() if pool == "STOCHASTIC" else None
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        levels = [self._pool(inputs, axes, training) for axes in self._levels(inputs.shape)]
+        if len(levels) == 1:
+            return levels[0]
+        flat = [ops.reshape(ops.transpose(y, (0, 3, 1, 2)), (-1, y.shape[1] * y.shape[2] * y.shape[3])) for y in levels]
+        return ops.concatenate(flat, axis=1)
+
+    def _pool(self, x: Any, axes: Sequence[Axis], training: bool | None) -> Any:
+        if self.pool != "STOCHASTIC":
+            return (max_pool if self.pool == "MAX" else average_pool)(x, axes)
+        shape = ops.shape(x)
+        out = [axis.output(size) for axis, size in zip(axes, shape[1:3], strict=True)]
+        draw = (shape[0], *out, shape[3])
+        return stochastic_pool(x, axes, keras.random.uniform(draw, seed=self.random) if training else None)
+
+    def _levels(self, shape: Shape) -> list[list[Axis]]:
+        return [_axes(shape[1:3], 2**level) for level in range(self.pyramid_height)]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        (shape,) = shapes
+        if len(shape) != 4 or None in shape[1:3]:
+            raise ShapeError("SPP needs 4 axes with known height and width", expected="(N, H, W, C)", received=shape)
+        sizes = [
+            [axis.output(size) for axis, size in zip(axes, shape[1:3], strict=True)] for axes in self._levels(shape)
+        ]
+        if len(sizes) == 1:
+            return [(shape[0], *sizes[0], shape[3])]
+        return [(shape[0], shape[3] * sum(high * wide for high, wide in sizes))]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return [channels_last(rank) if rank == 4 else caffe_order(rank) for rank in ranks]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.spp_param
+        # Caffe makes a net of poolings, splits and a concatenation; from 2^31 bins on it would not even count them.
+        if not 0 < param.pyramid_height < 31:
+            raise LayerError(
+                "pyramid_height is missing or out of range", expected="1 to 30", received=param.pyramid_height
+            )
+        return cls(pyramid_height=param.pyramid_height, pool=enum_name(param, "pool"), **kwargs)
+
+
+def _axes(sizes: Sequence[int], bins: int) -> list[Axis]:
+    kernel = [-(-size // bins) for size in sizes]
+    pad = [(k * bins - size + 1) // 2 for k, size in zip(kernel, sizes, strict=True)]
+    if any(p and p >= k for p, k in zip(pad, kernel, strict=True)):
+        raise ShapeError(
+            f"{bins} bins are too many for this bottom", received=f"size {sizes}, kernel {kernel}, pad {pad}"
+        )
+    return [Axis(k, k, p, clip=any(pad)) for k, p in zip(kernel, pad, strict=True)]

@@ -1,0 +1,100 @@
+"""Pooling of regions against plain loops, where the goldens do not reach: large windows, many images, open sizes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_caffe.converters.load import load
+from keras_caffe.errors import LayerError
+from keras_caffe.layers import PSROIPooling, ROIPooling
+from keras_caffe.ops.roi import round_away
+
+F = np.float32
+
+
+def regions(count: int, images: int, reach: float, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    corners = random.uniform(-0.3 * reach, 1.3 * reach, (count, 4))
+    return np.concatenate([random.integers(0, images, (count, 1)), corners], 1).astype("float32")
+
+
+def c_round(value: float) -> float:
+    return math.copysign(math.floor(abs(value) + 0.5), value)
+
+
+def cut(value: float, size: int) -> int:
+    return int(min(max(value, 0), size))
+
+
+def by_loops(x: np.ndarray, rois: np.ndarray, pooled: tuple[int, int], scale: float) -> np.ndarray:
+    top = np.zeros((len(rois), *pooled, x.shape[-1]), "float32")
+    for r, roi in enumerate(rois):
+        x1, y1, x2, y2 = (c_round(v * F(scale)) for v in roi[1:])
+        step_h, step_w = F(max(y2 - y1 + 1, 1)) / F(pooled[0]), F(max(x2 - x1 + 1, 1)) / F(pooled[1])
+        for i, j in np.ndindex(*pooled):
+            h0, h1 = (cut(math.floor(i * step_h) + y1, x.shape[1]), cut(math.ceil((i + 1) * step_h) + y1, x.shape[1]))
+            w0, w1 = (cut(math.floor(j * step_w) + x1, x.shape[2]), cut(math.ceil((j + 1) * step_w) + x1, x.shape[2]))
+            if h0 < h1 and w0 < w1:
+                top[r, i, j] = x[int(roi[0]), h0:h1, w0:w1].max((0, 1))
+    return top
+
+
+@pytest.mark.parametrize("pooled", [(1, 1), (2, 3), (7, 7)])
+def test_equals_plain_loops(pooled: tuple[int, int]) -> None:
+    x = np.random.default_rng(1).standard_normal((3, 30, 41, 2)).astype("float32")
+    rois = regions(20, 3, 160)
+    got = ROIPooling(*pooled, 0.25)([x, rois])
+    np.testing.assert_array_equal(got, by_loops(x, rois, pooled, 0.25))
+
+
+def test_the_gradient_goes_to_the_first_of_equal_maxima() -> None:
+    x = tf.Variable(tf.zeros((1, 20, 30, 1)))
+    with tf.GradientTape() as tape:
+        top = ROIPooling(1, 1)([x, tf.constant([[0.0, 2, 3, 28, 18]])])
+    want = np.zeros((1, 20, 30, 1))
+    want[0, 3, 2] = 1
+    np.testing.assert_array_equal(tf.convert_to_tensor(tape.gradient(top, x)), want)
+
+
+@pytest.mark.parametrize("layer", [ROIPooling(2, 2), PSROIPooling(1, 2, 1.0)], ids=["max", "mean"])
+def test_open_sizes(layer: Any) -> None:
+    spec = [tf.TensorSpec((None, None, None, 4)), tf.TensorSpec((None, 5))]
+    run = tf.function(layer, input_signature=[spec])
+    x = np.random.default_rng(2).standard_normal((2, 9, 11, 4)).astype("float32")
+    for count in (0, 1, 6):
+        rois = regions(count, 2, 10)
+        np.testing.assert_allclose(run([x, rois]), layer([x, rois]), rtol=1e-6)
+    channels = 4 if isinstance(layer, ROIPooling) else 1
+    assert layer.compute_output_shape([(None, None, None, 4), (None, 5)]) == (None, 2, 2, channels)
+
+
+def test_half_precision_keeps_the_corners() -> None:
+    x = np.zeros((1, 1, 2100, 1), "float16")
+    x[0, 0, 2051] = 1
+    layer = ROIPooling(1, 1, dtype="mixed_float16")
+    top = layer([tf.constant(x), tf.constant([[0.0, 2051, 0, 2051, 0]])])  # In half precision 2051 is 2052.
+    assert top.dtype == tf.float16
+    assert float(top[0, 0, 0, 0]) == 1
+
+
+def test_rounding() -> None:
+    values = [0.5, -0.5, 1.5, 2.5, -2.5, 0.49999997, 3.2, -3.7]
+    np.testing.assert_array_equal(round_away(tf.constant(values)), [1, -1, 2, 3, -3, 0, 3, -4])
+
+
+def test_refusals() -> None:
+    net = """layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 2 dim: 8 dim: 8 }} }} }}
+      layer {{ name: "r" type: "Input" top: "r" input_param {{ shape {{ dim: 3 dim: {values} }} }} }}
+      layer {{ name: "pool" type: "ROIPooling" bottom: "x" bottom: "r" top: "y" roi_pooling_param {{ {param} }} }}"""
+    with pytest.raises(LayerError, match="pooled_w"):
+        load(net.format(values=5, param="pooled_h: 2"))
+    with pytest.raises(LayerError, match="no list of regions"):
+        load(net.format(values=4, param="pooled_h: 2 pooled_w: 2"))
+    model = load(net.format(values=5, param="pooled_h: 2 pooled_w: 2"))
+    with pytest.raises(LayerError, match="image index"):
+        model({"x": np.zeros((1, 8, 8, 2), "float32"), "r": np.ones((3, 5), "float32")})
