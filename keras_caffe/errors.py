@@ -18,6 +18,9 @@ class CaffeError(ValueError):
         fix: what the reader can do about it.
     """
 
+    # Keras raises a copy of what a layer's call raises, with the problem only; this makes it pass errors on as they are.
+    _keras_call_info_injected = True
+
     def __init__(
         self,
         problem: str,

@@ -25,7 +25,7 @@ class Filter(CaffeLayer):
     Shapes: any (N, ...) and a selector (N, 1, ...) -> as many (M, ...); M <= N is known once the layer runs.
 
     Raises:
-        NetError, ShapeError: another number of tops than bottoms to filter, a selector of another size than (N, 1, ...).
+        NetError, ShapeError: tops and bottoms do not pair, or the selector has another size than (N, 1, ...).
 
     Caffe: src/caffe/layers/filter_layer.cpp
     """
