@@ -1,0 +1,94 @@
+"""MultiBoxLoss (weiliu89/caffe ssd, src/caffe/layers/multibox_loss_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.detection_output import check_detection_shapes
+from keras_caffe.layers.loss import LossLayer, loss_arguments
+from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, count
+
+
+@serializable
+@register_layer("MultiBoxLoss")
+class MultiBoxLoss(LossLayer):
+    """Loss of a single-shot detector: locations of the priors matched to ground truth, classes of these and of others.
+
+    Matching: the best pairs of prior and ground truth first, then ("PER_PREDICTION") every prior with an overlap of at
+    least overlap_threshold. Mining: "MAX_NEGATIVE" takes for each image neg_pos_ratio times as many unmatched priors as
+    there are matches, those of greatest class loss; "HARD_EXAMPLE" the sample_size priors of greatest loss, matched or
+    not; "NONE" all. L = (loc_weight sum smooth_l1(location - target) + sum class loss) / normaliser.
+
+    Args:
+        num_classes: with the background.
+        parts: which of the two losses count (location, class).
+        **kwargs: the other fields of `keras_caffe.ops.multibox.MultiBoxRules`, named as in MultiBoxLossParameter.
+
+    Shapes: locations (N, priors * 4 [* classes]), scores (N, priors * classes), priors (1, 2, priors * 4), ground truth
+    (1, 1, G, 8) of rows (image, label, instance, xmin, ymin, xmax, ymax, difficult), image -1 = no box -> ().
+
+    Raises:
+        LayerError: parameters that Caffe refuses. ShapeError: sizes that contradict each other.
+
+    Caffe: weiliu89/caffe (branch ssd), src/caffe/layers/multibox_loss_layer.cpp
+    """
+
+    bottoms = (4, 4)
+
+    def __init__(self, num_classes: int, parts: Sequence[bool] = (True, True), **kwargs: Any) -> None:
+        rules = {name: kwargs.pop(name) for name in RULES & set(kwargs)}
+        super().__init__(**kwargs)
+        self.rules, self.parts = MultiBoxRules(num_classes, **rules), tuple(parts)
+
+    def call(self, inputs: Any) -> Any:
+        losses = multibox_loss(*inputs, rules=self.rules)
+        return sum(loss for loss, counts in zip(losses, self.parts, strict=True) if counts)
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        check_detection_shapes(shapes, self.rules.num_classes, self.rules.share_location)
+        values = count(shapes[3])
+        if values is not None and values % 8:
+            raise ShapeError("ground truth needs rows of 8 numbers", expected="(1, 1, G, 8)", received=shapes[3])
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.multibox_loss_param
+        _refuse(layer)
+        nms = param.nms_param
+        own = {
+            "normalization": loss_arguments(layer)["normalization"],
+            "nms_threshold": nms.nms_threshold if param.HasField("nms_param") else None,
+            "top_k": nms.top_k,
+        }
+        enums = {name: enum_name(param, name) for name in ENUMS}
+        plain = {name: getattr(param, name) for name in RULES - own.keys() - enums.keys()}
+        parts = [*layer.propagate_down[:2]] or [True, True]
+        return cls(num_classes=param.num_classes, parts=parts, **plain, **enums, **own, **kwargs)
+
+
+RULES = {field.name for field in fields(MultiBoxRules)} - {"num_classes"}
+ENUMS = ("loc_loss_type", "conf_loss_type", "match_type", "mining_type", "code_type")
+
+
+def _refuse(layer: Any) -> None:
+    param = layer.multibox_loss_param
+    mining = enum_name(param, "mining_type") != "NONE"
+    problems = {
+        "num_classes is missing": param.num_classes < 1,
+        "do_neg_mining contradicts mining_type": param.HasField("do_neg_mining") and param.do_neg_mining != mining,
+        "mining needs share_location": mining and not param.share_location,
+        "background_label_id is none of the classes": enum_name(param, "conf_loss_type") == "SOFTMAX"
+        and param.background_label_id >= param.num_classes,
+        "map_object_to_agnostic needs two classes": param.map_object_to_agnostic and param.num_classes != 2,
+        "sample_size must be positive": enum_name(param, "mining_type") == "HARD_EXAMPLE" and param.sample_size < 1,
+        "priors and ground truth have no gradient": True in layer.propagate_down[2:],
+    }
+    for problem, holds in problems.items():
+        if holds:
+            raise LayerError(problem)
