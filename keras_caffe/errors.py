@@ -18,7 +18,7 @@ class CaffeError(ValueError):
         fix: what the reader can do about it.
     """
 
-    # Keras raises a copy of what a layer's call raises, with the problem only; this makes it pass errors on as they are.
+    # Keras would raise a copy with the problem only of what a layer's call raises; this makes it pass errors on.
     _keras_call_info_injected = True
 
     def __init__(
