@@ -8,6 +8,7 @@ from keras_caffe.layers.axpy import Axpy
 from keras_caffe.layers.batch_norm import BatchNorm
 from keras_caffe.layers.batch_reindex import BatchReindex
 from keras_caffe.layers.bias import Bias
+from keras_caffe.layers.bn import BN
 from keras_caffe.layers.bnll import BNLL
 from keras_caffe.layers.center_loss import CenterLoss
 from keras_caffe.layers.clip import Clip
@@ -45,6 +46,7 @@ from keras_caffe.layers.lstm import LSTM
 from keras_caffe.layers.lstm_unit import LSTMUnit
 from keras_caffe.layers.maxout import Maxout
 from keras_caffe.layers.memory_data import MemoryData
+from keras_caffe.layers.multi_box_loss import MultiBoxLoss
 from keras_caffe.layers.multinomial_logistic_loss import MultinomialLogisticLoss
 from keras_caffe.layers.mvn import MVN
 from keras_caffe.layers.normalize import Normalize
@@ -83,6 +85,7 @@ from keras_caffe.layers.video_data import VideoData
 from keras_caffe.layers.window_data import WindowData
 
 __all__ = [
+    "BN",
     "BNLL",
     "ELU",
     "LRN",
@@ -131,6 +134,7 @@ __all__ = [
     "Log",
     "Maxout",
     "MemoryData",
+    "MultiBoxLoss",
     "MultinomialLogisticLoss",
     "Normalize",
     "PReLU",

@@ -1,0 +1,152 @@
+"""BN: batch normalization with scale and shift, as SegNet, temporal segment networks and PSPNet define it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe import fillers
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import FORK, Blob, Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layout import Order, caffe_order
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+SEGNET_EPS = 1e-9  # No field of SegNet's message; its code has this number.
+
+
+@serializable
+@register_layer("BN")
+class BN(CaffeLayer):
+    """y = slope (x - mean) / sqrt(variance + eps) + bias per channel.
+
+    Forks define the type differently. The fields that are set decide which definition holds, or `fork`:
+    SegNet (bn_mode, or only scale_filler and shift_filler; fork "segnet"): blobs slope, bias; LEARN takes the batch's
+    statistics in both phases, INFERENCE none (y = slope x + bias); further tops are mean and variance.
+    Temporal segment networks and PSPNet (slope_filler, bias_filler, momentum, eps, frozen; fork "pspnet"): also blobs
+    mean, variance; the batch's statistics in training, the moving ones else and when frozen (then nothing is learned).
+    PSPNet's earlier code (var_eps, moving_average, decay, axis): the same blobs; the moving ones are used only in
+    inference with moving_average. In training moving <- momentum moving + (1 - momentum) batch; variances are biased.
+
+    Args:
+        statistics: "batch", "moving", "phase" (batch in training, else moving) or "none".
+        momentum: what stays of the moving statistics.
+        eps: added to the variance.
+        history: there are blobs for the moving statistics.
+        frozen: nothing is learned.
+        axis: tensor axis of the channels.
+        blob_axes, blob_axis: number of axes of the blobs, and the one that holds the channels.
+        more_tops: how many of mean and variance are tops, too.
+        scale_filler, shift_filler: fillers of slope and bias.
+
+    Shapes: any; the top has the bottom's shape, further ones are (1, C, 1, 1).
+
+    Raises:
+        LayerError, ShapeError: no channel axis, an axis or a number of tops that the fork refuses.
+
+    Caffe: no layer of BVLC's; src/caffe/layers/bn_layer.cpp of the forks
+    """
+
+    tops = (1, 3)
+
+    def __init__(
+        self,
+        statistics: str = "phase",
+        momentum: float = 0.9,
+        eps: float = 1e-5,
+        history: bool = True,
+        frozen: bool = False,
+        axis: int = -1,
+        blob_axes: int = 2,
+        blob_axis: int = 1,
+        more_tops: int = 0,
+        scale_filler: fillers.Filler = "constant",
+        shift_filler: fillers.Filler = "constant",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.statistics, self.momentum, self.eps = statistics, momentum, eps
+        self.history, self.frozen, self.axis = history, frozen, axis
+        self.blob_axes, self.blob_axis, self.more_tops = blob_axes, blob_axis, more_tops
+        self.scale_filler, self.shift_filler = scale_filler, shift_filler
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        x = ops.cast(inputs, self.variable_dtype)
+        rank = len(x.shape)
+        wide = tuple(-1 if a == self.axis % rank else 1 for a in range(rank))
+        slope, bias = ops.reshape(self.slope, wide), ops.reshape(self.bias, wide)
+        if self.statistics == "none":
+            return ops.cast(x * slope + bias, self.compute_dtype)
+        mean, variance = self._statistics(x, training, wide)
+        y = ops.cast((x - mean) * ops.rsqrt(variance + self.eps) * slope + bias, self.compute_dtype)
+        more = [ops.cast(ops.reshape(ops.stop_gradient(s), (1, -1, 1, 1)), y.dtype) for s in (mean, variance)]
+        return [y, *more[: self.more_tops]] if self.more_tops else y
+
+    def _statistics(self, x: Any, training: bool | None, wide: Shape) -> tuple[Any, Any]:
+        if self.statistics == "moving" or (self.statistics == "phase" and not training):
+            return ops.reshape(self.mean, wide), ops.reshape(self.variance, wide)
+        axes = tuple(a for a, size in enumerate(wide) if size == 1)
+        mean = ops.mean(x, axis=axes, keepdims=True)
+        variance = ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
+        if self.history and training:
+            for moving, batch in ((self.mean, mean), (self.variance, variance)):
+                new = ops.reshape(ops.stop_gradient(batch), moving.shape)
+                moving.assign(self.momentum * moving + (1 - self.momentum) * new)
+        return mean, variance
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        (shape,) = shapes
+        return [shape, *[(1, shape[self.axis], 1, 1)] * self.more_tops]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return [orders[0], *(caffe_order(rank) for rank in ranks[1:])]
+
+    def blob_table(self, *shapes: Shape) -> list[Blob]:
+        shape = tuple(shapes[0][self.axis] if a == self.blob_axis else 1 for a in range(self.blob_axes))
+        learned = [Blob("slope", shape, self.scale_filler), Blob("bias", shape, self.shift_filler)]
+        learned = [blob._replace(trainable=not self.frozen) for blob in learned]
+        one = {"type": "constant", "value": float(self.frozen)}
+        moving = [Blob("mean", shape, trainable=False), Blob("variance", shape, one, trainable=False)]
+        return [*learned, *(moving if self.history else ())]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        fork = _fork(layer)
+        axis = layer.bn_param.axis if fork == "pspnet-old" else 1
+        if axis not in (1, 2) or bottoms[0].rank <= axis:
+            raise ShapeError("BN finds no channel axis", expected="axis 1 or 2 of the bottom", received=axis)
+        if len(layer.top) > 1 and fork != "segnet":
+            raise LayerError("only SegNet's BN has further tops", expected="1 top", received=len(layer.top))
+        return cls(**_params(layer, fork), axis=bottoms[0].axis(axis), blob_axis=axis, **kwargs)
+
+
+def _fork(layer: Any) -> str:
+    """Whose definition a layer follows."""
+    fork, has = FORK.get(), layer.bn_param.HasField
+    if fork in ("segnet", "pspnet"):
+        return fork
+    if has("bn_mode") or len(layer.top) > 1:
+        return "segnet"
+    if any(map(has, ("var_eps", "moving_average", "decay", "axis"))):
+        return "pspnet-old"
+    if not (has("scale_filler") or has("shift_filler")):
+        return "pspnet"
+    return "pspnet-old" if len(layer.param) > 2 else "segnet"
+
+
+def _params(layer: Any, fork: str) -> dict[str, Any]:
+    param = layer.bn_param
+    scale, shift = fillers.from_caffe(param.scale_filler), fillers.from_caffe(param.shift_filler)
+    if fork == "segnet":
+        statistics = "batch" if enum_name(param, "bn_mode") == "LEARN" else "none"
+        params = {"statistics": statistics, "eps": SEGNET_EPS, "history": False, "more_tops": len(layer.top) - 1}
+    elif fork == "pspnet-old":
+        statistics = "phase" if param.moving_average else "batch"
+        params = {"statistics": statistics, "momentum": 1 - param.decay, "eps": param.var_eps}
+    else:
+        params = {"statistics": "moving" if param.frozen else "phase", "momentum": param.momentum, "eps": param.eps}
+        params["frozen"] = param.frozen
+        scale, shift = fillers.from_caffe(param.slope_filler), fillers.from_caffe(param.bias_filler)
+    return {**params, "blob_axes": 2 if fork == "pspnet" else 4, "scale_filler": scale, "shift_filler": shift}
