@@ -16,6 +16,7 @@ from keras_caffe.converters.select import phase_name
 from keras_caffe.errors import CaffeError, NetError, UnknownLayerError
 
 AUTOMATIC = "(automatic)"
+SHARES_MEMORY = {"Flatten", "Reshape", "Split"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,24 @@ class Net:
             if node.name == name:
                 return node
         raise KeyError(name)
+
+    def last_write(self, name: str) -> Value:
+        """The value that is in the blob's memory after a forward pass.
+
+        Reshape, Flatten and Split share memory with their bottom: an in-place layer on their top overwrites it there too.
+        A value id is taken as it is.
+        """
+        if name not in self.blobs:
+            return self.values[name]
+        todo, found = [self.blobs[name]], self.value(name)
+        while todo:
+            value = self.values[todo.pop()]
+            for reader in (self.nodes[index] for index in value.consumers):
+                tops = [self.blobs[self.values[top].blob] for top in reader.outputs if reader.type in SHARES_MEMORY]
+                todo += tops
+                rewritten = [self.values[top] for top in tops if top not in reader.outputs]
+                found = max([found, *rewritten], key=lambda v: v.producer)
+        return found
 
     def producer(self, name: str) -> Node:
         """The layer that wrote the value of this blob name or value id."""

@@ -50,6 +50,15 @@ class Tensors:
         """The value's tensor as callers see it."""
         return self.stored_as(value, edge_order(len(self.plan.shapes[value]), self.plan.data_format))
 
+    def at_edge_as(self, value: str, like: str) -> Any:
+        """The value in the shape of another one that shares its memory in Caffe."""
+        if value == like or self.plan.shapes[value] == self.plan.shapes[like]:
+            return self.at_edge(value)
+        shape, order = self.plan.shapes[like], edge_order(len(self.plan.shapes[like]), self.plan.data_format)
+        flat = self.stored_as(value, caffe_order(len(self.plan.shapes[value])))
+        tensor = keras.ops.reshape(flat, (-1, *shape[1:]) if self.plan.dynamic and shape else shape)
+        return keras.ops.transpose(tensor, order) if order != caffe_order(len(shape)) else tensor
+
     def inputs(self, values: Sequence[str]) -> dict[str, Any]:
         """{name: `keras.Input`} of the given values."""
         named = {keras_name(self.plan.net.values[v].blob): self.at_edge(v) for v in values}
@@ -85,7 +94,8 @@ class Blobs(Mapping[str, Any]):
         self._tensors, self._net = tensors, tensors.plan.net
 
     def __getitem__(self, name: str) -> Any:
-        return self._tensors.at_edge(self._net.value(name).id)
+        own = self._net.value(name).id if name in self._net.blobs else name
+        return self._tensors.at_edge_as(self._net.last_write(name).id, own)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._net.blobs)
@@ -195,8 +205,11 @@ class CaffeModel(BlobModel):
             NetError: a name is no blob of the net.
         """
         names = [names] if isinstance(names, str) else list(names)
+        unknown = [name for name in names if name not in self.net.blobs and name not in self.net.values]
+        if unknown:
+            raise NetError(f"no blob {', '.join(map(repr, unknown))}", expected=f"blobs among {', '.join(self.net.blobs)}")
         outputs = {name: self.blobs[name] for name in names}
-        needed = self._tensors.plan.inputs_of(self.net.value(name).id for name in names)
+        needed = self._tensors.plan.inputs_of(self.net.last_write(name).id for name in names)
         model = BlobModel(_unwrap(self._tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
         model.__dict__["_defaults"] = self._tensors.defaults
         return model

@@ -61,7 +61,7 @@ class Held(NamedTuple):
 
     def get(self) -> np.ndarray:
         """The values in Caffe's shape and order."""
-        return self.blob.to_caffe(np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(self.variable))))
+        return self.blob.to_caffe(np.asarray(self.variable.numpy()))
 
     def set(self, array: np.ndarray) -> None:
         """Sets the values, given in Caffe's shape and order; the array's memory may become the variable's."""
@@ -104,6 +104,9 @@ class SharedView:
 
     def __rmul__(self, other: Any) -> Any:
         return other * self._seen()
+
+    def numpy(self) -> np.ndarray:
+        return np.asarray(keras.ops.convert_to_numpy(self._seen()))
 
     def assign(self, array: np.ndarray) -> None:
         """Sets the owner's values from an array in this view's stored shape."""
