@@ -40,7 +40,7 @@ class BatchReindex(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         x, index = inputs
-        rows = checked_indices(index, ops.shape(x)[self.axis], "an index of BatchReindex")
+        rows = checked_indices(index, ops.shape(x)[self.axis], f"an index of layer {self.name!r} (BatchReindex)")
         return ops.take(ops.cast(x, self.compute_dtype), rows, axis=self.axis)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:

@@ -49,7 +49,7 @@ class Embed(CaffeLayer):
         self.weight_filler, self.bias_filler = weight_filler, bias_filler
 
     def call(self, inputs: Any) -> Any:
-        indices = checked_indices(inputs, self.input_dim, "an index of Embed")
+        indices = checked_indices(inputs, self.input_dim, f"an index of layer {self.name!r} (Embed)")
         y = ops.take(self.kernel, indices, axis=0)
         y = y + self.bias if self.bias_term else y
         return ops.cast(y, self.compute_dtype)

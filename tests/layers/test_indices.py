@@ -30,7 +30,7 @@ def test_an_index_out_of_range_is_refused(index: float) -> None:
     layer = BatchReindex()
     with pytest.raises(LayerError, match="expected 0 to 3"):
         layer([X, np.array([index], "float32")])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="BatchReindex is out of range"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="out of range"):
         tf.function(layer)([X, tf.constant([index])])
 
 

@@ -56,12 +56,3 @@ def test_values_at_the_ends() -> None:
     np.testing.assert_allclose(layers.Power(0)(x * np.inf), [1, 1, 1])
     np.testing.assert_allclose(layers.Clip(2, 1)(x), [2, 2, 2])
     np.testing.assert_allclose(layers.Threshold(0)(x), [0, 0, 1])
-
-
-def test_equal_values_of_maxout_pay_the_first() -> None:
-    x = tf.constant([[3.0, 3.0, 1.0, 2.0]])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        top = layers.Maxout(2)(x)
-    np.testing.assert_array_equal(top, [[3, 2]])
-    np.testing.assert_array_equal(tape.gradient(top, x), [[1, 0, 0, 1]])
