@@ -25,10 +25,11 @@ def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeMo
         A functional CaffeModel.
     """
     tensors = Tensors(plan)
-    for index, step in enumerate(plan.steps):
+    for step in plan.steps:  # Before the layers: those without bottoms are called on an input, wherever it stands.
         if step.layer is None:
             tensors.add_inputs(step.node.outputs, step.defaults)
-        else:
+    for index, step in enumerate(plan.steps):
+        if step.layer is not None:
             step.layer.preset({**(initial or {}).get(index, {}), **_shared(plan, index)})
             _call(step, tensors)
             _add_losses(step, tensors)
