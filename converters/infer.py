@@ -116,11 +116,12 @@ def infer(
     shapes = dict(input_shapes or {})
     for node in net.nodes:
         try:
-            _check_arity(node, classes[node.type])
-            if issubclass(classes[node.type], Source):
-                _add_source(plan, node, classes[node.type], shapes)
+            cls = classes[node.type].for_layer(node.message)
+            _check_arity(node, cls)
+            if issubclass(cls, Source):
+                _add_source(plan, node, cls, shapes)
             else:
-                _add_layer(plan, node, classes[node.type], {"name": names(node), "dtype": dtype})
+                _add_layer(plan, node, cls, {"name": names(node), "dtype": dtype})
         except CaffeError as error:
             raise error.at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
     _check_used(shapes, plan)

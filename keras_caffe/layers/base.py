@@ -20,6 +20,10 @@ PACKAGE = "keras_caffe"
 # The fork whose definitions `from_caffe` follows where forks differ under one name; None: what the file holds decides.
 FORK: ContextVar[str | None] = ContextVar("FORK", default=None)
 
+# {"module.Class": class} for layers of type "Python", and whether others may be imported because a file names them.
+PYTHON_LAYERS: ContextVar[Mapping[str, type] | None] = ContextVar("PYTHON_LAYERS", default=None)
+ALLOW_PYTHON_IMPORTS: ContextVar[bool] = ContextVar("ALLOW_PYTHON_IMPORTS", default=False)
+
 
 class Blob(NamedTuple):
     """One row of a layer's blob table; it serves building, import, export and the size check.
@@ -143,6 +147,11 @@ class CaffeLayer(keras.layers.Layer):
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     stores: ClassVar[str] = "any"
     is_loss: ClassVar[bool] = False
+
+    @classmethod
+    def for_layer(cls, layer: Any) -> type[CaffeLayer]:
+        """The class that computes this LayerParameter; another one if what it holds decides."""
+        return cls
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
