@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import FORK, Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import check_label_count, class_orders
+from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.accuracy import accuracy
 from keras_caffe.registry import register_layer

@@ -10,8 +10,9 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import LossLayer, check_rank, check_single
-from keras_caffe.ops.losses import center_loss
+from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.loss_bottoms import check_rank, check_single
+from keras_caffe.ops.distances import center_loss
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, count
 

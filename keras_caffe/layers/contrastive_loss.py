@@ -7,8 +7,9 @@ from typing import Any
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import LossLayer, check_rank, check_single, check_size, flat
-from keras_caffe.ops.losses import contrastive_loss
+from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.loss_bottoms import check_rank, check_single, check_size, flat
+from keras_caffe.ops.distances import contrastive_loss
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 

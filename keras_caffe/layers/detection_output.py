@@ -9,7 +9,8 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
-from keras_caffe.layers.loss import check_size, full_precision
+from keras_caffe.layers.loss import full_precision
+from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.ops import boxes as box_ops
 from keras_caffe.ops.detection import detections
 from keras_caffe.registry import register_layer

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.base import Bottom, serializable
-from keras_caffe.layers.loss import LossLayer, alike_orders, check_rank, check_size
+from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.loss_bottoms import alike_orders, check_rank, check_size
 from keras_caffe.layout import Order
-from keras_caffe.ops.losses import euclidean_loss
+from keras_caffe.ops.distances import euclidean_loss
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
-from keras_caffe.layers.loss import LossLayer, check_rank, flat
+from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.loss_bottoms import check_rank, flat
 from keras_caffe.ops.losses import hinge_loss
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape

@@ -13,7 +13,8 @@ from keras import ops
 from keras_caffe import proto
 from keras_caffe.errors import DataError, LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import ClassLossLayer, check_size
+from keras_caffe.layers.loss import ClassLossLayer
+from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.losses import infogain_loss
 from keras_caffe.registry import register_layer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,8 +10,9 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name
-from keras_caffe.layout import Order, caffe_order
-from keras_caffe.shapes import Shape, Size, count, same_shape
+from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
+from keras_caffe.layout import Order
+from keras_caffe.shapes import Shape, same_shape
 
 
 class LossLayer(CaffeLayer):
@@ -119,56 +119,3 @@ def loss_arguments(layer: Any, default: str | None = None) -> dict[str, Any]:
         else:
             mode = default or mode
     return {"ignore_label": param.ignore_label if param.HasField("ignore_label") else None, "normalization": mode}
-
-
-def class_orders(bottoms: Sequence[Bottom], axis: int) -> list[Order]:
-    """The first bottom as it is stored, if its other axes keep Caffe's order; labels in Caffe's order."""
-    first = bottoms[0]
-    tensor = first.axis(axis)
-    rest = first.order[:tensor] + first.order[tensor + 1 :]
-    order = first.order if list(rest) == sorted(rest) else caffe_order(first.rank)
-    return [order, *(caffe_order(b.rank) for b in bottoms[1:])]
-
-
-def alike_orders(bottoms: Sequence[Bottom], among: int | None = None) -> list[Order]:
-    """The first bottom's order for all where their shapes agree, so that nothing is transposed; else Caffe's."""
-    if all(b.shape == bottoms[0].shape for b in bottoms[:among]):
-        return [bottoms[0].order if b.shape == bottoms[0].shape else caffe_order(b.rank) for b in bottoms]
-    return [caffe_order(b.rank) for b in bottoms]
-
-
-def check_label_count(shape: Shape, axis: int, labels: Shape) -> None:
-    """Raises ShapeError unless there is one label for every place."""
-    wanted = count(tuple(s for i, s in enumerate(shape) if i != axis % len(shape)))
-    have = count(labels)
-    if None not in (wanted, have) and wanted != have:
-        raise ShapeError(
-            "the number of labels does not match the number of predictions",
-            expected=f"{wanted} labels for scores {shape}",
-            received=f"{have} labels of shape {labels}",
-            fix="Label every place: N x H x W labels for N x C x H x W scores.",
-        )
-
-
-def flat(x: Any) -> Any:
-    """(N, ...) -> (N, everything else in one axis)."""
-    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
-
-
-def check_rank(shapes: Sequence[Shape], most: int = 4) -> None:
-    """Raises ShapeError for bottoms of more axes than Caffe's older layers can address."""
-    for shape in shapes:
-        if len(shape) > most:
-            raise ShapeError("a bottom has too many axes", expected=f"at most {most}", received=shape)
-
-
-def check_single(shape: Shape, what: str, first: int = 1) -> None:
-    """Raises ShapeError unless all axes from `first` on have size 1."""
-    if any(size not in (1, None) for size in shape[first:]):
-        raise ShapeError(f"{what} must have size 1 from axis {first} on", received=shape)
-
-
-def check_size(have: Size, want: Size, what: str) -> None:
-    """Raises ShapeError if two known sizes differ."""
-    if None not in (have, want) and have != want:
-        raise ShapeError(what, expected=want, received=have)

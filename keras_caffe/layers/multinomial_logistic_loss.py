@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import LossLayer, check_rank, check_single, flat
+from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.loss_bottoms import check_rank, check_single, flat
 from keras_caffe.ops.losses import multinomial_logistic_loss
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape

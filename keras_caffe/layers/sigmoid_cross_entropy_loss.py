@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import LossLayer, alike_orders, check_size, loss_arguments
+from keras_caffe.layers.loss import LossLayer, loss_arguments
+from keras_caffe.layers.loss_bottoms import alike_orders, check_size
 from keras_caffe.layout import Order
 from keras_caffe.ops.losses import sigmoid_cross_entropy
 from keras_caffe.registry import register_layer

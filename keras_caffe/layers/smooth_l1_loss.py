@@ -7,9 +7,10 @@ from typing import Any
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import FORK, Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import LossLayer, alike_orders, check_rank
+from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.loss_bottoms import alike_orders, check_rank
 from keras_caffe.layout import Order
-from keras_caffe.ops.losses import smooth_l1_loss
+from keras_caffe.ops.distances import smooth_l1_loss
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, same_shape
 

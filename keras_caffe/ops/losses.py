@@ -140,7 +140,7 @@ def multinomial_logistic_loss(probabilities: Any, labels: Any) -> Any:
     labels = ops.reshape(integer_labels(labels), (-1,))
     check_labels(labels, probabilities.shape[-1])
     p = at_label(probabilities, labels)
-    return -ops.sum(ops.log(with_gradient_of(ops.maximum(p, SMALLEST), p))) / _batch(probabilities)
+    return -ops.sum(ops.log(with_gradient_of(ops.maximum(p, SMALLEST), p))) / batch_size(probabilities)
 
 
 def sigmoid_cross_entropy(
@@ -158,11 +158,6 @@ def sigmoid_cross_entropy(
     return ops.sum(ops.where(valid > 0, loss, 0)) / normalizer(normalization, valid)
 
 
-def euclidean_loss(a: Any, b: Any) -> Any:
-    """sum (a - b)^2 / (2 N), N the size of the first axis; both sides get a gradient."""
-    return ops.sum(ops.square(a - ops.reshape(b, ops.shape(a)))) / (2 * _batch(a))
-
-
 def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:
     """sum over samples and classes of h (L1) or h^2 (L2) over N; h = max(0, 1 - s x), s = 1 at the label, else -1.
 
@@ -178,87 +173,7 @@ def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:
     hinge = ops.relu(1 - sign * scores)
     loss = ops.sum(ops.square(hinge) if norm == "L2" else hinge)
     inside = ops.all((labels >= 0) & (labels < classes))
-    return ops.where(inside, loss, ops.cast(np.nan, loss.dtype)) / _batch(scores)
-
-
-def contrastive_loss(a: Any, b: Any, similar: Any, *, margin: float = 1.0, legacy_version: bool = False) -> Any:
-    """sum over pairs of d^2 where similar, else max(margin - d, 0)^2 (legacy: max(margin - d^2, 0)); over 2 N.
-
-    Args:
-        a, b: (N, C) features; d is their distance.
-        similar: at least N values; truncated, 0 means dissimilar.
-        margin: distance beyond which dissimilar pairs cost nothing.
-    """
-    squared = ops.sum(ops.square(a - b), axis=-1)
-    similar = ops.reshape(integer_labels(similar), (-1,))[: ops.shape(a)[0]] != 0
-    if legacy_version:
-        apart = ops.relu(margin - squared)
-    else:
-        # Caffe divides by d + 1e-4 in the gradient, so it stays finite for equal pairs.
-        distance = ops.sqrt(ops.stop_gradient(squared))
-        missing = ops.relu(margin - distance)
-        apart = with_gradient_of(ops.square(missing), -missing / (distance + 1e-4) * squared)
-    return ops.sum(ops.where(similar, squared, apart)) / (2 * _batch(a))
-
-
-def smooth_l1(difference: Any, sigma: float = 1.0) -> Any:
-    """(sigma d)^2 / 2 where |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2), element by element."""
-    scale = sigma * sigma
-    size = ops.abs(difference)
-    return ops.where(size < 1 / scale, 0.5 * scale * ops.square(difference), size - 0.5 / scale)
-
-
-def smooth_l1_loss(
-    a: Any, b: Any, inside: Any = None, outside: Any = None, *, sigma: float = 1.0, weigh_gradient: bool = True
-) -> Any:
-    """sum outside smooth_l1(inside (a - b)) / N.
-
-    Args:
-        inside, outside: weights of a's shape, or None for 1.
-        sigma: see `smooth_l1`.
-        weigh_gradient: False leaves `inside` out of the gradient, as the SSD fork does.
-    """
-    difference = a - ops.reshape(b, ops.shape(a))
-    if inside is not None:
-        weighted = ops.reshape(ops.stop_gradient(inside), ops.shape(a)) * difference
-        difference = weighted if weigh_gradient else with_gradient_of(weighted, difference)
-    loss = smooth_l1(difference, sigma)
-    if outside is not None:
-        loss = loss * ops.reshape(ops.stop_gradient(outside), ops.shape(a))
-    return ops.sum(loss) / _batch(a)
-
-
-def center_loss(features: Any, centers: Any, labels: Any) -> Any:
-    """sum |x - c[label]|^2 / (2 N).
-
-    The gradient of a center is sum (c - x) / (1 + count) over its samples, whatever the loss weight: with a learning
-    rate it is the running update of the centers.
-
-    Args:
-        features: (N, K).
-        centers: (classes, K).
-        labels: N values.
-    """
-    classes = centers.shape[0]
-    labels = ops.reshape(integer_labels(labels), (-1,))[: ops.shape(features)[0]]
-    check_labels(labels, classes)
-    inside = ops.all((labels >= 0) & (labels < classes))
-    member = ops.one_hot(labels, classes, dtype=features.dtype)
-
-    @ops.custom_gradient
-    def loss(features: Any, centers: Any) -> Any:
-        apart = features - ops.matmul(member, centers)
-        count = ops.cast(ops.shape(features)[0], features.dtype)
-
-        def gradient(*args: Any, upstream: Any = None) -> Any:
-            upstream = args[0] if upstream is None else upstream
-            update = -ops.matmul(ops.transpose(member), apart) / (1 + ops.sum(member, axis=0))[:, None]
-            return upstream * apart / count, update
-
-        return ops.sum(ops.square(apart)) / (2 * count), gradient
-
-    # A custom gradient must be given a tensor: a variable it would hold on to.
-    return ops.where(inside, loss(features, centers + 0.0), ops.cast(np.nan, features.dtype))
+    return ops.where(inside, loss, ops.cast(np.nan, loss.dtype)) / batch_size(scores)
 
 
 def _valid(labels: Any, ignore_label: int | None, dtype: Any) -> Any:
@@ -267,5 +182,6 @@ def _valid(labels: Any, ignore_label: int | None, dtype: Any) -> Any:
     return ops.cast(labels != ignore_label, dtype)
 
 
-def _batch(x: Any) -> Any:
+def batch_size(x: Any) -> Any:
+    """The size of the first axis, as x's kind of number."""
     return ops.cast(ops.shape(x)[0], x.dtype)

@@ -8,7 +8,8 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, decode, encode, split
-from keras_caffe.ops.losses import LOG_FLT_MIN, check_labels, log_probability, smooth_l1, with_gradient_of
+from keras_caffe.ops.distances import smooth_l1
+from keras_caffe.ops.losses import LOG_FLT_MIN, check_labels, log_probability, with_gradient_of
 from keras_caffe.ops.matching import NEGATIVE, Truth, ground_truth, match, mine
 
 

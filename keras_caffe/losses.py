@@ -1,0 +1,254 @@
+"""Caffe's losses for plain Keras models: what a call gives for a batch is the scalar that Caffe's layer gives.
+
+They divide as Caffe does, so nothing is averaged over the batch again; sample weights are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_caffe.errors import CaffeError
+from keras_caffe.layers.base import serializable
+from keras_caffe.ops import distances, losses
+from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
+
+__all__ = [
+    "Contrastive",
+    "Euclidean",
+    "Hinge",
+    "Infogain",
+    "MultiBox",
+    "SigmoidCrossEntropy",
+    "SmoothL1",
+    "SoftmaxWithLoss",
+]
+
+
+class CaffeLoss(keras.losses.Loss):
+    """Base: a scalar for the batch; `fields` are the arguments that its config keeps."""
+
+    def __init__(self, fields: dict[str, Any], name: str | None, reduction: str, dtype: Any) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.fields = fields
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        if sample_weight is not None:
+            raise CaffeError(
+                f"{type(self).__name__} takes no sample weights",
+                expected="sample_weight=None",
+                fix="Mark samples that do not count with ignore_label, where the loss has it.",
+            )
+        return super().__call__(y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.fields}
+
+
+@serializable
+class SoftmaxWithLoss(CaffeLoss):
+    """-sum over the places that count of log softmax(y_pred)[y_true], over the normaliser; see layers.SoftmaxWithLoss.
+
+    Args:
+        axis: axis of the classes in y_pred.
+        ignore_label: places with this label do not count.
+        normalization: "FULL", "VALID", "BATCH_SIZE" or "NONE".
+
+    Shapes: y_true one label for each place; y_pred (N, ..., K, ...), not softmaxed.
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        ignore_label: int | None = None,
+        normalization: str = "VALID",
+        name: str | None = "softmax_with_loss",
+        reduction: str = "sum",
+        dtype: Any = None,
+    ) -> None:
+        fields = {"axis": axis, "ignore_label": ignore_label, "normalization": normalization}
+        super().__init__(fields, name, reduction, dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        axis, rules = _without_axis(self.fields)
+        return losses.softmax_loss(ops.moveaxis(y_pred, axis, -1), y_true, **rules)
+
+
+@serializable
+class Infogain(CaffeLoss):
+    """-sum over places and classes l of matrix[y_true, l] log softmax(y_pred)[l], over the normaliser.
+
+    Args:
+        matrix: K rows of K numbers.
+        axis, ignore_label, normalization: as in SoftmaxWithLoss.
+
+    Shapes: y_true one label for each place; y_pred (N, ..., K, ...), not softmaxed.
+    """
+
+    def __init__(
+        self,
+        matrix: Sequence[Sequence[float]],
+        axis: int = -1,
+        ignore_label: int | None = None,
+        normalization: str = "VALID",
+        name: str | None = "infogain",
+        reduction: str = "sum",
+        dtype: Any = None,
+    ) -> None:
+        matrix = ops.convert_to_numpy(matrix).tolist()
+        fields = {"matrix": matrix, "axis": axis, "ignore_label": ignore_label, "normalization": normalization}
+        super().__init__(fields, name, reduction, dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        axis, rules = _without_axis(self.fields)
+        return losses.infogain_loss(ops.moveaxis(y_pred, axis, -1), y_true, rules.pop("matrix"), **rules)
+
+
+@serializable
+class SigmoidCrossEntropy(CaffeLoss):
+    """sum over the elements that count of max(x, 0) - x t + log(1 + e^-|x|), over the normaliser.
+
+    Args:
+        ignore_label: elements whose target, truncated, is this do not count.
+        normalization: "FULL", "VALID", "BATCH_SIZE" or "NONE".
+
+    Shapes: y_true and y_pred (N, ...), y_pred not through a sigmoid.
+    """
+
+    def __init__(
+        self,
+        ignore_label: int | None = None,
+        normalization: str = "BATCH_SIZE",
+        name: str | None = "sigmoid_cross_entropy",
+        reduction: str = "sum",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__({"ignore_label": ignore_label, "normalization": normalization}, name, reduction, dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return losses.sigmoid_cross_entropy(y_pred, y_true, **self.fields)
+
+
+@serializable
+class Hinge(CaffeLoss):
+    """One-against-all hinge loss: sum h / N (L1) or sum h^2 / N (L2), h = max(0, 1 - s x), s = 1 at the label, else -1.
+
+    Args:
+        norm: "L1" or "L2".
+
+    Shapes: y_true (N,) labels; y_pred (N, K), further axes are flattened.
+    """
+
+    def __init__(self, norm: str = "L1", name: str | None = "hinge", reduction: str = "sum", dtype: Any = None) -> None:
+        super().__init__({"norm": norm}, name, reduction, dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return losses.hinge_loss(ops.reshape(y_pred, (ops.shape(y_pred)[0], -1)), y_true, **self.fields)
+
+
+@serializable
+class Euclidean(CaffeLoss):
+    """sum (y_pred - y_true)^2 / (2 N).
+
+    Shapes: y_true and y_pred (N, ...) of as many values.
+    """
+
+    def __init__(self, name: str | None = "euclidean", reduction: str = "sum", dtype: Any = None) -> None:
+        super().__init__({}, name, reduction, dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return distances.euclidean_loss(y_pred, y_true)
+
+
+@serializable
+class Contrastive(CaffeLoss):
+    """Similar pairs cost d^2, others max(margin - d, 0)^2 (legacy: max(margin - d^2, 0)); their sum over 2 N.
+
+    Args:
+        margin: distance beyond which dissimilar pairs cost nothing.
+        legacy_version: compare the margin with d^2.
+
+    Shapes: y_true (N,), 0 = dissimilar; y_pred a pair of features (N, C), or one tensor (N, 2, C) or (N, 2 C).
+    """
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        legacy_version: bool = False,
+        name: str | None = "contrastive",
+        reduction: str = "sum",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__({"margin": margin, "legacy_version": legacy_version}, name, reduction, dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        if not isinstance(y_pred, (list, tuple)):
+            y_pred = ops.unstack(ops.reshape(y_pred, (ops.shape(y_pred)[0], 2, -1)), axis=1)
+        a, b = (ops.reshape(x, (ops.shape(x)[0], -1)) for x in y_pred)
+        return distances.contrastive_loss(a, b, y_true, **self.fields)
+
+
+@serializable
+class SmoothL1(CaffeLoss):
+    """sum smooth_l1(d) / N, d = y_pred - y_true; (sigma d)^2 / 2 if |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2).
+
+    Args:
+        sigma: inverse width of the quadratic part.
+
+    Shapes: y_true and y_pred (N, ...) of as many values.
+    """
+
+    def __init__(
+        self, sigma: float = 1.0, name: str | None = "smooth_l1", reduction: str = "sum", dtype: Any = None
+    ) -> None:
+        super().__init__({"sigma": sigma}, name, reduction, dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return distances.smooth_l1_loss(y_pred, y_true, **self.fields)
+
+
+@serializable
+class MultiBox(CaffeLoss):
+    """The SSD loss, see layers.MultiBoxLoss.
+
+    Args:
+        num_classes: with the background.
+        **rules: the other fields of `keras_caffe.ops.multibox.MultiBoxRules`.
+
+    Shapes: y_true rows (image, label, instance, xmin, ymin, xmax, ymax, difficult), either Caffe's (1, 1, G, 8) or
+    (N, G, 8) by image, where a row of image -1 is empty. y_pred (locations (N, P * 4 [* K]), scores (N, P * K), priors
+    (1, 2, P * 4)), or one tensor (N, P, 4 [* K] + K + 8) of location, scores, prior box and variances.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = "multi_box",
+        reduction: str = "sum",
+        dtype: Any = None,
+        **rules: Any,
+    ) -> None:
+        super().__init__({"num_classes": num_classes, **rules}, name, reduction, dtype)
+        self.rules = MultiBoxRules(num_classes, **rules)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        if not isinstance(y_pred, (list, tuple)):
+            y_pred = self._parts(y_pred)
+        if len(y_true.shape) == 3:
+            places = ops.arange(ops.shape(y_true)[0], dtype=y_true.dtype)[:, None]
+            image = ops.where(y_true[..., 0] < 0, -1, places)
+            y_true = ops.concatenate([image[..., None], y_true[..., 1:]], axis=-1)
+        return sum(multibox_loss(*y_pred, truth=y_true, rules=self.rules))
+
+    def _parts(self, y_pred: Any) -> tuple[Any, Any, Any]:
+        batch, classes = ops.shape(y_pred)[0], self.rules.num_classes
+        locations, scores, priors = ops.split(y_pred, [4 * self.rules.sets, 4 * self.rules.sets + classes], axis=-1)
+        priors = ops.stack([priors[0, :, :4], priors[0, :, 4:]])
+        return ops.reshape(locations, (batch, -1)), ops.reshape(scores, (batch, -1)), ops.reshape(priors, (1, 2, -1))
+
+
+def _without_axis(fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    return fields["axis"], {name: value for name, value in fields.items() if name != "axis"}

@@ -1,0 +1,95 @@
+"""The arithmetic of Caffe's losses on distances: one scalar for a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_caffe.ops.losses import batch_size, check_labels, integer_labels, with_gradient_of
+
+
+def euclidean_loss(a: Any, b: Any) -> Any:
+    """sum (a - b)^2 / (2 N), N the size of the first axis; both sides get a gradient."""
+    return ops.sum(ops.square(a - ops.reshape(b, ops.shape(a)))) / (2 * batch_size(a))
+
+
+def contrastive_loss(a: Any, b: Any, similar: Any, *, margin: float = 1.0, legacy_version: bool = False) -> Any:
+    """sum over pairs of d^2 where similar, else max(margin - d, 0)^2 (legacy: max(margin - d^2, 0)); over 2 N.
+
+    Args:
+        a, b: (N, C) features; d is their distance.
+        similar: at least N values; truncated, 0 means dissimilar.
+        margin: distance beyond which dissimilar pairs cost nothing.
+    """
+    squared = ops.sum(ops.square(a - b), axis=-1)
+    similar = ops.reshape(integer_labels(similar), (-1,))[: ops.shape(a)[0]] != 0
+    if legacy_version:
+        apart = ops.relu(margin - squared)
+    else:
+        # Caffe divides by d + 1e-4 in the gradient, so it stays finite for equal pairs.
+        distance = ops.sqrt(ops.stop_gradient(squared))
+        missing = ops.relu(margin - distance)
+        apart = with_gradient_of(ops.square(missing), -missing / (distance + 1e-4) * squared)
+    return ops.sum(ops.where(similar, squared, apart)) / (2 * batch_size(a))
+
+
+def smooth_l1(difference: Any, sigma: float = 1.0) -> Any:
+    """(sigma d)^2 / 2 where |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2), element by element."""
+    scale = sigma * sigma
+    size = ops.abs(difference)
+    return ops.where(size < 1 / scale, 0.5 * scale * ops.square(difference), size - 0.5 / scale)
+
+
+def smooth_l1_loss(
+    a: Any, b: Any, inside: Any = None, outside: Any = None, *, sigma: float = 1.0, weigh_gradient: bool = True
+) -> Any:
+    """sum outside smooth_l1(inside (a - b)) / N.
+
+    Args:
+        inside, outside: weights of a's shape, or None for 1.
+        sigma: see `smooth_l1`.
+        weigh_gradient: False leaves `inside` out of the gradient, as the SSD fork does.
+    """
+    difference = a - ops.reshape(b, ops.shape(a))
+    if inside is not None:
+        weighted = ops.reshape(ops.stop_gradient(inside), ops.shape(a)) * difference
+        difference = weighted if weigh_gradient else with_gradient_of(weighted, difference)
+    loss = smooth_l1(difference, sigma)
+    if outside is not None:
+        loss = loss * ops.reshape(ops.stop_gradient(outside), ops.shape(a))
+    return ops.sum(loss) / batch_size(a)
+
+
+def center_loss(features: Any, centers: Any, labels: Any) -> Any:
+    """sum |x - c[label]|^2 / (2 N).
+
+    The gradient of a center is sum (c - x) / (1 + count) over its samples, whatever the loss weight: with a learning
+    rate it is the running update of the centers.
+
+    Args:
+        features: (N, K).
+        centers: (classes, K).
+        labels: N values.
+    """
+    classes = centers.shape[0]
+    labels = ops.reshape(integer_labels(labels), (-1,))[: ops.shape(features)[0]]
+    check_labels(labels, classes)
+    inside = ops.all((labels >= 0) & (labels < classes))
+    member = ops.one_hot(labels, classes, dtype=features.dtype)
+
+    @ops.custom_gradient
+    def loss(features: Any, centers: Any) -> Any:
+        apart = features - ops.matmul(member, centers)
+        count = ops.cast(ops.shape(features)[0], features.dtype)
+
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            upstream = args[0] if upstream is None else upstream
+            update = -ops.matmul(ops.transpose(member), apart) / (1 + ops.sum(member, axis=0))[:, None]
+            return upstream * apart / count, update
+
+        return ops.sum(ops.square(apart)) / (2 * count), gradient
+
+    # A custom gradient must be given a tensor: a variable it would hold on to.
+    return ops.where(inside, loss(features, centers + 0.0), ops.cast(np.nan, features.dtype))
