@@ -246,9 +246,9 @@ class CaffeModel(BlobModel):
         """
         first, report = weights.match(self._tensors.plan, files, skip_mismatch=skip_mismatch)
         for index, arrays in first.items():
-            for blob, array in arrays.items():
-                row, variable = self._tensors.plan.steps[index].layer.caffe_blobs[blob]  # type: ignore[union-attr]
-                variable.assign(np.asarray(row.to_keras(array), order="C"))
+            held = self._tensors.plan.steps[index].layer.caffe_blobs  # type: ignore[union-attr]
+            for blob, stored in arrays.items():
+                held[blob].set(stored.copy())
         self.__dict__["load_report"] = report
         return report
 
