@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from golden_nets import (
+from tests.golden_nets import (
     GOLDENS,
     MODELS,
     WILD,

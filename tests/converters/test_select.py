@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from golden_nets import GOLDENS, check_record, parse, read_json, selected
+from tests.golden_nets import GOLDENS, check_record, parse, read_json, selected
 
 from keras_caffe.converters.select import select, select_state, solver_state
 from keras_caffe.converters.upgrade import upgrade

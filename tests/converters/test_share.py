@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from golden_nets import GOLDENS, graph_of, meta, read_json
+from tests.golden_nets import GOLDENS, graph_of, meta, read_json
 
 from keras_caffe.converters.share import SharedParam, multipliers, shared_params
 from keras_caffe.errors import NetError

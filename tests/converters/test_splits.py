@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from golden_nets import GOLDENS, meta, parse, selected
+from tests.golden_nets import GOLDENS, meta, parse, selected
 
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.errors import NetError

@@ -6,7 +6,7 @@ import base64
 import warnings
 
 import pytest
-from golden_nets import GOLDENS, parse, read_json
+from tests.golden_nets import GOLDENS, parse, read_json
 
 from keras_caffe import proto
 from keras_caffe.converters.upgrade import V1_TYPES, upgrade, upgrade_solver

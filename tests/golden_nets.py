@@ -5,14 +5,12 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
-import os
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pytest
 from google.protobuf import text_format
 
 from keras_caffe import proto
@@ -20,15 +18,9 @@ from keras_caffe.converters.graph import Net, graph
 from keras_caffe.converters.select import select
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.upgrade import upgrade
+from tests.shared_goldens import GOLDENS, MODELS, WILD, needs_models, needs_wild
 
-ROOT = Path(__file__).resolve().parents[2]
-GOLDENS = ROOT / "tests" / "goldens"
-SHARED = Path(os.environ.get("KERAS_CAFFE_SHARED", ROOT.parent / "shared")) / "golden"
-WILD, MODELS = SHARED / "wild", SHARED / "models"
-
-needs_wild = pytest.mark.skipif(not WILD.is_dir(), reason="golden/wild is not in the checkout")
-needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason="golden/models is not in the checkout")
-
+__all__ = ["GOLDENS", "MODELS", "WILD", "needs_models", "needs_wild"]
 
 def parse(text: str, message: str = "NetParameter", lenient: bool = False) -> Any:
     return text_format.Parse(text, getattr(proto, message)(), allow_unknown_field=lenient)

@@ -1,0 +1,71 @@
+"""Nets from public repositories: every blob and parameter shape as real Caffe builds them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+from keras_caffe import registry
+from keras_caffe.converters.graph import graph
+from keras_caffe.converters.infer import Plan, infer
+from keras_caffe.converters.read import read_net
+from keras_caffe.converters.select import select
+from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.errors import CaffeError, CaffeWarning
+from tests.golden_nets import read_json, substitute
+from tests.shared_goldens import WILD, needs_wild
+
+NETS = read_json(WILD / "shapes.json.gz") if WILD.is_dir() else {}
+REFUSED = read_json(WILD / "refused.json.gz") if WILD.is_dir() else {}
+
+
+def plan(text: str, phase: str, stages: tuple[str, ...] = ()) -> Plan:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CaffeWarning)
+        source = read_net(text)
+        return infer(graph(select(upgrade(source.message, source.where), phase, 0, stages)))
+
+
+def text_of(name: str, record: dict[str, Any], entry: dict[str, Any]) -> str:
+    text = (WILD / "prototxts" / name).read_text()
+    if "part" in entry:
+        text = substitute().net_text(text)[0]
+    return substitute().substitute(text, tuple(record["chw"]))[0] if "sub" in record else text
+
+
+def split_tops(record: dict[str, Any]) -> set[str]:
+    splits = {name for name, kind in record["layers"] if kind == "Split"}
+    return {blob for blob in record["blobs"] if blob.rsplit("_", 1)[0] in splits}
+
+
+@needs_wild
+@pytest.mark.parametrize("name", NETS)
+def test_shapes(name: str) -> None:
+    entry = NETS[name]
+    for record in entry["nets"]:
+        got = plan(text_of(name, record, entry), record["phase"], tuple(record.get("stages", ())))
+        left_out = split_tops(record) | {"(automatic)"}
+        wanted = {blob: shape for blob, shape in record["blobs"].items() if blob not in left_out}
+        # DetectionOutput's number of rows depends on its input; Caffe shows a provisional 1.
+        shapes = {
+            blob: [1 if size is None else size for size in got.shapes[value]] for blob, value in got.net.blobs.items()
+        }
+        assert shapes == wanted
+        params = {s.node.name: [list(blob.shape) for blob in s.blobs] for s in reversed(got.steps) if s.blobs}
+        assert params == record["params"]
+
+
+@needs_wild
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_caffe_refuses_is_built_or_refused_with_a_reason(name: str) -> None:
+    for phase in ("TRAIN", "TEST"):
+        try:
+            plan((WILD / "prototxts" / name).read_text(errors="replace"), phase)
+        except CaffeError as error:
+            assert str(error)
+
+
+def test_data_layers_are_registered() -> None:
+    assert {"Data", "DummyData", "ImageData"} <= set(registry.registered())
