@@ -1,12 +1,22 @@
 """Caffe networks as Keras models, with Caffe's numbers."""
 
 from keras_caffe import _requirements as _requirements  # first: it says what to install where TensorFlow is missing
-from keras_caffe import layers, ops
+from keras_caffe import layers, losses, metrics, ops
 from keras_caffe.converters.load import load
-from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
 
-__all__ = ["CaffeError", "CaffeModel", "CaffeModel", "CaffeWarning", "__version__", "layers", "load", "ops", "register_layer"]
+__all__ = [
+    "CaffeError",
+    "CaffeModel",
+    "CaffeWarning",
+    "__version__",
+    "layers",
+    "load",
+    "losses",
+    "metrics",
+    "ops",
+    "register_layer",
+]
