@@ -1,6 +1,13 @@
-"""Says what to install when TensorFlow is missing; `keras_caffe` imports this before anything that needs TensorFlow."""
+"""What is settled before TensorFlow is imported; `keras_caffe` imports this first.
 
+Says what to install when TensorFlow is missing, and keeps its start-up messages off the screen of `keras-caffe`.
+"""
+
+import os
+import sys
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 if find_spec("tensorflow") is None:
     raise ImportError(
@@ -8,3 +15,20 @@ if find_spec("tensorflow") is None:
         "Install it with `pip install 'keras-caffe[tensorflow]'`, or without GPU support (a smaller download) "
         "with `pip install 'keras-caffe[tensorflow-cpu]'`."
     )
+
+
+def _import_in_silence(module: str) -> None:
+    """Imports a module while the process's standard error leads nowhere: no setting turns all of TensorFlow's notes off."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import_module(module)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+if sys.stderr and (Path(sys.argv[0]).stem == "keras-caffe" or "keras_caffe.cli" in sys.orig_argv[:3]):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _import_in_silence("tensorflow")

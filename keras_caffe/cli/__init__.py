@@ -1,0 +1,109 @@
+"""The command line, `keras-caffe COMMAND ...`. A command is one module here: docstring, `add_arguments` and `run`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from keras_caffe.cli import convert, predict, summary, upgrade
+from keras_caffe.errors import CaffeError, CaffeWarning
+from keras_caffe.version import __version__
+
+COMMANDS = {
+    "convert": convert,
+    "summary": summary,
+    "predict": predict,
+    "upgrade": upgrade,
+}
+
+# What messages say to callers in Python, as options.
+OPTIONS = {
+    r"skip_mismatch=True": "--skip-mismatch",
+    r"input_shapes=\{'(.*?)': \(N, C, H, W\)\}": r"--input-shape \1=N,C,H,W",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        argv: the command and its arguments; default: the process's.
+
+    Returns:
+        The exit code: 0, or 1 after an `error: ...` line. A wrong usage exits with 2 by itself.
+    """
+    args = _parse(argv)
+    with _warnings_as_lines():
+        try:
+            args.run(args)
+        except (CaffeError, OSError) as error:
+            if args.debug:
+                traceback.print_exc()
+            else:
+                _say("error", error)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    listing = "\n".join(f"  {name:<10} {_title(command)}" for name, command in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="keras-caffe",
+        usage="keras-caffe COMMAND ...",
+        description="Caffe networks as Keras models.",
+        epilog=f"commands:\n{listing}\n\nkeras-caffe COMMAND --help tells more about one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"keras-caffe {__version__}")
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of the commands below")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(argv)
+    return _parser(chosen.command).parse_intermixed_args(chosen.arguments)
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    command = COMMANDS[name]
+    parser = argparse.ArgumentParser(
+        prog=f"keras-caffe {name}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    parser.set_defaults(run=command.run, wrong_usage=parser.error)
+    return parser
+
+
+def _title(command: Any) -> str:
+    return str(command.__doc__).splitlines()[0]
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CaffeWarning)
+        usual = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, CaffeWarning):
+                _say("warning", message)
+            else:
+                usual(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def _say(kind: str, message: object) -> None:
+    text = re.sub(r"\s*\n\s*", " ", str(message))
+    for pattern, option in OPTIONS.items():
+        text = re.sub(pattern, option, text)
+    print(f"{kind}: {text}", file=sys.stderr)

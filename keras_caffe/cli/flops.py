@@ -1,0 +1,87 @@
+"""How much a layer computes. An addition, a multiplication, a comparison and a function's value count as one each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.ops import convolution
+from keras_caffe.shapes import count
+
+MOVES_ONLY = {
+    *("BatchReindex", "Concat", "Crop", "Dropout", "Embed", "Filter", "Flatten", "HDF5Output", "Im2col", "Parameter"),
+    *("Permute", "PriorBox", "Reorg", "Reshape", "ShuffleChannel", "Silence", "Slice", "Split", "Tile"),
+}
+ONCE_PER_VALUE = {
+    *("AbsVal", "BNLL", "Bias", "Clip", "ELU", "Exp", "Log", "PReLU", "Power", "ReLU", "ReLU6", "Sigmoid", "Swish"),
+    *("TanH", "Threshold"),
+}
+
+
+def flops(plan: Plan, step: Step) -> int | None:
+    """Operations of one forward pass of a layer over the batch that the net declares; None if no rule is known."""
+    if step.layer is None or step.node.type in MOVES_ONLY:
+        return 0
+    if step.node.type in ONCE_PER_VALUE:
+        return _values(plan, step.node.outputs)
+    rule = RULES.get(step.node.type)
+    return rule(plan, step) if rule else None
+
+
+def _values(plan: Plan, values: Iterable[str]) -> int:
+    return sum(count(plan.shapes[value]) or 0 for value in values)
+
+
+def _weighted(plan: Plan, step: Step) -> int:
+    """Every weight is multiplied and added once at each position of the top."""
+    return _products(plan, step, step.node.outputs, step.layer.num_output)
+
+
+def _weighted_adjoint(plan: Plan, step: Step) -> int:
+    """... and of a deconvolution at each position of the bottom."""
+    return _products(plan, step, step.node.inputs, step.blobs[0].shape[0])
+
+
+def _products(plan: Plan, step: Step, values: Iterable[str], channels: int) -> int:
+    weights = convolution.flops(step.blobs[0].shape, [_values(plan, values) // channels])
+    return weights + (_values(plan, step.node.outputs) if step.layer.bias_term else 0)
+
+
+def _pooling(plan: Plan, step: Step) -> int:
+    if step.layer.global_pooling:
+        return _values(plan, step.node.inputs)
+    height, width = step.layer.kernel_size
+    return height * width * _values(plan, step.node.outputs[:1])
+
+
+def _lrn(plan: Plan, step: Step) -> int:
+    """Square, sum of the neighbours, scale, offset, power, product."""
+    size = step.layer.local_size
+    neighbours = size if step.layer.norm_region == "ACROSS_CHANNELS" else size * size
+    return (neighbours + 4) * _values(plan, step.node.outputs)
+
+
+def _eltwise(plan: Plan, step: Step) -> int:
+    factors = sum(c != 1 for c in step.layer.coeff)
+    return (len(step.node.inputs) - 1 + factors) * _values(plan, step.node.outputs)
+
+
+def _per_value(times: Callable[[Step], int]) -> Callable[[Plan, Step], int]:
+    return lambda plan, step: times(step) * _values(plan, step.node.outputs)
+
+
+RULES: dict[str, Callable[[Plan, Step], int]] = {
+    "Axpy": _per_value(lambda step: 2),
+    "BatchNorm": _per_value(lambda step: 4 if step.layer.scale_bias else 2),
+    "Convolution": _weighted,
+    "ConvolutionDepthwise": _weighted,
+    "Deconvolution": _weighted_adjoint,
+    "DepthwiseConvolution": _weighted,
+    "Eltwise": _eltwise,
+    "InnerProduct": _weighted,
+    "LRN": _lrn,
+    "Pooling": _pooling,
+    "Reduction": lambda plan, step: _values(plan, step.node.inputs),
+    "Scale": _per_value(lambda step: 2 if step.layer.bias_term else 1),
+    "Softmax": _per_value(lambda step: 5),  # maximum, difference, exp, sum, quotient
+}

@@ -1,0 +1,115 @@
+"""Pictures as a Caffe net takes them, like Caffe's classification example (examples/cpp_classification)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_caffe.converters.read import read_mean
+from keras_caffe.errors import DataError, ReadError
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """path -> (C, H, W): resized, blue-green-red or grey, 0 to 255; then (x - mean) scale.
+
+    Args:
+        shape: (C, H, W) of the net's input.
+        mean: what is subtracted, (C, 1, 1) or (C, H, W).
+        scale: what it is multiplied by then.
+    """
+
+    shape: tuple[int, int, int]
+    mean: np.ndarray
+    scale: float = 1.0
+
+    def __call__(self, path: str) -> np.ndarray:
+        pixels = resized(read_image(path, self.shape[0]), self.shape[1:])
+        return (pixels.transpose(2, 0, 1) - self.mean) * np.float32(self.scale)
+
+
+def read_image(path: str, channels: int) -> np.ndarray:
+    """Reads a picture upright as (H, W, C), uint8: grey for one channel, blue-green-red for three.
+
+    Raises:
+        DataError: Pillow is missing, or the net's input is no picture.
+        ReadError: there is no such file, or it is no picture.
+    """
+    if channels not in (1, 3):
+        raise DataError("the net's input is not a picture", expected="1 or 3 channels", received=channels)
+    pillow = _pillow()
+    try:
+        with pillow.Image.open(path) as image:
+            upright = pillow.ImageOps.exif_transpose(image)
+            pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+    except FileNotFoundError:
+        raise ReadError("there is no such file", where=path) from None
+    except (OSError, ValueError, SyntaxError, pillow.Image.DecompressionBombError) as error:
+        raise ReadError("the picture cannot be read", where=path, received=error) from None
+    return pixels[:, :, None] if channels == 1 else pixels[:, :, ::-1]
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, C) uint8 -> (*size, C) float32 in whole numbers, bilinear as OpenCV's default."""
+    pixels = pixels.astype("float32")
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    options = {"interpolation": "bilinear", "antialias": False, "data_format": "channels_last"}
+    return np.rint(keras.ops.convert_to_numpy(keras.ops.image.resize(pixels, size, **options)))
+
+
+def mean_of(text: str, shape: tuple[int, int, int]) -> np.ndarray:
+    """The mean that `--mean` names, as `Preparation` takes it.
+
+    Args:
+        text: numbers for all channels or one for each, or a .npy or .binaryproto file. A mean picture of another size
+            than the input gives one number for each channel, its mean.
+        shape: (C, H, W) of the net's input.
+
+    Raises:
+        ReadError, DataError: the file is broken, or has another number of channels.
+    """
+    values = _numbers(text)
+    mean = np.asarray(_read_mean(text) if values is None else values, "float32")
+    mean = mean.reshape(mean.shape[1:]) if mean.ndim == 4 and mean.shape[0] == 1 else mean
+    if values is not None and len(values) == 1:
+        return np.full((shape[0], 1, 1), mean[0])
+    if mean.ndim not in (1, 3) or mean.shape[0] != shape[0]:
+        raise DataError("the mean does not fit the net's input", where=text, expected=shape, received=mean.shape)
+    return mean if mean.shape == tuple(shape) else mean.reshape(shape[0], -1).mean(1)[:, None, None]
+
+
+def _numbers(text: str) -> list[float] | None:
+    if not re.fullmatch(r"[-+.\deE]+(,[-+.\deE]+)*", text):
+        return None
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return None
+
+
+def _read_mean(file: str) -> np.ndarray:
+    if Path(file).suffix != ".npy":
+        return read_mean(file)
+    try:
+        return np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise ReadError("there is no such file", where=file) from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ReadError("this is not a NumPy array", where=file, received=error) from None
+
+
+def _pillow() -> Any:
+    try:
+        import PIL.Image
+        import PIL.ImageOps
+    except ImportError:
+        raise DataError(
+            "Pillow is needed to read pictures", fix="Install it with `pip install 'keras-caffe[images]'`."
+        ) from None
+    return PIL

@@ -1,0 +1,86 @@
+"""What the commands that read a net have in common: its options, and the steps up to a plan or a model."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import keras
+from rich.console import Console
+
+import keras_caffe
+from keras_caffe.converters.graph import graph
+from keras_caffe.converters.infer import Plan, infer
+from keras_caffe.converters.read import read_net
+from keras_caffe.converters.select import PHASES, select
+from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.layout import DATA_FORMATS
+
+
+def add_net_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that tell how a net is read."""
+    group = parser.add_argument_group("how the net is read")
+    add = group.add_argument
+    add("--phase", choices=PHASES, default="TEST", help="which include/exclude rules hold (default: TEST)")
+    add("--level", type=int, default=0, metavar="N", help="level for these rules (default: 0)")
+    add("--stage", action="append", default=[], metavar="NAME", help="a stage for these rules; may be repeated")
+    add("--data-format", choices=DATA_FORMATS, help="order of the axes at the model's edges (default: Keras's own)")
+    add(
+        "--input-shape",
+        action="append",
+        default=[],
+        type=input_shape,
+        metavar="NAME=N,C,H,W",
+        help="an input's shape in Caffe's order, where the net does not state it or to replace it; may be repeated",
+    )
+    add("--skip-mismatch", action="store_true", help="leave layers that the weights do not fit as they are filled")
+    add("--strict", action="store_true", help="unknown fields are an error, not a warning")
+    add(
+        "--fork",
+        metavar="NAME",
+        help="the Caffe that the net is made for, such as bvlc or ssd (default: the file tells)",
+    )
+
+
+def input_shape(text: str) -> tuple[str, tuple[int | None, ...]]:
+    """`NAME=N,C,H,W` as (name, shape)."""
+    name, _, sizes = text.rpartition("=")
+    if not name or not re.fullmatch(r"\d+(,\d+)*", sizes):
+        raise argparse.ArgumentTypeError(f"expected NAME=N,C,H,W, received {text!r}")
+    return name, tuple(int(size) for size in sizes.split(","))
+
+
+def load(args: argparse.Namespace, weights: Sequence[str | Path]) -> keras_caffe.CaffeModel:
+    """The model of `args.net`."""
+    return keras_caffe.load(
+        args.net,
+        weights,
+        phase=args.phase,
+        level=args.level,
+        stages=args.stage,
+        input_shapes=dict(args.input_shape),
+        data_format=args.data_format,
+        skip_mismatch=args.skip_mismatch,
+        fork=args.fork,
+        strict=args.strict,
+    )
+
+
+def plan(args: argparse.Namespace) -> Plan:
+    """The plan of `args.net`: all that is known of the model before any of its memory is taken."""
+    source = read_net(args.net, strict=args.strict, fork=args.fork)
+    message = select(upgrade(source.message, source.where), args.phase, args.level, args.stage, where=source.where)
+    return infer(
+        graph(message, source.where),
+        data_format=args.data_format or keras.config.image_data_format(),
+        input_shapes=dict(args.input_shape),
+    )
+
+
+def working(text: str) -> AbstractContextManager[Any]:
+    """A sign of life for as long as it is entered; on terminals only."""
+    return Console(stderr=True).status(f"{text} ...")

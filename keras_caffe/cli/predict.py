@@ -1,0 +1,143 @@
+"""What a net says of pictures.
+
+A picture is resized to the net's input and given as Caffe's nets are: blue-green-red (grey where the input has one
+channel), 0 to 255, less the mean, times the scale. Printed are the largest values of the net's output.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from keras_caffe import CaffeModel
+from keras_caffe.cli.images import Preparation, mean_of
+from keras_caffe.cli.options import add_net_options, load, working
+from keras_caffe.converters.model import keras_name
+from keras_caffe.errors import DataError, NetError, ReadError
+
+BATCH = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] NET WEIGHTS IMAGE ...\n       %(prog)s [options] MODEL.keras IMAGE ..."
+    add = parser.add_argument
+    add("net", metavar="NET", help="prototxt, or a .keras file that `convert` wrote")
+    add("files", metavar="FILE", nargs="+", help="WEIGHTS (unless NET is a .keras file) and pictures")
+    add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
+    add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
+    add("--labels", metavar="FILE", help="names of the outputs, one a line")
+    add("--top", type=_positive, metavar="K", default=5, help="how many values to print (default: 5)")
+    add("--output", metavar="BLOB", help="the blob to print (default: the net's output)")
+    add_net_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    is_keras = Path(args.net).suffix == ".keras"
+    weights, images = ([], args.files) if is_keras else (args.files[:1], args.files[1:])
+    if not images:
+        args.wrong_usage("the following arguments are required: IMAGE")
+    with working(f"Loading {args.net}"):
+        model = read_keras(args.net) if is_keras else load(args, weights)
+    part = model.extract([output_blob(model, args.output)])
+    shape = input_shape(model, part)
+    prepare = Preparation(shape, mean_of(args.mean, shape), args.scale)
+    labels = read_labels(args.labels) if args.labels else None
+    for image, scores in zip(images, predictions(part, model.data_format, prepare, images), strict=True):
+        print(image)
+        for line in best(scores, args.top, labels):
+            print(f"  {line}")
+
+
+def read_keras(file: str) -> CaffeModel:
+    """The model that `convert` wrote.
+
+    Raises:
+        ReadError: there is none in the file.
+    """
+    try:
+        model = keras.saving.load_model(file, compile=False)
+    except Exception as error:  # Keras raises whatever it stumbles on
+        raise ReadError("this is not a Keras model", where=file, received=error) from error
+    if not isinstance(model, CaffeModel):
+        raise ReadError("this model does not come from a Caffe net", where=file, received=type(model).__name__)
+    return model
+
+
+def output_blob(model: CaffeModel, name: str | None) -> str:
+    """The blob to look at: the one asked for, or the net's only output."""
+    outputs = [model.net.values[value].blob for value in model.net.outputs]
+    if name is None and len(outputs) == 1:
+        return outputs[0]
+    if name is None:
+        fix = f"Name one with --output: {', '.join(outputs or model.blobs)}."
+        raise NetError(f"the net has {len(outputs) or 'no'} outputs", expected="one", fix=fix)
+    if name not in model.blobs:
+        raise NetError(f"the net has no blob {name!r}", expected=f"one of {', '.join(model.blobs)}")
+    return name
+
+
+def input_shape(model: CaffeModel, part: Any) -> tuple[int, int, int]:
+    """(C, H, W) of the only input of `part`."""
+    inputs = {blob: shape for blob, shape in model.caffe_shapes.items() if keras_name(blob) in part.input_names}
+    shapes = list(inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise NetError("the net takes something else than pictures", expected="one input (N, C, H, W)", received=inputs)
+    return shapes[0][1:]
+
+
+def predictions(part: Any, data_format: str, prepare: Preparation, images: Sequence[str]) -> Iterator[np.ndarray]:
+    """The output for each picture, flat, in Caffe's order."""
+    (name,) = part.output
+    size = part.inputs[0].shape[0] or min(BATCH, len(images))
+    for start in _progress(range(0, len(images), size)):
+        some = [prepare(image) for image in images[start : start + size]]
+        batch = np.zeros((size, *prepare.shape), "float32")
+        batch[: len(some)] = some
+        fed = batch if data_format == "channels_first" else batch.transpose(0, 2, 3, 1)
+        scores = keras.ops.convert_to_numpy(part(fed, training=False)[name])
+        if not scores.ndim or len(scores) != size:
+            raise NetError(f"blob {name!r} has no row for each picture", received=scores.shape)
+        if data_format == "channels_last" and scores.ndim > 2:
+            scores = np.moveaxis(scores, -1, 1)
+        yield from scores.reshape(size, -1)[: len(some)]
+
+
+def _progress(batches: Sequence[int]) -> Iterable[int]:
+    console = Console(stderr=True)
+    return track(batches, "Predicting", console=console, transient=True, disable=not console.is_terminal)
+
+
+def best(scores: np.ndarray, top: int, labels: Sequence[str] | None) -> Iterator[str]:
+    """The greatest scores with their places and names, as lines.
+
+    Raises:
+        DataError: there are more or fewer labels than scores.
+    """
+    if labels is not None and len(labels) != len(scores):
+        raise DataError("the labels do not fit the output", expected=f"{len(scores)} labels", received=len(labels))
+    for place in np.argsort(-scores, kind="stable")[:top]:
+        yield f"{scores[place]:.4f}  {place}" + (f"  {labels[place]}" if labels else "")
+
+
+def read_labels(file: str) -> list[str]:
+    """The lines of a file without the empty ones at its end."""
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip().splitlines()
+    except FileNotFoundError:
+        raise ReadError("there is no such file", where=file) from None
+    except UnicodeDecodeError:
+        raise ReadError("this is not text", where=file, expected="one name a line, in UTF-8") from None
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("expected 1 or more")
+    return number

@@ -1,0 +1,99 @@
+"""A net's layers, blobs, parameters and operations as a table.
+
+Shapes are given for the batch that the net declares, in Caffe's order and as the Keras model has them at its edges and
+in `model.blobs`. FLOPs are those of one forward pass over that batch; a multiplication and the addition that follows
+it count as 2. No memory is taken for the parameters, and of WEIGHTS only the shapes are read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from keras_caffe.cli.flops import flops
+from keras_caffe.cli.options import add_net_options, plan
+from keras_caffe.converters.graph import AUTOMATIC
+from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.converters.weights import match
+from keras_caffe.layout import edge_order, to_stored
+from keras_caffe.shapes import Shape, count
+
+ROOMY = 10_000  # columns of what is no terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5; tells which layers it fills"
+    )
+    add_net_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    planned = plan(args)
+    _, report = match(planned, args.weights, skip_mismatch=args.skip_mismatch)
+    _print(table(planned))
+    unknown = {step.node.type for step in planned.steps if flops(planned, step) is None}
+    if unknown:
+        print(f"FLOPs are not known for {', '.join(sorted(unknown))}")
+    if args.weights:
+        print(report)
+
+
+def table(plan: Plan) -> Table:
+    """One row for each top of each layer."""
+    net = plan.net
+    made = Table(title=f"{net.name or 'net'} ({net.phase})", caption="FLOPs: a multiplication and an addition are 2")
+    for heading in ("layer", "type", "blob", "Caffe", "Keras"):
+        made.add_column(heading, overflow="fold")
+    for heading in ("parameters", "FLOPs"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    for index, step in enumerate(plan.steps):
+        sizes = [_number(parameters(plan, index)), _number(flops(plan, step))]
+        for blobs in _blobs(plan, step):
+            made.add_row(*([step.node.name, step.node.type] if sizes else ["", ""]), *blobs, *sizes)
+            sizes = []
+    made.add_section()
+    made.add_row(f"{len(plan.steps)} layers", "", "", "", "", *totals(plan))
+    return made
+
+
+def totals(plan: Plan) -> list[str]:
+    """All parameters and all operations."""
+    operations = [flops(plan, step) for step in plan.steps]
+    known = f"{sum(filter(None, operations)):,}"
+    return [
+        f"{sum(parameters(plan, index) for index in range(len(plan.steps))):,}",
+        f"over {known}" if None in operations else known,
+    ]
+
+
+def parameters(plan: Plan, index: int) -> int:
+    """How many values a layer's blobs hold, without those that it shares with a layer above."""
+    blobs = enumerate(plan.steps[index].blobs)
+    return sum(count(blob.shape) or 0 for number, blob in blobs if (index, number) not in plan.owners)
+
+
+def _blobs(plan: Plan, step: Step) -> Iterator[Sequence[str]]:
+    for value in step.node.outputs:
+        shape, name = plan.shapes[value], plan.net.values[value].blob
+        stored = to_stored(shape, edge_order(len(shape), plan.data_format))
+        yield ["" if name == AUTOMATIC else name, _shape(shape), _shape(stored)]
+    if not step.node.outputs:
+        yield ["", "", ""]
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _number(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}" if number else ""
+
+
+def _print(table: Table) -> None:
+    Console(width=None if sys.stdout.isatty() else ROOMY).print(table)

@@ -1,0 +1,48 @@
+"""Nets of any age -> prototxt of today.
+
+V0 and V1 layers, `input` fields, padding layers and old transformation fields are rewritten as Caffe's
+upgrade_net_proto_text does; comments are lost. IN may be binary too: its definition is written, its values are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from keras_caffe.cli.files import output_file, replacing
+from keras_caffe.converters.read import read_message, read_net
+from keras_caffe.converters.upgrade import upgrade, upgrade_solver
+from keras_caffe.proto.text import to_text
+
+STDOUT = "-"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="IN", help="prototxt or caffemodel")
+    parser.add_argument(
+        "output",
+        metavar="OUT",
+        nargs="?",
+        default=STDOUT,
+        type=lambda name: name if name == STDOUT else output_file()(name),
+        help="the file to write, which may be IN; - for standard output (default)",
+    )
+    parser.add_argument("--solver", action="store_true", help="IN is a solver")
+    parser.add_argument("--strict", action="store_true", help="unknown fields are an error, not a warning")
+
+
+def run(args: argparse.Namespace) -> None:
+    text = to_text(_upgraded(args))
+    if args.output == STDOUT:
+        sys.stdout.write(text)
+        return
+    with replacing(args.output) as file:
+        file.write_text(text, encoding="utf-8")
+
+
+def _upgraded(args: argparse.Namespace) -> Any:
+    if args.solver:
+        return upgrade_solver(read_message(args.input, "SolverParameter", strict=args.strict))
+    source = read_net(args.input, strict=args.strict)
+    return upgrade(source.message, source.where)
