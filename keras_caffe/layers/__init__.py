@@ -57,6 +57,7 @@ from keras_caffe.layers.power import Power
 from keras_caffe.layers.prelu import PReLU
 from keras_caffe.layers.prior_box import PriorBox
 from keras_caffe.layers.psroi_pooling import PSROIPooling
+from keras_caffe.layers.python import Python
 from keras_caffe.layers.reduction import Reduction
 from keras_caffe.layers.relu import ReLU
 from keras_caffe.layers.relu6 import ReLU6
@@ -144,6 +145,7 @@ __all__ = [
     "Pooling",
     "Power",
     "PriorBox",
+    "Python",
     "ROIAlign",
     "ROIPooling",
     "ReLU",

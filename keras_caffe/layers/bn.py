@@ -9,12 +9,11 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import FORK, Blob, Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.bn_forks import definition, parameters
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
-
-SEGNET_EPS = 1e-9  # No field of SegNet's message; its code has this number.
 
 
 @serializable
@@ -105,48 +104,18 @@ class BN(CaffeLayer):
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         shape = tuple(shapes[0][self.axis] if a == self.blob_axis else 1 for a in range(self.blob_axes))
-        learned = [Blob("slope", shape, self.scale_filler), Blob("bias", shape, self.shift_filler)]
-        learned = [blob._replace(trainable=not self.frozen) for blob in learned]
+        rows = (("slope", self.scale_filler), ("bias", self.shift_filler))
+        learned = [Blob(name, shape, filler, trainable=not self.frozen) for name, filler in rows]
         one = {"type": "constant", "value": float(self.frozen)}
         moving = [Blob("mean", shape, trainable=False), Blob("variance", shape, one, trainable=False)]
-        return [*learned, *(moving if self.history else ())]
+        return learned + moving if self.history else learned
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
-        fork = _fork(layer)
+        fork = definition(layer)
         axis = layer.bn_param.axis if fork == "pspnet-old" else 1
         if axis not in (1, 2) or bottoms[0].rank <= axis:
             raise ShapeError("BN finds no channel axis", expected="axis 1 or 2 of the bottom", received=axis)
         if len(layer.top) > 1 and fork != "segnet":
             raise LayerError("only SegNet's BN has further tops", expected="1 top", received=len(layer.top))
-        return cls(**_params(layer, fork), axis=bottoms[0].axis(axis), blob_axis=axis, **kwargs)
-
-
-def _fork(layer: Any) -> str:
-    """Whose definition a layer follows."""
-    fork, has = FORK.get(), layer.bn_param.HasField
-    if fork in ("segnet", "pspnet"):
-        return fork
-    if has("bn_mode") or len(layer.top) > 1:
-        return "segnet"
-    if any(map(has, ("var_eps", "moving_average", "decay", "axis"))):
-        return "pspnet-old"
-    if not (has("scale_filler") or has("shift_filler")):
-        return "pspnet"
-    return "pspnet-old" if len(layer.param) > 2 else "segnet"
-
-
-def _params(layer: Any, fork: str) -> dict[str, Any]:
-    param = layer.bn_param
-    scale, shift = fillers.from_caffe(param.scale_filler), fillers.from_caffe(param.shift_filler)
-    if fork == "segnet":
-        statistics = "batch" if enum_name(param, "bn_mode") == "LEARN" else "none"
-        params = {"statistics": statistics, "eps": SEGNET_EPS, "history": False, "more_tops": len(layer.top) - 1}
-    elif fork == "pspnet-old":
-        statistics = "phase" if param.moving_average else "batch"
-        params = {"statistics": statistics, "momentum": 1 - param.decay, "eps": param.var_eps}
-    else:
-        params = {"statistics": "moving" if param.frozen else "phase", "momentum": param.momentum, "eps": param.eps}
-        params["frozen"] = param.frozen
-        scale, shift = fillers.from_caffe(param.slope_filler), fillers.from_caffe(param.bias_filler)
-    return {**params, "blob_axes": 2 if fork == "pspnet" else 4, "scale_filler": scale, "shift_filler": shift}
+        return cls(**parameters(layer, fork), axis=bottoms[0].axis(axis), blob_axis=axis, **kwargs)

@@ -1,0 +1,41 @@
+"""Which of the definitions of BN a LayerParameter follows, and its parameters in that definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_caffe import fillers
+from keras_caffe.layers.base import FORK, enum_name
+
+SEGNET_EPS = 1e-9  # No field of SegNet's message; its code has this number.
+
+
+def definition(layer: Any) -> str:
+    """Whose definition a layer follows."""
+    fork, has = FORK.get(), layer.bn_param.HasField
+    if fork in ("segnet", "pspnet"):
+        return fork
+    if has("bn_mode") or len(layer.top) > 1:
+        return "segnet"
+    if any(map(has, ("var_eps", "moving_average", "decay", "axis"))):
+        return "pspnet-old"
+    if not (has("scale_filler") or has("shift_filler")):
+        return "pspnet"
+    return "pspnet-old" if len(layer.param) > 2 else "segnet"
+
+
+def parameters(layer: Any, fork: str) -> dict[str, Any]:
+    """The keyword arguments of `BN` but the axes of the bottom."""
+    param = layer.bn_param
+    scale, shift = fillers.from_caffe(param.scale_filler), fillers.from_caffe(param.shift_filler)
+    if fork == "segnet":
+        statistics = "batch" if enum_name(param, "bn_mode") == "LEARN" else "none"
+        params = {"statistics": statistics, "eps": SEGNET_EPS, "history": False, "more_tops": len(layer.top) - 1}
+    elif fork == "pspnet-old":
+        statistics = "phase" if param.moving_average else "batch"
+        params = {"statistics": statistics, "momentum": 1 - param.decay, "eps": param.var_eps}
+    else:
+        params = {"statistics": "moving" if param.frozen else "phase", "frozen": param.frozen}
+        params |= {"momentum": param.momentum, "eps": param.eps}
+        scale, shift = fillers.from_caffe(param.slope_filler), fillers.from_caffe(param.bias_filler)
+    return {**params, "blob_axes": 2 if fork == "pspnet" else 4, "scale_filler": scale, "shift_filler": shift}

@@ -1,0 +1,132 @@
+"""Python: a layer that the caller wrote as a class for pycaffe (include/caffe/layers/python_layer.hpp)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_caffe.errors import CaffeWarning, ShapeError
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.python_class import PythonSource, class_name, find_class
+from keras_caffe.ops.python_layer import Runner, run
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("Python")
+class Python(CaffeLayer):
+    """Runs a class with setup(bottom, top), reshape, forward and backward(top, propagate_down, bottom) as pycaffe does.
+
+    Bottoms and tops have data, diff, shape, num, channels, height, width, count and reshape(*dims), in Caffe's order;
+    the instance has param_str, phase (0 TRAIN, 1 TEST) and blobs, to which setup may add with blobs.add_blob(*dims).
+    It runs eagerly and in a `tf.function`, not under XLA and not in an exported model. A class that is a `CaffeLayer`
+    itself stands for the layer; a layer without bottoms whose class is not given is a source of inputs.
+
+    Args:
+        python_class: "module.Class" as the file names it. The class comes from the `python_layers` of the call that
+            loads, from Keras's custom objects of that name, or, if the caller allows imports, from the module.
+        param_str: the text handed to the class.
+        phase: 0 TRAIN, 1 TEST.
+        bottom_shapes: the bottoms' shapes at set-up, in Caffe's order.
+        num_tops: number of tops.
+        propagate_down: for each bottom whether backward shall compute its diff; default: all.
+
+    Shapes: as the class says. Without bottoms, the first axis of the tops may change from one pass to the next.
+
+    Raises:
+        UnknownLayerError: no class of that name. LayerError: its setup or reshape fails.
+
+    Caffe: include/caffe/layers/python_layer.hpp, python/caffe/_caffe.cpp
+    """
+
+    bottoms = (0, None)
+    tops = (0, None)
+    stores = "caffe"
+
+    def __init__(
+        self,
+        python_class: str,
+        param_str: str = "",
+        phase: int = 1,
+        bottom_shapes: Sequence[Sequence[int]] = (),
+        num_tops: int = 1,
+        propagate_down: Sequence[bool] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.python_class, self.param_str, self.phase, self.num_tops = python_class, param_str, phase, num_tops
+        self.bottom_shapes = [tuple(shape) for shape in bottom_shapes]
+        self.propagate_down = list(propagate_down or [True] * len(bottom_shapes))
+        self.autocast = self.supports_jit = False
+        cls = find_class(python_class)
+        self.runner = Runner(cls, param_str, phase, self.bottom_shapes, num_tops, self.propagate_down)
+        if not num_tops:
+            warnings.warn(f"Python layer {python_class!r} has no tops, so that a model never runs it", CaffeWarning, 2)
+
+    def call(self, inputs: Any) -> Any:
+        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        bottoms = [ops.cast(x, "float32") for x in inputs[: len(self.bottom_shapes)]]
+        variables = [variable for _, variable in self.caffe_blobs]
+        shapes = [tuple(x.shape) for x in bottoms]
+        tops = run(self.runner, bottoms, variables, lambda: self._call_shapes(*shapes))
+        tops = [ops.cast(top, self.compute_dtype) for top in tops]
+        return tops[0] if self.num_tops == 1 else tops
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if self.bottom_shapes:
+            return super().compute_output_shape(input_shape)
+        tops = self._call_shapes()
+        return tops[0] if self.num_tops == 1 else tops
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return super().compute_output_spec(*args, **kwargs) if self.num_tops else []
+
+    def _call_shapes(self, *shapes: Shape) -> list[Shape]:
+        tops = self.top_shapes(*shapes)
+        return tops if shapes else [(None, *top[1:]) if top else top for top in tops]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        """Sizes that are not known are tried with two values; sizes of the tops that change are not known either."""
+        first = self.runner.reshape(_filled(shapes, self.bottom_shapes, 0))
+        if not any(None in shape for shape in shapes):
+            return first
+        other = self.runner.reshape(_filled(shapes, self.bottom_shapes, 1))
+        self.runner.reshape(self.bottom_shapes)
+        if [len(shape) for shape in first] != [len(shape) for shape in other]:
+            raise ShapeError(f"the number of axes that {self.python_class} gives depends on sizes that are not known")
+        pairs = zip(first, other, strict=True)
+        return [tuple(a if a == b else None for a, b in zip(*pair, strict=True)) for pair in pairs]
+
+    def blob_table(self, *shapes: Shape) -> list[Blob]:
+        values = enumerate(blob.data for blob in self.runner.blobs)
+        return [Blob(f"blob_{i}", data.shape, keras.initializers.Constant(data.copy())) for i, data in values]
+
+    @classmethod
+    def for_layer(cls, layer: Any) -> type[CaffeLayer]:
+        found = find_class(class_name(layer), required=bool(layer.bottom))
+        if found is None:
+            return PythonSource
+        return found if issubclass(found, CaffeLayer) else cls
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        return cls(
+            python_class=class_name(layer),
+            param_str=layer.python_param.param_str,
+            phase=layer.phase,
+            bottom_shapes=[bottom.shape for bottom in bottoms],
+            num_tops=len(layer.top),
+            propagate_down=list(layer.propagate_down),
+            **kwargs,
+        )
+
+
+def _filled(shapes: Sequence[Shape], known: Sequence[Shape], more: int) -> list[Shape]:
+    """The shapes with the sizes at set-up, or these plus `more`, where they are not known."""
+    pairs = zip(shapes, known, strict=True)
+    return [tuple(k + more if s is None else s for s, k in zip(*pair, strict=True)) for pair in pairs]

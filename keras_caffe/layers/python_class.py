@@ -1,0 +1,48 @@
+"""The classes behind layers of type "Python", and those layers as sources where there is no class."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import keras
+
+from keras_caffe.errors import UnknownLayerError
+from keras_caffe.layers.base import ALLOW_PYTHON_IMPORTS, PYTHON_LAYERS
+from keras_caffe.layers.source import Source
+
+
+def class_name(layer: Any) -> str:
+    """ "module.Class" as a LayerParameter names it."""
+    return f"{layer.python_param.module}.{layer.python_param.layer}"
+
+
+def find_class(name: str, required: bool = True) -> Any:
+    """The class that a file calls "module.Class"; None if there is none and it is not required.
+
+    Raises:
+        UnknownLayerError: there is none, or the module that the caller allows to import has none.
+    """
+    found = (PYTHON_LAYERS.get() or {}).get(name) or keras.saving.get_registered_object(name)
+    reason = None
+    if found is None and ALLOW_PYTHON_IMPORTS.get():
+        module, _, attribute = name.rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except Exception as error:  # Whatever the module does when it is imported.
+            reason = f"{type(error).__name__}: {error}"
+    if found is None and (required or reason):
+        raise UnknownLayerError(
+            f"no class for the Python layer {name!r}",
+            received=reason,
+            fix=f"Pass python_layers={{{name!r}: <class>}}. Modules are imported only with allow_python_imports=True.",
+        )
+    return found
+
+
+class PythonSource(Source):
+    """A Python layer without bottoms whose class is not given: the caller feeds its tops."""
+
+    @classmethod
+    def hint(cls, layer: Any) -> str:
+        return f", or the class: python_layers={{{class_name(layer)!r}: <class>}}"

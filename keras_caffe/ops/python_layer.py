@@ -1,0 +1,197 @@
+"""Runs a pycaffe-style layer class on NumPy arrays, and inside TensorFlow with its own gradient."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_caffe.errors import LayerError
+from keras_caffe.shapes import Shape, check_blob
+
+
+class PythonBlob:
+    """A blob as pycaffe shows it: float32 arrays `data` and `diff` in Caffe's order, and their shape."""
+
+    def __init__(self, *shape: int) -> None:
+        self.data = self.diff = np.zeros(0, "float32")
+        self.reshape(*shape)
+
+    def reshape(self, *shape: int) -> None:
+        """Gives the blob another shape; the values are kept only if their number stays the same."""
+        shape = check_blob(tuple(map(int, shape)))  # type: ignore[assignment]
+        if self.data.size == np.prod(shape, dtype=np.int64):
+            self.data, self.diff = self.data.reshape(shape), self.diff.reshape(shape)
+        else:
+            self.data, self.diff = np.zeros(shape, "float32"), np.zeros(shape, "float32")
+
+    def set(self, data: np.ndarray, diff: np.ndarray | None = None) -> None:
+        """Takes copies of the values; the diff is 0 if none is given."""
+        self.data = np.array(data, "float32")
+        self.diff = np.zeros_like(self.data) if diff is None else np.array(diff, "float32").reshape(self.data.shape)
+
+    shape = property(lambda self: self.data.shape)
+    count = property(lambda self: self.data.size)
+    num = property(lambda self: self._legacy(0))
+    channels = property(lambda self: self._legacy(1))
+    height = property(lambda self: self._legacy(2))
+    width = property(lambda self: self._legacy(3))
+
+    def _legacy(self, axis: int) -> int:
+        return self.data.shape[axis] if axis < self.data.ndim else 1
+
+
+class PythonBlobs(list):
+    """The `self.blobs` of a layer: its learnable blobs."""
+
+    def add_blob(self, *shape: int) -> None:
+        """Adds a blob of zeros."""
+        self.append(PythonBlob(*shape))
+
+
+class Runner:
+    """One instance of a pycaffe-style class with its bottoms, tops and blobs.
+
+    Args:
+        cls: has setup, reshape, forward and, for gradients, backward.
+        param_str: the attribute that Caffe sets before setup.
+        phase: Caffe's number: 0 TRAIN, 1 TEST.
+        bottoms: the bottoms' shapes.
+        tops: number of tops.
+        propagate_down: for each bottom whether backward shall give its diff.
+
+    Raises:
+        LayerError: the class, its setup or its reshape fails; names the reason.
+    """
+
+    def __init__(
+        self, cls: type, param_str: str, phase: int, bottoms: Sequence[Shape], tops: int, propagate_down: Sequence[bool]
+    ) -> None:
+        self.layer = _guarded(f"{cls.__name__} cannot be made", cls)
+        self.layer.param_str, self.layer.phase, self.layer.blobs = param_str, phase, PythonBlobs()
+        self.bottom, self.top = [PythonBlob(*shape) for shape in bottoms], [PythonBlob() for _ in range(tops)]
+        self.propagate_down = list(propagate_down)
+        self.lock, self.serial = threading.RLock(), 0
+        _guarded(f"setup of {cls.__name__} fails", self.layer.setup, self.bottom, self.top)
+        self.reshape(bottoms)
+
+    @property
+    def blobs(self) -> PythonBlobs:
+        return self.layer.blobs
+
+    def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """The tops' shapes for bottoms of these shapes."""
+        with self.lock:
+            for blob, shape in zip(self.bottom, bottoms, strict=True):
+                blob.reshape(*shape)  # type: ignore[arg-type]
+            name = type(self.layer).__name__
+            _guarded(f"reshape of {name} fails", self.layer.reshape, self.bottom, self.top)
+            return [blob.shape for blob in self.top]
+
+    def forward(self, bottoms: Sequence[np.ndarray], params: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
+        """The number of this pass, and the tops."""
+        with self.lock:
+            for blob, array in zip([*self.bottom, *self.blobs], [*bottoms, *params], strict=True):
+                blob.set(array)
+            self.layer.reshape(self.bottom, self.top)
+            self.layer.forward(self.bottom, self.top)
+            self.serial += 1
+            return self.serial, [blob.data.copy() for blob in self.top]
+
+    def backward(
+        self, serial: int, bottoms: Sequence[np.ndarray], params: Sequence[np.ndarray], diffs: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """The diffs of bottoms and blobs for the given diffs of the tops, after the forward pass of this number.
+
+        What forward leaves in attributes is that of the last pass; if that was another one, it is run again.
+        """
+        with self.lock:
+            if serial != self.serial:
+                self.forward(bottoms, params)
+            for blob, diff in zip(self.top, diffs, strict=True):
+                blob.diff = np.array(diff, "float32").reshape(blob.shape)
+            for blob in [*self.bottom, *self.blobs]:
+                blob.diff = np.zeros_like(blob.data)
+            self.layer.backward(self.top, self.propagate_down, self.bottom)
+            return [blob.diff.copy() for blob in [*self.bottom, *self.blobs]]
+
+
+def run(
+    runner: Runner,
+    bottoms: Sequence[Any],
+    variables: Sequence[Any],
+    shapes: Callable[[], Sequence[Shape]],
+) -> list[Any]:
+    """The tops of a pycaffe-style layer as tensors; their gradient is what its backward computes.
+
+    Args:
+        runner: the layer.
+        bottoms: float32 tensors in Caffe's order.
+        variables: the Keras variables of its blobs; what forward or backward change in the blobs is written to them.
+        shapes: gives what is known of the tops' shapes.
+
+    Raises:
+        LayerError: Keras runs on another backend than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise LayerError("layers of type Python run with Keras's TensorFlow backend only")
+    import tensorflow as tf
+
+    count, tops, eager = len(bottoms), len(runner.top), tf.executing_eagerly()
+
+    def forward(*arrays: np.ndarray) -> list[np.ndarray]:
+        serial, values = runner.forward(arrays[:count], arrays[count:])
+        if not eager:
+            _write_back(runner, arrays[count:], variables)
+        return [np.int64(serial), *values]
+
+    def backward(serial: Any, *arrays: np.ndarray) -> list[np.ndarray]:
+        given = len(arrays) - tops
+        diffs = runner.backward(int(serial), arrays[:count], arrays[count:given], arrays[given:])
+        _write_back(runner, arrays[count:given], variables)
+        return diffs
+
+    @tf.custom_gradient
+    def call(*args: Any) -> Any:
+        serial, *values = _in_numpy(forward, args, [tf.int64] + [tf.float32] * tops)
+
+        def gradient(*diffs: Any) -> list[Any]:
+            found = _in_numpy(backward, [serial, *args, *diffs], [tf.float32] * len(args))
+            return [tf.ensure_shape(diff, arg.shape) for diff, arg in zip(found, args, strict=True)]
+
+        return values, gradient
+
+    params = [tf.identity(variable.value) for variable in variables]
+    values = list(call(*bottoms, *params))
+    if eager:  # Inside `call` TensorFlow would take the variables for its inputs.
+        _write_back(runner, [param.numpy() for param in params], variables)
+    else:
+        for value, shape in zip(values, shapes(), strict=True):
+            value.set_shape(shape)
+    return values
+
+
+def _in_numpy(function: Callable[..., list[np.ndarray]], args: Sequence[Any], types: Sequence[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        return tf.numpy_function(function, args, types)
+    # Not so here, because TensorFlow copies in a way that NumPy 2 warns about.
+    results = function(*(arg.numpy() for arg in args))
+    return [tf.constant(result, type) for result, type in zip(results, types, strict=True)]
+
+
+def _write_back(runner: Runner, before: Sequence[np.ndarray], variables: Sequence[Any]) -> None:
+    for blob, old, variable in zip(runner.blobs, before, variables, strict=True):
+        if not np.array_equal(blob.data, old, equal_nan=True):
+            variable.assign(blob.data)
+
+
+def _guarded(problem: str, function: Any, *args: Any) -> Any:
+    try:
+        return function(*args)
+    except Exception as error:
+        raise LayerError(f"{problem}: {type(error).__name__}: {error}") from error
