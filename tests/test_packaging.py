@@ -132,6 +132,7 @@ def test_an_editable_install_works_elsewhere(checkout: Path, environment: Path, 
     package, converters = run(environment, "-I", "-c", USE, cwd=tmp_path).splitlines()[-2:]
     assert Path(package) == source / "keras_caffe" / "__init__.py"
     assert Path(converters).resolve() == source / "converters" / "__init__.py"
+    assert __version__ in run(environment.with_name("keras-caffe"), "--version", cwd=tmp_path)
 
 
 class BuildFile:
