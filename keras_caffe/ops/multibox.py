@@ -64,7 +64,8 @@ def multibox_loss(locations: Any, scores: Any, priors: Any, truth: Any, rules: M
     batch = ops.shape(locations)[0]
     scores = ops.reshape(scores, (batch, -1, rules.num_classes))
     codes = split(ops.transpose(ops.reshape(locations, (batch, -1, rules.sets, 4)), (0, 2, 1, 3)))  # (N, sets, P)
-    prior, variance = (split(ops.stop_gradient(half)[None, None]) for half in ops.reshape(priors, (2, -1, 4)))
+    halves = ops.stop_gradient(ops.reshape(priors, (2, 1, 1, -1, 4)))
+    prior, variance = split(halves[0]), split(halves[1])
     real = ground_truth(ops.stop_gradient(truth), batch, rules.use_difficult_gt)
     check_labels(real.labels, rules.num_classes, -1)
     still = tuple(ops.stop_gradient(side) for side in codes)

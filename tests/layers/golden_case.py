@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.load import load
-from keras_caffe.errors import CaffeWarning
+from keras_caffe.layers.base import SharedView
 
 GOLDENS = Path(__file__).parent.parent / "goldens" / "layers"
 
@@ -119,13 +119,10 @@ class Run:
         for tensor in self.inputs.values():
             if self.tape is not None:
                 self.tape.watch(tensor)
-        outputs = self.tops(self.inputs if self.inputs else self._hidden(wanted), training=self.case.training)
+        outputs = self.tops(self.inputs, training=self.case.training)
         return [outputs[name] for name in self.top_names]
 
     tape: tf.GradientTape | None = None
-
-    def _hidden(self, wanted: list[str]) -> Any:
-        return dict.fromkeys(wanted)
 
     def forward_backward(self) -> tuple[list[np.ndarray], dict[int, Any], dict[int, Any]]:
         """Tops, bottom diffs and parameter diffs in Caffe's order; a missing gradient is None."""
@@ -151,11 +148,17 @@ class Run:
         return self._param_diff(total, name, 0) if name in self.model.caffe_layers else None
 
     def _param_diff(self, total: Any, layer: str, index: int) -> np.ndarray | None:
-        blob, variable = self.model.caffe_layers[layer].caffe_blobs[index]
+        held = self.model.caffe_layers[layer].caffe_blobs[index]
+        blob, variable = held
+        if isinstance(variable, SharedView):
+            blob, variable = variable.owner
+        if not variable.trainable:
+            return None
         gradient = self.tape.gradient(total, variable.value)
         if gradient is None:
             return None
-        return blob.to_caffe(keras.ops.convert_to_numpy(tf.convert_to_tensor(gradient)))
+        array = blob.to_caffe(keras.ops.convert_to_numpy(tf.convert_to_tensor(gradient)))
+        return array.reshape(held.blob.shape)
 
 
 def assert_close(case: Case, got: Any, want: np.ndarray, what: str, *, gradient: bool = False) -> None:
@@ -173,6 +176,3 @@ def assert_close(case: Case, got: Any, want: np.ndarray, what: str, *, gradient:
     finite = want[np.isfinite(want)]
     scale = max(1.0, float(np.abs(finite).max())) if finite.size else 1.0
     np.testing.assert_allclose(got, want, rtol=rtol, atol=atol * scale, err_msg=f"{case} {what}: {case.note}")
-
-
-WARNINGS_ALLOWED = (CaffeWarning,)

@@ -1,0 +1,218 @@
+"""PriorBox, DetectionOutput, MultiBoxLoss: against plain loops, in graphs, with open sizes, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_caffe import layers
+from keras_caffe.errors import CaffeError, LayerError
+from tests.layers.test_losses import from_caffe
+
+
+def boxes(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Boxes on a coarse grid, so that overlaps and scores tie."""
+    low = rng.integers(0, 6, (*shape, 2)) / 8
+    return np.concatenate([low, low + rng.integers(1, 4, (*shape, 2)) / 8], axis=-1).astype("float32")
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.float32:
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    common = sides.prod() if (sides > 0).all() else np.float32(0)
+    return common / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - common) if common else common
+
+
+def detect(box: np.ndarray, scores: np.ndarray, rules: dict[str, Any]) -> list[list[float]]:
+    """One image, box by box."""
+    found = []
+    for label in range(1, scores.shape[1]):
+        order = [
+            p for p in np.argsort(-scores[:, label], kind="stable") if scores[p, label] > rules["confidence_threshold"]
+        ]
+        kept, limit = [], np.float32(rules["nms_threshold"])
+        for p in order[: rules["top_k"] if rules["top_k"] >= 0 else None]:
+            if all(iou(box[p], box[q]) <= limit for q in kept):
+                kept.append(p)
+                limit = limit * np.float32(rules["eta"]) if rules["eta"] < 1 and limit > 0.5 else limit
+        found += [[label, scores[p, label], *box[p]] for p in kept]
+    if 0 <= rules["keep_top_k"] < len(found):
+        best = sorted(range(len(found)), key=lambda i: -found[i][1])[: rules["keep_top_k"]]
+        found = [found[i] for i in sorted(best)]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("graph", [False, True])
+def test_detections_are_those_of_a_plain_loop(seed: int, graph: bool) -> None:
+    rng = np.random.default_rng(seed)
+    prior, scores = boxes(rng, 30), rng.integers(0, 8, (2, 30, 3)).astype("float32") / 8
+    rules = {
+        "confidence_threshold": 0.3,
+        "nms_threshold": float(rng.choice([0.2, 0.45, 0.8])),
+        "eta": float(rng.choice([1.0, 0.8])),
+        "top_k": int(rng.choice([-1, 5, 400])),
+        "keep_top_k": int(rng.choice([-1, 4])),
+    }
+    layer = layers.DetectionOutput(3, **rules)
+    call = tf.function(layer, reduce_retracing=True) if graph else layer
+    variances = np.ones_like(prior)
+    rows = call([np.zeros((2, 120), "float32"), scores.reshape(2, -1), np.stack([prior, variances]).reshape(1, 2, -1)])
+    want = [[image, *row] for image in range(2) for row in detect(prior, scores[image], rules)]
+    assert rows.shape == (1, 1, len(want), 7)
+    np.testing.assert_array_equal(rows[0, 0], np.array(want, "float32"))
+
+
+def test_batch_of_any_size_and_nothing_found() -> None:
+    layer = layers.DetectionOutput(2, confidence_threshold=0.5)
+    signature = [tf.TensorSpec((None, 8)), tf.TensorSpec((None, 4)), tf.TensorSpec((1, 2, 8))]
+    graph = tf.function(lambda *bottoms: layer(bottoms), input_signature=signature)
+    prior = boxes(np.random.default_rng(0), 2, 2).reshape(1, 2, 8)
+    for size in (1, 3):
+        rows = graph(np.zeros((size, 8), "float32"), np.zeros((size, 4), "float32"), prior)
+        np.testing.assert_array_equal(rows[0, 0], [[image] + [-1] * 6 for image in range(size)])
+
+
+def test_detection_output_is_exportable(tmp_path) -> None:
+    import keras
+
+    inputs = [keras.Input((8,)), keras.Input((4,)), keras.Input((2, 8), batch_size=1)]
+    model = keras.Model(inputs, layers.DetectionOutput(2, top_k=10)(inputs))
+    model.export(tmp_path / "saved", verbose=False)
+    values = [
+        np.zeros((2, 8), "float32"),
+        np.eye(2, 4, dtype="float32"),
+        boxes(np.random.default_rng(1), 2, 2).reshape(1, 2, 8),
+    ]
+    served = tf.saved_model.load(str(tmp_path / "saved")).serve(values)
+    np.testing.assert_array_equal(served, model(values))
+
+
+def test_prior_boxes_of_open_size() -> None:
+    layer = layers.PriorBox([4.0, 9.5], max_size=[8.0, 16.0], aspect_ratio=[2.0], spatial=[1, 2])
+    assert layer.compute_output_shape([(None, 2, 3, 5), (None, 40, 60, 3)]) == (1, 2, 4 * 6 * 8)
+    assert layer.compute_output_shape([(None, None, 3, 5), (None, 40, 60, 3)]) == (1, 2, None)
+    signature = [tf.TensorSpec((None, None, None, 5)), tf.TensorSpec((None, None, None, 3))]
+    graph = tf.function(lambda *bottoms: layer(bottoms), input_signature=signature)
+    bottoms = np.zeros((1, 2, 3, 5), "float32"), np.zeros((1, 40, 60, 3), "float32")
+    np.testing.assert_allclose(graph(*bottoms), layer(bottoms), rtol=1e-6, atol=1e-7)
+    first = np.array(layer(bottoms))[0, 0, :4]
+    np.testing.assert_allclose(first, [8 / 60, 8 / 40, 12 / 60, 12 / 40], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "param",
+    [
+        "",
+        "min_size: -1",
+        "min_size: 4 max_size: 3",
+        "min_size: 4 max_size: 5 max_size: 6",
+        "min_size: 4 variance: 0.1 variance: 0.1",
+        "min_size: 4 variance: -1",
+        "min_size: 4 img_size: 3 img_h: 2 img_w: 2",
+        "min_size: 4 step: 3 step_h: 2",
+        "min_size: 4 step_h: 2",
+        "min_size: 4 step: -1",
+    ],
+)
+def test_prior_box_refuses(param: str) -> None:
+    with pytest.raises(LayerError):
+        from_caffe(f'type: "PriorBox" top: "p" prior_box_param {{ {param} }}', (1, 2, 3, 3), (1, 3, 9, 9))
+
+
+PRIORS = np.stack([boxes(np.random.default_rng(3), 12), np.full((12, 4), 0.1)]).reshape(1, 2, 48).astype("float32")
+
+
+def bottoms(rng: np.random.Generator, truth: list[list[float]], batch: int = 2) -> list[np.ndarray]:
+    values = [rng.normal(size=(batch, 48)), rng.normal(size=(batch, 36)), PRIORS, np.reshape(truth, (1, 1, -1, 8))]
+    return [value.astype("float32") for value in values]
+
+
+def row(image: int, label: int, prior: int, difficult: int = 0) -> list[float]:
+    """Ground truth on top of a prior."""
+    return [image, label, 0, *PRIORS[0, 0, 4 * prior : 4 * prior + 4], difficult]
+
+
+@pytest.mark.parametrize("mining", ["NONE", "MAX_NEGATIVE", "HARD_EXAMPLE"])
+@pytest.mark.parametrize("kind", ["SOFTMAX", "LOGISTIC"])
+def test_multi_box_loss_in_a_graph_with_open_sizes(mining: str, kind: str) -> None:
+    rng = np.random.default_rng(4)
+    layer = layers.MultiBoxLoss(3, mining_type=mining, conf_loss_type=kind, code_type="CENTER_SIZE")
+    shapes = [(None, 48), (None, 36), (1, 2, 48), (1, 1, None, 8)]
+    graph = tf.function(lambda *bottoms: layer(bottoms), input_signature=[tf.TensorSpec(shape) for shape in shapes])
+    for batch, truth in ((2, [row(0, 1, 3), row(0, 2, 7), row(1, 1, 5)]), (1, [row(0, 1, 2)])):
+        values = bottoms(rng, truth, batch)
+        np.testing.assert_allclose(graph(*values), layer(values), rtol=1e-6)
+
+
+def test_images_without_ground_truth_cost_nothing_when_mining() -> None:
+    values = bottoms(np.random.default_rng(5), [[-1, 0, 0, 0, 0, 0, 0, 0]])
+    assert layers.MultiBoxLoss(3)(values) == 0
+    everything = layers.MultiBoxLoss(3, mining_type="NONE")(values)
+    log = values[1].reshape(-1, 3) - np.log(np.exp(values[1].reshape(-1, 3)).sum(1, keepdims=True))
+    np.testing.assert_allclose(everything, -log[:, 0].sum(), rtol=1e-5)
+
+
+def test_no_row_of_ground_truth_at_all() -> None:
+    values = bottoms(np.random.default_rng(5), [])
+    assert layers.MultiBoxLoss(3)(values) == 0
+
+
+def test_difficult_ground_truth_may_be_left_out() -> None:
+    rng = np.random.default_rng(6)
+    easy = bottoms(rng, [row(0, 1, 3)])
+    both = [*easy[:3], np.reshape([row(0, 1, 3), row(0, 2, 8, difficult=1)], (1, 1, 2, 8)).astype("float32")]
+    layer = layers.MultiBoxLoss(3, use_difficult_gt=False)
+    np.testing.assert_array_equal(layer(both), layer(easy))
+    assert layers.MultiBoxLoss(3)(both) != layer(easy)
+
+
+def test_parts_of_the_loss() -> None:
+    values = bottoms(np.random.default_rng(7), [row(0, 1, 3), row(1, 2, 4)])
+    parts = [layers.MultiBoxLoss(3, parts=parts)(values) for parts in ((True, False), (False, True))]
+    np.testing.assert_allclose(sum(parts), layers.MultiBoxLoss(3)(values), rtol=1e-6)
+
+
+def test_multi_box_config() -> None:
+    layer = layers.MultiBoxLoss(3, loc_weight=0.5, match_type="BIPARTITE", name="mbox")
+    copy = layers.MultiBoxLoss.from_config(layer.get_config())
+    assert copy.rules == layer.rules
+
+
+SHAPES = [(2, 48), (2, 36), (1, 2, 48), (1, 1, 5, 8)]
+
+
+@pytest.mark.parametrize(
+    ("param", "shapes"),
+    [
+        ("", SHAPES),
+        ("num_classes: 3 share_location: false", [(2, 144), *SHAPES[1:]]),
+        ("num_classes: 3 background_label_id: 3", SHAPES),
+        ("num_classes: 3 map_object_to_agnostic: true", SHAPES),
+        ("num_classes: 3 do_neg_mining: false", SHAPES),
+        ("num_classes: 3 mining_type: HARD_EXAMPLE sample_size: 0", SHAPES),
+        ("num_classes: 3", [(2, 44), *SHAPES[1:]]),
+        ("num_classes: 4", SHAPES),
+        ("num_classes: 3", [(2, 48), (3, 36), *SHAPES[2:]]),
+    ],
+)
+def test_multi_box_loss_refuses(param: str, shapes: list[tuple[int, ...]]) -> None:
+    with pytest.raises(CaffeError):
+        from_caffe(f'type: "MultiBoxLoss" top: "l" multibox_loss_param {{ {param} }}', *shapes)
+
+
+@pytest.mark.parametrize(
+    ("param", "shapes"),
+    [
+        ("", SHAPES[:3]),
+        ("num_classes: 3 nms_param { nms_threshold: -1 }", SHAPES[:3]),
+        ("num_classes: 3 nms_param { eta: 0 }", SHAPES[:3]),
+        ("num_classes: 4", SHAPES[:3]),
+        ("num_classes: 3 share_location: false", SHAPES[:3]),
+    ],
+)
+def test_detection_output_refuses(param: str, shapes: list[tuple[int, ...]]) -> None:
+    with pytest.raises(CaffeError):
+        from_caffe(f'type: "DetectionOutput" top: "d" detection_output_param {{ {param} }}', *shapes)
