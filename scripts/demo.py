@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 import keras_caffe
 from keras_caffe import samples
+from keras_caffe.cli import main as keras_caffe_command
 
 ROOT = Path(__file__).resolve().parents[1]
 CAFFES_ACCURACY = 0.961  # what Caffe's Accuracy layer said of the same weights on the same digits
@@ -30,30 +30,12 @@ console = Console()
 
 
 def convert() -> keras_caffe.CaffeModel:
-    """The Caffe files as a Keras model."""
+    """The Caffe files as a Keras model; prints the net's table, with shapes in Caffe's order and in Keras's."""
     net, weights = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
     console.print(f"Converting [bold]{net.name}[/] and [bold]{weights.name}[/] ({weights.stat().st_size:,} bytes)")
-    return keras_caffe.load(net, weights, data_format="channels_last")
-
-
-def summary(model: keras_caffe.CaffeModel) -> Table:
-    """One row a Caffe layer: the shapes of its top in Caffe and in Keras, and its parameters."""
-    table = Table("layer", "type", "top", "shape in Caffe", "shape in Keras", title=model.net.name)
-    table.add_column("parameters", justify="right")
-    for node in model.net.nodes:
-        for value in node.outputs:
-            blob = model.net.values[value].blob
-            layer = model.caffe_layers.get(node.name)
-            keras_shape = shape(("N", *model.blobs[blob].shape[1:]))
-            count = f"{layer.count_params():,}" if layer is not None and layer.count_params() else ""
-            table.add_row(node.name, node.type, blob, shape(model.caffe_shapes[blob]), keras_shape, count)
-    table.add_section()
-    table.add_row("all", "", "", "", "", f"{model.count_params():,}")
-    return table
-
-
-def shape(sizes: tuple) -> str:
-    return "x".join(map(str, sizes))
+    model = keras_caffe.load(net, weights, data_format="channels_last")
+    keras_caffe_command(["summary", str(net), str(weights)])
+    return model
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -88,8 +70,6 @@ def reload(model_file: Path, images: np.ndarray, predictions: np.ndarray) -> Non
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model = convert()
-    console.print(summary(model))
-
     images, labels = digits()
     console.print(f"\nReading {len(labels)} handwritten digits from [bold]{samples.path('db/mnist_test_lmdb').name}[/]")
     predictions = model.predict(images, verbose=0)
