@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
 from keras_caffe.converters.infer import Plan, Step
 from keras_caffe.converters.model import CaffeModel, Tensors
 from keras_caffe.converters.recipe import Recipe
@@ -30,7 +32,8 @@ def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeMo
             tensors.add_inputs(step.node.outputs, step.defaults)
     for index, step in enumerate(plan.steps):
         if step.layer is not None:
-            step.layer.preset({**(initial or {}).get(index, {}), **_shared(plan, index)})
+            frozen = {blob for node, blob in plan.frozen if node == index}
+            step.layer.preset({**(initial or {}).get(index, {}), **_shared(plan, index)}, frozen)
             _call(step, tensors)
             _add_losses(step, tensors)
     return CaffeModel.from_plan(tensors, recipe)
@@ -47,6 +50,8 @@ def _shared(plan: Plan, index: int) -> dict[int, Any]:
 
 def _call(step: Step, tensors: Tensors) -> None:
     bottoms = [tensors.stored_as(v, order) for v, order in zip(step.node.inputs, step.orders, strict=True)]
+    for index, propagate in enumerate(step.node.message.propagate_down):
+        bottoms[index] = bottoms[index] if propagate else keras.ops.stop_gradient(bottoms[index])
     if not bottoms:
         bottoms = [tensors.anchor()]
     tops = step.layer(bottoms[0] if len(bottoms) == 1 else bottoms)

@@ -91,7 +91,7 @@ WRONG_BACKWARD = {
     "Clip": _always,
     "ELU": lambda layer: layer.elu_param.alpha < 0,
     "Log": _always,
-    "Power": _is_power,
+    "Power": _always,
     "ReLU": lambda layer: layer.relu_param.negative_slope < 0,
 }
 GRADIENT_READS_TOP = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_caffe import registry
 from keras_caffe.converters.graph import Net, Node
-from keras_caffe.converters.share import Slot, shared_params
+from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, ShapeError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer
 from keras_caffe.layers.source import Source
@@ -50,6 +50,7 @@ class Plan:
         orders: value id -> how the value is stored.
         inputs: ids of the tops of all layers without bottoms, in order.
         owners: (node, blob) -> (node, blob) of the layer that owns a blob shared by name.
+        frozen: (node, blob) of the blobs that are not trained: lr_mult 0 in a net without force_backward.
         dynamic: the first axis of every input may have any size; some layers need to know it, then it is fixed.
     """
 
@@ -60,6 +61,7 @@ class Plan:
     orders: dict[str, Order] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     owners: dict[Slot, Slot] = field(default_factory=dict)
+    frozen: set[Slot] = field(default_factory=set)
     dynamic: bool = True
 
     def input_shape(self, value: str) -> Shape:
@@ -126,6 +128,8 @@ def infer(
             raise error.at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
     _check_used(shapes, plan)
     plan.owners.update(_owners(plan))
+    if not net.message.force_backward:
+        plan.frozen.update(slot for slot, (lr_mult, _) in multipliers(net).items() if lr_mult == 0)
     plan.dynamic = _can_be_dynamic(plan)
     return plan
 
@@ -155,6 +159,8 @@ def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[s
     tops = layer.top_shapes(*stored)
     blobs = layer.blob_table(*stored)
     _check_blobs(node, blobs)
+    if len(tops) != len(node.outputs):
+        raise NetError("wrong number of tops", expected=len(tops), received=len(node.outputs))
     top_orders = layer.top_orders(orders, [len(top) for top in tops])
     for value, top, order in zip(node.outputs, tops, top_orders, strict=True):
         plan.shapes[value] = check_blob(to_caffe(top, order))

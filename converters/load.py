@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.select import select
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import LayerError
+from keras_caffe.layers import base
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.text import parse, to_text
 
@@ -38,6 +40,7 @@ def load(
     fork: str | None = None,
     strict: bool = False,
     dtype: Any = None,
+    allow_python_imports: bool = False,
 ) -> CaffeModel:
     """Loads a Caffe network as a Keras model.
 
@@ -57,6 +60,7 @@ def load(
         fork: "bvlc", "ssd", ...: settles what forks define differently under one name.
         strict: unknown fields in the prototxt are an error instead of a warning.
         dtype: Keras dtype or policy for the layers; default: Keras's own policy.
+        allow_python_imports: import the modules that layers of type "Python" name; only for files you trust.
 
     Returns:
         A CaffeModel; see there for how it is called and what it knows about the net.
@@ -74,21 +78,34 @@ def load(
         name=_model_name(message.name),
         data_format=data_format,
         input_shapes={name: tuple(shape) for name, shape in (input_shapes or {}).items()},
-        dtype=None if dtype is None else keras.dtype_policies.get(dtype).name,
+        dtype=keras.dtype_policies.get(dtype or keras.config.dtype_policy()).name,
+        fork=fork,
     )
     files = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
-    return _construct(
-        graph(message, source.where), recipe, files, custom_layers=custom_layers, skip_mismatch=skip_mismatch
-    )
+    net = graph(message, source.where)
+    with _settings(FORK=fork, PYTHON_LAYERS=python_layers, ALLOW_PYTHON_IMPORTS=allow_python_imports):
+        return _construct(net, recipe, files, custom_layers=custom_layers, skip_mismatch=skip_mismatch)
 
 
-def from_recipe(recipe: Recipe, custom_layers: Mapping[str, type] | None = None) -> CaffeModel:
-    """The model of a recipe, with its fillers' values."""
+def from_recipe(recipe: Recipe, custom_objects: Mapping[str, type] | None = None) -> CaffeModel:
+    """The model of a recipe, with its fillers' values; `custom_objects` are layer classes and classes of Python layers."""
     message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
-    return _construct(graph(message), recipe, [], custom_layers=custom_layers)
+    with _settings(FORK=recipe.fork, PYTHON_LAYERS=custom_objects):
+        return _construct(graph(message), recipe, [], custom_layers=custom_objects)
 
 
 CaffeModel.rebuild = staticmethod(from_recipe)
+
+
+@contextmanager
+def _settings(**values: Any) -> Iterator[None]:
+    """Sets what layer classes look up while a net is built."""
+    tokens = [(getattr(base, name), getattr(base, name).set(value)) for name, value in values.items()]
+    try:
+        yield
+    finally:
+        for variable, token in tokens:
+            variable.reset(token)
 
 
 def _construct(

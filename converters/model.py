@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
+from keras import tree
 
 from keras_caffe.converters import weights
 from keras_caffe.converters.graph import AUTOMATIC, Net
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.recipe import Recipe
-from keras_caffe.errors import NetError
+from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
 from keras_caffe.shapes import Shape
@@ -122,7 +123,9 @@ class BlobModel(keras.Model):
         if isinstance(inputs, (list, tuple)):
             inputs = dict(zip(names, inputs, strict=True))
         if inputs is not None and not isinstance(inputs, Mapping):
-            return inputs
+            inputs = {names[0]: inputs} if len(names) == 1 else inputs
+        if inputs is not None and not isinstance(inputs, Mapping):
+            raise NetError("several inputs need a dict or a list", expected=f"values for {', '.join(names)}")
         inputs = {**self.__dict__.get("_defaults", {}), **{keras_name(n): x for n, x in (inputs or {}).items()}}
         missing = [name for name in names if name not in inputs]
         if missing:
@@ -132,7 +135,20 @@ class BlobModel(keras.Model):
                 received=f"values for {', '.join(inputs) or 'nothing'}",
                 fix="Feed them, or take the part of the net that does not need them with model.extract([...]).",
             )
+        for name in names:
+            self._check_shape(name, inputs[name])
         return _unwrap({name: inputs[name] for name in names})
+
+    def _check_shape(self, name: str, array: Any) -> None:
+        wanted = next(t.shape for t in tree.flatten(self.input) if t.name == name)
+        shape = np.shape(array) if not hasattr(array, "shape") else tuple(array.shape)
+        if len(shape) != len(wanted) or any(a != b for a, b in zip(shape, wanted, strict=True) if None not in (a, b)):
+            raise ShapeError(
+                f"input {name!r} has another shape than the model was built for",
+                expected=wanted,
+                received=shape,
+                fix="Load the net again with input_shapes={...} for another size.",
+            )
 
     @property
     def input_names(self) -> list[str]:

@@ -17,6 +17,7 @@ class Recipe:
         data_format: "channels_last" or "channels_first".
         input_shapes: {blob: shape in Caffe's order} that the caller gave.
         dtype: Keras dtype or policy name.
+        fork: whose definitions hold where forks differ.
     """
 
     net: str
@@ -24,6 +25,7 @@ class Recipe:
     data_format: str = "channels_last"
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     dtype: str | None = None
+    fork: str | None = None
 
     def to_config(self) -> dict[str, Any]:
         return asdict(self)

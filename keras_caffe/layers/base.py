@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_caffe import fillers
+from keras_caffe.errors import CaffeError
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
 from keras_caffe.shapes import Shape, canonical_axis
@@ -191,15 +192,27 @@ class CaffeLayer(keras.layers.Layer):
         tops = self.top_shapes(*shape_list(input_shape))
         return tops[0] if len(tops) == 1 else tops
 
-    def preset(self, initial: Mapping[int, Any]) -> None:
-        """Gives blobs their first value by index: an array in Caffe's order, or what another layer holds."""
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except CaffeError as error:
+            raise error.at(layer=repr(self.name)) from None
+
+    def preset(self, initial: Mapping[int, Any], frozen: Container[int] = ()) -> None:
+        """Says, before the layer is built, what its blobs begin with and which of them are not trained.
+
+        Args:
+            initial: by index: an array in Caffe's order, or what another layer holds.
+            frozen: indices of blobs that are not trainable (lr_mult 0).
+        """
         # Past Keras's __setattr__, which would take arrays and other layers' variables for state of this layer.
-        self.__dict__["_initial"] = dict(initial)
+        self.__dict__.update(_initial=dict(initial), _frozen=frozen)
 
     def build(self, input_shape: Any) -> None:
-        initial = self.__dict__.pop("_initial", {})
+        initial, frozen = self.__dict__.pop("_initial", {}), self.__dict__.pop("_frozen", ())
         table = self.blob_table(*shape_list(input_shape))
         for index, blob in enumerate(table):
+            blob = blob._replace(trainable=False) if index in frozen else blob
             value = initial.get(index)
             held = value.seen_as(blob) if isinstance(value, Held) else self._add_blob(blob, value)
             setattr(self, blob.name, held)

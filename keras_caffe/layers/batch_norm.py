@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe import fillers
+from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -46,7 +47,7 @@ class BatchNorm(CaffeLayer):
         bias_filler: fillers.Filler = "constant",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # Statistics stay in float32.
         self.use_global_stats, self.eps = use_global_stats, eps
         self.moving_average_fraction, self.scale_bias = moving_average_fraction, scale_bias
         self.scale_filler, self.bias_filler = scale_filler, bias_filler
@@ -92,6 +93,12 @@ class BatchNorm(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.batch_norm_param
+        if any(spec.lr_mult for spec in layer.param[:3]):
+            raise LayerError(
+                "the statistics of BatchNorm cannot be trained",
+                expected="lr_mult: 0 in each of its param entries",
+                received=[spec.lr_mult for spec in layer.param[:3]],
+            )
         one = {"type": "constant", "value": 1.0}
         return cls(
             use_global_stats=param.use_global_stats if param.HasField("use_global_stats") else None,

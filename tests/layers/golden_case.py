@@ -83,22 +83,34 @@ class Run:
     def __init__(self, case: Case, data_format: str, **kwargs: Any) -> None:
         self.case, self.data_format = case, data_format
         phase = "TRAIN" if case.training else "TEST"
-        self.model = load(case.text, phase=phase, data_format=data_format, **kwargs)
+        fork = "ssd" if case.kind.endswith("_ssd") else None
+        self.model = load(case.text, phase=phase, data_format=data_format, fork=fork, **kwargs)
         self._set_params()
-        net = self.model.net
-        layer = net.nodes[-1]
-        names = [net.values[v].id for v in layer.outputs]
-        self.tops = self.model.extract(names) if names else None
-        self.top_names = names
+        self.top_names = self._top_names()
+        self.tops = self.model.extract(self.top_names) if self.top_names else None
         self.inputs: dict[str, tf.Tensor] = {}
+
+    def _top_names(self) -> list[str]:
+        """The last layer's tops; where the case has more tops, also those of the layers before it."""
+        names: list[str] = []
+        for node in reversed(self.model.net.nodes):
+            if not names or len(names) < len(self.case.group("top")):
+                names = [*node.outputs, *names]
+        return names
 
     def slots(self) -> list[tuple[str, int]]:
         """(layer, blob index) of each `param/<i>`, in order."""
         if "param_names" in self.case.arrays:
             pairs = [str(name).rsplit(":", 1) for name in self.case.arrays["param_names"]]
             return [(layer, int(index)) for layer, index in pairs]
-        layer = self.model.net.nodes[-1].name
-        return [(layer, i) for i in range(len(self.case.group("param")))]
+        params = self.model.get_caffe_params()
+        inputs = {f"in{index}" for index in self.case.group("bottom")}
+        return [
+            (node.name, i)
+            for node in self.model.net.nodes
+            if node.name not in inputs
+            for i in range(len(params.get(node.name, ())))
+        ]
 
     def _set_params(self) -> None:
         params = self.model.get_caffe_params()
@@ -114,7 +126,10 @@ class Run:
         if self.tops is None:
             return []
         wanted = [t.name for t in self.tops.inputs]
-        fed = {f"in{i}": tf.convert_to_tensor(to_edge(a, self.data_format), "float32") for i, a in bottoms.items()}
+        named = {f"in{i}": a for i, a in bottoms.items()}
+        if self.case.kind == "Input":
+            named = {name: np.zeros(self.model.caffe_shapes[name], "float32") for name in wanted}
+        fed = {name: tf.convert_to_tensor(to_edge(a, self.data_format), "float32") for name, a in named.items()}
         self.inputs = {name: fed[name] for name in wanted if name in fed}
         for tensor in self.inputs.values():
             if self.tape is not None:

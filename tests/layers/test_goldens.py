@@ -7,16 +7,25 @@ import warnings
 import numpy as np
 import pytest
 
-from keras_caffe import registry
 from keras_caffe.errors import CaffeWarning
-from tests.layers.golden_case import GOLDENS, Case, Run, assert_close, cases
+from tests.layers.golden_case import GOLDENS, Case, Run, assert_close, cases, from_edge
 
 KINDS = sorted(path.stem for path in GOLDENS.glob("*.npz"))
-REGISTERED = set(registry.registered())
+
+
+# Caffe's gradient of an in-place Power with power 1 is scale^2 whatever the top's diff is, because the diff is overwritten
+# before it is read. The gradient here is that of the formula, as for all layers that Caffe computes wrongly in place.
+WRONG_IN_CAFFE = {"Power-c0005"}
+
+
+def is_random(case: Case) -> bool:
+    """Drawn values: compared by statistics in test_dropout, test_dummy_data and test_fillers."""
+    return case.note.strip().startswith("stochastic") and case.kind != "Pooling_stochastic_derived"
 
 
 def all_cases() -> list[Case]:
-    return [case for kind in KINDS for case in cases(kind) if case.types <= REGISTERED]
+    every = [case for kind in KINDS for case in cases(kind)]
+    return [case for case in every if not is_random(case) and str(case) not in WRONG_IN_CAFFE]
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +37,6 @@ def _files(tmp_path, monkeypatch):
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("case", all_cases(), ids=str)
 def test_matches_caffe(case: Case, data_format: str, tmp_path) -> None:
-    if "stochastic" in case.note.split(":")[0] and case.kind != "Fillers":
-        pytest.skip("random values: compared by statistics in the layer's own test")
-    if case.kind == "Fillers" and "stochastic" in case.note:
-        pytest.skip("random values: compared by statistics in test_fillers")
     for key, content in case.arrays.items():
         if key.startswith("file/"):
             (tmp_path / key[len("file/") :]).write_bytes(content.tobytes())
@@ -49,8 +54,6 @@ def test_matches_caffe(case: Case, data_format: str, tmp_path) -> None:
     if case.group("bottom_step2"):
         step2 = run.forward(case.group("bottom_step2"))
         for i, want in case.group("top_step2").items():
-            from tests.layers.golden_case import from_edge
-
             assert_close(case, from_edge(step2[i], data_format), want, f"second top {i}")
         _check_state(case, run, "param_after_step2")
 

@@ -18,7 +18,7 @@ from keras_caffe.converters.load import load
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError, UnknownLayerError
 from keras_caffe.layers.base import ALLOW_PYTHON_IMPORTS, PYTHON_LAYERS
 
-ARRAYS = Path(__file__).parent.parent / "goldens" / "data" / "python_loss.npz"
+GOLDENS = Path(__file__).parent.parent / "goldens" / "data"
 
 
 class SquareLoss:
@@ -63,17 +63,23 @@ class Affine:
             bottom[0].diff[...] = self.blobs[0].data[0] * top[0].diff
 
 
-class Ramp:
-    """No bottoms: counts its passes."""
+class RampData:
+    """No bottoms: a ramp that moves, labels that turn, in batches that may grow."""
 
     def setup(self, bottom: Any, top: Any) -> None:
-        self.settings, self.passes = json.loads(self.param_str), 0
+        settings = json.loads(self.param_str)
+        self.batch, self.dim, self.passes = settings["batch"], settings["dim"], 0
+        self.step, self.grow = settings.get("step", 1.0), settings.get("grow", 0)
 
     def reshape(self, bottom: Any, top: Any) -> None:
-        top[0].reshape(self.settings["batch"] + self.settings.get("grow", 0) * self.passes, 3)
+        size = self.batch + self.grow * self.passes
+        top[0].reshape(size, self.dim)
+        top[1].reshape(size)
 
     def forward(self, bottom: Any, top: Any) -> None:
-        top[0].data[...] = self.passes
+        ramp = np.arange(top[0].count).reshape(top[0].shape) * 0.01
+        top[0].data[...] = ramp + self.passes * self.step
+        top[1].data[...] = (np.arange(top[1].count) + self.passes) % 3
         self.passes += 1
 
 
@@ -96,7 +102,7 @@ class Seen(Affine):
         self.blobs[0].data[0] += 1
 
 
-CLASSES = {f"layers.{cls.__name__}": cls for cls in (SquareLoss, Affine, Ramp, Seen, Sink)}
+CLASSES = {f"layers.{cls.__name__}": cls for cls in (SquareLoss, Affine, RampData, Seen, Sink)}
 
 
 @contextmanager
@@ -119,7 +125,7 @@ def source(name: str, *dims: int) -> str:
 
 
 def test_matches_caffe() -> None:
-    golden = np.load(ARRAYS)
+    golden = np.load(GOLDENS / "python_loss.npz")
     text = json.loads(str(golden["meta"]))["prototxt"]
     with given({f"golden_pylayer.{cls.__name__}": cls for cls in (SquareLoss, Affine)}):
         model = load(text, phase="TRAIN")
@@ -202,12 +208,18 @@ def test_trains() -> None:
     np.testing.assert_allclose(model.get_caffe_params()["y"][0], [3], rtol=0.05)
 
 
-def test_without_bottoms() -> None:
-    with given():
-        model = load(python("data", "Ramp", "", '{"batch": 2, "grow": 1}'))
-        assert model.caffe_shapes == {"data": (2, 3)}
-    for passes in range(3):
-        np.testing.assert_array_equal(model({}), np.full((2 + passes, 3), passes))
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("case", ["python_data", "python_data_grow"])
+def test_without_bottoms(case: str, graph: bool) -> None:
+    golden = np.load(GOLDENS / f"{case}.npz")
+    meta = json.loads(str(golden["meta"]))
+    with given({"golden_pylayer.RampData": RampData}):
+        model = load(meta["prototxt"], phase=meta["phase"])
+    tops = model.extract([key[3:] for key in golden.files if key.startswith("f0/")])
+    run = tf.function(lambda: tops({})) if graph else lambda: tops({})
+    for i in range(meta["forwards"]):
+        for name, value in run().items():
+            np.testing.assert_allclose(value, golden[f"f{i}/{name}"], rtol=1e-5, atol=1e-6)
 
 
 def test_without_bottoms_and_class_it_is_an_input() -> None:

@@ -1,0 +1,129 @@
+"""Every command: exit codes, one-line errors and warnings, nothing of Python's on the screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_caffe import samples
+from keras_caffe.cli import COMMANDS, main
+from keras_caffe.version import __version__
+from tests.shared_goldens import ROOT
+
+NET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))
+INPUT = 'layer { name: "i" type: "Input" top: "a" input_param { shape { dim: 1 dim: 2 } } }\n'
+
+
+@pytest.fixture
+def net(tmp_path: Path):
+    """Writes a net of one more layer and returns its path."""
+
+    def write(layer: str) -> str:
+        path = tmp_path / "net.prototxt"
+        path.write_text(INPUT + layer)
+        return str(path)
+
+    return write
+
+
+def test_the_module_runs_as_a_process_that_says_only_what_it_has_to_say() -> None:
+    command = [sys.executable, "-m", "keras_caffe.cli", "summary", NET, WEIGHTS]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "431,080" in run.stdout
+    assert run.stdout.endswith("4 layers loaded\n")
+
+
+def test_version(capsys) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(["--version"])
+    assert exit.value.code == 0
+    assert capsys.readouterr().out == f"keras-caffe {__version__}\n"
+
+
+def test_help_lists_the_commands(capsys) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(["--help"])
+    assert exit.value.code == 0
+    said = capsys.readouterr().out
+    assert all(f"  {name}" in said for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main([command, "--help"])
+    assert exit.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: keras-caffe {command}")
+    assert "--debug" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["transmogrify"],
+        ["convert", NET],
+        ["convert", NET, "-o", "out.h5"],
+        ["convert", NET, "-o", "no/such/folder/out.keras"],
+        ["upgrade", NET, "/dev/null"],
+        ["summary", NET, "--phase", "BOTH"],
+        ["summary", NET, "--input-shape", "data=1,x"],
+        ["predict", NET, WEIGHTS],
+        ["predict", "model.keras", "a.png", "--top", "0"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_usage_exits_with_2(arguments: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ('layer { name: "r" type: "ReLU" bottom: "b" top: "b" }', "net.prototxt:2: layer 'r' (ReLU): bottom 'b'"),
+        ('layer { name: "r" type: "ReLuu" bottom: "a" top: "b" }', "did you mean ReLU"),
+        ('layer { name: "r" type: "ReLU"', "the text ends inside a block"),
+        ('layer { name: "d" type: "Input" top: "d" }', "Pass --input-shape d=N,C,H,W"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_1(layer: str, said: str, net, capsys) -> None:
+    assert main(["summary", net(layer)]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ")
+    assert output.err.count("\n") == 1
+    assert said in output.err
+
+
+def test_a_missing_file_is_one_line(capsys) -> None:
+    assert main(["summary", "no_such.prototxt"]) == 1
+    assert capsys.readouterr().err == "error: no_such.prototxt: there is no such file\n"
+
+
+def test_debug_shows_where_an_error_comes_from(capsys) -> None:
+    assert main(["summary", "no_such.prototxt", "--debug"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback")
+    assert "there is no such file" in said
+
+
+def test_warnings_are_one_line_each(net, capsys) -> None:
+    path = net('layer { name: "r" type: "ReLU" bottom: "a" top: "b" colour: "red" }')
+    assert main(["summary", path]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("warning: ")
+    assert said.count("\n") == 1
+    assert "LayerParameter.colour (2:" in said
+
+
+def test_strict_makes_them_errors(net, capsys) -> None:
+    assert main(["summary", "--strict", net('layer { name: "r" type: "ReLU" bottom: "a" top: "b" colour: 1 }')]) == 1
+    assert "LayerParameter.colour" in capsys.readouterr().err

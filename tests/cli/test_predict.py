@@ -1,0 +1,216 @@
+"""`keras-caffe predict`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_caffe
+from keras_caffe import proto, samples
+from keras_caffe.cli import main
+from keras_caffe.cli.images import mean_of, read_image, resized
+from keras_caffe.errors import CaffeError
+
+NET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))
+SCALED = ["--scale", str(samples.SCALE)]
+
+# Gives back its own input: 2 x 2 pixels of 3 channels.
+ECHO = """
+layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 2 dim: 2 } } }
+layer { name: "out" type: "Power" bottom: "data" top: "out" }
+"""
+PIXELS = np.arange(10, 130, 10, dtype="uint8").reshape(2, 2, 3)  # red, green, blue
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> list[str]:
+    """Twenty digits as pictures, whose names begin with what they show."""
+    images, labels = samples.digits()
+    paths = [tmp_path / f"{label}_{number}.png" for number, label in enumerate(labels[:20])]
+    for path, image in zip(paths, images, strict=False):
+        Image.fromarray(image[0]).save(path)
+    return [str(path) for path in paths]
+
+
+@pytest.fixture
+def echo(tmp_path: Path, capsys):
+    """Runs `predict` on the net that gives back its input; returns what it printed as (C, H, W) in Caffe's order."""
+    (tmp_path / "net.prototxt").write_text(ECHO)
+    keras_caffe.load(tmp_path / "net.prototxt").save(tmp_path / "net.keras")
+    Image.fromarray(PIXELS).save(tmp_path / "image.png")
+
+    def run(*options: str) -> np.ndarray:
+        assert main(["predict", str(tmp_path / "net.keras"), str(tmp_path / "image.png"), "--top", "99", *options]) == 0
+        found = {
+            int(place): float(score) for score, place in re.findall(r"^  (\S+)  (\d+)", capsys.readouterr().out, re.M)
+        }
+        return np.array([found[place] for place in range(12)]).reshape(3, 2, 2)
+
+    return run
+
+
+def best(text: str) -> list[str]:
+    """The first line below each picture's name."""
+    return re.findall(r"^\S.*\n  (.*)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_digits(digits: list[str], data_format: str, capsys) -> None:
+    assert main(["predict", NET, WEIGHTS, *digits, "--data-format", data_format, *SCALED]) == 0
+    said = capsys.readouterr().out
+    assert re.findall(r"^\S.*$", said, re.MULTILINE) == digits
+    assert said.count("\n") == 20 * 6
+    right = [line.split()[-1] == Path(file).name[0] for line, file in zip(best(said), digits, strict=True)]
+    assert sum(right) >= 18
+
+
+def test_a_keras_file_says_the_same(digits: list[str], tmp_path: Path, capsys) -> None:
+    model = str(tmp_path / "lenet.keras")
+    assert main(["predict", NET, WEIGHTS, *digits, *SCALED]) == 0
+    expected = capsys.readouterr().out
+    assert main(["convert", NET, WEIGHTS, "-o", model]) == 0
+    capsys.readouterr()
+    assert main(["predict", model, *digits, *SCALED]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_labels_and_top(digits: list[str], tmp_path: Path, capsys) -> None:
+    labels = tmp_path / "words.txt"
+    labels.write_text("".join(f"n0000{n} digit {n}, figure\n" for n in range(10)))
+    assert main(["predict", NET, WEIGHTS, digits[0], "--labels", str(labels), "--top", "2", *SCALED]) == 0
+    name, first, second = capsys.readouterr().out.splitlines()
+    place = Path(name).name[0]
+    assert re.fullmatch(rf"  0\.\d{{4}}  {place}  n0000{place} digit {place}, figure", first)
+    assert float(first.split()[0]) > float(second.split()[0])
+    labels.write_text("one\ntwo\n")
+    assert main(["predict", NET, WEIGHTS, digits[0], "--labels", str(labels)]) == 1
+    assert "expected 10 labels; received 2" in capsys.readouterr().err
+
+
+def test_another_blob_is_numbered_as_in_caffe(digits: list[str], capsys) -> None:
+    assert main(["predict", NET, WEIGHTS, digits[0], "--output", "pool2", "--top", "1", *SCALED]) == 0
+    model = keras_caffe.load(NET, WEIGHTS, data_format="channels_first")
+    images, _ = samples.digits()
+    values = np.asarray(model.extract("pool2")(images[:1] * np.float32(samples.SCALE))["pool2"]).ravel()
+    assert best(capsys.readouterr().out) == [f"{values.max():.4f}  {values.argmax()}"]
+
+
+def test_a_net_with_a_fixed_batch_takes_any_number(digits: list[str], tmp_path: Path, capsys) -> None:
+    net = tmp_path / "net.prototxt"
+    fixed = (
+        'layer { name: "fixed" type: "Reshape" bottom: "prob" top: "out" reshape_param { shape { dim: 8 dim: 10 } } }'
+    )
+    net.write_text(Path(NET).read_text() + fixed)
+    options = ["--input-shape", "data=8,1,28,28", *SCALED]
+    assert main(["predict", NET, WEIGHTS, *digits, *SCALED]) == 0
+    expected = capsys.readouterr().out
+    assert main(["predict", str(net), WEIGHTS, *digits, *options]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_channels_are_blue_green_red(echo) -> None:
+    np.testing.assert_array_equal(echo(), PIXELS[:, :, ::-1].transpose(2, 0, 1))
+
+
+def test_mean_and_scale(echo, tmp_path: Path) -> None:
+    pixels = PIXELS[:, :, ::-1].transpose(2, 0, 1).astype("float32")
+    np.testing.assert_allclose(echo("--mean", "10", "--scale", "0.5"), (pixels - 10) * 0.5)
+    np.testing.assert_allclose(echo("--mean", "1,2.5,-3"), pixels - np.reshape([1, 2.5, -3], (3, 1, 1)))
+    mean = np.random.default_rng(0).integers(0, 9, (3, 2, 2)).astype("float32")
+    np.save(tmp_path / "mean.npy", mean)
+    np.testing.assert_allclose(echo("--mean", str(tmp_path / "mean.npy")), pixels - mean)
+    blob = proto.BlobProto(num=1, channels=3, height=2, width=2, data=mean.ravel())
+    (tmp_path / "mean.binaryproto").write_bytes(blob.SerializeToString())
+    np.testing.assert_allclose(echo("--mean", str(tmp_path / "mean.binaryproto")), pixels - mean)
+
+
+def test_a_mean_picture_of_another_size_gives_its_channels_means(tmp_path: Path) -> None:
+    mean = np.random.default_rng(0).random((3, 5, 4)).astype("float32")
+    np.save(tmp_path / "mean.npy", mean)
+    found = mean_of(str(tmp_path / "mean.npy"), (3, 2, 2))
+    np.testing.assert_allclose(found, mean.mean((1, 2), keepdims=True), rtol=1e-6)
+
+
+def test_bad_means(tmp_path: Path) -> None:
+    np.save(tmp_path / "grey.npy", np.zeros((1, 2, 2)))
+    (tmp_path / "text.npy").write_text("text")
+    for mean in ("1,2", str(tmp_path / "grey.npy"), str(tmp_path / "text.npy"), str(tmp_path / "none"), "1.2.3"):
+        with pytest.raises(CaffeError):
+            mean_of(mean, (3, 2, 2))
+
+
+def test_grey_for_one_channel(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "image.png")
+    red, green, blue = np.moveaxis(PIXELS.astype(float), 2, 0)
+    grey = read_image(str(tmp_path / "image.png"), 1)
+    assert grey.shape == (2, 2, 1)
+    assert np.abs(grey[:, :, 0] - (0.299 * red + 0.587 * green + 0.114 * blue)).max() <= 0.51
+
+
+def test_transparent_and_turned_pictures(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    Image.fromarray(PIXELS).convert("RGBA").save(tmp_path / "image.png", exif=exif)
+    np.testing.assert_array_equal(read_image(str(tmp_path / "image.png"), 3), PIXELS[::-1, ::-1, ::-1])
+
+
+def test_resizing_is_bilinear_between_pixel_centres() -> None:
+    ramp = np.tile(np.array([0, 80, 160, 240], "uint8")[None, :, None], (1, 1, 3))
+    np.testing.assert_array_equal(resized(ramp, (2, 2))[:, :, 0], [[40, 200]] * 2)
+    np.testing.assert_array_equal(resized(ramp, (1, 8))[0, :, 1], [0, 20, 60, 100, 140, 180, 220, 240])
+    far = np.zeros((9, 9, 1), "uint8")
+    far[0] = 255
+    np.testing.assert_array_equal(resized(far, (3, 3)), 0)  # what lies between the samples has no part
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "there is no such file"), (b"", "the picture cannot be read"), (b"\x89PNG\r\n\x1a\nxx", "cannot be read")],
+)
+def test_bad_pictures(content: bytes | None, said: str, tmp_path: Path, capsys) -> None:
+    image = tmp_path / "image.png"
+    if content is not None:
+        image.write_bytes(content)
+    assert main(["predict", NET, WEIGHTS, str(image)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {image}: ")
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_without_pillow_the_error_says_what_to_install(digits: list[str], monkeypatch, capsys) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "PIL.Image", None)
+    assert main(["predict", NET, WEIGHTS, digits[0]]) == 1
+    assert "pip install 'keras-caffe[images]'" in capsys.readouterr().err
+
+
+def test_no_keras_model(digits: list[str], tmp_path: Path, capsys) -> None:
+    (tmp_path / "bad.keras").write_bytes(b"nothing")
+    for name in ("bad.keras", "missing.keras"):
+        assert main(["predict", str(tmp_path / name), digits[0]]) == 1
+        error = capsys.readouterr().err
+        assert "this is not a Keras model" in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        ('layer { name: "s" type: "Split" bottom: "data" top: "x" top: "y" }', "Name one with --output: x, y."),
+        ('layer { name: "r" type: "Reduction" bottom: "data" top: "x" }', "no row for each picture"),
+    ],
+)
+def test_nets_that_say_nothing_of_pictures(layers: str, said: str, digits: list[str], tmp_path: Path, capsys) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text("\n".join([*ECHO.splitlines()[:2], layers]))
+    assert main(["predict", str(net), WEIGHTS, digits[0]]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_an_unknown_blob(digits: list[str], capsys) -> None:
+    assert main(["predict", NET, WEIGHTS, digits[0], "--output", "pool9"]) == 1
+    assert "the net has no blob 'pool9'" in capsys.readouterr().err

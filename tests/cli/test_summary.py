@@ -1,0 +1,127 @@
+"""`keras-caffe summary`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from keras_caffe import samples
+from keras_caffe.cli import main
+from keras_caffe.cli.flops import flops
+from keras_caffe.converters.graph import graph
+from keras_caffe.converters.infer import infer
+from keras_caffe.converters.read import read_net
+from keras_caffe.converters.select import select
+
+NET = samples.path("lenet.prototxt")
+
+
+def rows(text: str) -> list[list[str]]:
+    """The table's cells, line by line."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
+
+
+def planned(text: str):
+    return infer(graph(select(read_net(text).message)))
+
+
+def test_lenet(capsys) -> None:
+    assert main(["summary", str(NET), "--data-format", "channels_last"]) == 0
+    said = capsys.readouterr().out
+    assert "LeNet (TEST)" in said
+    assert "a multiplication and an addition are 2" in said
+    assert rows(said)[1:4] == [
+        ["conv1", "Convolution", "conv1", "1x20x24x24", "1x24x24x20", "520", f"{(2 * 25 + 1) * 20 * 576:,}"],
+        ["pool1", "Pooling", "pool1", "1x20x12x12", "1x12x12x20", "", f"{4 * 20 * 144:,}"],
+        ["conv2", "Convolution", "conv2", "1x50x8x8", "1x8x8x50", "25,050", f"{(2 * 500 + 1) * 50 * 64:,}"],
+    ]
+    assert rows(said)[-1] == ["9 layers", "", "", "", "", "431,080", "4,616,500"]
+
+
+def test_channels_first_and_another_batch(capsys) -> None:
+    assert main(["summary", str(NET), "--data-format", "channels_first", "--input-shape", "data=2,1,28,28"]) == 0
+    said = rows(capsys.readouterr().out)
+    assert said[1][3:5] == ["2x20x24x24"] * 2
+    assert said[-1][-2:] == ["431,080", f"{2 * 4_616_500:,}"]
+
+
+def test_weights_are_matched(capsys) -> None:
+    assert main(["summary", str(NET), str(samples.path("lenet.caffemodel"))]) == 0
+    assert capsys.readouterr().out.endswith("\n4 layers loaded\n")
+
+
+def test_huge_parameters_take_no_memory(tmp_path: Path, capsys) -> None:
+    net = tmp_path / "net.prototxt"
+    layers = ['layer { name: "in" type: "Input" top: "t" input_param { shape { dim: 1 dim: 20000 } } }']
+    layers += [
+        f'layer {{ name: "ip{n}" type: "InnerProduct" bottom: "{"t" if n == 0 else n}" top: "{n + 1}"'
+        " inner_product_param { num_output: 20000 bias_term: false } }"
+        for n in range(1000)
+    ]
+    net.write_text("\n".join(layers))
+    assert main(["summary", str(net)]) == 0  # 1.6 TB
+    assert rows(capsys.readouterr().out)[-1][-2:] == ["400,000,000,000", "800,000,000,000"]
+
+
+def test_several_tops_shared_parameters_and_unknown_operations(tmp_path: Path, capsys) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text("""
+layer { name: "in" type: "Input" top: "a" top: "b" input_param { shape { dim: 2 dim: 6 } } }
+layer { name: "p" type: "InnerProduct" bottom: "a" top: "p" param { name: "w" }
+  inner_product_param { num_output: 4 bias_term: false } }
+layer { name: "q" type: "InnerProduct" bottom: "b" top: "q" param { name: "w" }
+  inner_product_param { num_output: 4 bias_term: false } }
+layer { name: "m" type: "MVN" bottom: "p" top: "m" }
+layer { name: "s" type: "Silence" bottom: "q" }
+""")
+    assert main(["summary", str(net)]) == 0
+    said = capsys.readouterr().out
+    assert rows(said)[:4] == [
+        ["in", "Input", "a", "2x6", "2x6", "", ""],
+        ["", "", "b", "2x6", "2x6", "", ""],
+        ["p", "InnerProduct", "p", "2x4", "2x4", "24", "96"],
+        ["q", "InnerProduct", "q", "2x4", "2x4", "", "96"],
+    ]
+    assert rows(said)[4][-1] == "?"
+    assert rows(said)[5] == ["s", "Silence", "", "", "", "", ""]
+    assert rows(said)[-1][-2:] == ["24", "over 192"]
+    assert said.endswith("FLOPs are not known for MVN\n")
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (
+            'type: "Convolution" convolution_param { num_output: 6 kernel_size: 3 group: 2 }',
+            2 * 6 * 3 * 9 * 40 + 6 * 40,
+        ),
+        ('type: "Convolution" convolution_param { num_output: 6 kernel_size: 3 bias_term: false }', 2 * 6 * 54 * 40),
+        (
+            'type: "Deconvolution" convolution_param { num_output: 4 kernel_size: 2 stride: 2 bias_term: false }',
+            2 * 6 * 4 * 4 * 70,  # each value of the bottom goes into 4 channels of 4 pixels
+        ),
+        ('type: "InnerProduct" inner_product_param { num_output: 5 }', 5 * (2 * 420 + 1)),
+        ('type: "InnerProduct" inner_product_param { num_output: 5 axis: 2 transpose: true }', 6 * 5 * (2 * 70 + 1)),
+        ('type: "Pooling" pooling_param { kernel_h: 2 kernel_w: 3 }', 6 * 6 * 6 * 8),
+        ('type: "Pooling" pooling_param { pool: AVE global_pooling: true }', 420),
+        ('type: "LRN" lrn_param { local_size: 3 }', 7 * 420),
+        ('type: "LRN" lrn_param { local_size: 3 norm_region: WITHIN_CHANNEL }', 13 * 420),
+        ('type: "ReLU"', 420),
+        ('type: "BatchNorm"', 2 * 420),
+        ('type: "Scale"', 420),
+        ('type: "Scale" scale_param { bias_term: true }', 2 * 420),
+        ('type: "Softmax"', 5 * 420),
+        ('type: "Reduction"', 420),
+        ('type: "Eltwise" bottom: "x"', 420),
+        ('type: "Eltwise" bottom: "x" eltwise_param { coeff: 1 coeff: -1 }', 2 * 420),
+        ('type: "Concat" bottom: "x"', 0),
+        ('type: "Flatten"', 0),
+        ('type: "MVN"', None),
+    ],
+)
+def test_operations(layer: str, expected: int | None) -> None:
+    plan = planned(f"""
+layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 6 dim: 7 dim: 10 }} }} }}
+layer {{ name: "y" bottom: "x" top: "y" {layer} }}""")
+    assert flops(plan, plan.steps[1]) == expected

@@ -1,0 +1,200 @@
+"""`keras_caffe.load` and what a CaffeModel can do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_caffe
+from keras_caffe import samples
+from keras_caffe.errors import CaffeError, NetError, ReadError, ShapeError, WeightsError
+from tests.shared_goldens import ROOT
+
+NET = """
+name: "tiny"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 6 } } }
+layer { name: "conv/1" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "bn" }
+layer { name: "fc" type: "InnerProduct" bottom: "bn" top: "fc"
+  inner_product_param { num_output: 5 weight_filler { type: "gaussian" std: 0.1 } } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(2, 8, 6, 3)).astype("float32")
+
+
+def test_lenet_classifies_digits_as_caffe_did() -> None:
+    model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+    digits, labels = samples.digits()
+    scores = model.predict(np.moveaxis(digits, 1, -1) * np.float32(0.00390625), verbose=0)
+    assert (scores.argmax(-1) == labels).mean() > 0.95
+    assert model.load_report.kept == []
+
+
+def test_inputs_by_tensor_dict_and_list(images) -> None:
+    model = keras_caffe.load(NET)
+    expected = np.asarray(model(images))
+    for given in ({"data": images}, [images]):
+        np.testing.assert_array_equal(np.asarray(model(given)), expected)
+    np.testing.assert_array_equal(model.predict({"data": images}, verbose=0), model.predict(images, verbose=0))
+
+
+def test_blobs_hold_the_last_write_and_keep_the_first(images) -> None:
+    model = keras_caffe.load(NET)
+    assert list(model.blobs) == ["data", "conv", "bn", "fc", "prob"]
+    blobs = model.extract(["conv", "conv@conv/1"])(images)
+    raw = np.asarray(blobs["conv@conv/1"])
+    assert (raw < 0).any()
+    np.testing.assert_array_equal(np.asarray(blobs["conv"]), np.maximum(raw, 0))
+
+
+def test_extract_refuses_unknown_blobs() -> None:
+    with pytest.raises(NetError, match="no blob 'nope'"):
+        keras_caffe.load(NET).extract(["nope"])
+
+
+def test_channels_first_is_caffes_order_at_every_edge(images) -> None:
+    last, first = keras_caffe.load(NET), keras_caffe.load(NET, data_format="channels_first")
+    first.set_caffe_params(last.get_caffe_params())
+    assert first.input.shape == (None, 3, 8, 6)
+    assert first.blobs["conv"].shape == (None, 4, 8, 6)
+    theirs = np.moveaxis(images, -1, 1)
+    np.testing.assert_allclose(np.asarray(first(theirs)), np.asarray(last(images)), rtol=1e-6)
+    conv = np.asarray(first.extract("conv")(theirs)["conv"])
+    np.testing.assert_array_equal(conv, np.moveaxis(np.asarray(last.extract("conv")(images)["conv"]), -1, 1))
+
+
+def test_any_batch_size(images) -> None:
+    model = keras_caffe.load(NET)
+    assert model.caffe_shapes["conv"] == (2, 4, 8, 6)
+    assert model(np.concatenate([images] * 3)).shape == (6, 5)
+
+
+def test_open_height_and_width() -> None:
+    text = NET[: NET.index('layer { name: "fc"')]
+    model = keras_caffe.load(text, input_shapes={"data": (None, 3, None, None)})
+    assert model(np.zeros((1, 5, 9, 3), "float32")).shape == (1, 5, 9, 4)
+
+
+def test_caffe_params_round_trip() -> None:
+    model = keras_caffe.load(NET)
+    params = model.get_caffe_params()
+    assert {name: [a.shape for a in arrays] for name, arrays in params.items()} == {
+        "conv/1": [(4, 3, 3, 3), (4,)],
+        "bn": [(4,), (4,), (1,)],
+        "fc": [(5, 192), (5,)],
+    }
+    other = keras_caffe.load(NET)
+    other.set_caffe_params(params)
+    for name, arrays in other.get_caffe_params().items():
+        for got, want in zip(arrays, params[name], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_set_caffe_params_sets_all_or_nothing() -> None:
+    model = keras_caffe.load(NET)
+    before = model.get_caffe_params()
+    wrong = {"conv/1": before["conv/1"], "fc": [np.zeros((5, 191)), np.zeros(5)]}
+    wrong["conv/1"][0] = wrong["conv/1"][0] + 1
+    with pytest.raises(WeightsError, match="(5, 192)"):
+        model.set_caffe_params(wrong)
+    assert (model.get_caffe_params()["conv/1"][0] != wrong["conv/1"][0]).all()
+
+
+SCRIPT = """
+import sys, numpy as np, keras, keras_caffe
+model = keras.models.load_model(sys.argv[1])
+x = np.load(sys.argv[2])
+np.save(sys.argv[3], np.asarray(model(x)))
+if hasattr(model, "blobs"):
+    assert list(model.blobs) == ["data", "conv", "bn", "fc", "prob"]
+    assert model.data_format == "channels_last"
+"""
+
+
+@pytest.mark.parametrize("what", ["model", "extract", "weights"])
+def test_saved_models_load_in_a_fresh_process(what: str, images, tmp_path: Path) -> None:
+    model = keras_caffe.load(NET)
+    part = model if what != "extract" else keras.Model(model.input, model.blobs["fc"])
+    expected = np.asarray(part(images))
+    np.save(tmp_path / "x.npy", images)
+    if what == "weights":
+        model.save_weights(tmp_path / "w.weights.h5")
+        part = keras_caffe.load(NET)
+        part.load_weights(tmp_path / "w.weights.h5")
+    part.save(tmp_path / "m.keras")
+    files = [tmp_path / name for name in ("m.keras", "x.npy", "y.npy")]
+    subprocess.run([sys.executable, "-c", SCRIPT, *map(str, files)], check=True, cwd=ROOT, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, rtol=1e-6, atol=1e-7)
+
+
+def test_fine_tuning_a_new_head_lowers_the_loss() -> None:
+    model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+    digits, labels = samples.digits()
+    x, y = np.moveaxis(digits, 1, -1)[:200] * np.float32(0.00390625), labels[:200] % 2
+    head = keras.layers.Dense(2, activation="softmax", name="odd")(model.blobs["ip1"])
+    tuned = keras.Model(model.input, head)
+    tuned.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    losses = tuned.fit(x, y, epochs=3, batch_size=20, verbose=0).history["loss"]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_mixed_precision(images) -> None:
+    model = keras_caffe.load(NET, dtype="mixed_bfloat16")
+    assert model.caffe_layers["conv/1"].kernel.dtype == "float32"
+    assert keras.backend.standardize_dtype(model(images).dtype) == "bfloat16"
+
+
+def test_lr_mult_0_is_not_trained() -> None:
+    frozen = NET.replace('top: "fc"', 'top: "fc" param { lr_mult: 0 } param { lr_mult: 0 }')
+    names = [v.path for v in keras_caffe.load(frozen).trainable_variables]
+    assert names == ["conv_1/kernel", "conv_1/bias"]
+
+
+def test_skip_mismatch_reports(tmp_path: Path) -> None:
+    text = samples.path("lenet.prototxt").read_text().replace("num_output: 10", "num_output: 7")
+    weights = samples.path("lenet.caffemodel")
+    with pytest.raises(WeightsError, match=r"'ip2'.*\(7, 500\).*\(10, 500\)"):
+        keras_caffe.load(text, weights)
+    model = keras_caffe.load(text, weights, skip_mismatch=True)
+    assert list(model.load_report.skipped) == ["ip2"]
+    assert model.load_report.kept == ["ip2"]
+    assert model.load_report.loaded == ["conv1", "conv2", "ip1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "match"),
+    [
+        ("no_such.prototxt", ReadError, "no_such.prototxt"),
+        (NET.replace("num_output: 4", "num_output: 2000000000"), CaffeError, "larger|over 2 GB"),
+        (NET.replace('bottom: "bn"', 'bottom: "bm"'), NetError, "'bm'"),
+        (NET.replace('"Softmax"', '"Sofmax"'), CaffeError, "did you mean Softmax"),
+        (NET.replace("dim: 2 dim: 3 dim: 8 dim: 6", "dim: 2 dim: 3 dim: 8 dim: -6"), ShapeError, "negative"),
+    ],
+)
+def test_bad_nets_are_refused_before_memory_is_taken(given: str, kind: type, match: str) -> None:
+    with pytest.raises(kind, match=match):
+        keras_caffe.load(given)
+
+
+def test_wrong_input_shape_says_what_to_do() -> None:
+    model = keras_caffe.load(NET)
+    with pytest.raises(ShapeError, match="input_shapes"):
+        model(np.zeros((1, 8, 7, 3), "float32"))
+    with pytest.raises(NetError, match="no value for input 'data'"):
+        model({"image": np.zeros((1, 8, 6, 3), "float32")})
+
+
+def test_input_shapes_must_name_inputs() -> None:
+    with pytest.raises(NetError, match="'dta'.*data"):
+        keras_caffe.load(NET, input_shapes={"dta": (1, 3, 8, 6)})
