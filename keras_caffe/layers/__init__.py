@@ -84,6 +84,7 @@ from keras_caffe.layers.tile import Tile
 from keras_caffe.layers.upsample import Upsample
 from keras_caffe.layers.video_data import VideoData
 from keras_caffe.layers.window_data import WindowData
+from keras_caffe.layers.yolov3_detection_output import Yolov3DetectionOutput
 
 __all__ = [
     "BN",
@@ -170,4 +171,5 @@ __all__ = [
     "Upsample",
     "VideoData",
     "WindowData",
+    "Yolov3DetectionOutput",
 ]

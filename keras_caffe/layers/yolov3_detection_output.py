@@ -1,0 +1,101 @@
+"""Yolov3DetectionOutput (eric612/MobileNet-YOLO, src/caffe/layers/yolov3_detection_output_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.loss import full_precision
+from keras_caffe.layers.loss_bottoms import check_size
+from keras_caffe.layout import Order, caffe_order
+from keras_caffe.ops.detection import yolo_detections
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("Yolov3DetectionOutput")
+class Yolov3DetectionOutput(CaffeLayer):
+    """Decodes the feature maps of a YOLO v3 network and drops overlapping boxes.
+
+    A cell (h, w) and an anchor give the centre (w + sigmoid(x), h + sigmoid(y)) / side, the size e^w anchor / (side *
+    scale) and, for each class, the score sigmoid(class) sigmoid(objectness). Rows (0, class + 1, score, xmin, ymin,
+    xmax, ymax) stand by falling score. As in that fork, boxes of all classes and of all images of a batch compete, and
+    rows do not tell the image: use batches of one. If nothing is found there is one row (image, -1, ...) per image.
+
+    Args:
+        num_classes: without background.
+        anchors: for each bottom, (width, height) in pixels of the boxes of a cell.
+        scales: pixels to a cell of each bottom.
+        confidence_threshold: scores must be greater.
+        nms_threshold: a box is dropped that overlaps a better one by this or more.
+
+    Shapes: (N, side, side, boxes * (5 + num_classes)) each -> (1, 1, rows, 7); the number of rows differs.
+
+    Raises:
+        LayerError: masks, biases or scales are missing. ShapeError: other bottoms.
+
+    Caffe: eric612/MobileNet-YOLO, src/caffe/layers/yolov3_detection_output_layer.cpp
+    """
+
+    bottoms = (1, None)
+    stores = "channels_last"
+
+    def __init__(
+        self,
+        num_classes: int,
+        anchors: Sequence[Sequence[Sequence[float]]],
+        scales: Sequence[float],
+        confidence_threshold: float = 0.01,
+        nms_threshold: float = 0.45,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dtype=full_precision(dtype), **kwargs)
+        self.num_classes, self.anchors, self.scales = num_classes, anchors, scales
+        self.confidence_threshold, self.nms_threshold = confidence_threshold, nms_threshold
+        self.supports_jit = False  # The number of rows depends on the values.
+
+    def call(self, inputs: Any) -> Any:
+        maps = [ops.stop_gradient(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
+        limits = {"threshold": self.confidence_threshold, "nms_threshold": self.nms_threshold}
+        return yolo_detections(maps, self.anchors, self.scales, **limits)[None, None]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        for shape, anchors in zip(shapes, self.anchors, strict=True):
+            if len(shape) != 4 or (None not in shape[1:3] and shape[1] != shape[2]):
+                raise ShapeError("a feature map must be square", expected="(N, side, side, C)", received=shape)
+            check_size(shape[3], len(anchors) * (5 + self.num_classes), "wrong number of channels")
+        return [(1, 1, None, 7)]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return [caffe_order(4)]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.yolov3_detection_output_param
+        if not param.HasField("num_classes"):
+            raise LayerError("num_classes is missing")
+        if param.mask_group_num != len(bottoms):
+            raise LayerError(
+                "mask_group_num must be the number of bottoms", expected=len(bottoms), received=param.mask_group_num
+            )
+        sizes = list(zip(param.biases[::2], param.biases[1::2], strict=False))
+        step = len(param.mask) // len(bottoms)
+        masks = [list(param.mask[step * i : step * i + param.num_box]) for i in range(len(bottoms))]
+        if any(len(mask) < param.num_box or max(mask, default=0) >= len(sizes) for mask in masks):
+            raise LayerError("masks or biases are missing", received=f"{len(sizes)} biases, mask {list(param.mask)}")
+        if len(param.anchors_scale) < len(bottoms):
+            raise LayerError("anchors_scale must be given for each bottom", received=list(param.anchors_scale))
+        return cls(
+            num_classes=param.num_classes,
+            anchors=[[list(sizes[i]) for i in mask] for mask in masks],
+            scales=list(param.anchors_scale[: len(bottoms)]),
+            confidence_threshold=param.confidence_threshold,
+            nms_threshold=param.nms_threshold,
+            **kwargs,
+        )
