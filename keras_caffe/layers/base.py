@@ -225,7 +225,11 @@ class CaffeLayer(keras.layers.Layer):
             return keras.ops.cast(adopt(np.asarray(blob.to_keras(np.asarray(values)), order="C")), dtype)
 
         return self.add_weight(
-            shape=blob.keras_shape, initializer=initial, trainable=blob.trainable, name=blob.name
+            shape=blob.keras_shape,
+            initializer=initial,
+            trainable=blob.trainable,
+            autocast=blob.trainable,  # Statistics keep their precision under mixed policies.
+            name=blob.name,
         )
 
     @property

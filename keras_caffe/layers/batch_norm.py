@@ -10,6 +10,7 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.ops.normalize import normalize
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -47,7 +48,7 @@ class BatchNorm(CaffeLayer):
         bias_filler: fillers.Filler = "constant",
         **kwargs: Any,
     ) -> None:
-        super().__init__(autocast=False, **kwargs)  # Statistics stay in float32.
+        super().__init__(**kwargs)
         self.use_global_stats, self.eps = use_global_stats, eps
         self.moving_average_fraction, self.scale_bias = moving_average_fraction, scale_bias
         self.scale_filler, self.bias_filler = scale_filler, bias_filler
@@ -55,19 +56,16 @@ class BatchNorm(CaffeLayer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         stored = not training if self.use_global_stats is None else self.use_global_stats
         x = ops.cast(inputs, self.variable_dtype)
-        if stored:
-            scale = ops.where(self.factor == 0, 0.0, 1 / ops.where(self.factor == 0, 1.0, self.factor))
-            mean, variance = self.mean * scale, self.variance * scale
-        else:
-            mean, variance = self._batch_statistics(x)
+        mean, variance = self._stored_statistics() if stored else self._batch_statistics(x)
         if len(inputs.shape) < 2:
             mean, variance = mean[0], variance[0]
-        factor = ops.rsqrt(variance + self.eps)
-        if self.scale_bias:
-            y = (x - mean) * (factor * self.scale) + self.bias
-        else:
-            y = (x - mean) * factor
+        learned = (self.scale, self.bias) if self.scale_bias else ()
+        y = normalize(x, mean, variance, self.eps, *learned, constant=stored)
         return ops.cast(y, self.compute_dtype)
+
+    def _stored_statistics(self) -> tuple[Any, Any]:
+        scale = ops.divide_no_nan(1.0, self.factor)
+        return self.mean * scale, self.variance * scale
 
     def _batch_statistics(self, x: Any) -> tuple[Any, Any]:
         axes = tuple(range(len(x.shape) - 1)) if len(x.shape) > 1 else (0,)

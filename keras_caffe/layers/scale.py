@@ -9,6 +9,7 @@ from keras_caffe import fillers
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.bias import Bias, check_covered, covered, covered_axes, spread
 from keras_caffe.layout import Order
+from keras_caffe.ops.normalize import scale_and_shift
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -46,6 +47,8 @@ class Scale(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         x, scale = inputs if isinstance(inputs, (list, tuple)) else (inputs, self.scale)
+        if self.bias_term and self.axes in ((-1,), (len(x.shape) - 1,)):
+            return scale_and_shift(x, scale, self.bias)
         y = x * spread(scale, self.axes, len(x.shape))
         return y + spread(self.bias, self.axes, len(x.shape)) if self.bias_term else y
 
