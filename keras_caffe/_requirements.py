@@ -18,7 +18,7 @@ if find_spec("tensorflow") is None:
 
 
 def _import_in_silence(module: str) -> None:
-    """Imports a module while the process's standard error leads nowhere: no setting turns all of TensorFlow's notes off."""
+    """Imports a module while standard error leads nowhere: no setting turns all of TensorFlow's notes off."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import traceback
@@ -42,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _warnings_as_lines():
         try:
             args.run(args)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
         except (CaffeError, OSError) as error:
             if args.debug:
                 traceback.print_exc()

@@ -12,20 +12,30 @@ MOVES_ONLY = {
     *("BatchReindex", "Concat", "Crop", "Dropout", "Embed", "Filter", "Flatten", "HDF5Output", "Im2col", "Parameter"),
     *("Permute", "PriorBox", "Reorg", "Reshape", "ShuffleChannel", "Silence", "Slice", "Split", "Tile"),
 }
-ONCE_PER_VALUE = {
-    *("AbsVal", "BNLL", "Bias", "Clip", "ELU", "Exp", "Log", "PReLU", "Power", "ReLU", "ReLU6", "Sigmoid", "Swish"),
-    *("TanH", "Threshold"),
+PER_TOP_VALUE = {
+    **dict.fromkeys(("AbsVal", "BNLL", "Bias", "Clip", "ELU", "Exp", "Log", "PReLU", "Power", "ReLU", "ReLU6"), 1),
+    **dict.fromkeys(("Sigmoid", "Swish", "TanH", "Threshold"), 1),
+    **dict.fromkeys(("Axpy", "BN"), 2),
+    **dict.fromkeys(("L2Norm", "Normalize"), 3),  # square, sum, product
+    "Softmax": 5,  # maximum, difference, exp, sum, quotient
+}
+PER_BOTTOM_VALUE = {
+    **dict.fromkeys(("Accuracy", "ArgMax", "Reduction"), 1),
+    "EuclideanLoss": 3,  # difference, square, sum
+    "SoftmaxWithLoss": 5,
 }
 
 
 def flops(plan: Plan, step: Step) -> int | None:
     """Operations of one forward pass of a layer over the batch that the net declares; None if no rule is known."""
-    if step.layer is None or step.node.type in MOVES_ONLY:
+    kind = step.node.type
+    if step.layer is None or kind in MOVES_ONLY:
         return 0
-    if step.node.type in ONCE_PER_VALUE:
-        return _values(plan, step.node.outputs)
-    rule = RULES.get(step.node.type)
-    return rule(plan, step) if rule else None
+    if kind in PER_TOP_VALUE:
+        return PER_TOP_VALUE[kind] * _values(plan, step.node.outputs)
+    if kind in PER_BOTTOM_VALUE:
+        return PER_BOTTOM_VALUE[kind] * _values(plan, step.node.inputs[:1])
+    return RULES[kind](plan, step) if kind in RULES else None
 
 
 def _values(plan: Plan, values: Iterable[str]) -> int:
@@ -55,7 +65,7 @@ def _pooling(plan: Plan, step: Step) -> int:
 
 
 def _lrn(plan: Plan, step: Step) -> int:
-    """Square, sum of the neighbours, scale, offset, power, product."""
+    """Square, sum of the neighbours, factor, offset, power, product."""
     size = step.layer.local_size
     neighbours = size if step.layer.norm_region == "ACROSS_CHANNELS" else size * size
     return (neighbours + 4) * _values(plan, step.node.outputs)
@@ -66,13 +76,16 @@ def _eltwise(plan: Plan, step: Step) -> int:
     return (len(step.node.inputs) - 1 + factors) * _values(plan, step.node.outputs)
 
 
-def _per_value(times: Callable[[Step], int]) -> Callable[[Plan, Step], int]:
-    return lambda plan, step: times(step) * _values(plan, step.node.outputs)
+def _batch_norm(plan: Plan, step: Step) -> int:
+    return (4 if step.layer.scale_bias else 2) * _values(plan, step.node.outputs)
+
+
+def _scale(plan: Plan, step: Step) -> int:
+    return (2 if step.layer.bias_term else 1) * _values(plan, step.node.outputs)
 
 
 RULES: dict[str, Callable[[Plan, Step], int]] = {
-    "Axpy": _per_value(lambda step: 2),
-    "BatchNorm": _per_value(lambda step: 4 if step.layer.scale_bias else 2),
+    "BatchNorm": _batch_norm,
     "Convolution": _weighted,
     "ConvolutionDepthwise": _weighted,
     "Deconvolution": _weighted_adjoint,
@@ -81,7 +94,5 @@ RULES: dict[str, Callable[[Plan, Step], int]] = {
     "InnerProduct": _weighted,
     "LRN": _lrn,
     "Pooling": _pooling,
-    "Reduction": lambda plan, step: _values(plan, step.node.inputs),
-    "Scale": _per_value(lambda step: 2 if step.layer.bias_term else 1),
-    "Softmax": _per_value(lambda step: 5),  # maximum, difference, exp, sum, quotient
+    "Scale": _scale,
 }

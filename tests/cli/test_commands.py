@@ -91,7 +91,7 @@ def test_a_wrong_usage_exits_with_2(arguments: list[str], capsys) -> None:
         ('layer { name: "r" type: "ReLU" bottom: "b" top: "b" }', "net.prototxt:2: layer 'r' (ReLU): bottom 'b'"),
         ('layer { name: "r" type: "ReLuu" bottom: "a" top: "b" }', "did you mean ReLU"),
         ('layer { name: "r" type: "ReLU"', "the text ends inside a block"),
-        ('layer { name: "d" type: "Input" top: "d" }', "Pass --input-shape d=N,C,H,W"),
+        ('layer { name: "d" type: "Data" top: "d" data_param { source: "none" } }', "Pass --input-shape d=N,C,H,W"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_1(layer: str, said: str, net, capsys) -> None:

@@ -18,7 +18,8 @@ layers { layer { name: "relu" type: "relu" } bottom: "conv" top: "conv" }
 """
 V1 = """
 layers { name: "d" type: DUMMY_DATA top: "d" dummy_data_param { num: 1 channels: 1 height: 2 width: 2 } }
-layers { name: "ip" type: INNER_PRODUCT bottom: "d" top: "ip" blobs_lr: 1 blobs_lr: 2 inner_product_param { num_output: 2 } }
+layers { name: "ip" type: INNER_PRODUCT bottom: "d" top: "ip" blobs_lr: 1 blobs_lr: 2
+  inner_product_param { num_output: 2 } }
 """
 
 
