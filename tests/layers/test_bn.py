@@ -9,7 +9,6 @@ import pytest
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import FORK
 
 X = np.random.default_rng(0).normal(1, 2, (4, 3, 5, 6)).astype("float32")
 MEAN, VARIANCE = X.mean((0, 2, 3)), X.var((0, 2, 3))
@@ -85,22 +84,14 @@ def test_segnet() -> None:
 
 @pytest.mark.parametrize(("fork", "blobs"), [(None, 2), ("segnet", 2), ("pspnet", 4)])
 def test_the_caller_may_name_the_fork(fork: str | None, blobs: int) -> None:
-    token = FORK.set(fork)
-    try:
-        assert len(net("scale_filler { value: 1 }")[1]) == blobs
-    finally:
-        FORK.reset(token)
+    assert len(net("scale_filler { value: 1 }", fork=fork)[1]) == blobs
 
 
 def test_refusals() -> None:
     with pytest.raises(LayerError, match="channel axis"):
         net("axis: 3")
-    token = FORK.set("pspnet")
-    try:
-        with pytest.raises(LayerError, match="further tops"):
-            net("frozen: true", 'top: "mean"')
-    finally:
-        FORK.reset(token)
+    with pytest.raises(LayerError, match="further tops"):
+        net("frozen: true", 'top: "mean"', fork="pspnet")
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
