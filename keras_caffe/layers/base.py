@@ -212,14 +212,14 @@ class CaffeLayer(keras.layers.Layer):
         initial, frozen = self.__dict__.pop("_initial", {}), self.__dict__.pop("_frozen", ())
         table = self.blob_table(*shape_list(input_shape))
         for index, blob in enumerate(table):
-            blob = blob._replace(trainable=False) if index in frozen else blob
             value = initial.get(index)
-            held = value.seen_as(blob) if isinstance(value, Held) else self._add_blob(blob, value)
+            trainable = blob.trainable and index not in frozen
+            held = value.seen_as(blob) if isinstance(value, Held) else self._add_blob(blob, value, trainable)
             setattr(self, blob.name, held)
         self.__dict__["_table"] = tuple(table)
         self.built = True
 
-    def _add_blob(self, blob: Blob, array: Any) -> Any:
+    def _add_blob(self, blob: Blob, array: Any, trainable: bool) -> Any:
         def initial(shape: Any, dtype: Any = None) -> Any:
             values = fillers.get(blob.filler)(blob.shape) if array is None else array.copy()
             return keras.ops.cast(adopt(np.asarray(blob.to_keras(np.asarray(values)), order="C")), dtype)
@@ -227,7 +227,7 @@ class CaffeLayer(keras.layers.Layer):
         return self.add_weight(
             shape=blob.keras_shape,
             initializer=initial,
-            trainable=blob.trainable,
+            trainable=trainable,
             autocast=blob.trainable,  # Statistics keep their precision under mixed policies.
             name=blob.name,
         )
