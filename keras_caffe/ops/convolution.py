@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_caffe.ops.same import is_same
 from keras_caffe.shapes import conv_output
 
 Ints = Sequence[int]
@@ -27,13 +28,16 @@ def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints,
     Returns:
         (N, *out, C_out)
     """
+    on_tensorflow = keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3)
+    if on_tensorflow and _is_same(x.shape, kernel.shape[:-2], stride, pad, dilation):
+        return _tensorflow(x, kernel, stride, dilation, group, "SAME")
     x = _padded(x, kernel.shape[:-2], stride, pad, dilation)
     if max(kernel.shape[:-2], default=1) == 1 and max(stride, default=1) > 1:
         # TensorFlow's CPU gradient of a strided 1x1 convolution writes outside its memory where rows are left over.
         x = x[(slice(None), *(slice(None, None, s) for s in stride))]
         stride = [1] * len(stride)
-    if keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3):
-        return _tensorflow(x, kernel, stride, dilation, group)
+    if on_tensorflow:
+        return _tensorflow(x, kernel, stride, dilation, group, "VALID")
     return convolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)
 
 
@@ -112,18 +116,25 @@ def _padded(x: Any, taps: Ints, stride: Ints, pad: Ints, dilation: Ints) -> Any:
     return ops.pad(x, [(0, 0), *zip(pad, after, strict=True), (0, 0)])
 
 
-def _tensorflow(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:
+def _is_same(shape: Sequence[int | None], taps: Ints, stride: Ints, pad: Ints, dilation: Ints) -> bool:
+    # Only without dilation: TensorFlow's CPU gradient of a dilated convolution is right for unpadded windows alone.
+    outputs = map(conv_output, shape[1:-1], taps, stride, pad, dilation)
+    axes = zip(shape[1:-1], taps, stride, pad, outputs, strict=True)
+    return any(pad) and max(dilation) == 1 and all(is_same(*axis) for axis in axes)
+
+
+def _tensorflow(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int, padding: str) -> Any:
     import tensorflow as tf
 
     if len(stride) == 3:
-        return _tensorflow_3d(x, kernel, stride, dilation, group)
+        return _tensorflow_3d(x, kernel, stride, dilation, group, padding)
     if len(stride) == 1:
-        y = _tensorflow(x[:, None], kernel[None], (1, *stride), (1, *dilation), group)
+        y = _tensorflow(x[:, None], kernel[None], (1, *stride), (1, *dilation), group, padding)
         return tf.squeeze(y, 1)
     if _is_depthwise(kernel, group, stride, dilation):
         kernel = tf.reshape(kernel, (*kernel.shape[:2], group, kernel.shape[3] // group))
-        return tf.nn.depthwise_conv2d(x, kernel, (1, *stride, 1), "VALID", dilations=dilation)
-    return tf.nn.conv2d(x, kernel, stride, "VALID", dilations=dilation)
+        return tf.nn.depthwise_conv2d(x, kernel, (1, *stride, 1), padding, dilations=dilation)
+    return tf.nn.conv2d(x, kernel, stride, padding, dilations=dilation)
 
 
 def _is_depthwise(kernel: Any, group: int, stride: Ints, dilation: Ints) -> bool:
@@ -131,12 +142,12 @@ def _is_depthwise(kernel: Any, group: int, stride: Ints, dilation: Ints) -> bool
     return 1 < group and kernel.shape[2] == 1 and stride[0] == stride[1] and (max(stride) == 1 or max(dilation) == 1)
 
 
-def _tensorflow_3d(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:
+def _tensorflow_3d(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int, padding: str) -> Any:
     import tensorflow as tf
 
     parts = zip(tf.split(x, group, axis=-1), tf.split(kernel, group, axis=-1), strict=True)
     steps, spread = (1, *stride, 1), (1, *dilation, 1)
-    return tf.concat([tf.nn.conv3d(a, k, steps, "VALID", dilations=spread) for a, k in parts], axis=-1)
+    return tf.concat([tf.nn.conv3d(a, k, steps, padding, dilations=spread) for a, k in parts], axis=-1)
 
 
 def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:

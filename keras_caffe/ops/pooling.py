@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe.ops.same import is_same
 from keras_caffe.shapes import pool_output
 
 FLT_MAX = float(np.finfo("float32").max)
@@ -51,6 +52,9 @@ def max_pool(x: Any, axes: Sequence[Axis]) -> Any:
     Returns:
         (N, P_h, P_w, C)
     """
+    sizes = x.shape[1:3]
+    if keras.backend.backend() == "tensorflow" and all(map(_is_same, sizes, axes)):
+        return _pool(x, axes, "max", "SAME")
     return _pool(_framed(x, axes, -FLT_MAX), axes, "max")
 
 
@@ -119,13 +123,17 @@ def _pad(x: Any, pads: Sequence[tuple[Any, Any]], fill: float) -> Any:
     return tf.pad(x, tf.stack([(0, 0), *pads, (0, 0)]), constant_values=tf.cast(fill, x.dtype))
 
 
-def _pool(x: Any, axes: Sequence[Axis], kind: str) -> Any:
+def _is_same(size: int | None, axis: Axis) -> bool:
+    return is_same(size, axis.kernel, axis.stride, axis.pad, None if size is None else axis.output(size))
+
+
+def _pool(x: Any, axes: Sequence[Axis], kind: str, padding: str = "VALID") -> Any:
     kernel, stride = [axis.kernel for axis in axes], [axis.stride for axis in axes]
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         function = tf.nn.max_pool2d if kind == "max" else tf.nn.avg_pool2d
-        return function(x, kernel, stride, "VALID")
+        return function(x, kernel, stride, padding)
     function = ops.max_pool if kind == "max" else ops.average_pool
     return function(x, kernel, stride, "valid", data_format="channels_last")
 

@@ -1,0 +1,56 @@
+"""Affine maps per channel, in one pass over memory where TensorFlow has a kernel for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def normalize(
+    x: Any, mean: Any, variance: Any, eps: float, scale: Any = None, shift: Any = None, *, constant: bool = False
+) -> Any:
+    """(x - mean) / sqrt(variance + eps) scale + shift along the last axis.
+
+    Args:
+        x: (N, ..., C).
+        mean, variance: (C,), or scalars.
+        eps: added to the variance.
+        scale, shift: (C,); none: 1 and 0.
+        constant: no gradient is to flow into mean and variance.
+    """
+    if constant and _has_kernel(x):
+        return _kernel(x, _or(scale, 1, x), _or(shift, 0, x), mean, variance, eps)
+    factor = ops.rsqrt(variance + eps)
+    if scale is None:
+        return (x - mean) * factor
+    return (x - mean) * (factor * scale) + shift
+
+
+def scale_and_shift(x: Any, scale: Any, shift: Any) -> Any:
+    """x scale + shift along the last axis.
+
+    Args:
+        x: (N, ..., C).
+        scale, shift: (C,).
+    """
+    if _has_kernel(x):
+        return _kernel(x, scale, shift, _or(None, 0, x), _or(None, 1, x), 0.0)
+    return x * scale + shift
+
+
+def _or(values: Any, value: float, x: Any) -> Any:
+    return ops.full(x.shape[-1:], value, "float32") if values is None else ops.convert_to_tensor(values)
+
+
+def _has_kernel(x: Any) -> bool:
+    return keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and x.dtype == "float32"
+
+
+def _kernel(x: Any, scale: Any, shift: Any, mean: Any, variance: Any, eps: float) -> Any:
+    import tensorflow as tf
+
+    return tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=scale, offset=shift, mean=mean, variance=variance, epsilon=eps, is_training=False
+    ).y
