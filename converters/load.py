@@ -13,13 +13,13 @@ from keras_caffe import proto
 from keras_caffe.converters import weights as weight_files
 from keras_caffe.converters.build import build
 from keras_caffe.converters.graph import Net, graph
-from keras_caffe.converters.infer import infer
+from keras_caffe.converters.infer import Plan, infer
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.read import read_net
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.select import select
 from keras_caffe.converters.upgrade import upgrade
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, NetError
 from keras_caffe.layers import base
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.text import parse, to_text
@@ -70,9 +70,49 @@ def load(
         NetError, UnknownLayerError, LayerError, ShapeError: the net is refused, with file, line, layer and reason.
         WeightsError: the weights do not fit.
     """
+    planned, recipe = plan(
+        prototxt,
+        phase=phase,
+        level=level,
+        stages=stages,
+        input_shapes=input_shapes,
+        data_format=data_format,
+        custom_layers=custom_layers,
+        python_layers=python_layers,
+        fork=fork,
+        strict=strict,
+        dtype=dtype,
+        allow_python_imports=allow_python_imports,
+    )
+    return _filled(planned, recipe, [weights] if isinstance(weights, (str, Path)) else weights or (), skip_mismatch)
+
+
+def plan(
+    prototxt: str | Path | Any,
+    *,
+    phase: str = "TEST",
+    level: int = 0,
+    stages: Sequence[str] = (),
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    data_format: str | None = None,
+    custom_layers: Mapping[str, type] | None = None,
+    python_layers: Mapping[str, type] | None = None,
+    fork: str | None = None,
+    strict: bool = False,
+    dtype: Any = None,
+    allow_python_imports: bool = False,
+) -> tuple[Plan, Recipe]:
+    """The first half of `load`, with its arguments: all that is known of the model before its memory is taken."""
     data_format = _checked_format(data_format)
     source = read_net(prototxt, strict=strict, fork=fork)
     message = select(upgrade(source.message, source.where), phase, level, stages, where=source.where)
+    if not message.layer:
+        raise NetError(
+            f"the net has no layers in phase {phase}",
+            where=source.file,
+            expected="the definition of a net",
+            fix="Of a solver, load the file that its `net` names.",
+        )
     recipe = Recipe(
         net=to_text(message),
         name=_model_name(message.name),
@@ -81,17 +121,16 @@ def load(
         dtype=keras.dtype_policies.get(dtype or keras.config.dtype_policy()).name,
         fork=fork,
     )
-    files = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
     net = graph(message, source.where)
     with _settings(FORK=fork, PYTHON_LAYERS=python_layers, ALLOW_PYTHON_IMPORTS=allow_python_imports):
-        return _construct(net, recipe, files, custom_layers=custom_layers, skip_mismatch=skip_mismatch)
+        return _planned(net, recipe, custom_layers), recipe
 
 
 def from_recipe(recipe: Recipe, custom_objects: Mapping[str, type] | None = None) -> CaffeModel:
-    """The model of a recipe, with its fillers' values; `custom_objects` are layer classes and classes of Python layers."""
+    """The model of a recipe, with its fillers' values; `custom_objects`: layer classes and Python layers' classes."""
     message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
     with _settings(FORK=recipe.fork, PYTHON_LAYERS=custom_objects):
-        return _construct(graph(message), recipe, [], custom_layers=custom_objects)
+        return _filled(_planned(graph(message), recipe, custom_objects), recipe, [])
 
 
 CaffeModel.rebuild = staticmethod(from_recipe)
@@ -108,23 +147,19 @@ def _settings(**values: Any) -> Iterator[None]:
             variable.reset(token)
 
 
-def _construct(
-    net: Net,
-    recipe: Recipe,
-    files: Sequence[str | Path],
-    *,
-    custom_layers: Mapping[str, type] | None = None,
-    skip_mismatch: bool = False,
-) -> CaffeModel:
-    plan = infer(
+def _planned(net: Net, recipe: Recipe, custom_layers: Mapping[str, type] | None) -> Plan:
+    return infer(
         net,
         data_format=recipe.data_format,
         input_shapes=recipe.input_shapes,
         custom_layers=custom_layers,
         dtype=recipe.dtype,
     )
-    initial, report = weight_files.match(plan, files, skip_mismatch=skip_mismatch)
-    model = build(plan, recipe, initial)
+
+
+def _filled(planned: Plan, recipe: Recipe, files: Sequence[str | Path], skip_mismatch: bool = False) -> CaffeModel:
+    initial, report = weight_files.match(planned, files, skip_mismatch=skip_mismatch)
+    model = build(planned, recipe, initial)
     model.__dict__["load_report"] = report
     return model
 

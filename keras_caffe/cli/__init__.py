@@ -26,6 +26,7 @@ COMMANDS = {
 # What messages say to callers in Python, as options.
 OPTIONS = {
     r"skip_mismatch=True": "--skip-mismatch",
+    r"allow_python_imports=True": "--allow-python-imports",
     r"input_shapes=\{'(.*?)': \(N, C, H, W\)\}": r"--input-shape \1=N,C,H,W",
 }
 

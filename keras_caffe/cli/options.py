@@ -9,22 +9,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import keras
 from rich.console import Console
 
 import keras_caffe
-from keras_caffe.converters.graph import graph
-from keras_caffe.converters.infer import Plan, infer
-from keras_caffe.converters.read import read_net
-from keras_caffe.converters.select import PHASES, select
-from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.converters import load as loading
+from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.select import PHASES
 from keras_caffe.layout import DATA_FORMATS
 
 
 def add_net_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that tell how a net is read."""
-    group = parser.add_argument_group("how the net is read")
-    add = group.add_argument
+    add = parser.add_argument_group("how the net is read").add_argument
     add("--phase", choices=PHASES, default="TEST", help="which include/exclude rules hold (default: TEST)")
     add("--level", type=int, default=0, metavar="N", help="level for these rules (default: 0)")
     add("--stage", action="append", default=[], metavar="NAME", help="a stage for these rules; may be repeated")
@@ -44,9 +40,14 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the Caffe that the net is made for, such as bvlc or ssd (default: the file tells)",
     )
+    add(
+        "--allow-python-imports",
+        action="store_true",
+        help="import the modules that Python layers name, if you trust them",
+    )
 
 
-def input_shape(text: str) -> tuple[str, tuple[int | None, ...]]:
+def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """`NAME=N,C,H,W` as (name, shape)."""
     name, _, sizes = text.rpartition("=")
     if not name or not re.fullmatch(r"\d+(,\d+)*", sizes):
@@ -56,29 +57,25 @@ def input_shape(text: str) -> tuple[str, tuple[int | None, ...]]:
 
 def load(args: argparse.Namespace, weights: Sequence[str | Path]) -> keras_caffe.CaffeModel:
     """The model of `args.net`."""
-    return keras_caffe.load(
-        args.net,
-        weights,
-        phase=args.phase,
-        level=args.level,
-        stages=args.stage,
-        input_shapes=dict(args.input_shape),
-        data_format=args.data_format,
-        skip_mismatch=args.skip_mismatch,
-        fork=args.fork,
-        strict=args.strict,
-    )
+    return keras_caffe.load(args.net, weights, skip_mismatch=args.skip_mismatch, **_given(args))
 
 
 def plan(args: argparse.Namespace) -> Plan:
-    """The plan of `args.net`: all that is known of the model before any of its memory is taken."""
-    source = read_net(args.net, strict=args.strict, fork=args.fork)
-    message = select(upgrade(source.message, source.where), args.phase, args.level, args.stage, where=source.where)
-    return infer(
-        graph(message, source.where),
-        data_format=args.data_format or keras.config.image_data_format(),
-        input_shapes=dict(args.input_shape),
-    )
+    """The plan of `args.net`."""
+    return loading.plan(args.net, **_given(args))[0]
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "phase": args.phase,
+        "level": args.level,
+        "stages": args.stage,
+        "input_shapes": dict(args.input_shape),
+        "data_format": args.data_format,
+        "fork": args.fork,
+        "strict": args.strict,
+        "allow_python_imports": args.allow_python_imports,
+    }
 
 
 def working(text: str) -> AbstractContextManager[Any]:

@@ -91,7 +91,10 @@ def test_a_wrong_usage_exits_with_2(arguments: list[str], capsys) -> None:
         ('layer { name: "r" type: "ReLU" bottom: "b" top: "b" }', "net.prototxt:2: layer 'r' (ReLU): bottom 'b'"),
         ('layer { name: "r" type: "ReLuu" bottom: "a" top: "b" }', "did you mean ReLU"),
         ('layer { name: "r" type: "ReLU"', "the text ends inside a block"),
-        ('layer { name: "d" type: "Data" top: "d" data_param { source: "none" } }', "Pass --input-shape d=N,C,H,W"),
+        (
+            'layer { name: "d" type: "Data" top: "d" data_param { source: "none" batch_size: 2 } }',
+            "Pass --input-shape d=N,C,H,W",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_1(layer: str, said: str, net, capsys) -> None:
@@ -127,3 +130,21 @@ def test_warnings_are_one_line_each(net, capsys) -> None:
 def test_strict_makes_them_errors(net, capsys) -> None:
     assert main(["summary", "--strict", net('layer { name: "r" type: "ReLU" bottom: "a" top: "b" colour: 1 }')]) == 1
     assert "LayerParameter.colour" in capsys.readouterr().err
+
+
+def test_python_layers_are_imported_only_if_asked_for(net, tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "named_by_the_file.py").write_text("raise OSError('it was imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    python = 'type: "Python" python_param { module: "named_by_the_file" layer: "L" }'
+    path = net(f'layer {{ name: "p" bottom: "a" top: "b" {python} }}')
+    assert main(["summary", path]) == 1
+    assert "only with --allow-python-imports." in capsys.readouterr().err
+    assert main(["summary", path, "--allow-python-imports"]) == 1
+    assert "it was imported" in capsys.readouterr().err
+
+
+def test_a_solver_is_no_net(tmp_path: Path, capsys) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text('net: "lenet.prototxt" base_lr: 0.1')
+    assert main(["convert", str(solver), "-o", str(tmp_path / "out.keras")]) == 1
+    assert f"error: {solver}: the net has no layers in phase TEST" in capsys.readouterr().err
