@@ -103,7 +103,7 @@ def infer(
 
     Args:
         net: the graph.
-        data_format: how callers see 3-axis and larger blobs: "channels_last" or "channels_first" (Caffe's).
+        data_format: how callers see blobs of four and more axes: "channels_last" or "channels_first" (Caffe's).
         input_shapes: {blob: shape in Caffe's order} for inputs whose shape the net does not state, or to replace it.
         custom_layers: {type: class} that come before the registered ones.
         dtype: Keras dtype or policy for all layers.

@@ -160,9 +160,9 @@ class BlobModel(keras.Model):
 class CaffeModel(BlobModel):
     """A Caffe net as a functional Keras model.
 
-    Call it with one tensor (one input), a dict {blob: tensor} or a list in the net's order. Blobs of three and more axes
-    are (N, ..., C) with data_format "channels_last" and Caffe's (N, C, ...) with "channels_first"; the first axis of the
-    inputs is dynamic where the net allows it. One output is a tensor, several are a dict {blob: tensor}.
+    Call it with one tensor (one input), a dict {blob: tensor} or a list in the net's order. Blobs of four and more axes
+    are (N, ..., C) with data_format "channels_last" and Caffe's (N, C, ...) with "channels_first"; smaller ones are as in
+    Caffe. The first axis of the inputs is dynamic where the net allows it. One output is a tensor, several are a dict {blob: tensor}.
 
     Attributes:
         net: the immutable graph (`keras_caffe.converters.graph.Net`).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -183,7 +184,7 @@ def test_bad_pictures(content: bytes | None, said: str, tmp_path: Path, capsys) 
 
 
 def test_without_pillow_the_error_says_what_to_install(digits: list[str], monkeypatch, capsys) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "PIL.Image", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
     assert main(["predict", NET, WEIGHTS, digits[0]]) == 1
     assert "pip install 'keras-caffe[images]'" in capsys.readouterr().err
 

@@ -46,6 +46,16 @@ def test_channels_first_and_another_batch(capsys) -> None:
     assert said[-1][-2:] == ["431,080", f"{2 * 4_616_500:,}"]
 
 
+def test_names_are_printed_as_they_are(tmp_path: Path, capsys) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text("""
+layer { name: "in" type: "Input" top: "a" input_param { shape { dim: 2 } } }
+layer { name: "[red]b[/c]" type: "ReLU" bottom: "a" top: ":smile:" }
+""")
+    assert main(["summary", str(net)]) == 0
+    assert rows(capsys.readouterr().out)[1][:3] == ["[red]b[/c]", "ReLU", ":smile:"]
+
+
 def test_weights_are_matched(capsys) -> None:
     assert main(["summary", str(NET), str(samples.path("lenet.caffemodel"))]) == 0
     assert capsys.readouterr().out.endswith("\n4 layers loaded\n")

@@ -69,12 +69,12 @@ def cases(kind: str) -> Iterator[Case]:
 
 def to_edge(array: np.ndarray, data_format: str) -> np.ndarray:
     """Caffe's order -> the order that callers use."""
-    return np.moveaxis(array, 1, -1) if data_format == "channels_last" and array.ndim > 2 else array
+    return np.moveaxis(array, 1, -1) if data_format == "channels_last" and array.ndim > 3 else array
 
 
 def from_edge(array: Any, data_format: str) -> np.ndarray:
     array = np.asarray(keras.ops.convert_to_numpy(array))
-    return np.moveaxis(array, -1, 1) if data_format == "channels_last" and array.ndim > 2 else array
+    return np.moveaxis(array, -1, 1) if data_format == "channels_last" and array.ndim > 3 else array
 
 
 class Run:
