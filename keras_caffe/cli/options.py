@@ -80,4 +80,4 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 def working(text: str) -> AbstractContextManager[Any]:
     """A sign of life for as long as it is entered; on terminals only."""
-    return Console(stderr=True).status(f"{text} ...")
+    return Console(stderr=True, markup=False, emoji=False).status(f"{text} ...")

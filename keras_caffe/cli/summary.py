@@ -96,4 +96,5 @@ def _number(number: int | None) -> str:
 
 
 def _print(table: Table) -> None:
-    Console(width=None if sys.stdout.isatty() else ROOMY).print(table)
+    width = None if sys.stdout.isatty() else ROOMY
+    Console(width=width, markup=False, emoji=False).print(table)  # names are not rich's markup
