@@ -22,6 +22,7 @@ from tests.shared_goldens import GOLDENS, MODELS, WILD, needs_models, needs_wild
 
 __all__ = ["GOLDENS", "MODELS", "WILD", "needs_models", "needs_wild"]
 
+
 def parse(text: str, message: str = "NetParameter", lenient: bool = False) -> Any:
     return text_format.Parse(text, getattr(proto, message)(), allow_unknown_field=lenient)
 

@@ -26,7 +26,9 @@ DATASET = {
     *("data_varsize_batch", "image_missing_list", "image_missing_file", "hdf5_missing_list", "hdf5_missing_dataset"),
     *("window_missing", "hdf5output_second_forward"),
 }
-STRICT = {"syntax_unknown_field": "an unknown field is a warning, so that other forks' nets load, and with strict an error"}
+STRICT = {
+    "syntax_unknown_field": "an unknown field is a warning, so that other forks' nets load, and with strict an error"
+}
 
 
 def attempt(case: dict[str, Any], folder: Path) -> None:

@@ -17,12 +17,10 @@ from tests.layers.golden_case import from_edge, to_edge
 from tests.shared_goldens import MODELS, needs_models
 
 
-
 def variants() -> list[tuple[str, dict[str, str]]]:
     """(folder, names of its files) of every net."""
     manifest = json.loads((MODELS / "manifest.json").read_text()) if MODELS.is_dir() else {}
     return [(name, files) for name, entry in sorted(manifest.items()) for files in entry.get("variants", [entry])]
-
 
 
 @cache

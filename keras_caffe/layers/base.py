@@ -72,6 +72,10 @@ class Held(NamedTuple):
         """Sets the values, given in Caffe's shape and order; the array's memory may become the variable's."""
         self.variable.assign(adopt(np.asarray(self.blob.to_keras(array), order="C")))
 
+    def read(self, stored: Any) -> None:
+        """Sets the values to those of a file's blob, given as what `copy(permutation)`s to an array."""
+        self.variable.assign(adopt(stored.copy(self.blob.permutation)))
+
     def seen_as(self, blob: Blob) -> Any:
         """What another layer with the row `blob` uses in place of a variable of its own."""
         same = (self.blob.shape, self.blob.permutation) == (blob.shape, blob.permutation)
@@ -202,7 +206,7 @@ class CaffeLayer(keras.layers.Layer):
         """Says, before the layer is built, what its blobs begin with and which of them are not trained.
 
         Args:
-            initial: by index: an array in Caffe's order, or what another layer holds.
+            initial: by index: what `copy(permutation)`s to an array, or what another layer holds.
             frozen: indices of blobs that are not trainable (lr_mult 0).
         """
         # Past Keras's __setattr__, which would take arrays and other layers' variables for state of this layer.
@@ -219,10 +223,12 @@ class CaffeLayer(keras.layers.Layer):
         self.__dict__["_table"] = tuple(table)
         self.built = True
 
-    def _add_blob(self, blob: Blob, array: Any, trainable: bool) -> Any:
+    def _add_blob(self, blob: Blob, stored: Any, trainable: bool) -> Any:
         def initial(shape: Any, dtype: Any = None) -> Any:
-            values = fillers.get(blob.filler)(blob.shape) if array is None else array.copy()
-            return keras.ops.cast(adopt(np.asarray(blob.to_keras(np.asarray(values)), order="C")), dtype)
+            if stored is not None:
+                return keras.ops.cast(adopt(stored.copy(blob.permutation)), dtype)
+            values = np.asarray(fillers.get(blob.filler)(blob.shape))
+            return keras.ops.cast(adopt(np.asarray(blob.to_keras(values), order="C")), dtype)
 
         return self.add_weight(
             shape=blob.keras_shape,

@@ -10,6 +10,7 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.spatial import spatial_params
 from keras_caffe.layout import Order, channels_last
 from keras_caffe.ops.convolution import convolution
 from keras_caffe.registry import register_layer
@@ -70,7 +71,9 @@ class Convolution(CaffeLayer):
     def _one(self, x: Any) -> Any:
         batch, rest = ops.shape(x)[: self._batch_axes(x.shape)], x.shape[self._batch_axes(x.shape) :]
         flat = x if len(batch) == 1 else ops.reshape(x, (-1, *rest))
-        y = self.kernel_op(flat, self.kernel, stride=self.stride, pad=self.pad, dilation=self.dilation, group=self.group)
+        y = self.kernel_op(
+            flat, self.kernel, stride=self.stride, pad=self.pad, dilation=self.dilation, group=self.group
+        )
         y = y + self.bias if self.bias_term else y
         return y if len(batch) == 1 else ops.reshape(y, (*batch, *ops.shape(y)[1:]))
 
@@ -145,43 +148,3 @@ class Convolution(CaffeLayer):
 def _order(rank: int, axis: int) -> Order:
     # With one spatial axis or none the generic rule for small ranks does not move the channels.
     return (*range(axis), *range(axis + 1, rank), axis) if axis < rank - 1 else channels_last(rank, axis)
-
-
-def spatial_params(param: Any, spatial: int) -> dict[str, list[int]]:
-    """kernel_size, stride, pad and dilation of a ConvolutionParameter, one number per spatial axis.
-
-    Raises:
-        LayerError: missing, zero, given twice, or another number of values than spatial axes.
-    """
-    values = {
-        "kernel_size": _per_axis(param, "kernel_size", "kernel_h", "kernel_w", None, spatial),
-        "stride": _per_axis(param, "stride", "stride_h", "stride_w", 1, spatial),
-        "pad": _per_axis(param, "pad", "pad_h", "pad_w", 0, spatial),
-        "dilation": _repeated(param.dilation, "dilation", 1, spatial),
-    }
-    for name in ("kernel_size", "stride"):
-        if 0 in values[name]:
-            raise LayerError(f"{name} must be positive", received=values[name])
-    return values
-
-
-def _per_axis(param: Any, name: str, h: str, w: str, default: int | None, spatial: int) -> list[int]:
-    if not (param.HasField(h) or param.HasField(w)):
-        return _repeated(getattr(param, name), name, default, spatial)
-    if spatial != 2:
-        raise LayerError(f"{h} and {w} need two spatial axes", received=f"{spatial} spatial axes")
-    if len(getattr(param, name)):
-        raise LayerError(f"{name} is given together with {h} or {w}", fix="Use one of the two forms.")
-    if name != "pad" and not (param.HasField(h) and param.HasField(w)):
-        raise LayerError(f"{h} and {w} must be given together", received=f"{h} {getattr(param, h)}, {w} {getattr(param, w)}")
-    return [getattr(param, h), getattr(param, w)]
-
-
-def _repeated(values: Sequence[int], name: str, default: int | None, spatial: int) -> list[int]:
-    allowed = {1, spatial} if default is None else {0, 1, spatial}
-    if len(values) not in allowed:
-        wanted = " or ".join(map(str, sorted(allowed)))
-        raise LayerError(f"{name} must be given once or once per spatial axis", expected=f"{wanted} values", received=list(values))
-    if len(values) == spatial:
-        return list(values)
-    return [values[0] if values else default] * spatial

@@ -10,7 +10,8 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.convolution import Convolution, spatial_params
+from keras_caffe.layers.convolution import Convolution
+from keras_caffe.layers.spatial import spatial_params
 from keras_caffe.layout import Order
 from keras_caffe.ops.im2col import im2col
 from keras_caffe.registry import register_layer

@@ -53,7 +53,11 @@ class InnerProduct(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         leading = ops.shape(inputs)[: self.axis]
-        x = inputs if len(leading) == 1 and len(inputs.shape) == 2 else ops.reshape(inputs, (-1, self._inner(inputs.shape)))
+        x = (
+            inputs
+            if len(leading) == 1 and len(inputs.shape) == 2
+            else ops.reshape(inputs, (-1, self._inner(inputs.shape)))
+        )
         y = matmul(x, self.kernel, transpose_b=not self.transpose)
         y = y + self.bias if self.bias_term else y
         return y if len(leading) == 1 else ops.reshape(y, (*leading, self.num_output))

@@ -58,7 +58,9 @@ class LRN(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         if len(shapes[0]) != 4:
-            raise ShapeError("LRN needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shapes[0])} axes")
+            raise ShapeError(
+                "LRN needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shapes[0])} axes"
+            )
         return [shapes[0]]
 
     @classmethod

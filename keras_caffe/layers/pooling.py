@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, NetError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.spatial import pair
 from keras_caffe.ops.pooling import Axis, average_pool, max_pool, max_pool_with_index, stochastic_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -87,7 +88,9 @@ class Pooling(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
         if len(shape) != 4:
-            raise ShapeError("Pooling needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shape)} axes")
+            raise ShapeError(
+                "Pooling needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shape)} axes"
+            )
         out = [1, 1]
         if not self.global_pooling:
             axes = zip(self._axes(shape), shape[1:3], strict=True)
@@ -129,24 +132,13 @@ def _round_mode(param: Any) -> str:
 def _sizes(param: Any) -> list[list[int]]:
     kernel = [0, 0]
     if not param.global_pooling or any(map(param.HasField, ("kernel_size", "kernel_h", "kernel_w"))):
-        kernel = _pair(param, "kernel_size", "kernel_h", "kernel_w", required=not param.global_pooling)
+        kernel = pair(param, "kernel_size", "kernel_h", "kernel_w", required=not param.global_pooling)
         if 0 in kernel and not param.global_pooling:
             raise LayerError("the kernel must be positive", received=kernel)
-    stride = _pair(param, "stride", "stride_h", "stride_w")
+    stride = pair(param, "stride", "stride_h", "stride_w")
     if 0 in stride:
         raise LayerError("the stride must be positive", received=stride)
-    return [kernel, stride, _pair(param, "pad", "pad_h", "pad_w")]
-
-
-def _pair(param: Any, name: str, h: str, w: str, required: bool = False) -> list[int]:
-    one, high, wide = (param.HasField(field) for field in (name, h, w))
-    if one and (high or wide):
-        raise LayerError(f"{name} is given together with {h} or {w}", fix="Use one of the two forms.")
-    if high != wide and name != "pad":
-        raise LayerError(f"{h} and {w} must be given together", received=h if high else w)
-    if required and not (one or high):
-        raise LayerError(f"{name} is missing", expected=f"{name}, or {h} and {w}, or global_pooling: true")
-    return [getattr(param, h), getattr(param, w)] if high or wide else [getattr(param, name)] * 2
+    return [kernel, stride, pair(param, "pad", "pad_h", "pad_w")]
 
 
 def _check_global(param: Any, stride: list[int], pad: list[int]) -> None:

@@ -29,7 +29,11 @@ class ReLU(CaffeLayer):
         self.negative_slope = negative_slope
 
     def call(self, inputs: Any) -> Any:
-        return ops.relu(inputs) if self.negative_slope == 0 else ops.where(inputs > 0, inputs, inputs * self.negative_slope)
+        return (
+            ops.relu(inputs)
+            if self.negative_slope == 0
+            else ops.where(inputs > 0, inputs, inputs * self.negative_slope)
+        )
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -31,7 +31,7 @@ def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints,
     on_tensorflow = keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3)
     if on_tensorflow and _is_same(x.shape, kernel.shape[:-2], stride, pad, dilation):
         return _tensorflow(x, kernel, stride, dilation, group, "SAME")
-    x = _padded(x, kernel.shape[:-2], stride, pad, dilation)
+    x = padded(x, kernel.shape[:-2], stride, pad, dilation)
     if max(kernel.shape[:-2], default=1) == 1 and max(stride, default=1) > 1:
         # TensorFlow's CPU gradient of a strided 1x1 convolution writes outside its memory where rows are left over.
         x = x[(slice(None), *(slice(None, None, s) for s in stride))]
@@ -104,7 +104,7 @@ def _turned(kernel: Any, group: int) -> Any:
     return ops.reshape(kernel, (*taps, inputs // group, group * depth))
 
 
-def _padded(x: Any, taps: Ints, stride: Ints, pad: Ints, dilation: Ints) -> Any:
+def padded(x: Any, taps: Ints, stride: Ints, pad: Ints, dilation: Ints) -> Any:
     """Pads both sides; where C's truncating division yields an output beyond the input, its taps read zeros."""
     after = list(pad)
     for axis, (size, k, s, p, d) in enumerate(zip(x.shape[1:-1], taps, stride, pad, dilation, strict=True)):

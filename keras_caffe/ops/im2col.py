@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.ops.convolution import _padded as padded
+from keras_caffe.ops.convolution import padded
 
 
 def im2col(x: Any, kernel: Sequence[int], *, stride: Sequence[int], pad: Sequence[int], dilation: Sequence[int]) -> Any:

@@ -111,7 +111,10 @@ def _framed(x: Any, axes: Sequence[Axis], fill: float) -> Any:
     after = [axis.overhang(n) for n, axis in zip(ops.shape(x)[1:3], axes, strict=True)]
     if all(isinstance(n, int) and n <= 0 for n in after) and not any(axis.pad for axis in axes):
         return x  # Unused rows at the end do no harm.
-    pads = [(axis.pad, ops.maximum(n, 0) if not isinstance(n, int) else max(n, 0)) for n, axis in zip(after, axes, strict=True)]
+    pads = [
+        (axis.pad, ops.maximum(n, 0) if not isinstance(n, int) else max(n, 0))
+        for n, axis in zip(after, axes, strict=True)
+    ]
     return _pad(x, pads, fill)
 
 

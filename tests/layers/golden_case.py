@@ -145,7 +145,9 @@ class Run:
         with tf.GradientTape(persistent=True) as self.tape:
             tops = self.forward(case.group("bottom"))
             diffs = case.group("top_diff")
-            terms = [tf.reduce_sum(tops[i] * to_edge(d, self.data_format)) for i, d in diffs.items() if d.any() or not d.ndim]
+            terms = [
+                tf.reduce_sum(tops[i] * to_edge(d, self.data_format)) for i, d in diffs.items() if d.any() or not d.ndim
+            ]
             total = tf.add_n(terms) if terms else tf.zeros(())
         bottom_diffs = {i: self._bottom_diff(total, i) for i in case.group("bottom_diff")}
         param_diffs = {}

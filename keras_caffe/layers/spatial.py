@@ -1,0 +1,68 @@
+"""Kernel, stride, pad and dilation as Caffe's messages spell them: once, once per axis, or as `_h` and `_w`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_caffe.errors import LayerError
+
+
+def spatial_params(param: Any, spatial: int) -> dict[str, list[int]]:
+    """kernel_size, stride, pad and dilation of a ConvolutionParameter, one number per spatial axis.
+
+    Raises:
+        LayerError: missing, zero, given twice, or another number of values than spatial axes.
+    """
+    values = {
+        "kernel_size": _per_axis(param, "kernel_size", "kernel_h", "kernel_w", None, spatial),
+        "stride": _per_axis(param, "stride", "stride_h", "stride_w", 1, spatial),
+        "pad": _per_axis(param, "pad", "pad_h", "pad_w", 0, spatial),
+        "dilation": _repeated(param.dilation, "dilation", 1, spatial),
+    }
+    for name in ("kernel_size", "stride"):
+        if 0 in values[name]:
+            raise LayerError(f"{name} must be positive", received=values[name])
+    return values
+
+
+def _per_axis(param: Any, name: str, h: str, w: str, default: int | None, spatial: int) -> list[int]:
+    if not (param.HasField(h) or param.HasField(w)):
+        return _repeated(getattr(param, name), name, default, spatial)
+    if spatial != 2:
+        raise LayerError(f"{h} and {w} need two spatial axes", received=f"{spatial} spatial axes")
+    if len(getattr(param, name)):
+        raise LayerError(f"{name} is given together with {h} or {w}", fix="Use one of the two forms.")
+    if name != "pad" and not (param.HasField(h) and param.HasField(w)):
+        raise LayerError(
+            f"{h} and {w} must be given together", received=f"{h} {getattr(param, h)}, {w} {getattr(param, w)}"
+        )
+    return [getattr(param, h), getattr(param, w)]
+
+
+def _repeated(values: Sequence[int], name: str, default: int | None, spatial: int) -> list[int]:
+    allowed = {1, spatial} if default is None else {0, 1, spatial}
+    if len(values) not in allowed:
+        wanted = " or ".join(map(str, sorted(allowed)))
+        raise LayerError(
+            f"{name} must be given once or once per spatial axis", expected=f"{wanted} values", received=list(values)
+        )
+    if len(values) == spatial:
+        return list(values)
+    return [values[0] if values else default] * spatial
+
+
+def pair(param: Any, name: str, h: str, w: str, required: bool = False) -> list[int]:
+    """(height, width) of a message in which the three fields are single values, as in PoolingParameter.
+
+    Raises:
+        LayerError: given twice, half, or missing although required.
+    """
+    one, high, wide = (param.HasField(field) for field in (name, h, w))
+    if one and (high or wide):
+        raise LayerError(f"{name} is given together with {h} or {w}", fix="Use one of the two forms.")
+    if high != wide and name != "pad":
+        raise LayerError(f"{h} and {w} must be given together", received=h if high else w)
+    if required and not (one or high):
+        raise LayerError(f"{name} is missing", expected=f"{name}, or {h} and {w}, or global_pooling: true")
+    return [getattr(param, h), getattr(param, w)] if high or wide else [getattr(param, name)] * 2
