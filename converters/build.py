@@ -1,4 +1,4 @@
-"""Plan -> CaffeModel: calls the planned Keras layers, transposing a value only where it is stored otherwise than needed."""
+"""Plan -> CaffeModel: calls the planned Keras layers; transposes a value only where it is stored otherwise than needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeMo
     Args:
         plan: from `infer`.
         recipe: what the model keeps to build itself again.
-        initial: {node index: {blob index: array in Caffe's shape, or what `copy`s to one}}: first values; the others come from the fillers.
+        initial: {node index: {blob index: what `copy(permutation)`s to an array}}: first values; the others come from
+            the fillers.
 
     Returns:
         A functional CaffeModel.

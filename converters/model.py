@@ -223,7 +223,9 @@ class CaffeModel(BlobModel):
         names = [names] if isinstance(names, str) else list(names)
         unknown = [name for name in names if name not in self.net.blobs and name not in self.net.values]
         if unknown:
-            raise NetError(f"no blob {', '.join(map(repr, unknown))}", expected=f"blobs among {', '.join(self.net.blobs)}")
+            raise NetError(
+                f"no blob {', '.join(map(repr, unknown))}", expected=f"blobs among {', '.join(self.net.blobs)}"
+            )
         outputs = {name: self.blobs[name] for name in names}
         needed = self._tensors.plan.inputs_of(self.net.last_write(name).id for name in names)
         model = BlobModel(_unwrap(self._tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
@@ -264,7 +266,7 @@ class CaffeModel(BlobModel):
         for index, arrays in first.items():
             held = self._tensors.plan.steps[index].layer.caffe_blobs  # type: ignore[union-attr]
             for blob, stored in arrays.items():
-                held[blob].set(stored.copy())
+                held[blob].read(stored)
         self.__dict__["load_report"] = report
         return report
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.read_weights import LayerBlobs, read_weights
 from keras_caffe.errors import WeightsError
 from keras_caffe.proto.wire import Blob as StoredBlob
@@ -23,8 +23,9 @@ class Fitted:
     blob: StoredBlob
     shape: Shape
 
-    def copy(self) -> np.ndarray:
-        return self.blob.copy().reshape(self.shape)
+    def copy(self, permutation: tuple[int, ...] | None = None) -> np.ndarray:
+        """The values in memory of their own, transposed from Caffe's order by `permutation`."""
+        return self.blob.copy(self.shape, permutation)
 
 
 Arrays = dict[int, dict[int, Fitted]]
@@ -67,60 +68,64 @@ def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = Fals
         ReadError: a file is missing or broken.
         WeightsError: a layer has another number of blobs or other shapes than in the file.
     """
-    targets = _first_by_name(plan)
     arrays: Arrays = {}
     report = Report()
+    loaded: set[int] = set()
     for file in files:
         for source in read_weights(file):
-            _match_layer(source, targets, str(file), arrays, report, skip_mismatch)
-    report.loaded = [plan.steps[index].node.name for index in sorted(arrays)]
-    report.kept = [s.node.name for i, s in enumerate(plan.steps) if s.blobs and i not in arrays]
+            index = _target(plan, source)
+            if index is None:
+                report.ignored += [source.name] if source.blobs else []
+            elif _match_layer(plan, index, source, str(file), arrays, report.skipped if skip_mismatch else None):
+                loaded.add(index)
+    report.loaded = [plan.steps[index].node.name for index in sorted(loaded)]
+    report.kept = [s.node.name for i, s in enumerate(plan.steps) if s.blobs and i not in loaded]
     return arrays, report
 
 
-def _first_by_name(plan: Plan) -> dict[str, tuple[int, Step]]:
-    targets: dict[str, tuple[int, Step]] = {}
-    for index, step in enumerate(plan.steps):
-        targets.setdefault(step.node.name, (index, step))
-    return targets
+def _from_hdf5(source: LayerBlobs) -> bool:
+    return not source.type
+
+
+def _target(plan: Plan, source: LayerBlobs) -> int | None:
+    """The layer that the source's blobs are for; of several with its name the first, but for HDF5 files the last."""
+    indices = [index for index, step in enumerate(plan.steps) if step.node.name == source.name]
+    return indices[-1 if _from_hdf5(source) else 0] if indices else None
 
 
 def _match_layer(
-    source: LayerBlobs,
-    targets: Mapping[str, tuple[int, Step]],
-    file: str,
-    arrays: Arrays,
-    report: Report,
-    skip_mismatch: bool,
-) -> None:
-    if source.name not in targets:
-        if source.blobs:
-            report.ignored.append(source.name)
-        return
-    index, step = targets[source.name]
+    plan: Plan, index: int, source: LayerBlobs, file: str, arrays: Arrays, skipped: dict[str, str] | None
+) -> bool:
+    """Adds what fits to `arrays`; says whether there was anything. A misfit goes into `skipped`, or is raised if None."""
+    step = plan.steps[index]
     try:
-        found = {i: _fit(blob, step.blobs[i].shape) for i, blob in _paired(source, step)}
+        found = {i: _fit(blob, step.blobs[i].shape) for i, blob in _paired(plan, index, source)}
     except WeightsError as error:
         error.at(where=file, layer=f"{source.name!r} ({step.node.type})")
-        if not skip_mismatch:
+        if skipped is None:
             raise
-        report.skipped[source.name] = f"{error.problem}: expected {error.expected}, the file has {error.received}"
-        return
-    if found:
-        arrays[index] = {**arrays.get(index, {}), **found}
+        skipped[source.name] = f"{error.problem}: expected {error.expected}, the file has {error.received}"
+        return False
+    for i, fitted in found.items():
+        owner, blob = plan.owners.get((index, i), (index, i))
+        arrays.setdefault(owner, {})[blob] = Fitted(fitted.blob, plan.steps[owner].blobs[blob].shape)
+    return bool(step.blobs)
 
 
-def _paired(source: LayerBlobs, step: Step) -> Iterator[tuple[int, StoredBlob]]:
+def _paired(plan: Plan, index: int, source: LayerBlobs) -> Iterator[tuple[int, StoredBlob]]:
+    blobs = plan.steps[index].blobs
+    stored = [*source.blobs, *[None] * (len(blobs) - len(source.blobs))]
+    missing = [i for i, blob in enumerate(stored) if blob is None]
     # HDF5 files leave out blobs that the layer shares with an earlier one.
-    missing = len(step.blobs) - len(source.blobs)
-    if missing < 0 or (missing > 0 and source.type):
+    allowed = _from_hdf5(source) and all((index, i) in plan.owners for i in missing)
+    if len(stored) > len(blobs) or (missing and not allowed):
         raise WeightsError(
             "another number of blobs than the layer has",
-            expected=f"{len(step.blobs)} ({', '.join(b.name for b in step.blobs) or 'none'})",
-            received=len(source.blobs),
+            expected=f"{len(blobs)} ({', '.join(b.name for b in blobs) or 'none'})",
+            received=len(stored) - len(missing),
             fix="Check bias_term and the layer's type, or pass skip_mismatch=True to leave the layer as filled.",
         )
-    return ((i, blob) for i, blob in enumerate(source.blobs) if blob is not None)
+    return ((i, blob) for i, blob in enumerate(stored) if blob is not None)
 
 
 def _fit(blob: StoredBlob, shape: Shape) -> Fitted:

@@ -25,7 +25,7 @@ from keras_caffe.errors import ReadError, WeightsError
 VARINT, FIXED64, DELIMITED, START_GROUP, END_GROUP, FIXED32 = range(6)
 GROUP_LIMIT = 64
 CHUNK_LIMIT = 1 << 16
-COPY_PIECE = 1 << 20  # values
+COPY_PIECE = 1 << 22  # bytes
 SHAPE_BYTES = 1024  # 32 axes of the longest varint take 353
 
 _LEGACY = ("num", "channels", "height", "width")
@@ -218,19 +218,32 @@ class Blob:
         values = self._diff.join() if self._diff else None
         return None if values is None or values.size != self.array.size else values.reshape(self.array.shape)
 
-    def copy(self) -> np.ndarray:
-        """The array in memory of its own, piece by piece, so that file and copy are never both in memory."""
-        copy = aligned(self.array.shape)
-        if self._pages is None:
-            copy[...] = self.array
-            return copy
-        file, start, _ = self._pages
-        into, values = copy.reshape(-1), self.array.reshape(-1)
-        for first in range(0, values.size, COPY_PIECE):
-            into[first : first + COPY_PIECE] = values[first : first + COPY_PIECE]
-            file.release(start + 4 * first, start + 4 * (first + COPY_PIECE))
-        self.release()
+    def copy(self, shape: tuple[int, ...] | None = None, permutation: tuple[int, ...] | None = None) -> np.ndarray:
+        """The array in memory of its own, piece by piece, so that file and copy are never both in memory.
+
+        Args:
+            shape: to reshape to; default: the array's own.
+            permutation: to transpose by after that.
+        """
+        source = self.array.reshape(self.array.shape if shape is None else shape)
+        if permutation is None:
+            copy = aligned(source.shape)
+            self._move(source.reshape(-1), copy.reshape(-1))
+        else:
+            copy = aligned(tuple(source.shape[axis] for axis in permutation))
+            self._move(source, copy.transpose(np.argsort(permutation)))
         return copy
+
+    def _move(self, source: np.ndarray, into: np.ndarray) -> None:
+        """Copies some rows at a time, and lets go of the file's pages below them."""
+        row = source[:1].nbytes
+        rows = max(1, COPY_PIECE // max(row, 1))
+        for first in range(0, len(source), rows):
+            into[first : first + rows] = source[first : first + rows]
+            if self._pages:
+                file, start, _ = self._pages
+                file.release(start + row * first, start + row * (first + rows))
+        self.release()
 
     def release(self) -> None:
         """Lets go of the file's pages below the array, after it was copied; writes to it are lost."""

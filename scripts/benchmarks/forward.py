@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from benchmarks.report import interleaved, ratio, table
+from .report import interleaved, ratio, table
 
 COLUMNS = ("net", "batch", "predict_on_batch ms", "compiled ms", "OpenCV ms", "compiled / OpenCV", "difference")
 NETS = ("alexnet", "googlenet", "mobilenet")
@@ -47,7 +47,8 @@ def _rows(name: str, batches: list[int], runs: int, folder: Path) -> Iterator[tu
     import cv2
 
     import keras_caffe
-    from benchmarks import nets, weights
+
+    from . import nets, weights
 
     files = weights.write(nets.NETS[name](1), folder)
     model = keras_caffe.load(*files, data_format="channels_last")
@@ -66,11 +67,11 @@ def _calls(model: Any, opencv: Any, image: np.ndarray) -> dict[str, Callable[[],
     """What is timed: each takes and gives NumPy arrays in its own order of axes."""
     import tensorflow as tf
 
-    compiled = tf.function(model)
+    compiled, blob = tf.function(model), _caffe_order(image)
     return {
         "predict": lambda: model.predict_on_batch(image),
         "compiled": lambda: compiled(image).numpy(),
-        "opencv": lambda blob=_caffe_order(image): _forward(opencv, blob),
+        "opencv": lambda: _forward(opencv, blob),
     }
 
 

@@ -30,13 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> Any:
-    from benchmarks import nets, weights
-    from benchmarks.report import table
+    from . import nets, weights
+    from .report import table
 
     with TemporaryDirectory() as folder:
         files = weights.write(nets.NETS[args.net](1), Path(folder))
         size = files[1].stat().st_size
-        rounds = [{task: _in_child(task, "time", *files) for task in ("read", "into", "whole")} for _ in range(args.runs)]
+        rounds = [
+            {task: _in_child(task, "time", *files) for task in ("read", "into", "whole")} for _ in range(args.runs)
+        ]
         peaks = {task: _in_child(task, "peak", *files)["peak"] for task in TASKS}
     reading = None
     rows = []

@@ -189,7 +189,7 @@ MOBILENET_BLOCKS = {  # outputs and stride of each depthwise-separable block
 
 
 def mobilenet(batch: int = 1) -> Any:
-    """MobileNet v1: every convolution is followed by BatchNorm, Scale and ReLU; depthwise ones have a group a channel."""
+    """MobileNet v1: BatchNorm, Scale and ReLU behind every convolution; depthwise ones have a group a channel."""
     net = Writer("MOBILENET", 3, 224, batch)
     x, channels = _normalised(net, "data", "conv1", 32, 3, stride=2, pad=1), 32
     for name, (outputs, stride) in MOBILENET_BLOCKS.items():

@@ -156,6 +156,9 @@ def test_copy_and_release_keep_the_values(read) -> None:
     values = np.random.default_rng(1).standard_normal(3 << 20).astype(np.float32)
     blob = read(shape(values.size) + delimited(5, values.tobytes()))
     np.testing.assert_array_equal(blob.copy(), values)
+    turned = blob.copy((3, 1 << 10, 1 << 10), (2, 0, 1))
+    np.testing.assert_array_equal(turned, values.reshape(3, 1 << 10, 1 << 10).transpose(2, 0, 1))
+    assert turned.flags.c_contiguous and turned.ctypes.data % 64 == 0
     blob.array[5] = 7
     blob.release()
     np.testing.assert_array_equal(blob.array[10:20], values[10:20])
