@@ -71,12 +71,17 @@ def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = Fals
     arrays: Arrays = {}
     report = Report()
     loaded: set[int] = set()
+    named: dict[str, list[int]] = {}
+    for index, step in enumerate(plan.steps):
+        named.setdefault(step.node.name, []).append(index)
     for file in files:
         for source in read_weights(file):
-            index = _target(plan, source)
-            if index is None:
+            if source.name not in named:
                 report.ignored += [source.name] if source.blobs else []
-            elif _match_layer(plan, index, source, str(file), arrays, report.skipped if skip_mismatch else None):
+                continue
+            # Of several layers with one name, Caffe fills the first, but from HDF5 files the last.
+            index = named[source.name][-1 if _from_hdf5(source) else 0]
+            if _match_layer(plan, index, source, str(file), arrays, report.skipped if skip_mismatch else None):
                 loaded.add(index)
     report.loaded = [plan.steps[index].node.name for index in sorted(loaded)]
     report.kept = [s.node.name for i, s in enumerate(plan.steps) if s.blobs and i not in loaded]
@@ -87,16 +92,10 @@ def _from_hdf5(source: LayerBlobs) -> bool:
     return not source.type
 
 
-def _target(plan: Plan, source: LayerBlobs) -> int | None:
-    """The layer that the source's blobs are for; of several with its name the first, but for HDF5 files the last."""
-    indices = [index for index, step in enumerate(plan.steps) if step.node.name == source.name]
-    return indices[-1 if _from_hdf5(source) else 0] if indices else None
-
-
 def _match_layer(
     plan: Plan, index: int, source: LayerBlobs, file: str, arrays: Arrays, skipped: dict[str, str] | None
 ) -> bool:
-    """Adds what fits to `arrays`; says whether there was anything. A misfit goes into `skipped`, or is raised if None."""
+    """Adds what fits to `arrays`; whether there was anything. A misfit goes into `skipped`, or is raised if None."""
     step = plan.steps[index]
     try:
         found = {i: _fit(blob, step.blobs[i].shape) for i, blob in _paired(plan, index, source)}
