@@ -1,4 +1,4 @@
-"""Plan -> CaffeModel: calls the planned Keras layers; transposes a value only where it is stored otherwise than needed."""
+"""Plan -> CaffeModel: calls the planned Keras layers, with transposes only where a value is stored otherwise."""
 
 from __future__ import annotations
 

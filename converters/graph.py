@@ -89,8 +89,8 @@ class Net:
     def last_write(self, name: str) -> Value:
         """The value that is in the blob's memory after a forward pass.
 
-        Reshape, Flatten and Split share memory with their bottom: an in-place layer on their top overwrites it there too.
-        A value id is taken as it is.
+        Reshape, Flatten and Split share memory with their bottom: an in-place layer on their top overwrites it too. A
+        value id is taken as it is.
         """
         if name not in self.blobs:
             return self.values[name]

@@ -1,4 +1,4 @@
-"""Net -> Plan: every layer's Keras twin (not built yet), every blob's shape and stored order. Takes no memory for blobs."""
+"""Net -> Plan: every layer's Keras twin, not built yet, and every blob's shape and stored order; takes no memory."""
 
 from __future__ import annotations
 
@@ -147,7 +147,9 @@ def _add_source(plan: Plan, node: Node, cls: type[Source], given: dict[str, Sequ
         plan.shapes[value] = check_blob(tuple(shape))
         plan.orders[value] = edge_order(len(shape), plan.data_format)
         plan.inputs.append(value)
-    plan.steps.append(Step(node, None, defaults=cls.default_values(node.message, [plan.shapes[v] for v in node.outputs])))
+    plan.steps.append(
+        Step(node, None, defaults=cls.default_values(node.message, [plan.shapes[v] for v in node.outputs]))
+    )
 
 
 def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[str, Any]) -> None:

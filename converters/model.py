@@ -19,7 +19,6 @@ from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
 from keras_caffe.shapes import Shape
 
-
 ANCHOR = "no_input"
 """Name of the input of a net that has none."""
 
@@ -88,7 +87,7 @@ class Tensors:
 class Blobs(Mapping[str, Any]):
     """{blob name: Keras tensor}: what Caffe's `net.blobs[name]` holds after forward.
 
-    A name that in-place layers overwrite means the last value; `blobs["conv1@conv1"]` is the one that layer conv1 wrote.
+    A name that in-place layers overwrite means the last value; `blobs["conv1@conv1"]` is what layer conv1 wrote.
     """
 
     def __init__(self, tensors: Tensors) -> None:
@@ -160,9 +159,10 @@ class BlobModel(keras.Model):
 class CaffeModel(BlobModel):
     """A Caffe net as a functional Keras model.
 
-    Call it with one tensor (one input), a dict {blob: tensor} or a list in the net's order. Blobs of four and more axes
-    are (N, ..., C) with data_format "channels_last" and Caffe's (N, C, ...) with "channels_first"; smaller ones are as in
-    Caffe. The first axis of the inputs is dynamic where the net allows it. One output is a tensor, several are a dict {blob: tensor}.
+    Call it with one tensor (one input), a dict {blob: tensor} or a list in the net's order. One output is a tensor,
+    several are a dict {blob: tensor}. Blobs of four and more axes are (N, ..., C) with data_format "channels_last" and
+    Caffe's (N, C, ...) with "channels_first"; smaller ones are as in Caffe. The first axis of the inputs is dynamic
+    where the net allows it.
 
     Attributes:
         net: the immutable graph (`keras_caffe.converters.graph.Net`).

@@ -1,7 +1,7 @@
 """Caffe's fillers as Keras initializers (include/caffe/filler.hpp).
 
-A filler is named by a plain dict, e.g. `{"type": "gaussian", "std": 0.01}`, by its type alone, or is any Keras initializer.
-Shapes are Caffe's: axis 0 of a blob decides the fan-in (count / shape[0]).
+A filler is a plain dict, e.g. `{"type": "gaussian", "std": 0.01}`, a type alone, or any Keras initializer. Shapes are
+Caffe's: axis 0 of a blob decides the fan-in (count / shape[0]).
 """
 
 from __future__ import annotations

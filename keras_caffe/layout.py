@@ -30,8 +30,8 @@ def channels_last(rank: int, axis: int = 1) -> Order:
 def edge_order(rank: int, data_format: str) -> Order:
     """How callers see a blob of `rank` axes at the edges of a model.
 
-    Blobs of four and more axes, which are images to Keras, follow the data format. Those of up to three (sequences, lists
-    of boxes or scores) are as in Caffe in either format.
+    Blobs of four and more axes, which are images to Keras, follow the data format. Those of up to three (sequences,
+    lists of boxes or scores) are as in Caffe in either format.
     """
     return channels_last(rank) if data_format == "channels_last" and rank > 3 else caffe_order(rank)
 

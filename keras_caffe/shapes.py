@@ -1,4 +1,4 @@
-"""Caffe's integer shape rules. A size of `None` is not known yet (a dynamic batch, height or width) and stays unknown."""
+"""Caffe's integer shape rules. A size of `None` is not known yet (a dynamic batch, height, width) and stays unknown."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def flatten(shape: Sequence[Size], axis: int = 1, end_axis: int = -1) -> Shape:
 
 
 def reshape(shape: Sequence[Size], dims: Sequence[int], axis: int = 0, num_axes: int = -1) -> Shape:
-    """The dims replace axes [axis, axis + num_axes): 0 copies the size at its place, -1 is inferred (reshape_layer.cpp).
+    """The dims replace axes [axis, axis + num_axes): 0 copies the size there, -1 is inferred (reshape_layer.cpp).
 
     Raises:
         LayerError, ShapeError: two -1, a 0 beyond the replaced axes, or another number of values.

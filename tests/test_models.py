@@ -1,4 +1,4 @@
-"""Real trained networks: every blob that real Caffe recorded, twice (the second time with another batch or image size)."""
+"""Real trained networks: every blob that real Caffe recorded, twice (the second time in another size)."""
 
 from __future__ import annotations
 

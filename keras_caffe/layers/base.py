@@ -144,8 +144,8 @@ class CaffeLayer(keras.layers.Layer):
     A subclass gives plain keyword arguments (kept under their own names, so that Keras can write its config),
     `call`, `top_shapes` if tops differ from bottoms in shape, `blob_table` if it has parameters, and `from_caffe`.
     Class attributes state what Caffe's layer takes: `bottoms` and `tops` (least and greatest number; None = any),
-    `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike), and `is_loss`, whether
-    the top adds to the loss by default.
+    `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike), and `is_loss`,
+    whether the top adds to the loss by default.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)

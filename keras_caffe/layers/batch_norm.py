@@ -20,9 +20,10 @@ from keras_caffe.shapes import Shape
 class BatchNorm(CaffeLayer):
     """y = (x - mean) / sqrt(variance + eps) per channel, with the batch's statistics or the stored ones.
 
-    The three blobs are the state as Caffe keeps it: sums of means and of variances, and the factor they are to be divided
-    by. A forward pass on batch statistics updates them: factor <- f factor + 1, mean <- f mean + batch mean, variance <-
-    f variance + m/(m-1) batch variance, with m values per channel. With factor 0 (nothing stored) mean and variance are 0.
+    The three blobs are the state as Caffe keeps it: sums of means and of variances, and the factor they are to be
+    divided by. A forward pass on batch statistics updates them: factor <- f factor + 1, mean <- f mean + batch mean,
+    variance <- f variance + m/(m-1) batch variance, with m values per channel. With factor 0 (nothing stored) mean and
+    variance are 0.
 
     Args:
         use_global_stats: True or False pins the mode; None: batch statistics in training, stored ones else.

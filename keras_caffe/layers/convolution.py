@@ -33,8 +33,8 @@ class Convolution(CaffeLayer):
         bias_term: add a bias.
         weight_filler, bias_filler: see `keras_caffe.fillers`.
 
-    Shapes: (..., *spatial, C_in) -> (..., *out, num_output); axes before the spatial ones are all batch. Several bottoms
-    of one shape give as many tops with the same weights.
+    Shapes: (..., *spatial, C_in) -> (..., *out, num_output); axes before the spatial ones are batch. Several bottoms of
+    one shape give as many tops with the same weights.
 
     Raises:
         LayerError, ShapeError: parameters that Caffe refuses, channels that the groups do not divide.

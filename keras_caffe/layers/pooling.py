@@ -21,7 +21,7 @@ from keras_caffe.shapes import Shape
 class Pooling(CaffeLayer):
     """Maximum, average or a random value of sliding windows.
 
-    P = ceil((H + 2p - k) / s) + 1 windows per axis, one less if either pad is set and the last would start beyond H + p.
+    P = ceil((H + 2p - k) / s) + 1 windows per axis, one less if either pad is set and the last would start beyond H+p.
     MAX: the first maximum wins, padding never does. AVE: sum over the pixels / the window's area up to H + p (padding
     counts, what sticks out beyond it does not). STOCHASTIC: in training a value drawn with probability x / sum x, else
     sum x^2 / sum x.

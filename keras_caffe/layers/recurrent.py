@@ -57,7 +57,7 @@ class Recurrent(CaffeLayer):
         return [tops, *(ops.expand_dims(ops.stop_gradient(value), 0) for value in last)]
 
     def _first(self, hidden: Sequence[Any]) -> tuple[Any, ...]:
-        states = [ops.squeeze(h, 0) for h in hidden] if self.expose_hidden else self.carried
+        states = [h[0] for h in hidden] if self.expose_hidden else self.carried
         return tuple(ops.stop_gradient(ops.cast(state, self.compute_dtype)) for state in states)
 
     def run(self, x: Any, cont: Any, static: Any, state: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:

@@ -1,6 +1,6 @@
 """Pooling windows as Caffe lays them (pooling_layer.cpp), channels last, two spatial axes.
 
-Window i covers [i s - p, i s - p + k) cut to the input. With ceil rounding the last one may stick out beyond the padding.
+Window i covers [i s - p, i s - p + k) cut to the input. With ceil rounding the last one may reach beyond the padding.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def max_pool(x: Any, axes: Sequence[Axis]) -> Any:
 
 
 def max_pool_with_index(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
-    """`max_pool`, and the index h W + w of each maximum in its channel's plane (the first one; -1 in an empty window)."""
+    """`max_pool`, and the index h W + w of each maximum in its channel's plane (the first; -1 in an empty window)."""
     patches, valid = _patches(x, axes)
     patches = ops.where(valid, patches, -FLT_MAX)
     best = ops.argmax(patches, axis=3)

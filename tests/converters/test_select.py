@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.golden_nets import GOLDENS, check_record, parse, read_json, selected
 
 from keras_caffe.converters.select import select, select_state, solver_state
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import NetError
+from tests.golden_nets import GOLDENS, check_record, parse, read_json, selected
 
 RECORDS = [
     (name, read_json(GOLDENS / "net" / f"{name}.json")["prototxt"], record)

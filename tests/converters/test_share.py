@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.golden_nets import GOLDENS, graph_of, meta, read_json
 
 from keras_caffe.converters.share import SharedParam, multipliers, shared_params
 from keras_caffe.errors import NetError
+from tests.golden_nets import GOLDENS, graph_of, meta, read_json
 
 
 def net_of(*params: str):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.golden_nets import GOLDENS, meta, parse, selected
 
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.errors import NetError
+from tests.golden_nets import GOLDENS, meta, parse, selected
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*wrongly in place")
 RECORDS = [meta(path) for path in sorted((GOLDENS / "net").glob("net_*.npz"))]
 
 

@@ -6,11 +6,11 @@ import base64
 import warnings
 
 import pytest
-from tests.golden_nets import GOLDENS, parse, read_json
 
 from keras_caffe import proto
 from keras_caffe.converters.upgrade import V1_TYPES, upgrade, upgrade_solver
 from keras_caffe.errors import CaffeWarning, NetError, SolverError
+from tests.golden_nets import GOLDENS, parse, read_json
 
 CASES = read_json(GOLDENS / "net" / "upgrades.json")
 ACCEPTED = [case for case in CASES["text"] if case["rc"] >= 0]

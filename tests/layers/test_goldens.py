@@ -13,8 +13,8 @@ from tests.layers.golden_case import GOLDENS, Case, Run, assert_close, cases, fr
 KINDS = sorted(path.stem for path in GOLDENS.glob("*.npz"))
 
 
-# Caffe's gradient of an in-place Power with power 1 is scale^2 whatever the top's diff is, because the diff is overwritten
-# before it is read. The gradient here is that of the formula, as for all layers that Caffe computes wrongly in place.
+# Caffe's gradient of an in-place Power with power 1 is scale^2 whatever the top's diff is, because the diff is
+# overwritten before it is read. Here it is the formula's, as for all layers that Caffe computes wrongly in place.
 WRONG_IN_CAFFE = {"Power-c0005"}
 
 
