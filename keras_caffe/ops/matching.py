@@ -68,12 +68,12 @@ def match(
 
 def _bipartite(common: Any, index: Any) -> Any:
     """Pairs the greatest overlap of each image, takes both out, and so on; of equal ones the first box, then truth."""
-    boxes, truths = ops.shape(common)[1], ops.shape(common)[2]
+    batch, boxes, truths = ops.shape(common)
     box_places, truth_places = ops.arange(boxes, dtype="int32"), ops.arange(truths, dtype="int32")
 
     def step(_: Any, index: Any, free: Any) -> Any:
         left = ops.where((index == NEGATIVE)[..., None] & free[:, None], common, 0)
-        left = ops.reshape(left, (-1, boxes * truths))
+        left = ops.reshape(left, (batch, boxes * truths))
         place, found = ops.cast(ops.argmax(left, axis=1), "int32")[:, None], ops.max(left, axis=1, keepdims=True) > 0
         box, truth = place // truths, place % truths
         index = ops.where(found & (box == box_places), truth, index)

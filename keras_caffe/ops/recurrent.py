@@ -50,7 +50,8 @@ def _tensorflow(step: Step, state: State, inputs: Sequence[Any]) -> tuple[State,
     history = tf.TensorArray(state[0].dtype, length, element_shape=state[0].shape)
 
     def body(t: Any, state: State, history: Any) -> tuple[Any, State, Any]:
-        state = step(state, [array.read(t) for array in arrays])
+        after = step(state, [array.read(t) for array in arrays])
+        state = tuple(tf.ensure_shape(new, old.shape) for new, old in zip(after, state, strict=True))
         return t + 1, state, history.write(t, state[0])
 
     _, state, history = tf.while_loop(lambda t, *_: t < length, body, (0, tuple(state), history))
