@@ -1,4 +1,4 @@
-"""Every kind of layer in a graph, as `model.predict` runs it: the first axes of the inputs are open while it is traced."""
+"""Every kind of layer in a graph, as `model.predict` runs it: the first axes of inputs are open while it is traced."""
 
 from __future__ import annotations
 
