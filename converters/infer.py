@@ -114,7 +114,7 @@ def infer(
     """
     classes = registry.find(((n.type, repr(n.name)) for n in net.nodes), custom_layers)
     plan = Plan(net, data_format)
-    names = _KerasNames()
+    names = _KerasNames(net, classes)
     shapes = dict(input_shapes or {})
     for node in net.nodes:
         try:
@@ -251,14 +251,20 @@ def _check_used(left: Mapping[str, Any], plan: Plan) -> None:
         )
 
 
+def keras_name(name: str) -> str:
+    """A Caffe name without what Keras forbids in names."""
+    return re.sub(r"[^\w.\-]", "_", name)
+
+
 class _KerasNames:
     """Keras layer names from Caffe's: unique, and without what Keras forbids."""
 
-    def __init__(self) -> None:
-        self.used: set[str] = set()
+    def __init__(self, net: Net, classes: Mapping[str, type]) -> None:
+        sources = [node for node in net.nodes if issubclass(classes[node.type], Source)]
+        self.used = {keras_name(net.values[value].blob) for node in sources for value in node.outputs}
 
     def __call__(self, node: Node) -> str:
-        base = re.sub(r"[^\w.\-]", "_", node.name) or node.type.lower()
+        base = keras_name(node.name) or node.type.lower()
         name, number = base, 1
         while name in self.used:
             number += 1

@@ -12,7 +12,7 @@ from keras import tree
 
 from keras_caffe.converters import weights
 from keras_caffe.converters.graph import AUTOMATIC, Net
-from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.infer import Plan, keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.layers.base import CaffeLayer, serializable
@@ -283,11 +283,6 @@ class CaffeModel(BlobModel):
 def _output_name(net: Net, value: str) -> str:
     """The blob's name; an unnamed loss goes by its layer's."""
     return net.values[value].blob if net.values[value].blob != AUTOMATIC else net.producer(value).name
-
-
-def keras_name(blob: str) -> str:
-    """A blob's name without the slash that Keras forbids."""
-    return blob.replace("/", "_")
 
 
 def _unwrap(named: dict[str, Any]) -> Any:

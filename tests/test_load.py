@@ -149,6 +149,11 @@ def test_fine_tuning_a_new_head_lowers_the_loss() -> None:
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_layers_may_have_the_names_of_inputs_and_of_each_other() -> None:
+    same = NET.replace('name: "relu"', 'name: "data"').replace('name: "prob"', 'name: "fc"')
+    assert keras_caffe.load(same).output.shape == (None, 5)
+
+
 def test_mixed_precision(images) -> None:
     frozen = NET.replace('top: "fc"', 'top: "fc" param { lr_mult: 0 }')
     model = keras_caffe.load(frozen, dtype="mixed_bfloat16")
