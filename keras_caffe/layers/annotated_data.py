@@ -21,7 +21,7 @@ class AnnotatedData(RecordSource):
     Raises:
         LayerError: as `Data`.
 
-    Caffe: src/caffe/layers/annotated_data_layer.cpp (SSD)
+    Caffe: src/caffe/layers/annotated_data_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
     @classmethod

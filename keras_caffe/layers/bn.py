@@ -45,7 +45,7 @@ class BN(CaffeLayer):
     Raises:
         LayerError, ShapeError: no channel axis, an axis or a number of tops that the fork refuses.
 
-    Caffe: no layer of BVLC's; src/caffe/layers/bn_layer.cpp of the forks
+    Caffe: src/caffe/layers/bn_layer.cpp (SegNet; temporal segment networks; PSPNet)
     """
 
     tops = (1, 3)

@@ -35,7 +35,7 @@ class CenterLoss(LossLayer):
     Raises:
         ShapeError: more than one label for a sample. LayerError: a label is out of range (seen in eager mode).
 
-    Caffe: ydwen/caffe-face, src/caffe/layers/center_loss_layer.cpp
+    Caffe: src/caffe/layers/center_loss_layer.cpp (ydwen/caffe-face)
     """
 
     is_loss: ClassVar[bool] = False

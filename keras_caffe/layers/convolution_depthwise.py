@@ -21,7 +21,7 @@ class ConvolutionDepthwise(Convolution):
     Raises:
         LayerError, ShapeError: as `Convolution`.
 
-    Caffe: src/caffe/layers/conv_dw_layer.cpp (forks)
+    Caffe: src/caffe/layers/conv_dw_layer.cpp (several forks)
     """
 
     bottoms = (1, 1)

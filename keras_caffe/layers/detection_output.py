@@ -44,7 +44,7 @@ class DetectionOutput(CaffeLayer):
     Raises:
         LayerError: missing num_classes, impossible thresholds. ShapeError: sizes that contradict each other.
 
-    Caffe: weiliu89/caffe (branch ssd), src/caffe/layers/detection_output_layer.cpp
+    Caffe: src/caffe/layers/detection_output_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
     bottoms = (3, 4)

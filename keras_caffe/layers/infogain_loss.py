@@ -40,7 +40,7 @@ class InfogainLoss(ClassLossLayer):
         LayerError: no matrix; a label is out of range (seen in eager mode; in a graph the loss is NaN).
         DataError: the matrix file is missing or no BlobProto.
 
-    Caffe: src/caffe/layers/infogain_loss_layer.cpp (of 1.0; before, its bottom held probabilities)
+    Caffe: src/caffe/layers/infogain_loss_layer.cpp
     """
 
     bottoms = (2, 3)

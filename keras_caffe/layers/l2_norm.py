@@ -21,7 +21,7 @@ class L2Norm(CaffeLayer):
 
     Shapes: (N, ...); the top has the bottom's shape.
 
-    Caffe: src/caffe/layers/l2_norm_layer.cpp (forks of face recognition nets)
+    Caffe: src/caffe/layers/l2_norm_layer.cpp (forks for face recognition)
     """
 
     def __init__(self, axes: Sequence[int] = (-1,), **kwargs: Any) -> None:

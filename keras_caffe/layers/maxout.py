@@ -28,7 +28,7 @@ class Maxout(CaffeLayer):
     Raises:
         LayerError, ShapeError: no size is given, or it does not divide the channels.
 
-    Caffe: src/caffe/layers/maxout_layer.cpp (forks, which give chgroup_sz or num_output)
+    Caffe: src/caffe/layers/maxout_layer.cpp (several forks)
     """
 
     def __init__(self, chgroup_sz: int = 2, axis: int = -1, **kwargs: Any) -> None:

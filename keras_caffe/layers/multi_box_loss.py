@@ -36,7 +36,7 @@ class MultiBoxLoss(LossLayer):
     Raises:
         LayerError: parameters that Caffe refuses. ShapeError: sizes that contradict each other.
 
-    Caffe: weiliu89/caffe (branch ssd), src/caffe/layers/multibox_loss_layer.cpp
+    Caffe: src/caffe/layers/multibox_loss_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
     bottoms = (4, 4)

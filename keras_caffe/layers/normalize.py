@@ -30,7 +30,7 @@ class Normalize(CaffeLayer):
     Raises:
         ShapeError: not 2 to 4 axes.
 
-    Caffe: weiliu89/caffe (branch ssd), src/caffe/layers/normalize_layer.cpp
+    Caffe: src/caffe/layers/normalize_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
     stores = "channels_last"

@@ -24,7 +24,7 @@ class Permute(CaffeLayer):
     Raises:
         LayerError: an axis is out of range or named twice.
 
-    Caffe: src/caffe/layers/permute_layer.cpp (SSD)
+    Caffe: src/caffe/layers/permute_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
     def __init__(self, order: Sequence[int], **kwargs: Any) -> None:

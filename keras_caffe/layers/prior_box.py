@@ -42,7 +42,7 @@ class PriorBox(CaffeLayer):
     Raises:
         LayerError: missing or negative sizes, steps, variances; forms that exclude each other given together.
 
-    Caffe: weiliu89/caffe (branch ssd), src/caffe/layers/prior_box_layer.cpp
+    Caffe: src/caffe/layers/prior_box_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
     bottoms = (2, 2)

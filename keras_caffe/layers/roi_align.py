@@ -27,7 +27,7 @@ class ROIAlign(ROIPooling):
 
     Shapes, Raises: as `ROIPooling`.
 
-    Caffe: no layer of BVLC's; caffe2/operators/roi_align_op.cc has the same arithmetic
+    Caffe: src/caffe/layers/roi_align_layer.cpp (ports of Detectron's layer)
     """
 
     def __init__(self, sampling_ratio: int = -1, **kwargs: Any) -> None:

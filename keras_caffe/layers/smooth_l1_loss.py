@@ -33,7 +33,7 @@ class SmoothL1Loss(LossLayer):
     Raises:
         ShapeError: the bottoms differ in shape. LayerError: a number of bottoms that the definition does not have.
 
-    Caffe: src/caffe/layers/smooth_L1_loss_layer.cpp of either fork
+    Caffe: src/caffe/layers/smooth_L1_loss_layer.cpp (weiliu89/caffe, branch ssd; Fast R-CNN)
     """
 
     bottoms = (2, 4)

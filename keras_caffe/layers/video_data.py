@@ -19,7 +19,7 @@ class VideoData(RecordSource):
     Raises:
         LayerError: as `Data`.
 
-    Caffe: src/caffe/layers/video_data_layer.cpp (SSD)
+    Caffe: src/caffe/layers/video_data_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
     @classmethod

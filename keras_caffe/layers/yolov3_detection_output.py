@@ -39,7 +39,7 @@ class Yolov3DetectionOutput(CaffeLayer):
     Raises:
         LayerError: masks, biases or scales are missing. ShapeError: other bottoms.
 
-    Caffe: eric612/MobileNet-YOLO, src/caffe/layers/yolov3_detection_output_layer.cpp
+    Caffe: src/caffe/layers/yolov3_detection_output_layer.cpp (eric612/MobileNet-YOLO)
     """
 
     bottoms = (1, None)
