@@ -1,4 +1,4 @@
-"""Every registered type has arrays that Caffe computed, or a reason, and a row in the docs; every message has a reader."""
+"""Every registered type has goldens, or a reason, and a row in the docs; every message has a reader, or a reason."""
 
 from __future__ import annotations
 
