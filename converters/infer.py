@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_caffe import registry
+from keras_caffe.converters.backward import Backward, needs_backward
 from keras_caffe.converters.graph import Net, Node
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, ShapeError
@@ -80,6 +81,11 @@ class Plan:
         """The inputs that the given values are computed from."""
         seen = set(self._upstream(values))
         return [value for value in self.inputs if value in seen]
+
+    def backward(self) -> Backward:
+        """Which layers, bottoms and parameters get a gradient in Caffe."""
+        losses = {v for s in self.steps for v, w in zip(s.node.outputs, s.loss_weights, strict=False) if w}
+        return needs_backward(self.net, [len(step.blobs) for step in self.steps], losses)
 
     def _upstream(self, values: Iterable[str]) -> Iterable[str]:
         seen, todo = set(), list(values)

@@ -11,6 +11,7 @@ import keras
 
 from keras_caffe import proto
 from keras_caffe.converters import weights as weight_files
+from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build
 from keras_caffe.converters.graph import Net, graph
 from keras_caffe.converters.infer import Plan, infer
@@ -158,6 +159,8 @@ def _planned(net: Net, recipe: Recipe, custom_layers: Mapping[str, type] | None)
 
 
 def _filled(planned: Plan, recipe: Recipe, files: Sequence[str | Path], skip_mismatch: bool = False) -> CaffeModel:
+    if planned.net.phase == "TRAIN" or planned.net.message.force_backward:
+        check_gradients(planned.net, planned.backward(), losses_only=True)
     initial, report = weight_files.match(planned, files, skip_mismatch=skip_mismatch)
     model = build(planned, recipe, initial)
     model.__dict__["load_report"] = report

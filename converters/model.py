@@ -187,6 +187,11 @@ class CaffeModel(BlobModel):
         return model
 
     @property
+    def plan(self) -> Plan:
+        """Every layer's Keras twin, every blob's shape and stored order."""
+        return self._tensors.plan
+
+    @property
     def net(self) -> Net:
         return self._tensors.plan.net
 

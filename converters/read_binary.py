@@ -87,10 +87,11 @@ def _layer(file: Mapped, layer: Field, message: Any) -> bytes:
         else:
             pieces.append(file.bytes(at.tag, at.end))
     content = b"".join(pieces)
-    return _varint(layer.number << 3 | DELIMITED) + _varint(len(content)) + content
+    return varint_bytes(layer.number << 3 | DELIMITED) + varint_bytes(len(content)) + content
 
 
-def _varint(value: int) -> bytes:
+def varint_bytes(value: int) -> bytes:
+    """A number as a varint."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)

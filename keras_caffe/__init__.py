@@ -4,6 +4,7 @@ from keras_caffe import _requirements as _requirements  # first: it says what to
 from keras_caffe import layers, losses, metrics, ops
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.save import save
 from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
@@ -19,4 +20,5 @@ __all__ = [
     "metrics",
     "ops",
     "register_layer",
+    "save",
 ]

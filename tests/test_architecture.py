@@ -44,7 +44,7 @@ UNTESTED_LAYERS: dict[str, str] = {}
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
 CONTRACT |= {"data", "pycaffe", "ops"}
-NOT_YET = {"save", "dataset", "load_solver", "export", "optimizers", "data", "pycaffe"}
+NOT_YET = {"dataset", "load_solver", "export", "optimizers", "data", "pycaffe"}
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "metrics"}
 
 

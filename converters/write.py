@@ -1,0 +1,150 @@
+"""Models to Caffe files: prototxt, `.caffemodel`, `.caffemodel.h5`. Caffe: Net::ToProto, Net::ToHDF5 in net.cpp."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_caffe import proto
+from keras_caffe.converters.read_binary import varint_bytes
+from keras_caffe.converters.share import Slot
+from keras_caffe.errors import ReadError, WeightsError
+from keras_caffe.proto.wire import DELIMITED
+
+Params = Sequence[Sequence[np.ndarray]]
+"""The blobs of each layer in Caffe's order"""
+Piece = bytes | memoryview
+
+SIZE_LIMIT = 2**31 - 1  # bytes; protobuf reads no longer message
+
+
+def write_caffemodel(
+    path: str | os.PathLike[str],
+    net: Any,
+    params: Params,
+    *,
+    diffs: Params | None = None,
+    shared: Collection[Slot] = (),
+) -> None:
+    """Writes trained values, whole or not at all: HDF5 if the name ends in `.h5`, else binary protobuf.
+
+    Args:
+        path: the file; an existing one is replaced.
+        net: a NetParameter with Caffe's Split layers (`with_splits`).
+        params: the blobs of each of its layers.
+        diffs: their gradients, if they shall be in the file too.
+        shared: (layer, blob) that belong to an earlier layer, which HDF5 files leave out.
+
+    Raises:
+        WeightsError: more than 2 GB for a binary file. ReadError: the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        if os.fspath(path).endswith(".h5"):
+            _write_hdf5(temporary, net, params, diffs, shared)
+        else:
+            with temporary.open("wb") as file:
+                file.writelines(_pieces(net, params, diffs))
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new file beside `path` that takes its place if the block ends well."""
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ReadError(f"the file cannot be written: {error.strerror or error}", where=str(path)) from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _number(message_class: Any, field: str) -> int:
+    return int(message_class.DESCRIPTOR.fields_by_name[field].number)
+
+
+def _tag(message_class: Any, field: str, length: int) -> bytes:
+    return varint_bytes(_number(message_class, field) << 3 | DELIMITED) + varint_bytes(length)
+
+
+def _size(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece) if isinstance(piece, bytes) else piece.nbytes for piece in pieces)
+
+
+def _pieces(net: Any, params: Params, diffs: Params | None) -> list[Piece]:
+    """The file in order; the values are views on the arrays."""
+    pieces: list[Piece] = [proto.NetParameter(name=net.name).SerializeToString()]
+    for index, (layer, arrays) in enumerate(zip(net.layer, params, strict=True)):
+        content = _layer(layer, arrays, diffs[index] if diffs else [None] * len(arrays))
+        pieces += [_tag(proto.NetParameter, "layer", _size(content)), *content]
+    if _size(pieces) > SIZE_LIMIT:
+        raise WeightsError(
+            "the net is too large for a binary file",
+            expected="at most 2 GB",
+            received=f"{_size(pieces) / 1e9:.1f} GB",
+            fix="Give the file a name that ends in .h5.",
+        )
+    return pieces
+
+
+def _layer(layer: Any, arrays: Sequence[np.ndarray], diffs: Sequence[np.ndarray | None]) -> list[Piece]:
+    """A LayerParameter with its fields in the order of their numbers, as C++ writes them."""
+    before, after = proto.LayerParameter(), proto.LayerParameter()
+    before.CopyFrom(layer)
+    after.CopyFrom(layer)
+    number = _number(proto.LayerParameter, "blobs")
+    for field in proto.LayerParameter.DESCRIPTOR.fields:
+        if field.number >= number:
+            before.ClearField(field.name)
+        if field.number <= number:
+            after.ClearField(field.name)
+    pieces: list[Piece] = [before.SerializeToString()]
+    for array, diff in zip(arrays, diffs, strict=True):
+        blob = _blob(array, diff)
+        pieces += [_tag(proto.LayerParameter, "blobs", _size(blob)), *blob]
+    return [*pieces, after.SerializeToString()]
+
+
+def _blob(array: np.ndarray, diff: np.ndarray | None) -> list[Piece]:
+    pieces: list[Piece] = []
+    for field, values in (("data", array), ("diff", diff)):
+        if values is not None:
+            view = memoryview(np.ascontiguousarray(values, "<f4").reshape(-1)).cast("B")
+            pieces += [_tag(proto.BlobProto, field, view.nbytes), view]
+    shape = proto.BlobProto()
+    shape.shape.dim.extend(array.shape)
+    return [*pieces, shape.SerializeToString() if array.ndim else b""]
+
+
+def _write_hdf5(path: Path, net: Any, params: Params, diffs: Params | None, shared: Collection[Slot]) -> None:
+    import h5py  # loaded only where it is needed
+
+    with h5py.File(path, "w") as file:
+        for name, values in (("data", params), ("diff", diffs)):
+            if values is not None:
+                group = file.create_group(name)
+                for index, (layer, arrays) in enumerate(zip(net.layer, values, strict=True)):
+                    _write_group(group.require_group(layer.name), index, arrays, shared)
+
+
+def _write_group(group: Any, layer: int, arrays: Sequence[np.ndarray], shared: Collection[Slot]) -> None:
+    for index, array in enumerate(arrays):
+        if (layer, index) not in shared and str(index) not in group:
+            group.create_dataset(str(index), data=np.asarray(array, np.float32))
