@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, merge_shapes
@@ -52,6 +52,11 @@ class Concat(CaffeLayer):
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        ranks = {bottom.rank for bottom in bottoms}
+        if len(ranks) > 1:
+            raise ShapeError(
+                "the bottoms of Concat have different numbers of axes", received=[b.shape for b in bottoms]
+            )
         return cls(axis=joint_axis(layer.concat_param, "concat_dim", bottoms[0]), **kwargs)
 
 

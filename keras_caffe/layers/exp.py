@@ -39,7 +39,7 @@ class Exp(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         y = ops.exp(inputs * (self._log_base * self.scale))
-        return y if self.shift == 0 else y * math.exp(self._log_base * self.shift)
+        return y if self.shift == 0 else y * ops.exp(ops.cast(self._log_base * self.shift, y.dtype))
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

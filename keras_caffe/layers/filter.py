@@ -48,7 +48,7 @@ class Filter(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         *blobs, selector = shapes
-        if any(size not in (1, None) for size in selector[1:]):
+        if not selector or any(size not in (1, None) for size in selector[1:]):
             raise ShapeError("the selector of Filter must have one value per image", expected="(N)", received=selector)
         for shape, axis in zip(blobs, self.axes, strict=True):
             if None not in (shape[axis], selector[0]) and shape[axis] != selector[0]:

@@ -93,7 +93,8 @@ class PriorBox(CaffeLayer):
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
-        return [bottoms[0].order] * len(bottoms)
+        first = bottoms[0].order
+        return [first if b.rank == len(first) else caffe_order(b.rank) for b in bottoms]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [caffe_order(3)]
