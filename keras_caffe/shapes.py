@@ -69,6 +69,8 @@ def pool_output(size: Size, kernel: int, stride: int, pad: int, *, ceil: bool = 
     """
     if size is None:
         return None
+    if kernel < 1 or stride < 1:
+        raise ShapeError("kernel and stride must be positive", received=f"kernel {kernel}, stride {stride}")
     span = size + 2 * pad - kernel
     out = (-(-span // stride) if ceil else span // stride) + 1
     if clip and (out - 1) * stride >= size + pad:
