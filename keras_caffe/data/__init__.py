@@ -1,0 +1,6 @@
+"""Caffe's data layers as tf.data."""
+
+from keras_caffe.data.caffe_dataset import CaffeDataset
+from keras_caffe.data.dataset import dataset
+
+__all__ = ["CaffeDataset", "dataset"]

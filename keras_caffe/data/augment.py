@@ -1,0 +1,123 @@
+"""Crop, mirror, mean and scale of single images, as Caffe's data transformer (src/caffe/data_transformer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_caffe.data.draws import draws
+from keras_caffe.errors import DataError, LayerError
+
+
+class Plan(NamedTuple):
+    """What is drawn for one image: whether it is mirrored, and where its window begins."""
+
+    mirror: bool
+    top: int
+    left: int
+
+
+@dataclass(frozen=True, eq=False)
+class Augment:
+    """(C, H, W) -> float32 (C, h, w): y = (x - mean) scale of a window of x, mirrored or not.
+
+    The mean is read where the pixel comes from. In phase TRAIN the window lies anywhere, in TEST in the centre; an
+    image is mirrored with probability 1/2 in both.
+
+    Args:
+        crop: (h, w) of the window; None for the whole image.
+        mirror: whether images are mirrored at random.
+        scale: factor.
+        mean: None, (1 or C, 1, 1), or (C, H, W).
+        train: whether windows are drawn at random.
+        seed: for the draws.
+    """
+
+    crop: tuple[int, int] | None = None
+    mirror: bool = False
+    scale: float = 1.0
+    mean: np.ndarray | None = None
+    train: bool = False
+    seed: int = 0
+
+    def size(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """(C, h, w) of the result for an image (C, H, W)."""
+        return (shape[0], *(self.crop or shape[1:]))
+
+    def check(self, shape: Sequence[int]) -> None:
+        """Refuses an image of a shape that Caffe refuses.
+
+        Raises:
+            DataError: it is smaller than the window, or the mean is that of another shape.
+        """
+        if self.crop and (self.crop[0] > shape[1] or self.crop[1] > shape[2]):
+            raise DataError(
+                "the image is smaller than the crop",
+                expected=f"at least {self.crop[0]} x {self.crop[1]} (height x width)",
+                received=f"{shape[1]} x {shape[2]}",
+                fix="Make crop_size smaller, or resize the images.",
+            )
+        if self.mean is None or self.mean.shape[0] == 1 == self.mean.shape[1] * self.mean.shape[2]:
+            return
+        if self.mean.shape[1:] == (1, 1) and (shape[1:] != (1, 1) or self.mean.shape[0] != shape[0]):
+            wanted, given, fix = shape[0], self.mean.shape[0], "Give one mean_value, or one for each channel."
+        else:
+            wanted, given, fix = tuple(shape), self.mean.shape, "The mean must have the size of the image before the crop."
+        if wanted != given:
+            raise DataError("the mean does not fit the image", expected=wanted, received=given, fix=fix)
+
+    def plans(self, numbers: np.ndarray, shapes: Sequence[Sequence[int]]) -> list[Plan]:
+        """What is drawn for the records with these running numbers, whose images are (C, H, W)."""
+        random = draws(self.seed, numbers, 3).tolist()
+        return [self._plan(drawn, shape) for drawn, shape in zip(random, shapes, strict=True)]
+
+    def _plan(self, drawn: Sequence[int], shape: Sequence[int]) -> Plan:
+        height, width = self.crop or shape[1:]
+        free = shape[1] - height, shape[2] - width
+        top, left = (d % (f + 1) if self.train else f // 2 for d, f in zip(drawn[1:], free, strict=True))
+        return Plan(self.mirror and bool(drawn[0] & 1), top, left)
+
+    def apply(self, image: np.ndarray, plan: Plan, out: np.ndarray) -> None:
+        """Writes the transformed image; `out` is (C, h, w), in memory in that order or as (h, w, C)."""
+        planar = out if out.flags.c_contiguous else np.empty(out.shape, np.float32)
+        planar[...] = self.window(image, plan)
+        if self.mean is not None:
+            planar -= self.window(self.mean, plan)
+        if self.scale != 1:
+            planar *= np.float32(self.scale)
+        if planar is not out:
+            for target, plane in zip(out, planar, strict=True):  # by far faster than all at once
+                target[...] = plane
+
+    def window(self, image: np.ndarray, plan: Plan) -> np.ndarray:
+        """The part of an image, or of a mean of its size, that is kept."""
+        if image.shape[1:] != (1, 1) and self.crop:
+            image = image[:, plan.top : plan.top + self.crop[0], plan.left : plan.left + self.crop[1]]
+        return image[:, :, ::-1] if plan.mirror else image
+
+
+def from_layer(layer: Any, mean: np.ndarray | None, train: bool, seed: int) -> Augment:
+    """The transformation that a layer's transform_param asks for.
+
+    Args:
+        layer: a LayerParameter.
+        mean: what its mean_file holds, if it has one.
+        train: whether the phase is TRAIN.
+        seed: for the draws.
+
+    Raises:
+        LayerError: the mean is no single image.
+    """
+    param = layer.transform_param
+    if mean is not None:
+        if mean.ndim not in (3, 4) or mean.size != np.prod(mean.shape[-3:]):
+            raise LayerError("the mean is no single image", expected="(1, C, H, W)", received=mean.shape)
+        mean = mean.reshape(mean.shape[-3:])
+    elif param.mean_value:
+        mean = np.array(param.mean_value, "float32").reshape(-1, 1, 1)
+    square = (param.crop_size, param.crop_size) if param.crop_size else None
+    window = (param.crop_h, param.crop_w) if param.crop_h and param.crop_w else square
+    return Augment(window, param.mirror, param.scale, mean, train, seed)

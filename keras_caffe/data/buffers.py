@@ -1,0 +1,39 @@
+"""Memory for batches that is used again once nobody holds the batch: fresh pages cost as much as filling them."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+ALIGNMENT = 64  # TensorFlow takes such memory as it is, without a copy
+KEEP = 12
+
+
+class Buffers:
+    """Arrays float32 of 64-byte alignment. The memory of one is given out again when no view of it is left."""
+
+    def __init__(self) -> None:
+        self._memory: list[np.ndarray] = []
+        self._lock = threading.Lock()
+
+    def take(self, shape: Sequence[int]) -> np.ndarray:
+        """An array of this shape with any values in it."""
+        count = math.prod(shape)
+        with self._lock:
+            memory = next((m for m in self._memory if m.size == count + ALIGNMENT // 4 and _references(m) <= _UNUSED), None)
+            if memory is None:
+                memory = np.empty(count + ALIGNMENT // 4, np.float32)
+                self._memory = [*self._memory[-KEEP:], memory]
+            first = -memory.ctypes.data % ALIGNMENT // 4
+            return memory[first : first + count].reshape(shape)
+
+
+def _references(memory: np.ndarray) -> int:
+    return sys.getrefcount(memory)
+
+
+_UNUSED = next(_references(memory) for memory in [np.empty(1, np.float32)])

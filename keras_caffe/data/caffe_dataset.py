@@ -1,0 +1,59 @@
+"""The tf.data.Dataset that `keras_caffe.dataset` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from keras_caffe.data.stream import Problems, Stream
+from keras_caffe.errors import CaffeError
+
+
+class CaffeDataset(tf.data.Dataset):
+    """A tf.data.Dataset of {top: batch} that knows what it reads.
+
+    Attributes:
+        skipped: the errors of the records left out so far (`on_error="skip"`).
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, streams: Sequence[Stream]) -> None:
+        self._dataset, self._streams = dataset, list(streams)
+        super().__init__(dataset._variant_tensor)
+
+    @property
+    def skipped(self) -> list[CaffeError]:
+        return [error for stream in self._streams for error in stream.source.skipped]
+
+    @property
+    def element_spec(self) -> Any:
+        return self._dataset.element_spec
+
+    def take(self, count: Any, name: str | None = None) -> CaffeDataset:
+        return CaffeDataset(super().take(count, name), self._streams)
+
+    def _inputs(self) -> list[tf.data.Dataset]:
+        return [self._dataset]
+
+    def __iter__(self) -> Any:
+        iterator = super().__iter__()
+        if tf.executing_eagerly():
+            iterator.__class__ = _Iterator
+            iterator.problems = [stream.problems for stream in self._streams]
+        return iterator
+
+
+class _Iterator(type(iter(tf.data.Dataset.range(0)))):  # type: ignore[misc]
+    """An eager iterator that raises the error a source raised, where TensorFlow has its text only."""
+
+    problems: Sequence[Problems] = ()
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except tf.errors.OpError as error:
+            found = [problem for problem in (p.take() for p in self.problems) if problem is not None]
+            if found:
+                raise found[0] from None
+            raise error

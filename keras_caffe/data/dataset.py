@@ -1,0 +1,175 @@
+"""`keras_caffe.dataset`: the data layers of a net as one tf.data.Dataset."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_caffe.converters.read import NetFile, read_net
+from keras_caffe.converters.select import phase_number, select
+from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.data.caffe_dataset import CaffeDataset
+from keras_caffe.data.places import Places
+from keras_caffe.data.sources import SOURCES, Settings, Source
+from keras_caffe.data.stream import Share, Stream
+from keras_caffe.errors import CaffeError, DataError, LayerError
+from keras_caffe.layout import DATA_FORMATS
+
+ON_ERROR = ("raise", "skip")
+DEFAULT_PREFETCH = 2
+NO_SOURCES = ("Input", "Parameter")
+
+
+def dataset(
+    prototxt: str | os.PathLike[str] | Any,
+    phase: str = "TRAIN",
+    *,
+    level: int = 0,
+    stages: Sequence[str] = (),
+    base_dir: str | os.PathLike[str] | None = None,
+    seed: int | None = None,
+    reader: str = "auto",
+    data_format: str | None = None,
+    python_layers: Mapping[str, type] | None = None,
+    on_error: str = "raise",
+    arrays: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    drop_remainder: bool = False,
+    shard: tuple[int, int] | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+) -> CaffeDataset:
+    """What a net's data layers put into its blobs, batch after batch.
+
+    Args:
+        prototxt: path, prototxt text, or NetParameter.
+        phase: "TRAIN" or "TEST": which layers there are, and whether crops are drawn or central.
+        level: level for include/exclude rules.
+        stages: stages for these rules.
+        base_dir: folder that relative names start at; default: the working directory as in Caffe, or, for what is not
+            there, the prototxt's folder.
+        seed: of everything random; the same seed gives the same batches. Default: another one each time.
+        reader: "lmdb" or "tensorflow-io" reads LMDBs; "auto" takes the first.
+        data_format: order of the axes of images: "channels_last" or "channels_first"; default: Keras's.
+        python_layers: {"module.Class": class} for data layers of type "Python".
+        on_error: "raise", or "skip" to leave out records that cannot be read; `.skipped` of the result lists them.
+        arrays: {top: array} for MemoryData, in Caffe's order.
+        epochs: passes over the records; default: without end, as Caffe reads.
+        drop_remainder: leave out a last batch that is not full.
+        shard: (index, workers): this worker takes every record whose running number is index modulo workers.
+        input_context: the same for `strategy.distribute_datasets_from_function`.
+
+    Returns:
+        A tf.data.Dataset of {top: float32 batch}. Under a `tf.distribute` strategy, without `shard` or `input_context`,
+        a batch holds batch_size records for each replica, which the strategy then shares out.
+
+    Raises:
+        ReadError, NetError, LayerError: the definition is refused.
+        DataError: a source is missing, broken or contradicts its layer; the message names it. Errors that show up while
+            records are read are raised by the iterator.
+
+    Caffe: src/caffe/layers/{base_data,data,image_data,hdf5_data,window_data,memory_data,dummy_data}_layer.cpp
+    """
+    if on_error not in ON_ERROR:
+        raise DataError("no such on_error", expected=" or ".join(ON_ERROR), received=repr(on_error))
+    share = _share(shard, input_context, epochs, drop_remainder)
+    layers, net = data_layers(prototxt, phase, level, stages)
+    if seed is None:  # workers must agree on the order of the records
+        seed = 0 if share.workers > 1 else secrets.randbits(63)
+    settings = Settings(
+        places=Places(base_dir, prototxt),
+        train=phase_number(phase) == phase_number("TRAIN"),
+        data_format=_data_format(data_format),
+        reader=reader,
+        python_layers=python_layers or {},
+        arrays=arrays or {},
+        skip=on_error == "skip",
+    )
+    streams = []
+    for number, layer in enumerate(layers):
+        source = open_source(layer, replace(settings, seed=seed + number), net.where(layer.name))
+        streams.append(Stream(source, share))
+    return CaffeDataset(_joined(streams), streams)
+
+
+def data_layers(source: Any, phase: str, level: int = 0, stages: Sequence[str] = ()) -> tuple[list[Any], NetFile]:
+    """The data layers of a net in a phase, and the file for errors.
+
+    Raises:
+        ReadError, NetError: the definition is refused.
+        DataError: the net has none, or one of a type that cannot be read.
+    """
+    net = read_net(source)
+    message = select(upgrade(net.message, net.where), phase, level, stages, where=net.where)
+    layers = [layer for layer in message.layer if not layer.bottom and layer.type not in NO_SOURCES]
+    unknown = [layer for layer in layers if layer.type not in SOURCES]
+    if unknown:
+        raise DataError(
+            f"data of a layer of type {unknown[0].type!r} cannot be read",
+            where=net.where(unknown[0].name),
+            layer=unknown[0].name,
+            expected=f"one of {', '.join(SOURCES)}",
+        )
+    if not layers:
+        found = ", ".join(f"{layer.name} ({layer.type})" for layer in message.layer[:3]) or "no layers"
+        fix = "Give the train_val prototxt, or another phase."
+        raise DataError(f"the net has no data layer in phase {phase}", where=net.file, received=found, fix=fix)
+    return layers, net
+
+
+def open_source(layer: Any, settings: Settings, where: str | None = None) -> Source:
+    """Opens a data layer.
+
+    Args:
+        layer: its LayerParameter.
+        settings: how it is read.
+        where: `file:line` of the layer, for errors.
+
+    Raises:
+        LayerError, DataError: the layer or what it reads is refused.
+    """
+    try:
+        source = SOURCES[layer.type](layer, settings)
+        source.shapes()
+        return source
+    except CaffeError as error:
+        raise error.at(where=where, layer=f"{layer.name!r} ({layer.type})") from None
+
+
+def _share(
+    shard: tuple[int, int] | None, context: Any, epochs: int | None, drop_remainder: bool
+) -> Share:
+    replicas = 1
+    if context is not None:
+        shard = (context.input_pipeline_id, context.num_input_pipelines)
+    elif shard is None and tf.distribute.has_strategy():
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    index, workers = shard or (0, 1)
+    if not 0 <= index < workers:
+        raise DataError("no such shard", expected="(index, workers) with 0 <= index < workers", received=shard)
+    if epochs is not None and epochs < 1:
+        raise DataError("no such number of epochs", expected="at least 1, or None", received=epochs)
+    return Share(index, workers, epochs, replicas, drop_remainder)
+
+
+def _joined(streams: Sequence[Stream]) -> tf.data.Dataset:
+    """One data set of {top: batch} from those of the layers."""
+    names = [top for stream in streams for top in stream.source.tops]
+    zipped = tf.data.Dataset.zip(tuple(stream.dataset() for stream in streams))
+    named = zipped.map(lambda *parts: dict(zip(names, [top for part in parts for top in part], strict=True)))
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    ahead = [stream.source.layer.data_param.prefetch for stream in streams if stream.source.layer.type == "Data"]
+    return named.prefetch(max(ahead, default=DEFAULT_PREFETCH)).with_options(options)
+
+
+def _data_format(data_format: str | None) -> str:
+    data_format = data_format or keras.config.image_data_format()
+    if data_format not in DATA_FORMATS:
+        raise LayerError("no such data_format", expected=" or ".join(DATA_FORMATS), received=repr(data_format))
+    return data_format

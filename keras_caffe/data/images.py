@@ -1,0 +1,63 @@
+"""Compressed images as OpenCV gives them to Caffe: 8 bits, blue-green-red, the bilinear resize of cv::resize."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.errors import DataError
+
+NATIVE, GRAY, COLOR = 0, 1, 3
+JPEG = b"\xff\xd8"
+GRAY_BITS = 14
+GRAY_WEIGHTS = (1868, 9617, 4899)  # OpenCV's for blue, green, red, over 2^14
+
+
+def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
+    """(H, W, C) uint8, C = 1, 3 (blue-green-red) or 4 (and alpha).
+
+    Args:
+        data: the bytes of a JPEG, PNG, BMP or GIF file.
+        channels: 0 as stored, 1 grey, 3 colour.
+
+    Raises:
+        DataError: they are no such image, or one of 16 bits where Caffe takes none.
+    """
+    data = bytes(data)
+    try:
+        if data.startswith(JPEG):
+            return decode_jpeg(data, channels).numpy()
+        bits16 = data.startswith(b"\x89PNG") and len(data) > 24 and data[24] == 16
+        if bits16 and channels == NATIVE:
+            raise DataError("the image has 16 bits a channel", expected="8 bits", fix="Set force_color or force_gray.")
+        image = tf.io.decode_image(data, expand_animations=False).numpy()
+    except tf.errors.OpError as error:
+        reason = str(error.message).split(" [Op:")[0]
+        raise DataError("the image cannot be decoded", expected="a JPEG, PNG, BMP or GIF", received=reason) from None
+    return like_opencv(image, channels)
+
+
+def decode_jpeg(data: Any, channels: int) -> Any:
+    """A JPEG with the arithmetic of OpenCV's decoder: a tensor (H, W, C), blue-green-red."""
+    image = tf.io.decode_jpeg(data, channels=channels, dct_method="INTEGER_ACCURATE")
+    return image if channels == GRAY else image[..., ::-1]
+
+
+def like_opencv(image: np.ndarray, channels: int) -> np.ndarray:
+    """(H, W, 1 to 4), red-green-blue -> what OpenCV makes of it for the number of channels asked for."""
+    if image.shape[2] == 2:  # grey and alpha
+        image = image[:, :, [0, 0, 0, 1]]
+    if image.shape[2] == 4 and channels == NATIVE:
+        return image[:, :, [2, 1, 0, 3]]
+    image = image[:, :, 2::-1]
+    if channels == GRAY and image.shape[2] == 3:
+        return gray(image)
+    return np.repeat(image, 3, 2) if channels == COLOR and image.shape[2] == 1 else image
+
+
+def gray(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) blue-green-red -> (H, W, 1), in OpenCV's whole numbers."""
+    weighted = image.astype(np.int32) @ np.array(GRAY_WEIGHTS, np.int32)
+    return ((weighted + (1 << GRAY_BITS - 1)) >> GRAY_BITS).astype(np.uint8)[:, :, None]

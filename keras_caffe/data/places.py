@@ -1,0 +1,53 @@
+"""Where the files that a net names are looked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_caffe.errors import DataError
+
+
+class Places:
+    """The folders that relative names start at, in order.
+
+    Args:
+        base_dir: the only folder. Without it, Caffe's: the working directory; a name that is not there is looked for
+            beside the prototxt.
+        prototxt: the net's file, if it has one.
+    """
+
+    def __init__(self, base_dir: str | os.PathLike[str] | None = None, prototxt: object = None) -> None:
+        beside = Path(prototxt).parent if isinstance(prototxt, (str, os.PathLike)) and _is_file(prototxt) else None
+        folders = [Path(base_dir)] if base_dir is not None else [Path(), *filter(None, [beside])]
+        self.folders: Sequence[Path] = list(dict.fromkeys(folder.absolute() for folder in folders))
+
+    def find(self, name: str) -> Path:
+        """The first of the folders' entries of this name that exists, else the one in the first folder."""
+        candidates = [folder / name for folder in self.folders]
+        return next((path for path in candidates if path.exists()), candidates[0])
+
+    def need(self, name: str, what: str) -> Path:
+        """`find` for what must exist.
+
+        Raises:
+            DataError: it does not; says where it was looked for.
+        """
+        path = self.find(name) if name else None
+        if path is None or not path.exists():
+            looked = " or ".join(dict.fromkeys(str(folder) for folder in self.folders))
+            raise DataError(
+                f"{what} is missing" if name else f"no {what} is named",
+                where=name or None,
+                expected=f"{name!r} in {looked}" if name else "a source",
+                fix="Names start at the working directory; pass base_dir= to start elsewhere." if name else None,
+            )
+        return path
+
+
+def _is_file(source: str | os.PathLike[str]) -> bool:
+    try:
+        return Path(source).is_file()
+    except (OSError, ValueError):  # the text of a prototxt
+        return False

@@ -1,0 +1,24 @@
+"""The data layers that can be read, by Caffe's name of their type."""
+
+from __future__ import annotations
+
+from keras_caffe.data.sources.base import Settings, Source
+from keras_caffe.data.sources.data import Data
+from keras_caffe.data.sources.dummy_data import DummyData
+from keras_caffe.data.sources.hdf5_data import HDF5Data
+from keras_caffe.data.sources.image_data import ImageData
+from keras_caffe.data.sources.memory_data import MemoryData
+from keras_caffe.data.sources.python_data import PythonData
+from keras_caffe.data.sources.window_data import WindowData
+
+SOURCES: dict[str, type[Source]] = {
+    "Data": Data,
+    "DummyData": DummyData,
+    "HDF5Data": HDF5Data,
+    "ImageData": ImageData,
+    "MemoryData": MemoryData,
+    "Python": PythonData,
+    "WindowData": WindowData,
+}
+
+__all__ = ["SOURCES", "Settings", "Source"]

@@ -1,0 +1,135 @@
+"""ImageData: image files named in a list (src/caffe/layers/image_data_layer.cpp)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_caffe.data import images
+from keras_caffe.data.database import empty
+from keras_caffe.data.draws import draws, generator
+from keras_caffe.data.resize import resize
+from keras_caffe.data.sources.base import Settings
+from keras_caffe.data.sources.image_source import ImageSource, Record
+from keras_caffe.errors import DataError
+
+SKIP_DRAW = -1  # the number that rand_skip is drawn for; no record has it
+
+
+class Line(NamedTuple):
+    """One line of a list: the image's name, its label, and where the line is."""
+
+    name: str
+    label: int
+    where: str
+
+
+class ImageData(ImageSource):
+    """The images of a list, in its order or, with `shuffle`, in a new order each epoch.
+
+    Images are blue-green-red, or grey with is_color: false, and resized to new_height x new_width if these are set.
+    With rand_skip the first ones, fewer than it says, are left out at the start.
+    """
+
+    param = "image_data_param"
+    tops_fewest = 2
+
+    def __init__(self, layer: Any, settings: Settings) -> None:
+        super().__init__(layer, settings)
+        param = layer.image_data_param
+        if bool(param.new_height) != bool(param.new_width):
+            raise DataError("new_height and new_width must be set together", received=(param.new_height, param.new_width))
+        self.lines = read_list(settings.places.need(param.source, "the list of images"))
+        self.start = int(draws(settings.seed, np.array([SKIP_DRAW]), 1)[0, 0]) % param.rand_skip if param.rand_skip else 0
+        if self.start >= len(self.lines):
+            raise DataError("rand_skip leaves no image", expected=f"less than {len(self.lines)}", received=self.start)
+        self.order = lru_cache(maxsize=2)(self._order)
+
+    @property
+    def size(self) -> int:
+        return len(self.lines)
+
+    @property
+    def channels(self) -> int:
+        return images.COLOR if self.layer.image_data_param.is_color else images.GRAY
+
+    @property
+    def fixed_size(self) -> bool:
+        return self.layer.image_data_param.new_height > 0
+
+    def entries(self, numbers: Sequence[int]) -> list[Line]:
+        epochs, places = np.divmod(np.asarray(numbers) + self.start, self.size)
+        if not self.layer.image_data_param.shuffle:
+            return [self.lines[place] for place in places]
+        return [self.lines[self.order(int(epoch))[place]] for epoch, place in zip(epochs, places, strict=True)]
+
+    def record(self, entry: Line) -> Record:
+        path = self.settings.places.find(self.layer.image_data_param.root_folder + entry.name)
+        return Record(entry.where, entry.label, None, read_file(path))
+
+    def pixels(self, record: Record) -> np.ndarray:
+        param = self.layer.image_data_param
+        image = images.decode(record.data, self.channels)
+        if param.new_height:
+            image = resize(image, param.new_height, param.new_width)
+        return image.transpose(2, 0, 1)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return generator(self.settings.seed, epoch).permutation(self.size)
+
+
+def read_list(path: Path) -> list[Line]:
+    """The lines `name label` of a list; names may hold spaces.
+
+    Raises:
+        DataError: the file is empty, or a line has no label.
+    """
+    text = read_text(path)
+    lines = [_line(line, f"{path}:{number}") for number, line in enumerate(text, 1)]
+    if not lines:
+        raise empty(str(path))
+    return lines
+
+
+def read_text(path: Path) -> list[str]:
+    """The lines of a text file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        lines = path.read_text(errors="surrogateescape").split("\n")
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from None
+    return lines if lines[-1] else lines[:-1]
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        fix = "Check root_folder, which is put before the names as it is, and base_dir."
+        raise DataError(f"the image {str(path)!r} cannot be read", received=error.strerror or error, fix=fix) from None
+
+
+def _line(line: str, where: str) -> Line:
+    name, space, label = line.rstrip("\r").rpartition(" ")
+    number = re.match(r"\s*([+-]?\d+)", label)  # as C's atoi
+    if not space or not name or number is None:
+        raise DataError(
+            "the line has no label",
+            where=where,
+            expected="a name, a space and a whole number",
+            received=repr(line),
+        )
+    return Line(name, int(number[1]), where)

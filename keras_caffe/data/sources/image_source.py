@@ -1,0 +1,160 @@
+"""Sources of images with labels: records become pixels, pixels become a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_caffe.converters.read import read_mean
+from keras_caffe.data import augment, images
+from keras_caffe.data.buffers import Buffers
+from keras_caffe.data.datum import Buffer
+from keras_caffe.data.sources.base import Settings, Source
+from keras_caffe.errors import CaffeError, DataError
+from keras_caffe.layers.records import check_transform, positive
+from keras_caffe.shapes import Shape
+
+GIVE_UP = 10_000  # records in a row that cannot be read
+
+
+class Record(NamedTuple):
+    """An image, compressed or not, its label, and where it is, for errors."""
+
+    where: str
+    label: Any
+    image: np.ndarray | None = None  # (C, H, W)
+    data: Buffer = b""
+
+    def pixels(self, channels: int) -> np.ndarray:
+        """(C, H, W); compressed ones with 1 or 3 channels, or 0 for what the file has."""
+        return images.decode(self.data, channels).transpose(2, 0, 1) if self.image is None else self.image
+
+
+class ImageSource(Source):
+    """A data layer whose tops are images and, if there is a second one, labels.
+
+    A class says where its records come from: `entries` and `record`.
+    """
+
+    param = "data_param"
+    tops_most = 2
+    tops_fewest = 1
+
+    def __init__(self, layer: Any, settings: Settings) -> None:
+        super().__init__(layer, settings)
+        self.check_tops(self.tops_fewest, self.tops_most)
+        check_transform(layer.transform_param)
+        self.batch_size = positive(getattr(layer, self.param), "batch_size", self.param)
+        self.augment = augment.from_layer(layer, self._mean(), settings.train, settings.seed)
+        self.buffers, self._bad_in_a_row = Buffers(), 0
+
+    @property
+    def channels(self) -> int:
+        """What compressed images are decoded to."""
+        param = self.layer.transform_param
+        return images.COLOR if param.force_color else images.GRAY if param.force_gray else images.NATIVE
+
+    def entries(self, numbers: Sequence[int]) -> list[Any]:
+        """What the source holds under these running numbers, as `record` takes it; each has `where`."""
+        raise NotImplementedError
+
+    def record(self, entry: Any) -> Record:
+        """The record of an entry.
+
+        Raises:
+            DataError: it is none.
+        """
+        raise NotImplementedError
+
+    def pixels(self, record: Record) -> np.ndarray:
+        """A record's image before it is transformed: (C, H, W), uint8 or float32."""
+        return record.pixels(self.channels)
+
+    @cached_property
+    def first(self) -> tuple[Record, np.ndarray]:
+        """The first record that can be read, and its image."""
+        found = (self._loaded(self.entries([number])[0]) for number in range(GIVE_UP))
+        return next(loaded for loaded in found if loaded is not None)
+
+    @cached_property
+    def first_shape(self) -> Shape:
+        """(C, H, W) of the first record's image before it is transformed."""
+        return self.first[1].shape
+
+    def shapes(self) -> list[Shape]:
+        channels, height, width = self.augment.size(self.first_shape)
+        size = (height, width) if self.augment.crop or self.batch_size > 1 or self.fixed_size else (None, None)
+        return [(None, channels, *size), (None,)][: len(self.tops)]
+
+    @property
+    def fixed_size(self) -> bool:
+        """Whether all images have one size whatever the files hold."""
+        return False
+
+    def read(self, numbers: np.ndarray) -> list[np.ndarray]:
+        loaded = [(number, self._loaded(entry)) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
+        kept = [(number, *found) for number, found in loaded if found is not None]
+        if not kept:
+            return [np.zeros([size or 0 for size in shape], np.float32) for shape in self.stored_shapes()]
+        return self.batch(*(list(column) for column in zip(*kept, strict=True)))
+
+    def batch(self, numbers: Sequence[int], records: Sequence[Record], pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The tops for records and their images."""
+        size = self.augment.size(pixels[0].shape)
+        out, planes = self._buffer(len(pixels), size)
+        plans = self.augment.plans(numbers, [image.shape for image in pixels])
+        for record, image, plan, target in zip(records, pixels, plans, planes, strict=True):
+            if self.augment.size(image.shape) != size:
+                raise _sizes_differ(record.where, size, self.augment.size(image.shape))
+            self.augment.apply(image, plan, target)
+        labels = np.array([record.label for record in records], np.float32)
+        return [out, labels][: len(self.tops)]
+
+    def _buffer(self, count: int, size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Memory for a batch as it is stored, and a view of it as (N, C, H, W)."""
+        channels, height, width = size
+        if self.settings.data_format == "channels_last":
+            out = self.buffers.take((count, height, width, channels))
+            return out, out.transpose(0, 3, 1, 2)
+        out = self.buffers.take((count, channels, height, width))
+        return out, out
+
+    def _loaded(self, entry: Any) -> tuple[Record, np.ndarray] | None:
+        """The record of an entry and its image; None if it cannot be read and such are left out."""
+        try:
+            record = self.record(entry)
+            image = self.pixels(record)
+            self.augment.check(image.shape)
+        except CaffeError as error:
+            error.at(where=entry.where)
+            if not self.settings.skip:
+                raise
+            self._leave_out(error)
+            return None
+        self._bad_in_a_row = 0
+        return record, image
+
+    def _leave_out(self, error: CaffeError) -> None:
+        self.skipped.append(error)
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row >= GIVE_UP:
+            raise DataError("no record can be read", where=error.where, received=str(error))
+
+    def _mean(self) -> np.ndarray | None:
+        param = self.layer.transform_param
+        if not param.HasField("mean_file"):
+            return None
+        return read_mean(self.settings.places.need(param.mean_file, "the mean_file"))
+
+
+def _sizes_differ(where: str, expected: object, received: object) -> DataError:
+    return DataError(
+        "the images of a batch differ in size",
+        where=where,
+        expected=f"{expected}, as the first of the batch",
+        received=received,
+        fix="Set crop_size, resize them, or take batch_size: 1.",
+    )

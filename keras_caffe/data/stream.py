@@ -1,0 +1,111 @@
+"""Batches of one source as a tf.data.Dataset.
+
+All state is in tf.data: a counter gives batch numbers, and everything else follows from the number. So an iterator can
+be saved and restored, and two workers that take different numbers take different records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.data.sources.base import Source
+from keras_caffe.data.sources.image_source import ImageSource
+from keras_caffe.errors import CaffeError, DataError
+
+AT_ONCE = 2  # batches in the making
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the records this stream gives.
+
+    Args:
+        index: of this worker.
+        workers: their number; worker r takes the records r, r + workers, ...
+        epochs: passes over all records; None for no end.
+        replicas: batch_size is multiplied by it.
+        drop_remainder: whether a last batch that is not full is left out.
+    """
+
+    index: int = 0
+    workers: int = 1
+    epochs: int | None = None
+    replicas: int = 1
+    drop_remainder: bool = False
+
+    def records(self, source: Source) -> int | None:
+        """How many records this worker gives in all; None for no end."""
+        if self.epochs is None:
+            return None
+        if source.size is None:
+            raise DataError("the layer has no epochs", layer=source.layer.name, fix="Leave epochs out, and use take().")
+        return max(0, -(-(source.size * self.epochs - self.index) // self.workers))
+
+
+class Problems:
+    """Keeps the error that stopped a stream: TensorFlow passes on its text only."""
+
+    def __init__(self) -> None:
+        self.error: CaffeError | None = None
+
+    def take(self) -> CaffeError | None:
+        error, self.error = self.error, None
+        return error
+
+
+class Stream:
+    """The batches of one source.
+
+    Args:
+        source: the data layer.
+        share: which of its records.
+    """
+
+    def __init__(self, source: Source, share: Share) -> None:
+        self.source, self.share, self.problems = source, share, Problems()
+        self.batch = source.batch_size * (share.replicas if source.counts_records else 1)
+        self.total = share.records(source)
+
+    def dataset(self) -> tf.data.Dataset:
+        """A data set of tuples, one tensor for each top."""
+        parallel = {} if self.source.in_order else {"num_parallel_calls": AT_ONCE, "deterministic": True}
+        batches = self._numbers().map(self._read, **parallel)
+        if self.source.settings.skip and isinstance(self.source, ImageSource):
+            batches = batches.rebatch(self.batch, drop_remainder=self.share.drop_remainder or self.total is None)
+        return batches
+
+    def _numbers(self) -> tf.data.Dataset:
+        if self.total is None:
+            return tf.data.Dataset.counter()
+        full, rest = divmod(self.total, self.batch)
+        return tf.data.Dataset.range(full + bool(rest and not self.share.drop_remainder))
+
+    def _read(self, number: Any) -> tuple[Any, ...]:
+        shapes = [self._full(shape) for shape in self.source.stored_shapes()]
+        tops = tf.numpy_function(self._tops, [number], [tf.float32] * len(shapes))
+        return tuple(tf.ensure_shape(top, shape) for top, shape in zip(tops, shapes, strict=True))
+
+    def _full(self, shape: Sequence[int | None]) -> Sequence[int | None]:
+        """A top's shape with the batch size, if every batch has it."""
+        varies = self.source.in_order or self.source.settings.skip or not shape or shape[0] is not None
+        partial = self.total is not None and self.total % self.batch and not self.share.drop_remainder
+        return shape if varies or partial else (self.batch, *shape[1:])
+
+    def _tops(self, number: Any) -> list[np.ndarray]:
+        try:
+            return self.source.read(self.running_numbers(int(number)))
+        except CaffeError as error:
+            error.at(layer=self.source.layer.name)
+            self.problems.error = self.problems.error or error
+            raise
+
+    def running_numbers(self, batch: int) -> np.ndarray:
+        """The running record numbers of a batch, counted over all workers."""
+        first, end = batch * self.batch, (batch + 1) * self.batch
+        own = np.arange(first, end if self.total is None else min(end, self.total))
+        return self.share.index + self.share.workers * own
