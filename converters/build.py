@@ -11,6 +11,7 @@ from keras_caffe.converters.infer import Plan, Step
 from keras_caffe.converters.model import CaffeModel, Tensors
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.layers.loss_weight import LossWeight
+from keras_caffe.layout import to_stored
 
 Initial = Mapping[int, Mapping[int, Any]]
 
@@ -33,11 +34,25 @@ def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeMo
             tensors.add_inputs(step.node.outputs, step.defaults)
     for index, step in enumerate(plan.steps):
         if step.layer is not None:
-            frozen = {blob for node, blob in plan.frozen if node == index}
-            step.layer.preset({**(initial or {}).get(index, {}), **_shared(plan, index)}, frozen)
+            preset(plan, index, initial or {})
             _call(step, tensors)
             _add_losses(step, tensors)
     return CaffeModel.from_plan(tensors, recipe)
+
+
+def preset(plan: Plan, index: int, initial: Initial) -> None:
+    """Tells a layer, before it is built, what its blobs begin with; the layers above it are built."""
+    frozen = {blob for node, blob in plan.frozen if node == index}
+    plan.steps[index].layer.preset({**initial.get(index, {}), **_shared(plan, index)}, frozen)
+
+
+def build_layers(plan: Plan, initial: Initial | None = None) -> None:
+    """Builds the layers with their variables, without a model; arguments as for `build`."""
+    for index, step in enumerate(plan.steps):
+        if step.layer is not None:
+            preset(plan, index, initial or {})
+            shapes = [to_stored(plan.shapes[v], order) for v, order in zip(step.node.inputs, step.orders, strict=True)]
+            step.layer.build(shapes[0] if len(shapes) == 1 else shapes or (1,))
 
 
 def _shared(plan: Plan, index: int) -> dict[int, Any]:

@@ -19,6 +19,7 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.read import read_net
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.select import select
+from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import LayerError, NetError
 from keras_caffe.layers import base
@@ -102,8 +103,12 @@ def plan(
     strict: bool = False,
     dtype: Any = None,
     allow_python_imports: bool = False,
+    splits: bool = False,
 ) -> tuple[Plan, Recipe]:
-    """The first half of `load`, with its arguments: all that is known of the model before its memory is taken."""
+    """The first half of `load`, with its arguments: all that is known of the model before its memory is taken.
+
+    With `splits`, Caffe's Split layers are inserted first.
+    """
     data_format = _checked_format(data_format)
     source = read_net(prototxt, strict=strict, fork=fork)
     message = select(upgrade(source.message, source.where), phase, level, stages, where=source.where)
@@ -114,6 +119,7 @@ def plan(
             expected="the definition of a net",
             fix="Of a solver, load the file that its `net` names.",
         )
+    message = with_splits(message, source.where) if splits else message
     recipe = Recipe(
         net=to_text(message),
         name=_model_name(message.name),
@@ -123,14 +129,14 @@ def plan(
         fork=fork,
     )
     net = graph(message, source.where)
-    with _settings(FORK=fork, PYTHON_LAYERS=python_layers, ALLOW_PYTHON_IMPORTS=allow_python_imports):
+    with settings(FORK=fork, PYTHON_LAYERS=python_layers, ALLOW_PYTHON_IMPORTS=allow_python_imports):
         return _planned(net, recipe, custom_layers), recipe
 
 
 def from_recipe(recipe: Recipe, custom_objects: Mapping[str, type] | None = None) -> CaffeModel:
     """The model of a recipe, with its fillers' values; `custom_objects`: layer classes and Python layers' classes."""
     message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
-    with _settings(FORK=recipe.fork, PYTHON_LAYERS=custom_objects):
+    with settings(FORK=recipe.fork, PYTHON_LAYERS=custom_objects):
         return _filled(_planned(graph(message), recipe, custom_objects), recipe, [])
 
 
@@ -138,7 +144,7 @@ CaffeModel.rebuild = staticmethod(from_recipe)
 
 
 @contextmanager
-def _settings(**values: Any) -> Iterator[None]:
+def settings(**values: Any) -> Iterator[None]:
     """Sets what layer classes look up while a net is built."""
     tokens = [(getattr(base, name), getattr(base, name).set(value)) for name, value in values.items()]
     try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from keras_caffe import proto
 from keras_caffe.converters.graph import AUTOMATIC, Net, Node, Value, graph
 from keras_caffe.converters.in_place import stated_loss_weight
 
 
-def with_splits(net: proto.NetParameter) -> proto.NetParameter:
+def with_splits(net: proto.NetParameter, where: Callable[[str], str | None] = lambda layer: None) -> proto.NetParameter:
     """A new net with Caffe's Split layers: one for each top that is used twice, where a loss weight counts as a use.
 
     Layer `<blob>_<producer>_<top>_split` has tops `<blob>_<producer>_<top>_split_<k>`; a loss weight moves to k = 0.
@@ -18,7 +18,7 @@ def with_splits(net: proto.NetParameter) -> proto.NetParameter:
     new = proto.NetParameter()
     new.CopyFrom(net)
     new.ClearField("layer")
-    new.layer.extend(_layers(graph(net)))
+    new.layer.extend(_layers(graph(net, where)))
     return new
 
 
