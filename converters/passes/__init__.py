@@ -1,1 +1,20 @@
-"""Rewrites of a net on its way to Keras: one file each, run in the order of a list."""
+"""Rewriting a trained net for inference: each pass is a file with `run(Trained) -> Trained`, run in the order below."""
+
+from keras_caffe.converters.passes import (
+    affine_to_scale,
+    drop_identities,
+    fold_scale_into_next,
+    fold_scale_into_previous,
+    join_scales,
+)
+from keras_caffe.converters.trained import Trained
+
+PASSES = (drop_identities, affine_to_scale, join_scales, fold_scale_into_previous, fold_scale_into_next)
+
+
+def run_all(trained: Trained) -> Trained:
+    """Runs every pass until it finds nothing more, one after the other."""
+    for one in PASSES:
+        while (after := one.run(trained)) is not trained:
+            trained = after
+    return trained

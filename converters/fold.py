@@ -1,0 +1,65 @@
+"""A model for inference alone: the same outputs from fewer layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.load import settings
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.passes import run_all
+from keras_caffe.converters.rebuild import is_foreign, node_blobs, plan_again, rebuild
+from keras_caffe.converters.trained import Trained
+from keras_caffe.errors import NetError
+
+
+def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
+    """The model's net without what inference does not need.
+
+    BatchNorm, Scale and Bias go into the Convolution, Deconvolution or InnerProduct beside them where that is exact (it
+    is their only neighbour on that side, channels are axis 1, the numbers are learned or stored); what is left of them
+    becomes one Scale each. Dropout and Split go. Shared parameters and layers of foreign classes stay as they are.
+
+    Args:
+        model: a loaded CaffeModel; it is not changed.
+        keep: blobs beside the net's outputs that keep their names and values.
+
+    Returns:
+        A new CaffeModel with values of its own. Its outputs have the names they had, and the values up to rounding
+        (1e-5 relative). Other blobs may be gone, or hold what a folded layer makes of them.
+
+    Raises:
+        NetError: `keep` names what is no blob.
+    """
+    keep = [keep] if isinstance(keep, str) else list(keep)
+    unknown = [name for name in keep if name not in model.net.blobs and name not in model.net.values]
+    if unknown:
+        raise NetError(f"no blob {', '.join(map(repr, unknown))}", expected=f"among {', '.join(model.net.blobs)}")
+    trained = folded(model, keep)
+    shapes = {k: v for k, v in model._recipe.input_shapes.items() if k in trained.net.blobs}
+    plan = plan_again(model, trained.net, shapes, model.data_format)
+    return rebuild(model, plan, trained.blobs, shapes)
+
+
+def folded(model: CaffeModel, keep: Iterable[str]) -> Trained:
+    """The model's net and blobs after all passes."""
+    plan = model._tensors.plan
+    kept = {model.net.value(name).id for name in keep} | {model.net.last_write(name).id for name in keep}
+    by_id = {model.net.values[name].producer for name in keep if name in model.net.values}
+    trained = Trained(
+        model.net,
+        tuple(map(tuple, node_blobs(model))),
+        plan.shapes,
+        frozenset(_fixed(plan) | by_id),
+        frozenset({*plan.outputs(), *kept}),
+    )
+    with settings(FORK=model._recipe.fork):
+        return run_all(trained)
+
+
+def _fixed(plan: Plan) -> set[int]:
+    """Nodes whose parameters other nodes use too, whose class is not ours, or whose tops add to the loss."""
+    shared: set[Any] = {index for pair in plan.owners.items() for index, _ in pair}
+    steps = enumerate(plan.steps)
+    return shared | {index for index, step in steps if is_foreign(step) or any(step.loss_weights)}
