@@ -28,6 +28,7 @@ GOLDENS = ROOT / "tests" / "goldens" / "layers"
 WITHOUT_GOLDENS = {
     "BN": "formulas of each fork in tests/layers/test_bn.py",
     "ConvolutionDepthwise": "equal to a grouped Convolution in tests/layers/test_convolution_depthwise.py",
+    "DetectionEvaluate": "worked cases in tests/layers/test_detection_evaluate.py",
     "HDF5Output": "it has no top; what it writes is in tests/goldens/data",
     "L2Norm": "formula in tests/layers/test_l2_norm.py",
     "Maxout": "formula in tests/layers/test_maxout.py",
@@ -36,7 +37,16 @@ WITHOUT_GOLDENS = {
     "Yolov3DetectionOutput": "formula in tests/layers/test_yolov3_detection_output.py",
 }
 DATA_LAYER = "shapes in tests/layers, values in tests/goldens/data"
-NO_GRADIENT = {"Accuracy", "ArgMax", "DetectionOutput", "HDF5Output", "PriorBox", "Threshold", "Yolov3DetectionOutput"}
+NO_GRADIENT = {
+    "Accuracy",
+    "ArgMax",
+    "DetectionEvaluate",
+    "DetectionOutput",
+    "HDF5Output",
+    "PriorBox",
+    "Threshold",
+    "Yolov3DetectionOutput",
+}
 
 # Messages of LayerParameter that no layer here reads.
 UNREAD = {
@@ -45,8 +55,7 @@ UNREAD = {
     "dense_image_data_param": "SegNet's data layer: feed its tops, or use a Python layer",
     "lstm_param": "a fork's LSTM from before recurrent_param, with another definition",
     "margin_inner_product_param": "SphereFace's training layer, whose lambda depends on the iteration",
-    "proposal_param": "soon",
-    "detection_evaluate_param": "soon",
+    "proposal_param": "Faster R-CNN's region proposals have no layer here",
     "seg_accuracy_param": "a fork's score for segmentation",
     "yolo_detection_output_param": "YOLO 2; only version 3 has a layer here",
 }

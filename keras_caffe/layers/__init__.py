@@ -20,6 +20,7 @@ from keras_caffe.layers.crop import Crop
 from keras_caffe.layers.data import Data
 from keras_caffe.layers.deconvolution import Deconvolution
 from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution
+from keras_caffe.layers.detection_evaluate import DetectionEvaluate
 from keras_caffe.layers.detection_output import DetectionOutput
 from keras_caffe.layers.dropout import Dropout
 from keras_caffe.layers.dummy_data import DummyData
@@ -113,6 +114,7 @@ __all__ = [
     "Data",
     "Deconvolution",
     "DepthwiseConvolution",
+    "DetectionEvaluate",
     "DetectionOutput",
     "Dropout",
     "DummyData",

@@ -1,0 +1,92 @@
+"""DetectionEvaluate (weiliu89/caffe ssd, src/caffe/layers/detection_evaluate_layer.cpp)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.loss import full_precision
+from keras_caffe.ops.evaluation import evaluate_detections
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+
+@serializable
+@register_layer("DetectionEvaluate")
+class DetectionEvaluate(CaffeLayer):
+    """Compares detections with ground truth: which hit, and how many boxes there were to find.
+
+    One row (-1, label, boxes of ground truth, -1, -1) for each class but the background, then one row (image, label,
+    score, hit, miss) for each detection. Average precision is computed from these rows over all batches. Overlaps are
+    taken in units of the image; with `name_size_file` Caffe counts in pixels of the original images instead, where a
+    box is one pixel larger each way, and a warning says that this is not done.
+
+    Args:
+        num_classes: with the background.
+        background_label_id: class that does not count; -1 = none.
+        overlap_threshold: least overlap (intersection over union) of a hit.
+        evaluate_difficult_gt: whether difficult boxes count.
+
+    Shapes: detections (1, 1, R, 7), ground truth (1, 1, G, 8) -> (1, 1, classes + rows, 5); rows depend on the values.
+
+    Raises:
+        LayerError: no num_classes, an overlap_threshold of 0 or less. ShapeError: other shapes.
+
+    Caffe: src/caffe/layers/detection_evaluate_layer.cpp (weiliu89/caffe, branch ssd)
+    """
+
+    bottoms = (2, 2)
+    stores = "caffe"
+
+    def __init__(
+        self,
+        num_classes: int,
+        background_label_id: int = 0,
+        overlap_threshold: float = 0.5,
+        evaluate_difficult_gt: bool = True,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dtype=full_precision(dtype), **kwargs)
+        self.num_classes, self.background_label_id = num_classes, background_label_id
+        self.overlap_threshold, self.evaluate_difficult_gt = overlap_threshold, evaluate_difficult_gt
+        self.supports_jit = False  # The number of rows depends on the values.
+
+    def call(self, inputs: Any) -> Any:
+        detections, truth = (ops.stop_gradient(x) for x in inputs)
+        rows = evaluate_detections(
+            ops.reshape(detections, (-1, 7)),
+            ops.reshape(truth, (-1, 8)),
+            classes=self.num_classes,
+            background=self.background_label_id,
+            threshold=self.overlap_threshold,
+            evaluate_difficult=self.evaluate_difficult_gt,
+        )
+        return rows[None, None]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        for shape, width in zip(shapes, (7, 8), strict=True):
+            wanted = (1, 1, None, width)
+            if len(shape) != 4 or any(have != want for have, want in zip(shape, wanted, strict=True) if want and have):
+                raise ShapeError("DetectionEvaluate needs detections and ground truth", expected=wanted, received=shape)
+        return [(1, 1, None, 5)]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.detection_evaluate_param
+        if not param.HasField("num_classes"):
+            raise LayerError("num_classes is missing", expected="1 or more")
+        if param.overlap_threshold <= 0:
+            raise LayerError("overlap_threshold must be positive", received=param.overlap_threshold)
+        if param.name_size_file:
+            problem = (
+                f"layer {layer.name!r} (DetectionEvaluate): overlaps are taken in units of the image, not in pixels"
+            )
+            warnings.warn(f"{problem}; name_size_file is not read", CaffeWarning, stacklevel=2)
+        names = ("num_classes", "background_label_id", "overlap_threshold", "evaluate_difficult_gt")
+        return cls(**{name: getattr(param, name) for name in names}, **kwargs)
