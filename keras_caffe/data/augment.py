@@ -71,8 +71,12 @@ class Augment:
 
     def plans(self, numbers: np.ndarray, shapes: Sequence[Sequence[int]]) -> list[Plan]:
         """What is drawn for the records with these running numbers, whose images are (C, H, W)."""
-        random = draws(self.seed, numbers, 3).tolist()
+        random = self.draws(numbers).tolist()
         return [self._plan(drawn, shape) for drawn, shape in zip(random, shapes, strict=True)]
+
+    def draws(self, numbers: np.ndarray) -> np.ndarray:
+        """(N, 3): what decides about mirror, top and left of each record."""
+        return draws(self.seed, numbers, 3)
 
     def _plan(self, drawn: Sequence[int], shape: Sequence[int]) -> Plan:
         height, width = self.crop or shape[1:]
@@ -83,19 +87,23 @@ class Augment:
     def apply(self, image: np.ndarray, plan: Plan, out: np.ndarray) -> None:
         """Writes the transformed image; `out` is (C, h, w), in memory in that order or as (h, w, C)."""
         planar = out if out.flags.c_contiguous else np.empty(out.shape, np.float32)
-        planar[...] = self.window(image, plan)
+        planar[...] = self._window(image, plan)
         if self.mean is not None:
-            planar -= self.window(self.mean, plan)
+            planar -= self._window(self.mean, plan)
         if self.scale != 1:
             planar *= np.float32(self.scale)
         if planar is not out:
             for target, plane in zip(out, planar, strict=True):  # by far faster than all at once
                 target[...] = plane
 
-    def window(self, image: np.ndarray, plan: Plan) -> np.ndarray:
-        """The part of an image, or of a mean of its size, that is kept."""
-        if image.shape[1:] != (1, 1) and self.crop:
-            image = image[:, plan.top : plan.top + self.crop[0], plan.left : plan.left + self.crop[1]]
+    def cropped(self, image: np.ndarray, plan: Plan) -> np.ndarray:
+        """The part of an image, or of a mean of its size, that is kept; one that is cropped already stays as it is."""
+        if not self.crop or image.shape[1:] in (self.crop, (1, 1)):
+            return image
+        return image[:, plan.top : plan.top + self.crop[0], plan.left : plan.left + self.crop[1]]
+
+    def _window(self, image: np.ndarray, plan: Plan) -> np.ndarray:
+        image = self.cropped(image, plan)
         return image[:, :, ::-1] if plan.mirror else image
 
 

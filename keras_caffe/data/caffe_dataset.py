@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_caffe.data.stream import Problems, Stream
+from keras_caffe.data.stream import Stream
 from keras_caffe.errors import CaffeError
 
 
@@ -40,20 +40,18 @@ class CaffeDataset(tf.data.Dataset):
         iterator = super().__iter__()
         if tf.executing_eagerly():
             iterator.__class__ = _Iterator
-            iterator.problems = [stream.problems for stream in self._streams]
+            iterator.streams = self._streams
         return iterator
 
 
 class _Iterator(type(iter(tf.data.Dataset.range(0)))):  # type: ignore[misc]
     """An eager iterator that raises the error a source raised, where TensorFlow has its text only."""
 
-    problems: Sequence[Problems] = ()
+    streams: Sequence[Stream] = ()
 
     def __next__(self) -> Any:
         try:
             return super().__next__()
         except tf.errors.OpError as error:
-            found = [problem for problem in (p.take() for p in self.problems) if problem is not None]
-            if found:
-                raise found[0] from None
-            raise error
+            found = [problem for problem in (stream.explain() for stream in self.streams) if problem]
+            raise (found[0] if found else error) from None

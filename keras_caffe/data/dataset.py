@@ -15,6 +15,7 @@ from keras_caffe.converters.read import NetFile, read_net
 from keras_caffe.converters.select import phase_number, select
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.data.caffe_dataset import CaffeDataset
+from keras_caffe.data.jpeg_stream import JpegStream
 from keras_caffe.data.places import Places
 from keras_caffe.data.sources import SOURCES, Settings, Source
 from keras_caffe.data.stream import Share, Stream
@@ -93,7 +94,7 @@ def dataset(
     streams = []
     for number, layer in enumerate(layers):
         source = open_source(layer, replace(settings, seed=seed + number), net.where(layer.name))
-        streams.append(Stream(source, share))
+        streams.append((JpegStream if JpegStream.suits(source) else Stream)(source, share))
     return CaffeDataset(_joined(streams), streams)
 
 

@@ -11,8 +11,11 @@ from keras_caffe.errors import DataError
 
 NATIVE, GRAY, COLOR = 0, 1, 3
 JPEG = b"\xff\xd8"
-GRAY_BITS = 14
-GRAY_WEIGHTS = (1868, 9617, 4899)  # OpenCV's for blue, green, red, over 2^14
+PNG = b"\x89PNG"
+
+# Weights of blue, green and red, and what is added before the division by their sum: libpng's for PNG, else OpenCV's.
+PNG_GRAY = (3737, 19234, 9797), 0
+OTHER_GRAY = (1868, 9617, 4899), 1 << 13
 
 
 def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
@@ -29,14 +32,14 @@ def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
     try:
         if data.startswith(JPEG):
             return decode_jpeg(data, channels).numpy()
-        bits16 = data.startswith(b"\x89PNG") and len(data) > 24 and data[24] == 16
+        bits16 = data.startswith(PNG) and len(data) > 24 and data[24] == 16
         if bits16 and channels == NATIVE:
             raise DataError("the image has 16 bits a channel", expected="8 bits", fix="Set force_color or force_gray.")
         image = tf.io.decode_image(data, expand_animations=False).numpy()
     except tf.errors.OpError as error:
-        reason = str(error.message).split(" [Op:")[0]
+        reason = str(error.message).split("}} ")[-1].split(" [Op:")[0]
         raise DataError("the image cannot be decoded", expected="a JPEG, PNG, BMP or GIF", received=reason) from None
-    return like_opencv(image, channels)
+    return like_opencv(image, channels, data.startswith(PNG))
 
 
 def decode_jpeg(data: Any, channels: int) -> Any:
@@ -45,7 +48,7 @@ def decode_jpeg(data: Any, channels: int) -> Any:
     return image if channels == GRAY else image[..., ::-1]
 
 
-def like_opencv(image: np.ndarray, channels: int) -> np.ndarray:
+def like_opencv(image: np.ndarray, channels: int, png: bool = True) -> np.ndarray:
     """(H, W, 1 to 4), red-green-blue -> what OpenCV makes of it for the number of channels asked for."""
     if image.shape[2] == 2:  # grey and alpha
         image = image[:, :, [0, 0, 0, 1]]
@@ -53,11 +56,12 @@ def like_opencv(image: np.ndarray, channels: int) -> np.ndarray:
         return image[:, :, [2, 1, 0, 3]]
     image = image[:, :, 2::-1]
     if channels == GRAY and image.shape[2] == 3:
-        return gray(image)
+        return gray(image, png)
     return np.repeat(image, 3, 2) if channels == COLOR and image.shape[2] == 1 else image
 
 
-def gray(image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) blue-green-red -> (H, W, 1), in OpenCV's whole numbers."""
-    weighted = image.astype(np.int32) @ np.array(GRAY_WEIGHTS, np.int32)
-    return ((weighted + (1 << GRAY_BITS - 1)) >> GRAY_BITS).astype(np.uint8)[:, :, None]
+def gray(image: np.ndarray, png: bool = True) -> np.ndarray:
+    """(H, W, 3) blue-green-red -> (H, W, 1), in the whole numbers that OpenCV takes for a PNG or other files."""
+    weights, half = PNG_GRAY if png else OTHER_GRAY
+    weighted = image.astype(np.int32) @ np.array(weights, np.int32)
+    return ((weighted + half) // sum(weights)).astype(np.uint8)[:, :, None]

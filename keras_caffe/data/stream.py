@@ -6,7 +6,9 @@ be saved and restored, and two workers that take different numbers take differen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.errors import CaffeError, DataError
 
 AT_ONCE = 2  # batches in the making
+RECENT = 32
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,16 @@ class Problems:
     def __init__(self) -> None:
         self.error: CaffeError | None = None
 
+    @contextmanager
+    def kept(self, source: Source) -> Iterator[None]:
+        """Keeps a CaffeError that is raised inside, with the layer's name."""
+        try:
+            yield
+        except CaffeError as error:
+            error.at(layer=f"{source.layer.name!r} ({source.layer.type})")
+            self.error = self.error or error
+            raise
+
     def take(self) -> CaffeError | None:
         error, self.error = self.error, None
         return error
@@ -70,6 +83,7 @@ class Stream:
         self.source, self.share, self.problems = source, share, Problems()
         self.batch = source.batch_size * (share.replicas if source.counts_records else 1)
         self.total = share.records(source)
+        self.recent: deque[int] = deque(maxlen=RECENT)  # batches that TensorFlow decodes
 
     def dataset(self) -> tf.data.Dataset:
         """A data set of tuples, one tensor for each top."""
@@ -97,12 +111,17 @@ class Stream:
         return shape if varies or partial else (self.batch, *shape[1:])
 
     def _tops(self, number: Any) -> list[np.ndarray]:
-        try:
+        with self.problems.kept(self.source):
             return self.source.read(self.running_numbers(int(number)))
-        except CaffeError as error:
-            error.at(layer=self.source.layer.name)
-            self.problems.error = self.problems.error or error
-            raise
+
+    def explain(self) -> CaffeError | None:
+        """The error that stopped this stream, if it is one of the source's."""
+        for batch in () if self.problems.error else list(self.recent):
+            try:
+                self._tops(batch)
+            except CaffeError:
+                break
+        return self.problems.take()
 
     def running_numbers(self, batch: int) -> np.ndarray:
         """The running record numbers of a batch, counted over all workers."""

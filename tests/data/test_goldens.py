@@ -39,7 +39,7 @@ def levels(meta: dict) -> float:
     text, note = meta["prototxt"], meta["note"]
     if "+-2" in note or "jpg" in text or "photo" in note or 'source: "src/list.txt"' in text or "list_full" in text:
         return 2
-    return 1 if "gray" in note else 0
+    return 0
 
 
 def scale(meta: dict) -> float:

@@ -99,19 +99,38 @@ class ImageSource(Source):
         kept = [(number, *found) for number, found in loaded if found is not None]
         if not kept:
             return [np.zeros([size or 0 for size in shape], np.float32) for shape in self.stored_shapes()]
-        return self.batch(*(list(column) for column in zip(*kept, strict=True)))
+        numbers, records, pixels = (list(column) for column in zip(*kept, strict=True))
+        return self.batch(np.array(numbers), records, pixels)
 
-    def batch(self, numbers: Sequence[int], records: Sequence[Record], pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def batch(self, numbers: np.ndarray, records: Sequence[Record], pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The tops for records and their images."""
         size = self.augment.size(pixels[0].shape)
-        out, planes = self._buffer(len(pixels), size)
-        plans = self.augment.plans(numbers, [image.shape for image in pixels])
-        for record, image, plan, target in zip(records, pixels, plans, planes, strict=True):
+        for record, image in zip(records, pixels, strict=True):
             if self.augment.size(image.shape) != size:
                 raise _sizes_differ(record.where, size, self.augment.size(image.shape))
+        return self.transformed(numbers, pixels, [i.shape for i in pixels], [record.label for record in records])
+
+    def transformed(
+        self, numbers: np.ndarray, pixels: Sequence[np.ndarray], shapes: Sequence[Shape], labels: Sequence[Any]
+    ) -> list[np.ndarray]:
+        """The tops for images, whole or cropped already; `shapes` are those of the whole images."""
+        for shape in set(shapes):
+            self.augment.check(shape)
+        out, planes = self._buffer(len(pixels), self.augment.size(pixels[0].shape))
+        for image, plan, target in zip(pixels, self.augment.plans(numbers, shapes), planes, strict=True):
             self.augment.apply(image, plan, target)
-        labels = np.array([record.label for record in records], np.float32)
-        return [out, labels][: len(self.tops)]
+        return [out, np.array(labels, np.float32)][: len(self.tops)]
+
+    def record_at(self, entry: Any) -> Record:
+        """`record`, with the entry's place in its errors."""
+        try:
+            return self.record(entry)
+        except CaffeError as error:
+            raise error.at(where=entry.where) from None
+
+    def image_at(self, number: int) -> np.ndarray:
+        """The image with this running number before it is transformed."""
+        return self.pixels(self.record_at(self.entries([number])[0]))
 
     def _buffer(self, count: int, size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Memory for a batch as it is stored, and a view of it as (N, C, H, W)."""

@@ -66,6 +66,10 @@ class WindowData(ImageSource):
     def size(self) -> None:
         return None
 
+    @property
+    def fixed_size(self) -> bool:
+        return True
+
     def shapes(self) -> list[Shape]:
         return [(None, 3, self.crop, self.crop), (None,)]
 
