@@ -37,23 +37,22 @@ def test_nets_are_the_published_ones(name: str) -> None:
 
 
 def test_weights_are_a_caffemodel(tmp_path) -> None:
-    prototxt, caffemodel = weights.write(nets.lenet(), tmp_path)
+    net = nets.lenet()
+    prototxt, caffemodel = weights.write(net, tmp_path)
     message = proto.NetParameter.FromString(caffemodel.read_bytes())
-    wanted = list(weights.random_layers(nets.lenet()))
-    assert [(layer.name, layer.type, len(layer.blobs)) for layer in message.layer] == [
-        (name, type, len(blobs)) for name, type, blobs in wanted
-    ]
-    for layer, (_, _, blobs) in zip(message.layer, wanted, strict=True):
+    assert [layer.name for layer in message.layer] == [layer.name for layer in net.layer]
+    for layer, blobs in zip(message.layer, weights.random_params(net), strict=True):
         for stored, blob in zip(layer.blobs, blobs, strict=True):
             assert tuple(stored.shape.dim) == blob.shape
             np.testing.assert_array_equal(np.array(stored.data, "float32"), blob.ravel())
     model = keras_caffe.load(prototxt, caffemodel)
-    assert model.load_report.loaded == [name for name, _, _ in wanted]
+    assert model.load_report.loaded == ["conv1", "conv2", "ip1", "ip2"]
 
 
 def test_statistics_are_ones_that_a_net_can_have() -> None:
-    blobs = {name: blobs for name, _, blobs in weights.random_layers(nets.mobilenet())}
-    _, variance, factor = blobs["conv1/bn"]
+    net = nets.mobilenet()
+    params = dict(zip([layer.name for layer in net.layer], weights.random_params(net), strict=True))
+    _, variance, factor = params["conv1/bn"]
     assert factor == 1 and variance.min() > 0
 
 
