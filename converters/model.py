@@ -180,7 +180,7 @@ class CaffeModel(BlobModel):
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
         inputs = tensors.inputs(tensors.plan.inputs)
-        outputs = {_output_name(net, v): tensors.at_edge(v) for v in tensors.plan.outputs()}
+        outputs = {output_name(net, v): tensors.at_edge(v) for v in tensors.plan.outputs()}
         model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
         # Past Keras's __setattr__, which would track what is only looked up.
         model.__dict__.update(_tensors=tensors, _recipe=recipe, _defaults=tensors.defaults, load_report=None)
@@ -285,7 +285,7 @@ class CaffeModel(BlobModel):
         return model
 
 
-def _output_name(net: Net, value: str) -> str:
+def output_name(net: Net, value: str) -> str:
     """The blob's name; an unnamed loss goes by its layer's."""
     return net.values[value].blob if net.values[value].blob != AUTOMATIC else net.producer(value).name
 
