@@ -31,8 +31,9 @@ def write_caffemodel(
     *,
     diffs: Params | None = None,
     shared: Collection[Slot] = (),
+    hdf5: bool | None = None,
 ) -> None:
-    """Writes trained values, whole or not at all: HDF5 if the name ends in `.h5`, else binary protobuf.
+    """Writes trained values; the file appears whole or not at all.
 
     Args:
         path: the file; an existing one is replaced.
@@ -40,12 +41,13 @@ def write_caffemodel(
         params: the blobs of each of its layers.
         diffs: their gradients, if they shall be in the file too.
         shared: (layer, blob) that belong to an earlier layer, which HDF5 files leave out.
+        hdf5: HDF5 or binary protobuf; default: HDF5 if the name ends in `.h5`.
 
     Raises:
         WeightsError: more than 2 GB for a binary file. ReadError: the file cannot be written.
     """
     with replacing(path) as temporary:
-        if os.fspath(path).endswith(".h5"):
+        if hdf5 or (hdf5 is None and os.fspath(path).endswith(".h5")):
             _write_hdf5(temporary, net, params, diffs, shared)
         else:
             with temporary.open("wb") as file:
@@ -126,7 +128,7 @@ def _blob(array: np.ndarray, diff: np.ndarray | None) -> list[Piece]:
     pieces: list[Piece] = []
     for field, values in (("data", array), ("diff", diff)):
         if values is not None:
-            view = memoryview(np.ascontiguousarray(values, "<f4").reshape(-1)).cast("B")
+            view = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8).data
             pieces += [_tag(proto.BlobProto, field, view.nbytes), view]
     shape = proto.BlobProto()
     shape.shape.dim.extend(array.shape)

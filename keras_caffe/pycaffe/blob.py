@@ -1,0 +1,132 @@
+"""Blobs as pycaffe shows them: NumPy arrays in Caffe's order that stay the same objects while nets run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.base import Held
+from keras_caffe.layout import Order, caffe_order, inverse
+from keras_caffe.shapes import Shape, check_blob, count
+
+
+class Memory:
+    """The values that blobs look at.
+
+    What a net computes stays a tensor until somebody asks for the array. From then on the array is kept and filled
+    anew after each run, so that whoever holds it sees the new values, as with Caffe's own memory.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._array: np.ndarray | None = None
+        self._pending: Callable[[], np.ndarray] | None = None
+
+    @property
+    def array(self) -> np.ndarray:
+        """All values, flat; what is written into them counts."""
+        if self._array is None:
+            self._array = np.zeros(self.size, np.float32)
+            self._fill()
+        return self._array
+
+    @property
+    def handed_out(self) -> bool:
+        """Whether somebody may have changed the values since they were computed."""
+        return self._array is not None
+
+    def put(self, values: Callable[[], np.ndarray]) -> None:
+        """Takes new values, which are asked for at once only if the array is in use."""
+        self._pending = values
+        if self._array is not None:
+            self._fill()
+
+    def resize(self, size: int) -> None:
+        """Another number of values; an array in use is left as it is to those who hold it."""
+        if size != self.size:
+            self.size, self._array, self._pending = size, None, None
+
+    def _fill(self) -> None:
+        if self._pending is not None:
+            values, self._pending = self._pending, None
+            array = values()
+            np.copyto(self._array.reshape(array.shape), array)  # type: ignore[union-attr]
+
+
+class ParamMemory(Memory):
+    """The values of a layer's blob, which a variable holds."""
+
+    def __init__(self, held: Held) -> None:
+        super().__init__(count(held.blob.shape) or 0)
+        self.held = held
+        self.put(held.get)
+
+    def push(self) -> None:
+        """What was written into the array goes into the variable."""
+        if self.handed_out:
+            values = self.array.reshape(self.held.blob.shape)
+            if not np.array_equal(values, self.held.get()):
+                self.held.set(values.copy())
+
+    def pull(self) -> None:
+        """The array gets what the variable holds."""
+        self.put(self.held.get)
+
+
+class Blob:
+    """pycaffe's Blob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them."""
+
+    def __init__(self, shape: Shape, data: Memory | None = None, diff: Memory | None = None) -> None:
+        self._shape = tuple(int(s or 0) for s in shape)
+        self.data_memory = data or Memory(self.count)
+        self.diff_memory = diff or Memory(self.count)
+        self._views: dict[str, np.ndarray] = {}
+
+    @property
+    def data(self) -> np.ndarray:
+        return self._view("data", self.data_memory)
+
+    @property
+    def diff(self) -> np.ndarray:
+        return self._view("diff", self.diff_memory)
+
+    def _view(self, name: str, memory: Memory) -> np.ndarray:
+        view = self._views.get(name)
+        if view is None or view.base is not memory.array or view.shape != self._shape:
+            view = self._views[name] = memory.array.reshape(self._shape)
+        return view
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def count(self) -> int:
+        return int(np.prod(self._shape, dtype=np.int64))
+
+    num = property(lambda self: self._legacy(0))
+    channels = property(lambda self: self._legacy(1))
+    height = property(lambda self: self._legacy(2))
+    width = property(lambda self: self._legacy(3))
+
+    def _legacy(self, axis: int) -> int:
+        if len(self._shape) > 4:
+            raise ShapeError(
+                "num, channels, height and width need at most 4 axes", received=self._shape, fix="Use shape."
+            )
+        return self._shape[axis] if axis < len(self._shape) else 1
+
+    def reshape(self, *dims: int) -> None:
+        """Another shape; the values stay if their number does. A net takes it over at `net.reshape()` or `forward`."""
+        self._shape = tuple(int(s or 0) for s in check_blob(tuple(map(int, dims))))
+        for memory in (self.data_memory, self.diff_memory):
+            memory.resize(self.count)
+
+
+def in_caffe_order(tensor: Any, order: Order) -> np.ndarray:
+    """A stored tensor as an array with Caffe's axes."""
+    array = np.asarray(tensor)
+    return array if order == caffe_order(len(order)) else array.transpose(inverse(order))

@@ -1,0 +1,269 @@
+"""Runs a stretch of a net's layers forward or backward, compiled, on values that stay tensors in between."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.converters.share import Slot
+from keras_caffe.layers.base import Held, SharedView
+from keras_caffe.layout import Order, permutation
+
+Tensors = Mapping[str, Any]
+
+
+class Engine:
+    """The layers of a plan, built, with what the last forward pass left behind for the backward pass.
+
+    Args:
+        plan: of a net with Caffe's Split layers.
+        training: whether layers that know two modes compute as in training.
+    """
+
+    def __init__(self, plan: Plan, training: bool) -> None:
+        self.plan, self.training = plan, training
+        self.backward_plan = plan.backward()
+        self._reread = {v for i in self.backward_plan.layers for v in plan.steps[i].node.inputs}
+        self.seen: dict[str, Any] = {}  # value id -> what it was when a layer that can run backward read it
+        self.states: dict[int, list[Any]] = {}  # node -> its state before its last forward pass
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    def needs(self, start: int, end: int) -> list[str]:
+        """The values that layers start..end read, or are sources of, and do not compute."""
+        made: set[str] = set()
+        needed: dict[str, None] = {}
+        for step in self.plan.steps[start : end + 1]:
+            read = step.node.inputs if step.layer is not None else step.node.outputs
+            needed.update(dict.fromkeys(v for v in read if v not in made))
+            made.update(step.node.outputs)
+        return list(needed)
+
+    def forward(self, start: int, end: int, feeds: Tensors) -> tuple[dict[str, Any], float]:
+        """Runs layers start..end.
+
+        Args:
+            start, end: the first and the last layer.
+            feeds: the values of `needs(start, end)`, stored as the plan says.
+
+        Returns:
+            The values that the layers leave behind, and the loss.
+        """
+        kept = self._kept(start, end)
+        self.states.update({i: self._state(i) for i in self._runs_backward(start, end)})
+
+        def run(*given: Any) -> Any:
+            values = _Values(self.plan, dict(zip(feeds, given, strict=True)))
+            for step in self.plan.steps[start : end + 1]:
+                if step.layer is not None:
+                    values.update(zip(step.node.outputs, self._call(step, values.bottoms(step)), strict=True))
+            return [values[v] for v in kept], self._loss(start, end, values)
+
+        tensors, loss = self._function(("forward", start, end), run)(*feeds.values())
+        found = dict(zip(kept, tensors, strict=True))
+        self.seen.update({v: t for v, t in {**feeds, **found}.items() if v in self._reread})
+        return found, float(loss)
+
+    def backward(self, start: int, end: int, diffs: Tensors) -> tuple[dict[str, Any], dict[Slot, Any]]:
+        """Runs layers start..end, start being the greater, on the values that they saw in their last forward pass.
+
+        Args:
+            start, end: the first and the last layer to run.
+            diffs: by value id, the diffs of `diffs_needed(start, end)`.
+
+        Returns:
+            {value id: its new diff}, in the order of computation, and {(node, blob): gradient in Caffe's order}.
+        """
+        nodes = [i for i in reversed(self._runs_backward(end, start)) if self._was_run(i)]
+        seen = {v: self.seen[v] for i in nodes for v in self.plan.steps[i].node.inputs}
+
+        def run(given: Sequence[Any], values: Sequence[Any]) -> Any:
+            found = _Values(self.plan, dict(zip(seen, values, strict=True)))
+            current = {self._blob(v): (v, diff) for v, diff in zip(diffs, given, strict=True)}
+            new: dict[str, Any] = {}
+            params: dict[Slot, Any] = {}
+            for index in nodes:
+                self._backward_step(index, found, current, new, params)
+            return list(new.items()), list(params.items())
+
+        with self._as_before(nodes):
+            key = ("backward", tuple(nodes), tuple(diffs))
+            new, params = self._structured(key, run)(list(diffs.values()), list(seen.values()))
+        return dict(new), dict(params)
+
+    def diffs_needed(self, start: int, end: int) -> list[str]:
+        """The values whose diffs layers start..end read before one of them computes them; one for each blob."""
+        needed: dict[str, str] = {}
+        written: set[str] = set()
+        for index in reversed(self._runs_backward(end, start)):
+            node = self.plan.steps[index].node
+            for value in node.outputs:
+                if self._blob(value) not in written:
+                    needed.setdefault(self._blob(value), value)
+            written.update(self._blob(v) for b, v in enumerate(node.inputs) if (index, b) in self._bottoms)
+        return list(needed.values())
+
+    def _backward_step(
+        self, index: int, found: _Values, current: dict[str, Any], new: dict[str, Any], params: dict[Slot, Any]
+    ) -> None:
+        step = self.plan.steps[index]
+        bottoms = found.bottoms(step)
+        wanted = [b for b in range(len(bottoms)) if (index, b) in self._bottoms]
+        slots = {slot: held for slot, held in self._held(index) if slot in self.backward_plan.params}
+        variables = [_owner(held).variable.value for held in slots.values()]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([bottoms[b] for b in wanted])
+            for variable in variables:
+                tape.watch(variable)
+            tops = self._call(step, bottoms)
+        top_diffs = [self._stored_diff(current, v) for v in step.node.outputs]
+        pairs = [(t, d) for t, d in zip(tops, top_diffs, strict=True) if t.dtype.is_floating]
+        sources = [*(bottoms[b] for b in wanted), *variables]
+        targets, seeds = [t for t, _ in pairs], [tf.cast(tf.reshape(d, tf.shape(t)), t.dtype) for t, d in pairs]
+        gradients = tape.gradient(targets, sources, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        for bottom, gradient in zip(wanted, gradients, strict=False):
+            value = step.node.inputs[bottom]
+            diff = tf.transpose(gradient, permutation(step.orders[bottom], self.plan.orders[value]))
+            current[self._blob(value)] = (value, diff)
+            new[value] = diff
+        for (slot, held), gradient in zip(slots.items(), gradients[len(wanted) :], strict=True):
+            owner = self.plan.owners.get(slot, slot)
+            permuted = _owner(held).blob
+            gradient = gradient if permuted.permutation is None else _to_caffe(gradient, permuted.permutation)
+            params[owner] = params[owner] + gradient if owner in params else gradient
+
+    def _stored_diff(self, current: dict[str, Any], value: str) -> Any:
+        """The blob's diff, in the order of this value; another value in the same blob may be stored otherwise."""
+        writer, diff = current[self._blob(value)]
+        return tf.transpose(diff, permutation(self.plan.orders[writer], self.plan.orders[value]))
+
+    def _held(self, index: int) -> Iterator[tuple[Slot, Held]]:
+        for number, held in enumerate(self.plan.steps[index].layer.caffe_blobs):
+            if held.blob.trainable:
+                yield (index, number), held
+
+    def _call(self, step: Step, bottoms: Sequence[Any]) -> list[Any]:
+        bottoms = bottoms or [tf.zeros(1)]
+        more = {"training": self.training} if "training" in inspect.signature(step.layer.call).parameters else {}
+        tops = step.layer(bottoms[0] if len(bottoms) == 1 else list(bottoms), **more)
+        return list(tops) if isinstance(tops, (list, tuple)) else [tops]
+
+    def _loss(self, start: int, end: int, values: _Values) -> Any:
+        steps = self.plan.steps[start : end + 1]
+        pairs = [(v, w) for s in steps for v, w in zip(s.node.outputs, s.loss_weights, strict=False) if w]
+        return tf.add_n([tf.zeros(()), *(w * tf.reduce_sum(tf.cast(values[v], tf.float32)) for v, w in pairs)])
+
+    def _kept(self, start: int, end: int) -> list[str]:
+        """What outlives the run: the last write of each blob, and what a backward pass reads again."""
+        last: dict[str, str] = {}
+        for step in self.plan.steps[start : end + 1]:
+            if step.layer is not None:
+                last.update({self._blob(v): v for v in step.node.outputs})
+        made = [v for s in self.plan.steps[start : end + 1] if s.layer is not None for v in s.node.outputs]
+        return [v for v in made if v in self._reread or last[self._blob(v)] == v]
+
+    @property
+    def _bottoms(self) -> frozenset[tuple[int, int]]:
+        return self.backward_plan.bottoms
+
+    def _blob(self, value: str) -> str:
+        blob = self.plan.net.values[value].blob
+        return value if blob.startswith("(") else blob
+
+    def _runs_backward(self, first: int, last: int) -> list[int]:
+        layers = self.backward_plan.layers
+        return [i for i in range(first, last + 1) if i in layers and self.plan.steps[i].layer is not None]
+
+    def _was_run(self, index: int) -> bool:
+        return all(v in self.seen for v in self.plan.steps[index].node.inputs)
+
+    def _state_variables(self, index: int) -> list[Any]:
+        """What a forward pass may change: statistics, carried states, seeds of random numbers."""
+        layer = self.plan.steps[index].layer
+        learned = {id(held.variable) for held in layer.caffe_blobs if held.blob.trainable}
+        return [v for v in layer.non_trainable_variables if id(v) not in learned]
+
+    def _state(self, index: int) -> list[Any]:
+        return [tf.identity(v.value) for v in self._state_variables(index)]
+
+    @contextmanager
+    def _as_before(self, nodes: Iterable[int]) -> Iterator[None]:
+        """Layers in the state before their last forward pass, so that they compute the same again."""
+        now = {index: self._state(index) for index in nodes}
+        try:
+            self._set_states({index: self.states.get(index, now[index]) for index in now})
+            yield
+        finally:
+            self._set_states(now)
+
+    def _set_states(self, states: Mapping[int, Sequence[Any]]) -> None:
+        for index, values in states.items():
+            for variable, value in zip(self._state_variables(index), values, strict=True):
+                variable.assign(value)
+
+    def take_states(self, other: Engine) -> None:
+        """Carried states of another engine for the same net, where their shapes are still the same."""
+        for index, step in enumerate(self.plan.steps):
+            if step.layer is not None:
+                pairs = zip(self._state_variables(index), other._state_variables(index), strict=True)
+                for mine, theirs in pairs:
+                    if tuple(mine.shape) == tuple(theirs.shape) and mine is not theirs:
+                        mine.assign(theirs.value)
+
+    def _function(self, key: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+        if key not in self._compiled:
+            self._compiled[key] = tf.function(function, autograph=False)
+        return self._compiled[key]
+
+    def _structured(self, key: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A compiled function of lists of pairs (name, tensor); names stay outside the graph."""
+        names: list[Any] = []
+
+        def traced(*args: Any) -> Any:
+            results = function(*args)
+            names[:] = [[name for name, _ in pairs] for pairs in results]
+            return [[tensor for _, tensor in pairs] for pairs in results]
+
+        if key not in self._compiled:
+            compiled = tf.function(traced, autograph=False)
+
+            def call(*args: Any) -> Any:
+                found = compiled(*args)
+                return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, found, strict=True)]
+
+            self._compiled[key] = call
+        return self._compiled[key]
+
+
+class _Values(dict[str, Any]):
+    """Value id -> tensor, stored as the plan says; other orders are transposed once."""
+
+    def __init__(self, plan: Plan, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.plan = plan
+        self._others: dict[tuple[str, Order], Any] = {}
+
+    def bottoms(self, step: Step) -> list[Any]:
+        return [self.stored_as(v, order) for v, order in zip(step.node.inputs, step.orders, strict=True)]
+
+    def stored_as(self, value: str, order: Order) -> Any:
+        have = self.plan.orders[value]
+        if order == have:
+            return self[value]
+        if (value, order) not in self._others:
+            self._others[value, order] = tf.transpose(self[value], permutation(have, order))
+        return self._others[value, order]
+
+
+def _owner(held: Held) -> Held:
+    return held.variable.owner if isinstance(held.variable, SharedView) else held
+
+
+def _to_caffe(gradient: Any, axes: Sequence[int]) -> Any:
+    return tf.transpose(gradient, np.argsort(axes))

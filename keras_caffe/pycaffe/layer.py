@@ -1,0 +1,23 @@
+"""Layers of a net as pycaffe shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keras_caffe.pycaffe.blob import Blob
+
+
+class Layer:
+    """pycaffe's Layer: its type and its learnable blobs.
+
+    Args:
+        name: the layer's name.
+        type: its Caffe type.
+        blobs: its blobs.
+    """
+
+    def __init__(self, name: str, type: str, blobs: Sequence[Blob]) -> None:
+        self.name, self.type, self.blobs = name, type, list(blobs)
+
+    def __repr__(self) -> str:
+        return f"<Layer {self.name!r} ({self.type}), {len(self.blobs)} blobs>"

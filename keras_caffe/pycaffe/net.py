@@ -1,0 +1,408 @@
+"""pycaffe's Net on top of a planned net (python/caffe/_caffe.cpp, python/caffe/pycaffe.py)."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.converters import weights as weight_files
+from keras_caffe.converters.backward import check_gradients
+from keras_caffe.converters.build import build_layers
+from keras_caffe.converters.graph import AUTOMATIC, SHARES_MEMORY
+from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.load import plan
+from keras_caffe.converters.share import Slot
+from keras_caffe.converters.write import write_caffemodel
+from keras_caffe.errors import NetError, ShapeError, WeightsError
+from keras_caffe.layout import to_stored
+from keras_caffe.pycaffe.batches import Batches
+from keras_caffe.pycaffe.blob import Blob, Memory, ParamMemory, in_caffe_order
+from keras_caffe.pycaffe.engine import Engine
+from keras_caffe.pycaffe.feeder import Feeder
+from keras_caffe.pycaffe.layer import Layer
+from keras_caffe.shapes import Shape
+
+Path = str | os.PathLike[str]
+PHASES = ("TRAIN", "TEST")
+TRAIN, TEST = 0, 1
+
+
+class Net(Batches):
+    """A net whose blobs and parameters are NumPy arrays in Caffe's order: pycaffe's Net.
+
+    `Net(prototxt, phase)`, `Net(prototxt, weights, phase)`, or with keywords. Assign into arrays (`.data[...] = x`): the
+    net uses what they hold when it runs, and writes its results into the same arrays.
+
+    Args:
+        network_file: path or text of a prototxt, or a NetParameter.
+        *args: phase, level, stages, weights; or weights and phase.
+        phase: `TRAIN` (0) or `TEST` (1).
+        level, stages: for include/exclude rules.
+        weights: caffemodel to load.
+        fork, custom_layers, python_layers, allow_python_imports: as for `keras_caffe.load`.
+
+    Attributes:
+        blobs: {name: Blob} in the order in which layers make them, Split layers' blobs included.
+        params: {layer name: [Blob]} of the layers that have parameters.
+        layers, layer_dict: the layers in order, and by name.
+        inputs, outputs: names of the tops of Input layers, and of the blobs that no layer reads.
+        bottom_names, top_names: {layer name: [blob names]}.
+        blob_loss_weights: {blob name: its factor in the loss}.
+
+    Raises:
+        CaffeError: what `keras_caffe.load` raises.
+
+    Caffe: python/caffe/_caffe.cpp, python/caffe/pycaffe.py
+    """
+
+    def __init__(self, network_file: Path, *args: Any, **kwargs: Any) -> None:
+        given = _arguments(args, kwargs)
+        weights = given.pop("weights", None)
+        self.phase = given.pop("phase")
+        self._how = {**given, "data_format": "channels_first", "phase": PHASES[self.phase]}
+        first, _ = plan(network_file, **self._how, splits=True)
+        build_layers(first)
+        self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
+        self._set_up(first)
+        self._feeder = Feeder(first, network_file, self.phase)
+        if weights is not None:
+            self.copy_from(weights)
+
+    def _set_up(self, planned: Plan) -> None:
+        self._plan = planned
+        self._engine = Engine(planned, training=self.phase == TRAIN)
+        nodes = planned.net.nodes
+        self._layer_names = [node.name for node in nodes]
+        self.bottom_names = OrderedDict((n.name, [self._blob_name(v) for v in n.inputs]) for n in nodes)
+        self.top_names = OrderedDict((n.name, [self._blob_name(v) for v in n.outputs]) for n in nodes)
+        self.inputs = [self._blob_name(v) for v in planned.net.inputs]
+        self.outputs = [self._blob_name(v) for v in planned.net.outputs]
+        self._make_blobs()
+        self._make_params()
+
+    def _make_blobs(self) -> None:
+        self.blobs: OrderedDict[str, Blob] = OrderedDict()
+        self.blob_loss_weights: OrderedDict[str, float] = OrderedDict()
+        for step in self._plan.steps:
+            shares = step.node.type in SHARES_MEMORY
+            data = self.blobs[self._blob_name(step.node.inputs[0])].data_memory if shares else None
+            for index, value in enumerate(step.node.outputs):
+                name = self._blob_name(value)
+                if name not in self.blobs:
+                    self.blobs[name] = Blob(self._plan.shapes[value], data)
+                    self.blob_loss_weights[name] = 0.0
+                if step.loss_weights and step.loss_weights[index]:
+                    self.blob_loss_weights[name] = float(np.float32(step.loss_weights[index]))
+                if step.defaults is not None:
+                    self.blobs[name].data[...] = step.defaults[index]
+        self._seed_losses()
+
+    def _seed_losses(self) -> None:
+        for name, weight in self.blob_loss_weights.items():
+            if weight:
+                self.blobs[name].diff[...] = weight
+
+    def _make_params(self) -> None:
+        self._params: dict[Slot, Blob] = {}
+        for index, step in enumerate(self._plan.steps):
+            for number, held in enumerate(step.layer.caffe_blobs if step.layer else ()):
+                slot = (index, number)
+                owner = self._params.get(self._plan.owners.get(slot, slot))
+                memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(held), None)
+                self._params[slot] = Blob(held.blob.shape, *memories)
+        self.layers = [Layer(node.name, node.type, self._blobs_of(node.index)) for node in self._plan.net.nodes]
+        self.layer_dict = OrderedDict((layer.name, layer) for layer in self.layers)
+        self.params = OrderedDict((layer.name, layer.blobs) for layer in self.layers if layer.blobs)
+
+    def _blobs_of(self, node: int) -> list[Blob]:
+        return [blob for (index, _), blob in self._params.items() if index == node]
+
+    def _blob_name(self, value: str) -> str:
+        return self._plan.net.values[value].blob
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return list(self.blobs)
+
+    def forward(
+        self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **inputs: Any
+    ) -> dict[str, np.ndarray]:
+        """Runs the layers from `start` to `end`, both included.
+
+        Args:
+            blobs: names of blobs to return beside the outputs.
+            start: name of the first layer; default: the net's first.
+            end: name of the last layer; default: the net's last.
+            **inputs: {input blob: array}, all of them or none.
+
+        Returns:
+            {name: array} of the net's outputs, or of the tops of `end`, and of `blobs`; the arrays are the blobs' own.
+        """
+        first, last = self._layer_index(start, 0), self._layer_index(end, len(self.layers) - 1)
+        wanted = {*(self.outputs if end is None else self.top_names[end]), *(blobs or ())}
+        self._check_names("inputs", inputs, self.inputs)
+        for name, array in inputs.items():
+            _assign(self.blobs[name].data, array, f"input {name!r}")
+        self._forward(first, last)
+        return {name: self._blob(name).data for name in wanted}
+
+    def backward(
+        self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **top_diffs: Any
+    ) -> dict[str, np.ndarray]:
+        """Runs backward from layer `start` down to layer `end`, both included.
+
+        Bottoms' diffs are overwritten, parameters' diffs are added to. Which layers run is Caffe's choice: those that
+        lead from something learnable to a loss, or all with force_backward.
+
+        Args:
+            diffs: names of blobs whose diffs to return beside the inputs'.
+            start: name of the layer to start at; default: the net's last.
+            end: name of the layer to end at; default: the net's first.
+            **top_diffs: {output blob: array}, all of them or none; the losses' are their loss weights from the start.
+
+        Returns:
+            {name: diff} of the net's inputs, or of the bottoms of `end`, and of `diffs`.
+
+        Raises:
+            LayerError: a layer would have to give a gradient that it has none of, as a loss for its labels.
+        """
+        first, last = self._layer_index(start, len(self.layers) - 1), self._layer_index(end, 0)
+        wanted = {*(self.inputs if end is None else self.bottom_names[end]), *(diffs or ())}
+        self._check_names("top diffs", top_diffs, self.outputs)
+        for name, array in top_diffs.items():
+            _assign(self.blobs[name].diff, array, f"diff of {name!r}")
+        self._backward(first, last)
+        return {name: self._blob(name).diff for name in wanted}
+
+    def _forward(self, start: int, end: int) -> float:
+        """Runs layers by number; returns the loss."""
+        self._adapt()
+        self._push()
+        self._feeder.feed(start, end, self.blobs)
+        if not self._callbacks:
+            return self._run(start, end)
+        return sum(self._with_callbacks("forward", index, self._run) for index in range(start, end + 1))
+
+    def _run(self, start: int, end: int) -> float:
+        feeds = {value: self._stored(value, "data") for value in self._engine.needs(start, end)}
+        found, loss = self._engine.forward(start, end, feeds)
+        for value, tensor in found.items():
+            self._keep(value, tensor, self._blob(self._blob_name(value)).data_memory)
+        for (index, number), blob in self._params.items():
+            layer = self._plan.steps[index].layer
+            held = layer.caffe_blobs[number]
+            if start <= index <= end and (not held.blob.trainable or self.layers[index].type == "Python"):
+                blob.data_memory.pull()
+        return loss
+
+    def _backward(self, start: int, end: int) -> None:
+        """Runs layers backward by number, from `start` down to `end`."""
+        check_gradients(self._plan.net, self._engine.backward_plan)
+        self._push()
+        if not self._callbacks:
+            self._run_backward(start, end)
+        else:
+            for index in range(start, end - 1, -1):
+                self._with_callbacks("backward", index, self._run_backward)
+
+    def _run_backward(self, start: int, end: int) -> None:
+        diffs = {value: self._stored(value, "diff") for value in self._engine.diffs_needed(start, end)}
+        blobs, params = self._engine.backward(start, end, diffs)
+        for value, tensor in blobs.items():
+            self._keep(value, tensor, self._blob(self._blob_name(value)).diff_memory)
+        for slot, gradient in params.items():
+            diff = self._params[slot].diff
+            diff += np.asarray(gradient).reshape(diff.shape)
+
+    def _stored(self, value: str, what: str) -> np.ndarray:
+        """A copy of a blob's data or diff as the plan stores this value."""
+        array = getattr(self._blob(self._blob_name(value)), what).reshape(self._plan.shapes[value])
+        order = self._plan.orders[value]
+        return np.array(array.transpose(order) if order else array, order="C")
+
+    def _keep(self, value: str, tensor: Any, memory: Memory) -> None:
+        order = self._plan.orders[value]
+        memory.put(lambda: in_caffe_order(tensor, order))
+
+    def _adapt(self) -> None:
+        """Plans the net anew if an input has got another shape."""
+        tops = [(self._blob_name(v), self._plan.shapes[v]) for v in self._plan.inputs]
+        if any(self.blobs[name].shape != shape for name, shape in tops):
+            self.reshape()
+
+    def reshape(self) -> None:
+        """Gives all blobs the shapes that follow from those of the inputs; parameters stay.
+
+        Raises:
+            ShapeError: a layer cannot take its new bottom, or its parameters would change in shape.
+        """
+        given: dict[str, Shape] = {}
+        for value in self._plan.inputs:
+            name = self._blob_name(value)
+            given[name] = self.blobs[name].shape
+        new, _ = plan(self._plan.net.message, **self._how, input_shapes=given)
+        _check_params(self._plan, new)
+        held = {
+            i: dict(enumerate(step.layer.caffe_blobs))
+            for i, step in enumerate(self._plan.steps)
+            if step.layer is not None
+        }
+        build_layers(new, held)
+        engine = Engine(new, training=self.phase == TRAIN)
+        engine.take_states(self._engine)
+        self._plan, self._engine = new, engine
+        for value, shape in new.shapes.items():
+            self._blob(self._blob_name(value)).reshape(*shape)
+        self._seed_losses()
+
+    def _blob(self, name: str) -> Blob:
+        if name not in self.blobs:
+            raise NetError(f"no blob {name!r}", expected=f"one of {', '.join(self.blobs)}")
+        return self.blobs[name]
+
+    def _layer_index(self, name: str | None, default: int) -> int:
+        if name is None:
+            return default
+        if name not in self._layer_names:
+            raise NetError(f"no layer {name!r}", expected=f"one of {', '.join(self._layer_names)}")
+        return self._layer_names.index(name)
+
+    def _check_names(self, what: str, given: Mapping[str, Any], wanted: Sequence[str]) -> None:
+        if given and set(given) != set(wanted):
+            raise NetError(f"the {what} are not the net's", expected=sorted(wanted), received=sorted(given))
+
+    def _push(self) -> None:
+        for blob in self._params.values():
+            blob.data_memory.push()
+
+    def copy_from(self, *files: Path) -> None:
+        """Loads caffemodels (binary or HDF5) by layer name; layers that they do not have keep their values."""
+        self._push()
+        arrays, self.load_report = weight_files.match(self._plan, files)
+        for index, found in arrays.items():
+            for number, stored in found.items():
+                self._plan.steps[index].layer.caffe_blobs[number].read(stored)
+                self._params[index, number].data_memory.pull()
+
+    load_hdf5 = copy_from
+
+    def save(self, filename: Path, write_diff: bool = False) -> None:
+        """Writes a binary caffemodel, as Caffe does: all layers, Splits included, with their blobs."""
+        self._save(filename, write_diff, hdf5=False)
+
+    def save_hdf5(self, filename: Path, write_diff: bool = False) -> None:
+        """Writes an HDF5 caffemodel."""
+        self._save(filename, write_diff, hdf5=True)
+
+    def _save(self, filename: Path, write_diff: bool, hdf5: bool) -> None:
+        params = [[blob.data for blob in layer.blobs] for layer in self.layers]
+        diffs = [[blob.diff for blob in layer.blobs] for layer in self.layers] if write_diff else None
+        net = self._plan.net.message
+        write_caffemodel(filename, net, params, diffs=diffs, shared=self._plan.owners, hdf5=hdf5)
+
+    def share_with(self, other: Net) -> None:
+        """Uses another net's parameters from now on, for all layers of the same name: a change in one is one in both.
+
+        Raises:
+            WeightsError: a layer has other blobs there.
+        """
+        self._push()
+        held, blobs = {}, {}
+        for index, step in enumerate(self._plan.steps):
+            theirs = other.layer_dict.get(step.node.name)
+            source = other._layer_names.index(step.node.name) if theirs else None
+            if step.layer is None or source is None or not step.blobs:
+                held[index] = dict(enumerate(step.layer.caffe_blobs)) if step.layer else {}
+                continue
+            found = other._plan.steps[source].layer.caffe_blobs
+            shapes = [[h.blob.shape for h in hs] for hs in (step.layer.caffe_blobs, found)]
+            if shapes[0] != shapes[1]:
+                layer = repr(step.node.name)
+                raise WeightsError("the blobs differ", layer=layer, expected=shapes[0], received=shapes[1])
+            held[index] = dict(enumerate(found))
+            blobs.update({(index, n): other._params[source, n] for n in range(len(found))})
+        self._share(held, blobs)
+
+    def _share(self, held: Mapping[int, Mapping[int, Any]], theirs: Mapping[Slot, Blob]) -> None:
+        shapes = {self._blob_name(v): self._plan.shapes[v] for v in self._plan.inputs}
+        new, _ = plan(self._plan.net.message, **self._how, input_shapes=shapes)
+        build_layers(new, held)
+        self._plan, self._engine = new, Engine(new, training=self.phase == TRAIN)
+        for slot, blob in theirs.items():
+            self._params[slot].data_memory = blob.data_memory
+
+    def clear_param_diffs(self) -> None:
+        """Sets the diffs of all parameters to 0."""
+        for blob in self._params.values():
+            blob.diff[...] = 0
+
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """Gives the first MemoryData layer its arrays (N, C, H, W) and (N,...); forward takes batch after batch."""
+        self._feeder.set_arrays(data, labels)
+
+    def before_forward(self, callback: Callable[[int], Any]) -> None:
+        """Calls a function with the layer's number before each layer's forward; so do the other three."""
+        self._callbacks.setdefault("before_forward", []).append(callback)
+
+    def after_forward(self, callback: Callable[[int], Any]) -> None:
+        self._callbacks.setdefault("after_forward", []).append(callback)
+
+    def before_backward(self, callback: Callable[[int], Any]) -> None:
+        self._callbacks.setdefault("before_backward", []).append(callback)
+
+    def after_backward(self, callback: Callable[[int], Any]) -> None:
+        self._callbacks.setdefault("after_backward", []).append(callback)
+
+    def _with_callbacks(self, what: str, index: int, run: Callable[[int, int], Any]) -> Any:
+        for callback in self._callbacks.get(f"before_{what}", ()):
+            callback(index)
+        result = run(index, index)
+        for callback in self._callbacks.get(f"after_{what}", ()):
+            callback(index)
+        return result
+
+
+def _arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments by name: (phase, level, stages, weights), or in the old order (weights, phase)."""
+    old = bool(args) and not isinstance(args[0], (int, np.integer))
+    names = ("weights", "phase") if old else ("phase", "level", "stages", "weights")
+    if len(args) > len(names):
+        raise TypeError(f"Net takes {', '.join(names)} after the prototxt")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    if given.get("phase") not in (TRAIN, TEST):
+        raise NetError("Net needs a phase", expected="caffe.TRAIN (0) or caffe.TEST (1)", received=given.get("phase"))
+    given["stages"] = tuple(given.get("stages") or ())
+    return given
+
+
+def _assign(target: np.ndarray, array: Any, what: str) -> None:
+    array = np.asarray(array)
+    if array.shape[:1] != target.shape[:1]:
+        raise ShapeError(
+            f"{what} has another batch size than the net",
+            expected=target.shape,
+            received=array.shape,
+            fix="Reshape the input blob first, or use forward_all.",
+        )
+    try:
+        target[...] = array
+    except ValueError:
+        raise ShapeError(
+            f"{what} has another shape than its blob", expected=target.shape, received=array.shape
+        ) from None
+
+
+def _check_params(old: Plan, new: Plan) -> None:
+    for before, after in zip(old.steps, new.steps, strict=True):
+        shapes = [[blob.shape for blob in step.blobs] for step in (before, after)]
+        if shapes[0] != shapes[1]:
+            raise ShapeError(
+                "the new input shapes would change the shape of parameters",
+                layer=f"{after.node.name!r} ({after.node.type})",
+                expected=shapes[0],
+                received=shapes[1],
+            )
