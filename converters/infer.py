@@ -52,7 +52,8 @@ class Plan:
         inputs: ids of the tops of all layers without bottoms, in order.
         owners: (node, blob) -> (node, blob) of the layer that owns a blob shared by name.
         frozen: (node, blob) of the blobs that are not trained: lr_mult 0 in a net without force_backward.
-        dynamic: the first axis of every input may have any size; some layers need to know it, then it is fixed.
+        open_axes: input's value id -> Caffe axes whose size may change from batch to batch, mostly the first one.
+        dynamic: these axes may have any size; some layers need to know them, then all are fixed.
     """
 
     net: Net
@@ -63,12 +64,14 @@ class Plan:
     inputs: list[str] = field(default_factory=list)
     owners: dict[Slot, Slot] = field(default_factory=dict)
     frozen: set[Slot] = field(default_factory=set)
+    open_axes: dict[str, Sequence[int]] = field(default_factory=dict)
     dynamic: bool = True
 
     def input_shape(self, value: str) -> Shape:
-        """The shape of an input in Caffe's order with its first axis left open if it can be."""
+        """The shape of an input in Caffe's order, left open where its size may change, if it can be."""
         shape = self.shapes[value]
-        return (None, *shape[1:]) if self.dynamic and shape else shape
+        left_open = self.open_axes.get(value, ()) if self.dynamic else ()
+        return tuple(None if axis in left_open else size for axis, size in enumerate(shape))
 
     def outputs(self) -> list[str]:
         """The net's outputs, and what else adds to the loss or, if there is neither, what nobody reads."""
@@ -141,7 +144,8 @@ def infer(
 
 
 def _add_source(plan: Plan, node: Node, cls: type[Source], given: dict[str, Sequence[int]]) -> None:
-    for value, declared in zip(node.outputs, cls.declared_shapes(node.message), strict=True):
+    told = zip(node.outputs, cls.declared_shapes(node.message), cls.open_axes(node.message), strict=True)
+    for value, declared, plan.open_axes[value] in told:
         blob = plan.net.values[value].blob
         shape = given.pop(blob, declared)
         if shape is None:

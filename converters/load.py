@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,14 +130,18 @@ def plan(
         fork=fork,
     )
     net = graph(message, source.where)
-    with settings(FORK=fork, PYTHON_LAYERS=python_layers, ALLOW_PYTHON_IMPORTS=allow_python_imports):
-        return _planned(net, recipe, custom_layers), recipe
+    found = {"PYTHON_LAYERS": python_layers, "ALLOW_PYTHON_IMPORTS": allow_python_imports}
+    with settings(FORK=fork, FILES=recipe.files, **found):
+        planned = _planned(net, recipe, custom_layers)
+    # What data layers read of their sources is kept, too.
+    shapes = {net.values[value].blob: planned.shapes[value] for value in planned.inputs}
+    return planned, replace(recipe, input_shapes=shapes)
 
 
 def from_recipe(recipe: Recipe, custom_objects: Mapping[str, type] | None = None) -> CaffeModel:
     """The model of a recipe, with its fillers' values; `custom_objects`: layer classes and Python layers' classes."""
     message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
-    with settings(FORK=recipe.fork, PYTHON_LAYERS=custom_objects):
+    with settings(FORK=recipe.fork, FILES=recipe.files, PYTHON_LAYERS=custom_objects):
         return _filled(_planned(graph(message), recipe, custom_objects), recipe, [])
 
 

@@ -137,9 +137,5 @@ class CaffeFiller(initializers.Initializer):
 
 
 def _generator(seed: int | None) -> np.random.Generator:
-    """NumPy's generator, seeded from Keras's global one so that keras.utils.set_random_seed covers it."""
-    from keras import random
-
-    if seed is None:
-        seed = int(random.randint((), 0, 2**31 - 1, "int32"))
-    return np.random.default_rng(seed)
+    """A generator seeded from NumPy's global one, which keras.utils.set_random_seed covers; it also draws in a graph."""
+    return np.random.default_rng(np.random.randint(2**31) if seed is None else seed)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_caffe
 from keras_caffe import fillers, proto
@@ -62,7 +63,7 @@ def test_distribution(case: dict[str, Any]) -> None:
     assert values.std() == pytest.approx(spread, rel=0.02)
     assert (values == 0).mean() == pytest.approx(want["zero_fraction"], abs=0.005)
     for name in (n for n in case["columns"] if n.startswith("q")):
-        assert np.quantile(values, int(name[1:]) / 100) == pytest.approx(want[name], abs=0.05 * spread), name
+        assert np.quantile(values, int(name[1:]) / 100) == pytest.approx(want[name], abs=0.1 * spread), name
     if "uniform" in case["filler"] or "xavier" in case["filler"]:  # the others have no hard bounds
         assert values.min() >= want["min"] - 0.01 * spread
         assert values.max() <= want["max"] + 0.01 * spread
@@ -126,3 +127,15 @@ def test_defaults_are_the_messages() -> None:
     message = proto.FillerParameter(type="uniform")
     filler = fillers.get(fillers.from_caffe(message))
     assert (filler.min, filler.max, filler.std) == (message.min, message.max, message.std)
+
+
+def test_random_fillers_draw_in_a_graph_and_follow_the_global_seed() -> None:
+    def made() -> np.ndarray:
+        keras.utils.set_random_seed(3)
+        layer = keras_caffe.layers.InnerProduct(4, weight_filler={"type": "gaussian", "std": 1.0})
+        tf.function(layer)(tf.ones((2, 5)))
+        return layer.caffe_blobs[0].get()
+
+    first = made()
+    assert first.std() > 0
+    np.testing.assert_array_equal(made(), first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -24,6 +25,19 @@ FORK: ContextVar[str | None] = ContextVar("FORK", default=None)
 # {"module.Class": class} for layers of type "Python", and whether others may be imported because a file names them.
 PYTHON_LAYERS: ContextVar[Mapping[str, type] | None] = ContextVar("PYTHON_LAYERS", default=None)
 ALLOW_PYTHON_IMPORTS: ContextVar[bool] = ContextVar("ALLOW_PYTHON_IMPORTS", default=False)
+
+# {path: content} of the files that `from_caffe` reads: kept with a model, so that it is built again without them.
+FILES: ContextVar[dict[str, bytes] | None] = ContextVar("FILES", default=None)
+
+
+def read_file(path: str) -> bytes:
+    """The content of a file that a layer names, kept in FILES. Raises OSError if it cannot be read."""
+    files = FILES.get()
+    if files is None:
+        return Path(path).read_bytes()
+    if path not in files:
+        files[path] = Path(path).read_bytes()
+    return files[path]
 
 
 class Blob(NamedTuple):

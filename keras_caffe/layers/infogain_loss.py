@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from keras import ops
 
 from keras_caffe import proto
 from keras_caffe.errors import DataError, LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Bottom, CaffeLayer, read_file, serializable
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order
@@ -100,7 +99,7 @@ def read_matrix(source: str, classes: int) -> np.ndarray:
         ShapeError: another number of values.
     """
     try:
-        blob = proto.BlobProto.FromString(Path(source).read_bytes())
+        blob = proto.BlobProto.FromString(read_file(source))
     except OSError as error:
         raise DataError(
             "the infogain matrix cannot be read",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras_caffe
 from keras_caffe.layers import AnnotatedData
 from tests.layers.source_case import declared, message, refused
 
@@ -15,6 +16,8 @@ def test_shapes() -> None:
 
 def test_the_number_of_boxes_is_open() -> None:
     assert AnnotatedData.open_axes(message(TEXT)) == [(0,), (2,)]
+    model = keras_caffe.load(f'layer {{ name: "d" {TEXT} }}', data_format="channels_first")
+    assert [tuple(blob.shape) for blob in model.blobs.values()] == [(None, 3, 30, 40), (1, 1, None, 8)]
 
 
 def test_refusals() -> None:
