@@ -14,22 +14,22 @@ KEEP = 12
 
 
 class Buffers:
-    """Arrays float32 of 64-byte alignment. The memory of one is given out again when no view of it is left."""
+    """Arrays of 64-byte alignment. The memory of one is given out again when no view of it is left."""
 
     def __init__(self) -> None:
         self._memory: list[np.ndarray] = []
         self._lock = threading.Lock()
 
-    def take(self, shape: Sequence[int]) -> np.ndarray:
+    def take(self, shape: Sequence[int], dtype: type = np.float32) -> np.ndarray:
         """An array of this shape with any values in it."""
-        count = math.prod(shape)
+        size = math.prod(shape) * np.dtype(dtype).itemsize
         with self._lock:
-            memory = next((m for m in self._memory if m.size == count + ALIGNMENT // 4 and _references(m) <= _UNUSED), None)
+            memory = next((m for m in self._memory if m.size == size + ALIGNMENT and _references(m) <= _UNUSED), None)
             if memory is None:
-                memory = np.empty(count + ALIGNMENT // 4, np.float32)
+                memory = np.empty(size + ALIGNMENT, np.uint8)
                 self._memory = [*self._memory[-KEEP:], memory]
-            first = -memory.ctypes.data % ALIGNMENT // 4
-            return memory[first : first + count].reshape(shape)
+            first = -memory.ctypes.data % ALIGNMENT
+            return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def _references(memory: np.ndarray) -> int:

@@ -20,11 +20,14 @@ class JpegStream(Stream):
     """
 
     source: ImageSource
+    pixels = True
 
     @staticmethod
     def suits(source: Any) -> bool:
         """Whether a source's records are JPEGs that need no more than a crop before the transformation."""
-        if not isinstance(source, ImageSource) or source.settings.skip or source.fixed_size:
+        if not isinstance(source, ImageSource) or source.settings.skip:
+            return False
+        if source.makes_own_windows or source.fixed_size:
             return False
         return bytes(source.first[0].data[:2]) == images.JPEG
 
@@ -67,9 +70,12 @@ class JpegStream(Stream):
         return tf.io.decode_and_crop_jpeg(data, window, **how), size
 
     def _finish(self, windows: Any, sizes: Any, numbers: Any, labels: Any) -> tuple[Any, ...]:
-        shapes = [self._full(shape) for shape in self.source.stored_shapes()]
-        tops = tf.numpy_function(self._batch, [windows, sizes, numbers, labels], [tf.float32] * len(shapes))
-        return tuple(tf.ensure_shape(top, shape) for top, shape in zip(tops, shapes, strict=True))
+        if not self.fused:
+            kinds = [tf.float32] * len(self.source.tops)
+            return self._shaped(tf.numpy_function(self._batch, [windows, sizes, numbers, labels], kinds))
+        mirrored = tf.numpy_function(self._mirrored, [sizes, numbers], tf.bool)
+        windows.set_shape([None, None, None, self.source.first_shape[0]])
+        return self._shaped([self.fused.apply(windows, tf.ensure_shape(mirrored, [None])), labels])
 
     def _records(self, batch: Any) -> list[np.ndarray]:
         with self.problems.kept(self.source):
@@ -90,7 +96,16 @@ class JpegStream(Stream):
         return [np.ascontiguousarray(window.transpose(1, 2, 0)[..., ::-1]), np.array(image.shape[1:])]
 
     def _batch(self, windows: np.ndarray, sizes: np.ndarray, numbers: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+        planes = windows[..., ::-1].transpose(0, 3, 1, 2)
         with self.problems.kept(self.source):
-            planes = windows[..., ::-1].transpose(0, 3, 1, 2)
-            shapes = [(planes.shape[1], *size) for size in sizes.tolist()]
-            return self.source.transformed(numbers, planes, shapes, labels)
+            return self.source.transformed(numbers, planes, self._shapes(sizes), labels)
+
+    def _mirrored(self, sizes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        shapes = self._shapes(sizes)
+        with self.problems.kept(self.source):
+            for shape in set(shapes):
+                self.source.augment.check(shape)
+            return np.array([plan.mirror for plan in self.source.augment.plans(numbers, shapes)])
+
+    def _shapes(self, sizes: np.ndarray) -> list[tuple[int, ...]]:
+        return [(self.source.first_shape[0], *size) for size in sizes.tolist()]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.data.fused import Fused
 from keras_caffe.data.sources.base import Source
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.errors import CaffeError, DataError
@@ -79,10 +80,13 @@ class Stream:
         share: which of its records.
     """
 
+    pixels = False  # whether windows come as TensorFlow decodes them
+
     def __init__(self, source: Source, share: Share) -> None:
         self.source, self.share, self.problems = source, share, Problems()
         self.batch = source.batch_size * (share.replicas if source.counts_records else 1)
         self.total = share.records(source)
+        self.fused = self._fused()
         self.recent: deque[int] = deque(maxlen=RECENT)  # batches that TensorFlow decodes
 
     def dataset(self) -> tf.data.Dataset:
@@ -100,9 +104,25 @@ class Stream:
         return tf.data.Dataset.range(full + bool(rest and not self.share.drop_remainder))
 
     def _read(self, number: Any) -> tuple[Any, ...]:
+        if not self.fused:
+            return self._shaped(tf.numpy_function(self._tops, [number], [tf.float32] * len(self.source.tops)))
+        kinds = [tf.uint8, tf.bool, tf.float32]
+        windows, mirrored, labels = tf.numpy_function(self._windows, [number], kinds)
+        windows.set_shape([None, *self.source.augment.size(self.source.first_shape)])
+        return self._shaped([self.fused.apply(windows, tf.ensure_shape(mirrored, [None])), labels])
+
+    def _shaped(self, tops: Sequence[Any]) -> tuple[Any, ...]:
         shapes = [self._full(shape) for shape in self.source.stored_shapes()]
-        tops = tf.numpy_function(self._tops, [number], [tf.float32] * len(shapes))
-        return tuple(tf.ensure_shape(top, shape) for top, shape in zip(tops, shapes, strict=True))
+        return tuple(tf.ensure_shape(top, shape) for top, shape in zip(tops[: len(shapes)], shapes, strict=True))
+
+    def _fused(self) -> Fused | None:
+        """The compiled transformation, where all windows have one size and 8 bits."""
+        source = self.source
+        if not isinstance(source, ImageSource) or source.settings.skip or source.makes_own_windows:
+            return None
+        if None in source.shapes()[0][1:] or source.first[1].dtype != np.uint8 or not Fused.suits(source.augment):
+            return None
+        return Fused(source.augment, source.first_shape, source.settings.data_format, self.pixels)
 
     def _full(self, shape: Sequence[int | None]) -> Sequence[int | None]:
         """A top's shape with the batch size, if every batch has it."""
@@ -113,6 +133,10 @@ class Stream:
     def _tops(self, number: Any) -> list[np.ndarray]:
         with self.problems.kept(self.source):
             return self.source.read(self.running_numbers(int(number)))
+
+    def _windows(self, number: Any) -> list[np.ndarray]:
+        with self.problems.kept(self.source):
+            return self.source.windows(self.running_numbers(int(number)))
 
     def explain(self) -> CaffeError | None:
         """The error that stopped this stream, if it is one of the source's."""

@@ -42,6 +42,7 @@ class ImageSource(Source):
     param = "data_param"
     tops_most = 2
     tops_fewest = 1
+    makes_own_windows = False  # a class whose `read` is its own
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
@@ -95,20 +96,32 @@ class ImageSource(Source):
         return False
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
+        numbers, records, pixels = self._batch(numbers)
+        if not pixels:
+            return [np.zeros([size or 0 for size in shape], np.float32) for shape in self.stored_shapes()]
+        return self.transformed(numbers, pixels, [i.shape for i in pixels], [record.label for record in records])
+
+    def windows(self, numbers: np.ndarray) -> list[np.ndarray]:
+        """What is kept of 8-bit images, (N, C, h, w), whether each is mirrored, and the labels."""
+        numbers, records, pixels = self._batch(numbers)
+        windows = self.buffers.take((len(pixels), *self.augment.size(pixels[0].shape)), np.uint8)
+        plans = self.augment.plans(numbers, [image.shape for image in pixels])
+        for record, image, plan, target in zip(records, pixels, plans, windows, strict=True):
+            if image.dtype != np.uint8:
+                raise DataError("numbers lie between records of 8 bits", where=record.where, received=image.dtype)
+            target[...] = self.augment.cropped(image, plan)
+        labels = np.array([record.label for record in records], np.float32)
+        return [windows, np.array([plan.mirror for plan in plans]), labels]
+
+    def _batch(self, numbers: np.ndarray) -> tuple[np.ndarray, list[Record], list[np.ndarray]]:
+        """The records that can be read, with their numbers and images, which give tops of one size."""
         loaded = [(number, self._loaded(entry)) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
         kept = [(number, *found) for number, found in loaded if found is not None]
-        if not kept:
-            return [np.zeros([size or 0 for size in shape], np.float32) for shape in self.stored_shapes()]
-        numbers, records, pixels = (list(column) for column in zip(*kept, strict=True))
-        return self.batch(np.array(numbers), records, pixels)
-
-    def batch(self, numbers: np.ndarray, records: Sequence[Record], pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The tops for records and their images."""
-        size = self.augment.size(pixels[0].shape)
-        for record, image in zip(records, pixels, strict=True):
-            if self.augment.size(image.shape) != size:
-                raise _sizes_differ(record.where, size, self.augment.size(image.shape))
-        return self.transformed(numbers, pixels, [i.shape for i in pixels], [record.label for record in records])
+        sizes = [self.augment.size(image.shape) for _, _, image in kept]
+        for (_, record, _), size in zip(kept, sizes, strict=True):
+            if size != sizes[0]:
+                raise _sizes_differ(record.where, sizes[0], size)
+        return np.array([n for n, _, _ in kept], np.int64), [r for _, r, _ in kept], [i for _, _, i in kept]
 
     def transformed(
         self, numbers: np.ndarray, pixels: Sequence[np.ndarray], shapes: Sequence[Shape], labels: Sequence[Any]

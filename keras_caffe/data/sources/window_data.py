@@ -42,6 +42,7 @@ class WindowData(ImageSource):
 
     param = "window_data_param"
     tops_fewest = 2
+    makes_own_windows = True
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
@@ -65,10 +66,6 @@ class WindowData(ImageSource):
     @property
     def size(self) -> None:
         return None
-
-    @property
-    def fixed_size(self) -> bool:
-        return True
 
     def shapes(self) -> list[Shape]:
         return [(None, 3, self.crop, self.crop), (None,)]
