@@ -137,5 +137,5 @@ class CaffeFiller(initializers.Initializer):
 
 
 def _generator(seed: int | None) -> np.random.Generator:
-    """A generator seeded from NumPy's global one, which keras.utils.set_random_seed covers; it also draws in a graph."""
+    """A generator seeded from NumPy's global one, which keras.utils.set_random_seed covers and graphs leave alone."""
     return np.random.default_rng(np.random.randint(2**31) if seed is None else seed)
