@@ -115,18 +115,8 @@ class Engine:
         bottoms = found.bottoms(step)
         wanted = [b for b in range(len(bottoms)) if (index, b) in self._bottoms]
         slots = {slot: held for slot, held in self._held(index) if slot in self.backward_plan.params}
-        variables = [_owner(held).variable.value for held in slots.values()]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([bottoms[b] for b in wanted])
-            for variable in variables:
-                tape.watch(variable)
-            tops = self._call(step, bottoms)
         top_diffs = [self._stored_diff(current, v) for v in step.node.outputs]
-        pairs = [(t, d) for t, d in zip(tops, top_diffs, strict=True) if t.dtype.is_floating]
-        sources = [*(bottoms[b] for b in wanted), *variables]
-        targets, seeds = [t for t, _ in pairs], [tf.cast(tf.reshape(d, tf.shape(t)), t.dtype) for t, d in pairs]
-        gradients = tape.gradient(targets, sources, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        gradients = self._gradients(step, bottoms, wanted, {n: held for (_, n), held in slots.items()}, top_diffs)
         for bottom, gradient in zip(wanted, gradients, strict=False):
             value = step.node.inputs[bottom]
             diff = tf.transpose(gradient, permutation(step.orders[bottom], self.plan.orders[value]))
@@ -137,6 +127,23 @@ class Engine:
             permuted = _owner(held).blob
             gradient = gradient if permuted.permutation is None else _to_caffe(gradient, permuted.permutation)
             params[owner] = params[owner] + gradient if owner in params else gradient
+
+    def _gradients(
+        self, step: Step, bottoms: Sequence[Any], wanted: Sequence[int], held: Mapping[int, Held], diffs: Sequence[Any]
+    ) -> list[Any]:
+        """The gradients of the wanted bottoms and of the blobs' variables, for the tops' diffs."""
+        if hasattr(step.layer, "runner"):  # A Python layer says itself what its gradient is.
+            found = _python_gradients(step.layer, bottoms, diffs)
+            return [found[b] for b in wanted] + [found[len(bottoms) + number] for number in held]
+        sources = [*(bottoms[b] for b in wanted), *(_owner(h).variable.value for h in held.values())]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for source in sources:
+                tape.watch(source)
+            tops = self._call(step, bottoms)
+        pairs = [(t, d) for t, d in zip(tops, diffs, strict=True) if t.dtype.is_floating]
+        targets, seeds = [t for t, _ in pairs], [tf.cast(tf.reshape(d, tf.shape(t)), t.dtype) for t, d in pairs]
+        found = tape.gradient(targets, sources, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.convert_to_tensor(gradient) for gradient in found]
 
     def _stored_diff(self, current: dict[str, Any], value: str) -> Any:
         """The blob's diff, in the order of this value; another value in the same blob may be stored otherwise."""
@@ -259,6 +266,19 @@ class _Values(dict[str, Any]):
         if (value, order) not in self._others:
             self._others[value, order] = tf.transpose(self[value], permutation(have, order))
         return self._others[value, order]
+
+
+def _python_gradients(layer: Any, bottoms: Sequence[Any], diffs: Sequence[Any]) -> list[Any]:
+    """What backward of a pycaffe-style class gives, after the forward pass that it has seen last."""
+    runner, params = layer.runner, [held.variable.value for held in layer.caffe_blobs]
+    ends = (len(bottoms), len(bottoms) + len(params))
+
+    def backward(*arrays: np.ndarray) -> list[np.ndarray]:
+        return runner.backward(runner.serial, arrays[: ends[0]], arrays[ends[0] : ends[1]], arrays[ends[1] :])
+
+    inputs = [*bottoms, *map(tf.convert_to_tensor, params)]
+    found = tf.numpy_function(backward, [*inputs, *diffs], [tf.float32] * len(inputs))
+    return [tf.ensure_shape(diff, x.shape) for diff, x in zip(found, inputs, strict=True)]
 
 
 def _owner(held: Held) -> Held:

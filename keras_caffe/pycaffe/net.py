@@ -9,33 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.converters import weights as weight_files
 from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build_layers
-from keras_caffe.converters.graph import AUTOMATIC, SHARES_MEMORY
+from keras_caffe.converters.graph import SHARES_MEMORY
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import plan
-from keras_caffe.converters.share import Slot
-from keras_caffe.converters.write import write_caffemodel
-from keras_caffe.errors import NetError, ShapeError, WeightsError
-from keras_caffe.layout import to_stored
+from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.pycaffe.batches import Batches
-from keras_caffe.pycaffe.blob import Blob, Memory, ParamMemory, in_caffe_order
+from keras_caffe.pycaffe.blob import Blob, Memory, in_caffe_order
 from keras_caffe.pycaffe.engine import Engine
 from keras_caffe.pycaffe.feeder import Feeder
-from keras_caffe.pycaffe.layer import Layer
-from keras_caffe.shapes import Shape
+from keras_caffe.pycaffe.parameters import Parameters, check_params
 
 Path = str | os.PathLike[str]
 PHASES = ("TRAIN", "TEST")
 TRAIN, TEST = 0, 1
 
 
-class Net(Batches):
+class Net(Parameters, Batches):
     """A net whose blobs and parameters are NumPy arrays in Caffe's order: pycaffe's Net.
 
-    `Net(prototxt, phase)`, `Net(prototxt, weights, phase)`, or with keywords. Assign into arrays (`.data[...] = x`): the
-    net uses what they hold when it runs, and writes its results into the same arrays.
+    `Net(prototxt, phase)`, `Net(prototxt, weights, phase)`, or with keywords. Assign into arrays (`.data[...] = x`):
+    the net uses what they hold when it runs, and writes its results into the same arrays.
 
     Args:
         network_file: path or text of a prototxt, or a NetParameter.
@@ -73,8 +68,8 @@ class Net(Batches):
             self.copy_from(weights)
 
     def _set_up(self, planned: Plan) -> None:
-        self._plan = planned
         self._engine = Engine(planned, training=self.phase == TRAIN)
+        self._make_params(planned)
         nodes = planned.net.nodes
         self._layer_names = [node.name for node in nodes]
         self.bottom_names = OrderedDict((n.name, [self._blob_name(v) for v in n.inputs]) for n in nodes)
@@ -82,7 +77,6 @@ class Net(Batches):
         self.inputs = [self._blob_name(v) for v in planned.net.inputs]
         self.outputs = [self._blob_name(v) for v in planned.net.outputs]
         self._make_blobs()
-        self._make_params()
 
     def _make_blobs(self) -> None:
         self.blobs: OrderedDict[str, Blob] = OrderedDict()
@@ -105,21 +99,6 @@ class Net(Batches):
         for name, weight in self.blob_loss_weights.items():
             if weight:
                 self.blobs[name].diff[...] = weight
-
-    def _make_params(self) -> None:
-        self._params: dict[Slot, Blob] = {}
-        for index, step in enumerate(self._plan.steps):
-            for number, held in enumerate(step.layer.caffe_blobs if step.layer else ()):
-                slot = (index, number)
-                owner = self._params.get(self._plan.owners.get(slot, slot))
-                memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(held), None)
-                self._params[slot] = Blob(held.blob.shape, *memories)
-        self.layers = [Layer(node.name, node.type, self._blobs_of(node.index)) for node in self._plan.net.nodes]
-        self.layer_dict = OrderedDict((layer.name, layer) for layer in self.layers)
-        self.params = OrderedDict((layer.name, layer.blobs) for layer in self.layers if layer.blobs)
-
-    def _blobs_of(self, node: int) -> list[Blob]:
-        return [blob for (index, _), blob in self._params.items() if index == node]
 
     def _blob_name(self, value: str) -> str:
         return self._plan.net.values[value].blob
@@ -192,11 +171,7 @@ class Net(Batches):
         found, loss = self._engine.forward(start, end, feeds)
         for value, tensor in found.items():
             self._keep(value, tensor, self._blob(self._blob_name(value)).data_memory)
-        for (index, number), blob in self._params.items():
-            layer = self._plan.steps[index].layer
-            held = layer.caffe_blobs[number]
-            if start <= index <= end and (not held.blob.trainable or self.layers[index].type == "Python"):
-                blob.data_memory.pull()
+        self._pull(start, end)
         return loss
 
     def _backward(self, start: int, end: int) -> None:
@@ -240,24 +215,19 @@ class Net(Batches):
         Raises:
             ShapeError: a layer cannot take its new bottom, or its parameters would change in shape.
         """
-        given: dict[str, Shape] = {}
-        for value in self._plan.inputs:
-            name = self._blob_name(value)
-            given[name] = self.blobs[name].shape
-        new, _ = plan(self._plan.net.message, **self._how, input_shapes=given)
-        _check_params(self._plan, new)
-        held = {
-            i: dict(enumerate(step.layer.caffe_blobs))
-            for i, step in enumerate(self._plan.steps)
-            if step.layer is not None
-        }
+        self._plan_again(self._held())
+        for value, shape in self._plan.shapes.items():
+            self._blob(self._blob_name(value)).reshape(*shape)
+        self._seed_losses()
+
+    def _plan_again(self, held: Mapping[int, Mapping[int, Any]]) -> None:
+        shapes = {name: self.blobs[name].shape for name in map(self._blob_name, self._plan.inputs)}
+        new, _ = plan(self._plan.net.message, **self._how, input_shapes=shapes)
+        check_params(self._plan, new)
         build_layers(new, held)
         engine = Engine(new, training=self.phase == TRAIN)
         engine.take_states(self._engine)
         self._plan, self._engine = new, engine
-        for value, shape in new.shapes.items():
-            self._blob(self._blob_name(value)).reshape(*shape)
-        self._seed_losses()
 
     def _blob(self, name: str) -> Blob:
         if name not in self.blobs:
@@ -274,71 +244,6 @@ class Net(Batches):
     def _check_names(self, what: str, given: Mapping[str, Any], wanted: Sequence[str]) -> None:
         if given and set(given) != set(wanted):
             raise NetError(f"the {what} are not the net's", expected=sorted(wanted), received=sorted(given))
-
-    def _push(self) -> None:
-        for blob in self._params.values():
-            blob.data_memory.push()
-
-    def copy_from(self, *files: Path) -> None:
-        """Loads caffemodels (binary or HDF5) by layer name; layers that they do not have keep their values."""
-        self._push()
-        arrays, self.load_report = weight_files.match(self._plan, files)
-        for index, found in arrays.items():
-            for number, stored in found.items():
-                self._plan.steps[index].layer.caffe_blobs[number].read(stored)
-                self._params[index, number].data_memory.pull()
-
-    load_hdf5 = copy_from
-
-    def save(self, filename: Path, write_diff: bool = False) -> None:
-        """Writes a binary caffemodel, as Caffe does: all layers, Splits included, with their blobs."""
-        self._save(filename, write_diff, hdf5=False)
-
-    def save_hdf5(self, filename: Path, write_diff: bool = False) -> None:
-        """Writes an HDF5 caffemodel."""
-        self._save(filename, write_diff, hdf5=True)
-
-    def _save(self, filename: Path, write_diff: bool, hdf5: bool) -> None:
-        params = [[blob.data for blob in layer.blobs] for layer in self.layers]
-        diffs = [[blob.diff for blob in layer.blobs] for layer in self.layers] if write_diff else None
-        net = self._plan.net.message
-        write_caffemodel(filename, net, params, diffs=diffs, shared=self._plan.owners, hdf5=hdf5)
-
-    def share_with(self, other: Net) -> None:
-        """Uses another net's parameters from now on, for all layers of the same name: a change in one is one in both.
-
-        Raises:
-            WeightsError: a layer has other blobs there.
-        """
-        self._push()
-        held, blobs = {}, {}
-        for index, step in enumerate(self._plan.steps):
-            theirs = other.layer_dict.get(step.node.name)
-            source = other._layer_names.index(step.node.name) if theirs else None
-            if step.layer is None or source is None or not step.blobs:
-                held[index] = dict(enumerate(step.layer.caffe_blobs)) if step.layer else {}
-                continue
-            found = other._plan.steps[source].layer.caffe_blobs
-            shapes = [[h.blob.shape for h in hs] for hs in (step.layer.caffe_blobs, found)]
-            if shapes[0] != shapes[1]:
-                layer = repr(step.node.name)
-                raise WeightsError("the blobs differ", layer=layer, expected=shapes[0], received=shapes[1])
-            held[index] = dict(enumerate(found))
-            blobs.update({(index, n): other._params[source, n] for n in range(len(found))})
-        self._share(held, blobs)
-
-    def _share(self, held: Mapping[int, Mapping[int, Any]], theirs: Mapping[Slot, Blob]) -> None:
-        shapes = {self._blob_name(v): self._plan.shapes[v] for v in self._plan.inputs}
-        new, _ = plan(self._plan.net.message, **self._how, input_shapes=shapes)
-        build_layers(new, held)
-        self._plan, self._engine = new, Engine(new, training=self.phase == TRAIN)
-        for slot, blob in theirs.items():
-            self._params[slot].data_memory = blob.data_memory
-
-    def clear_param_diffs(self) -> None:
-        """Sets the diffs of all parameters to 0."""
-        for blob in self._params.values():
-            blob.diff[...] = 0
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Gives the first MemoryData layer its arrays (N, C, H, W) and (N,...); forward takes batch after batch."""
@@ -394,15 +299,3 @@ def _assign(target: np.ndarray, array: Any, what: str) -> None:
         raise ShapeError(
             f"{what} has another shape than its blob", expected=target.shape, received=array.shape
         ) from None
-
-
-def _check_params(old: Plan, new: Plan) -> None:
-    for before, after in zip(old.steps, new.steps, strict=True):
-        shapes = [[blob.shape for blob in step.blobs] for step in (before, after)]
-        if shapes[0] != shapes[1]:
-            raise ShapeError(
-                "the new input shapes would change the shape of parameters",
-                layer=f"{after.node.name!r} ({after.node.type})",
-                expected=shapes[0],
-                received=shapes[1],
-            )
