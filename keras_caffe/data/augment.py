@@ -65,7 +65,11 @@ class Augment:
         if self.mean.shape[1:] == (1, 1) and (shape[1:] != (1, 1) or self.mean.shape[0] != shape[0]):
             wanted, given, fix = shape[0], self.mean.shape[0], "Give one mean_value, or one for each channel."
         else:
-            wanted, given, fix = tuple(shape), self.mean.shape, "The mean must have the size of the image before the crop."
+            wanted, given, fix = (
+                tuple(shape),
+                self.mean.shape,
+                "The mean must have the size of the image before the crop.",
+            )
         if wanted != given:
             raise DataError("the mean does not fit the image", expected=wanted, received=given, fix=fix)
 

@@ -142,9 +142,7 @@ def open_source(layer: Any, settings: Settings, where: str | None = None) -> Sou
         raise error.at(where=where, layer=f"{layer.name!r} ({layer.type})") from None
 
 
-def _share(
-    shard: tuple[int, int] | None, context: Any, epochs: int | None, drop_remainder: bool
-) -> Share:
+def _share(shard: tuple[int, int] | None, context: Any, epochs: int | None, drop_remainder: bool) -> Share:
     replicas = 1
     if context is not None:
         shard = (context.input_pipeline_id, context.num_input_pipelines)

@@ -11,6 +11,7 @@ from keras_caffe.errors import DataError
 
 NATIVE, GRAY, COLOR = 0, 1, 3
 JPEG = b"\xff\xd8"
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a JPEG that tell its size
 PNG = b"\x89PNG"
 
 # Weights of blue, green and red, and what is added before the division by their sum: libpng's for PNG, else OpenCV's.
@@ -65,3 +66,17 @@ def gray(image: np.ndarray, png: bool = True) -> np.ndarray:
     weights, half = PNG_GRAY if png else OTHER_GRAY
     weighted = image.astype(np.int32) @ np.array(weights, np.int32)
     return ((weighted + half) // sum(weights)).astype(np.uint8)[:, :, None]
+
+
+def jpeg_size(data: Any) -> tuple[int, int] | None:
+    """(height, width) as the header of a JPEG says; None if it has none."""
+    if data[:2] != JPEG:
+        return None
+    position = 2
+    while position + 9 <= len(data) and data[position] == 0xFF:
+        marker, length = data[position + 1], data[position + 2] << 8 | data[position + 3]
+        if marker in FRAMES:
+            height, width = (data[position + i] << 8 | data[position + i + 1] for i in (5, 7))
+            return height, width
+        position += 2 + length
+    return None

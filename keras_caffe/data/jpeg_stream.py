@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from keras_caffe.errors import DataError
 class JpegStream(Stream):
     """The batches of a source whose first record is a JPEG.
 
-    Records that are none are decoded as `Stream` does it, so that a database may hold both.
+    Where a window lies is known from the file's header, before it is decoded. Records that are no JPEGs are decoded as
+    `Stream` does it, so that a database may hold both.
     """
 
     source: ImageSource
@@ -40,72 +42,72 @@ class JpegStream(Stream):
         return tops.apply(tf.data.experimental.assert_cardinality(batches.cardinality()))
 
     def _fetch(self, batch: Any) -> tuple[Any, ...]:
-        """The bytes, running numbers, labels and draws of a batch's records."""
-        data, *others = tf.numpy_function(self._records, [batch], [tf.string, tf.int64, tf.float32, tf.int64])
-        data.set_shape([None])
-        for tensor, shape in zip(others, ([None], [None], [None, 3]), strict=True):
-            tensor.set_shape(shape)
-        return (data, *others)
+        """For each record of a batch: its bytes, running number, window, height and width, label, and if mirrored."""
+        kinds = [tf.string, tf.int64, tf.int32, tf.int64, tf.float32, tf.bool]
+        tensors = tf.numpy_function(self._records, [batch], kinds)
+        shapes = [None], [None], [None, 4], [None, 2], [None], [None]
+        return tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(tensors, shapes, strict=True))
 
-    def _window(self, data: Any, number: Any, label: Any, draws: Any) -> tuple[Any, ...]:
-        """The window of a record's image that is kept, red-green-blue, and the size of the whole image."""
-        window, size = tf.cond(
-            tf.equal(tf.strings.substr(data, 0, 2), images.JPEG),
-            lambda: self._decode(data, draws),
-            lambda: tuple(tf.numpy_function(self._other, [number], [tf.uint8, tf.int64])),
+    def _window(self, data: Any, number: Any, window: Any, *others: Any) -> tuple[Any, ...]:
+        """The window of a record's image that is kept, red-green-blue."""
+        pixels = tf.cond(
+            window[2] > 0,
+            lambda: self._decode(data, window),
+            lambda: tf.numpy_function(self._other, [number], tf.uint8),
         )
-        window.set_shape([None, None, None])
-        size.set_shape([2])
-        return window, size, number, label
+        pixels.set_shape([None, None, self.source.first_shape[0]])
+        return pixels, number, *others
 
-    def _decode(self, data: Any, draws: Any) -> tuple[Any, Any]:
-        augment, channels = self.source.augment, self.source.channels
-        size = tf.cast(tf.io.extract_jpeg_shape(data)[:2], tf.int64)
-        how = {"channels": channels, "dct_method": "INTEGER_ACCURATE"}
-        if not augment.crop:
-            return tf.io.decode_jpeg(data, **how), size
-        free = size - tf.constant(augment.crop, tf.int64)
-        start = draws[1:] % tf.maximum(free + 1, 1) if augment.train else free // 2
-        window = tf.concat([tf.cast(start, tf.int32), augment.crop], 0)
-        return tf.io.decode_and_crop_jpeg(data, window, **how), size
+    def _decode(self, data: Any, window: Any) -> Any:
+        how = {"channels": self.source.channels, "dct_method": "INTEGER_ACCURATE"}
+        if not self.source.augment.crop:
+            return tf.io.decode_jpeg(data, **how)
+        return tf.io.decode_and_crop_jpeg(data, window, **how)
 
-    def _finish(self, windows: Any, sizes: Any, numbers: Any, labels: Any) -> tuple[Any, ...]:
-        if not self.fused:
-            kinds = [tf.float32] * len(self.source.tops)
-            return self._shaped(tf.numpy_function(self._batch, [windows, sizes, numbers, labels], kinds))
-        mirrored = tf.numpy_function(self._mirrored, [sizes, numbers], tf.bool)
-        windows.set_shape([None, None, None, self.source.first_shape[0]])
-        return self._shaped([self.fused.apply(windows, tf.ensure_shape(mirrored, [None])), labels])
+    def _finish(self, windows: Any, numbers: Any, sizes: Any, labels: Any, mirrored: Any) -> tuple[Any, ...]:
+        if self.fused:
+            return self._shaped([self.fused.apply(windows, mirrored), labels])
+        kinds = [tf.float32] * len(self.source.tops)
+        return self._shaped(tf.numpy_function(self._transformed, [windows, numbers, sizes, labels], kinds))
 
     def _records(self, batch: Any) -> list[np.ndarray]:
         with self.problems.kept(self.source):
             self.recent.append(int(batch))
             numbers = self.running_numbers(int(batch))
             records = [self.source.record_at(entry) for entry in self.source.entries(numbers)]
-        data = np.array([bytes(record.data) for record in records] + [None], object)[:-1]
+            known = [images.jpeg_size(record.data) for record in records]
+            sizes = [size or self._size(number) for number, size in zip(numbers, known, strict=True)]
+            plans = self.source.augment.plans(numbers, self._shapes(sizes))
+        data = np.empty(len(records), object)
+        data[:] = [bytes(record.data) for record in records]
+        crop = self.source.augment.crop or (1, 1)
+        windows = [(p.top, p.left, *crop) if size else (0, 0, 0, 0) for p, size in zip(plans, known, strict=True)]
         labels = np.array([record.label for record in records], np.float32)
-        return [data, numbers, labels, self.source.augment.draws(numbers)]
+        mirrored = np.array([plan.mirror for plan in plans])
+        return [data, numbers, np.array(windows, np.int32), np.array(sizes), labels, mirrored]
 
-    def _other(self, number: Any) -> list[np.ndarray]:
-        with self.problems.kept(self.source):
-            number = np.array([int(number)])
-            image = self.source.image_at(number[0])
-            if image.dtype != np.uint8:
-                raise DataError("records of numbers lie between JPEGs", received=f"record {number[0]}")
-            window = self.source.augment.cropped(image, self.source.augment.plans(number, [image.shape])[0])
-        return [np.ascontiguousarray(window.transpose(1, 2, 0)[..., ::-1]), np.array(image.shape[1:])]
+    def _size(self, number: int) -> tuple[int, ...]:
+        """(height, width) of a record that is no JPEG."""
+        image = self.source.image_at(number)
+        if image.dtype != np.uint8 or image.shape[0] != self.source.first_shape[0]:
+            expected = f"8 bits, {self.source.first_shape[0]} channels"
+            raise DataError("the record differs from the first", expected=expected, received=f"record {number}")
+        return image.shape[1:]
 
-    def _batch(self, windows: np.ndarray, sizes: np.ndarray, numbers: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    def _shapes(self, sizes: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+        """The images' shapes, after they were checked."""
+        shapes = [(self.source.first_shape[0], *map(int, size)) for size in sizes]
+        for shape in set(shapes):
+            self.source.augment.check(shape)
+        return shapes
+
+    def _other(self, number: Any) -> np.ndarray:
+        image = self.source.image_at(int(number))
+        plan = self.source.augment.plans(np.array([number]), [image.shape])[0]
+        return np.ascontiguousarray(self.source.augment.cropped(image, plan).transpose(1, 2, 0)[..., ::-1])
+
+    def _transformed(
+        self, windows: np.ndarray, numbers: np.ndarray, sizes: np.ndarray, labels: np.ndarray
+    ) -> list[np.ndarray]:
         planes = windows[..., ::-1].transpose(0, 3, 1, 2)
-        with self.problems.kept(self.source):
-            return self.source.transformed(numbers, planes, self._shapes(sizes), labels)
-
-    def _mirrored(self, sizes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        shapes = self._shapes(sizes)
-        with self.problems.kept(self.source):
-            for shape in set(shapes):
-                self.source.augment.check(shape)
-            return np.array([plan.mirror for plan in self.source.augment.plans(numbers, shapes)])
-
-    def _shapes(self, sizes: np.ndarray) -> list[tuple[int, ...]]:
-        return [(self.source.first_shape[0], *size) for size in sizes.tolist()]
+        return self.source.transformed(numbers, planes, self._shapes(sizes), labels)

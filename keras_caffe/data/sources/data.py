@@ -52,7 +52,9 @@ def open_database(param: Any, settings: Settings) -> Database:
         DataError: it is missing, of another kind, or cannot be opened.
     """
     path = settings.places.need(param.source, "the source")
-    return Database(walk(path, type(param).DB.Name(param.backend), param.HasField("backend"), settings.reader), str(path))
+    return Database(
+        walk(path, type(param).DB.Name(param.backend), param.HasField("backend"), settings.reader), str(path)
+    )
 
 
 def walk(path: Path, backend: str, layer_says: bool = True, reader: str = "auto") -> Walk:

@@ -104,7 +104,10 @@ def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[Shape]]:
                     )
                 if found.dtype.kind not in "fiu":
                     raise DataError(
-                        f"data set {name!r} holds no numbers", where=str(path), expected="floats or integers", received=found.dtype
+                        f"data set {name!r} holds no numbers",
+                        where=str(path),
+                        expected="floats or integers",
+                        received=found.dtype,
                     )
             if len({found.shape[0] for found in sets}) > 1:
                 rows = {name: found.shape[0] for name, found in zip(names, sets, strict=True)}

@@ -43,9 +43,13 @@ class ImageData(ImageSource):
         super().__init__(layer, settings)
         param = layer.image_data_param
         if bool(param.new_height) != bool(param.new_width):
-            raise DataError("new_height and new_width must be set together", received=(param.new_height, param.new_width))
+            raise DataError(
+                "new_height and new_width must be set together", received=(param.new_height, param.new_width)
+            )
         self.lines = read_list(settings.places.need(param.source, "the list of images"))
-        self.start = int(draws(settings.seed, np.array([SKIP_DRAW]), 1)[0, 0]) % param.rand_skip if param.rand_skip else 0
+        self.start = (
+            int(draws(settings.seed, np.array([SKIP_DRAW]), 1)[0, 0]) % param.rand_skip if param.rand_skip else 0
+        )
         if self.start >= len(self.lines):
             raise DataError("rand_skip leaves no image", expected=f"less than {len(self.lines)}", received=self.start)
         self.order = lru_cache(maxsize=2)(self._order)

@@ -55,7 +55,7 @@ def library() -> Any:
     except ImportError:
         raise DataError(
             "plyvel is needed to read a LevelDB",
-            fix="Install it with `pip install 'keras-caffe[leveldb]'`, or convert the database to LMDB with Caffe's tools.",
+            fix="Install it with `pip install 'keras-caffe[leveldb]'`.",
         ) from None
     return plyvel
 

@@ -28,10 +28,14 @@ class MemoryData(Source):
         missing = [top for top in self.tops if top not in settings.arrays]
         if missing:
             fix = f"Pass arrays={{{', '.join(f'{top!r}: ...' for top in self.tops)}}}."
-            raise DataError("no arrays were given", expected=", ".join(self.tops), received=f"none for {missing}", fix=fix)
+            raise DataError(
+                "no arrays were given", expected=", ".join(self.tops), received=f"none for {missing}", fix=fix
+            )
         data, label = (np.asarray(settings.arrays[top], np.float32) for top in self.tops)
         if data.ndim != 4 or list(data.shape[1:]) != image or not len(data):
-            raise DataError(f"the array for {self.tops[0]!r} has another shape", expected=("N", *image), received=data.shape)
+            raise DataError(
+                f"the array for {self.tops[0]!r} has another shape", expected=("N", *image), received=data.shape
+            )
         if label.size != len(data):
             raise DataError("there is not one label for each image", expected=len(data), received=label.size)
         if len(data) % self.batch_size:

@@ -30,7 +30,9 @@ class PythonData(Source):
 
     def shapes(self) -> list[Shape]:
         """The first axis and the last two of an image may change from batch to batch."""
-        return [tuple(None if a == 0 or a >= 2 else size for a, size in enumerate(top.shape)) for top in self.runner.top]
+        return [
+            tuple(None if a == 0 or a >= 2 else size for a, size in enumerate(top.shape)) for top in self.runner.top
+        ]
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         try:

@@ -51,13 +51,17 @@ class WindowData(ImageSource):
         if param.crop_mode not in MODES:
             raise LayerError("no such crop_mode", expected=" or ".join(MODES), received=repr(param.crop_mode))
         if 2 * param.context_pad >= self.crop:
-            raise LayerError("context_pad leaves nothing of crop_size", expected=f"< {self.crop / 2}", received=param.context_pad)
+            raise LayerError(
+                "context_pad leaves nothing of crop_size", expected=f"< {self.crop / 2}", received=param.context_pad
+            )
         windows = list(read_windows(settings.places.need(param.source, "the window file")))
         fg = [window for window in windows if window.overlap >= param.fg_threshold]
         bg = [w._replace(label=0) for w in windows if w.overlap < min(param.bg_threshold, param.fg_threshold)]
         for window in fg:
             if window.label <= 0:
-                raise DataError("a foreground window has no class", where=window.where, expected="> 0", received=window.label)
+                raise DataError(
+                    "a foreground window has no class", where=window.where, expected="> 0", received=window.label
+                )
         self.foreground = int(self.batch_size * np.float32(param.fg_fraction))
         self.pools = [bg, fg]
         self._check_pools()
@@ -74,7 +78,9 @@ class WindowData(ImageSource):
         random = draws(self.settings.seed, numbers, 2)
         places = np.arange(len(numbers)) % self.batch_size
         kinds = (places >= self.batch_size - self.foreground).astype(int)
-        chosen = [self.pools[kind][draw % len(self.pools[kind])] for kind, draw in zip(kinds, random[:, 0], strict=True)]
+        chosen = [
+            self.pools[kind][draw % len(self.pools[kind])] for kind, draw in zip(kinds, random[:, 0], strict=True)
+        ]
         out, planes = self._buffer(len(numbers), (3, self.crop, self.crop))
         out[...] = 0
         for window, draw, target in zip(chosen, random[:, 1], planes, strict=True):
@@ -117,7 +123,9 @@ class WindowData(ImageSource):
         ):
             if count and not pool:
                 raise DataError(
-                    f"there is no {kind} window", where=self.layer.window_data_param.source, expected=f"{count} in a batch"
+                    f"there is no {kind} window",
+                    where=self.layer.window_data_param.source,
+                    expected=f"{count} in a batch",
                 )
 
 
@@ -134,7 +142,9 @@ def read_windows(path: Path) -> Iterator[Window]:
         head = words[position : position + 7]
         where = head[0][0]
         if len(head) < 7 or head[0][1] != "#":
-            raise _no_window(where, "`# index`, an image, its channels, height and width, and the number of windows", head)
+            raise _no_window(
+                where, "`# index`, an image, its channels, height and width, and the number of windows", head
+            )
         count, position = _number(head[6], int), position + 7
         for _ in range(count):
             yield _window(head[2][1], words[position : position + 6], where)
