@@ -7,6 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+ORIGIN = "_keras_caffe_origin"
+"""Attribute of a tensor that `normalize` makes in a graph: what it is made of. Unless used itself, the graph drops it."""
+
 
 def normalize(
     x: Any, mean: Any, variance: Any, eps: float, scale: Any = None, shift: Any = None, *, constant: bool = False
@@ -21,7 +24,10 @@ def normalize(
         constant: no gradient is to flow into mean and variance.
     """
     if constant and _has_kernel(x):
-        return _kernel(x, _or(scale, 1, x), _or(shift, 0, x), mean, variance, eps)
+        y = _kernel(x, _or(scale, 1, x), _or(shift, 0, x), mean, variance, eps)
+        if scale is None and not _eager():
+            setattr(y, ORIGIN, (x, mean, variance, eps))
+        return y
     factor = ops.rsqrt(variance + eps)
     if scale is None:
         return (x - mean) * factor
@@ -29,14 +35,15 @@ def normalize(
 
 
 def scale_and_shift(x: Any, scale: Any, shift: Any) -> Any:
-    """x scale + shift along the last axis.
+    """x scale + shift along the last axis; in a graph, of what `normalize` has just made, one operation with it.
 
     Args:
         x: (N, ..., C).
         scale, shift: (C,).
     """
     if _has_kernel(x):
-        return _kernel(x, scale, shift, _or(None, 0, x), _or(None, 1, x), 0.0)
+        origin = getattr(x, ORIGIN, (x, _or(None, 0, x), _or(None, 1, x), 0.0))
+        return _kernel(origin[0], scale, shift, *origin[1:])
     return x * scale + shift
 
 
@@ -46,6 +53,12 @@ def _or(values: Any, value: float, x: Any) -> Any:
 
 def _has_kernel(x: Any) -> bool:
     return keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and x.dtype == "float32"
+
+
+def _eager() -> bool:
+    import tensorflow as tf
+
+    return tf.executing_eagerly()
 
 
 def _kernel(x: Any, scale: Any, shift: Any, mean: Any, variance: Any, eps: float) -> Any:

@@ -58,3 +58,17 @@ def test_far_from_zero_nothing_is_lost() -> None:
     x = tf.constant(1e4 + np.arange(8, dtype="float32").reshape(2, 2, 2, 1) / 64)
     y = normalize(x, tf.constant([1e4]), tf.constant([1e-4]), 0.0, constant=True)
     np.testing.assert_allclose(np.ravel(y), np.arange(8) / 64 * 100, rtol=1e-4, atol=1e-4)
+
+
+def test_in_a_graph_scaling_joins_the_normalisation() -> None:
+    x, mean, variance, scale, shift = (numbers(*s, seed=i) for i, s in enumerate([(2, 3, 4, 5), *[(5,)] * 4]))
+
+    def both(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        middle = normalize(x, mean, variance, 1e-3, constant=True)
+        return middle, scale_and_shift(middle, scale, shift)
+
+    graph = tf.function(both)
+    kernels = [op for op in graph.get_concrete_function(x).graph.get_operations() if op.type == "FusedBatchNormV3"]
+    assert [op.inputs[0].op.type for op in kernels] == ["Placeholder"] * 2
+    for got, want in zip(graph(x), both(x), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
