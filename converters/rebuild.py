@@ -42,10 +42,8 @@ def node_blobs(model: CaffeModel) -> list[list[np.ndarray]]:
 def plan_again(model: CaffeModel, net: Net, input_shapes: Mapping[str, Shape], data_format: str) -> Plan:
     """Plans a net with the classes and settings that the model was loaded with. Raises as `infer` does."""
     recipe, (custom, python) = model._recipe, _classes(model)
-    with settings(FORK=recipe.fork, PYTHON_LAYERS=python):
-        return infer(
-            net, data_format=data_format, input_shapes=input_shapes, custom_layers=custom, dtype=recipe.dtype
-        )
+    with settings(FORK=recipe.fork, FILES=recipe.files, PYTHON_LAYERS=python):
+        return infer(net, data_format=data_format, input_shapes=input_shapes, custom_layers=custom, dtype=recipe.dtype)
 
 
 def rebuild(model: CaffeModel, plan: Plan, blobs: NodeBlobs, input_shapes: Mapping[str, Shape]) -> CaffeModel:

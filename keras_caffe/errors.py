@@ -83,5 +83,9 @@ class SolverError(CaffeError):
     """A solver definition is contradictory or incomplete."""
 
 
+class ExportError(CaffeError):
+    """A model cannot be exported as asked, or the export cannot be written."""
+
+
 class CaffeWarning(UserWarning):
     """Something in a Caffe file is unusual, ignored or handled otherwise than Caffe does."""

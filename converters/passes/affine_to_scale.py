@@ -64,9 +64,8 @@ def _bias(node: Node, blobs: Sequence[np.ndarray], rank: int) -> Affine | None:
     return (np.ones_like(bias), bias) if at_channels else None
 
 
-def _normal(
-    mean: np.ndarray, variance: np.ndarray, eps: np.float32, slope: np.ndarray | float = 1.0, bias: np.ndarray | float = 0.0
-) -> Affine:
+def _normal(mean: np.ndarray, variance: np.ndarray, eps: np.float32, *learned: np.ndarray) -> Affine:
+    slope, bias = learned or (1.0, 0.0)
     scale = slope / np.sqrt(variance + np.float64(eps))
     return scale, bias - mean * scale
 

@@ -1,0 +1,46 @@
+"""The model to export: the net with every size open that it can leave open."""
+
+from __future__ import annotations
+
+from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.rebuild import NodeBlobs, node_blobs, plan_again, rebuild
+from keras_caffe.converters.trained import Trained
+from keras_caffe.errors import CaffeError
+from keras_caffe.shapes import Shape
+
+
+def servable_model(model: CaffeModel, trained: Trained | None, data_format: str, dynamic: bool) -> CaffeModel:
+    """The model built again for an export.
+
+    Args:
+        model: what shall be exported.
+        trained: its folded net and blobs; None: its own.
+        data_format: how callers of the export see blobs.
+        dynamic: height and width may change from one request to the next if the net allows it.
+    """
+    net = trained.net if trained else model.net
+    blobs: NodeBlobs = trained.blobs if trained else node_blobs(model)
+    declared = {model.net.values[v].blob: model._tensors.plan.shapes[v] for v in model._tensors.plan.inputs}
+    fixed = plan_again(model, net, declared, data_format)
+    shapes = {name: _open(shape) for name, shape in declared.items()}
+    opened = _planned(model, net, shapes, data_format) if dynamic and shapes != declared else None
+    if opened is not None and opened.dynamic and _same_blobs(fixed, opened):
+        return rebuild(model, opened, blobs, shapes)
+    return rebuild(model, fixed, blobs, declared)
+
+
+def _open(shape: Shape) -> Shape:
+    return (shape[0], shape[1], None, None) if len(shape) == 4 else shape
+
+
+def _planned(model: CaffeModel, net, shapes, data_format: str) -> Plan | None:
+    try:
+        return plan_again(model, net, shapes, data_format)
+    except CaffeError:
+        return None
+
+
+def _same_blobs(one: Plan, other: Plan) -> bool:
+    pairs = zip(one.steps, other.steps, strict=True)
+    return all([b.shape for b in a.blobs] == [b.shape for b in c.blobs] for a, c in pairs)

@@ -1,0 +1,190 @@
+"""A version of a model as TensorFlow Serving loads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.converters.fold import folded
+from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.errors import ExportError
+from keras_caffe.ops.stock import stock_ops_only
+from keras_caffe.serving import card, stock, warmup
+from keras_caffe.serving.dynamic import servable_model
+from keras_caffe.serving.labels import Labels, read_labels
+from keras_caffe.serving.preprocessing import Preprocessing
+from keras_caffe.serving.servable import (
+    CLASSIFY,
+    DEFAULT,
+    IMAGE_BYTES,
+    Inputs,
+    argument,
+    classes,
+    net_outputs,
+    picture_inputs,
+    plain_inputs,
+    signature,
+    signature_name,
+)
+from keras_caffe.serving.versions import new_version
+from keras_caffe.shapes import Shape, count
+
+Signatures = Mapping[str, Sequence[str] | str] | Sequence[str]
+
+
+def export(
+    model: CaffeModel,
+    directory: str | Path,
+    version: int | None = None,
+    *,
+    outputs: Sequence[str] | str | None = None,
+    signatures: Signatures | None = None,
+    preprocessing: Any = None,
+    inputs: str = "tensor",
+    labels: Sequence[str] | str | Path | None = None,
+    top: int = 5,
+    fold: bool = True,
+    dynamic: bool = True,
+    data_format: str | None = None,
+    warm_up: bool | Mapping[str, Mapping[str, Any]] = True,
+) -> Path:
+    """Writes `<directory>/<version>/`, which a stock tensorflow_model_server loads, in one step.
+
+    Args:
+        model: a loaded CaffeModel; it is not changed.
+        directory: the model's folder of versions; made if it is not there.
+        version: a number from 1 on that is not taken; default: the next free one.
+        outputs: blobs that the default signature, "serving_default", gives; default: the net's outputs.
+        signatures: further signatures: {name: blobs}, or a list of blobs of which each becomes a signature.
+        preprocessing: what is done to pictures in the graph: a `Preprocessing`, its arguments as a dict (resize, crop,
+            mean, scale, bgr), or a message with Caffe's transform_param. The input then takes (N, H, W, C) pictures,
+            red-green-blue or grey, 0 to 255.
+        inputs: "tensor", or "image_bytes": the input `image_bytes` (N,) takes encoded JPEG or PNG files.
+        labels: names of the classes, as a list or a file with one a line; adds the signature "classify", whose outputs
+            "classes" (names) and "scores" are (N, top), the best first.
+        top: how many of them.
+        fold: fold the net for inference first (`keras_caffe.fold`).
+        dynamic: leave height and width open where the net allows it; the batch size always is, where it can be.
+        data_format: order of blobs in requests: "channels_last" or "channels_first"; default: the model's.
+        warm_up: write one request of zeros for each signature, or {signature: {input: array}} as requests, or nothing.
+
+    Returns:
+        The path of the version.
+
+    Raises:
+        ExportError: the folder cannot be written, the version is taken, a layer or operation is not TensorFlow's own,
+            pictures or labels do not fit the net. Nothing is left behind then.
+        NetError: there is no such blob.
+    """
+    if not isinstance(model, CaffeModel):
+        raise ExportError(
+            "only a loaded Caffe net can be exported", expected="a CaffeModel", received=type(model).__name__
+        )
+    names = _signatures(model, outputs, signatures)
+    stock.check_layers(model, _values(model, names))
+    with new_version(directory, version) as new:
+        with stock_ops_only():
+            keep = [blob for blobs in names.values() for blob in blobs or ()]
+            built = servable_model(
+                model, folded(model, keep) if fold else None, data_format or model.data_format, dynamic
+            )
+            fed = _inputs(model, built, preprocessing, inputs)
+            functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
+            found = read_labels(labels) if labels is not None else None
+            if found is not None:
+                functions[CLASSIFY] = _classify(built, model, names[DEFAULT], fed, found, top)
+            stock.check_functions(functions.values())
+            _save(functions, found, new.path)
+        if warm_up is not False:
+            warmup.write(new.path, Path(directory).name, _requests(functions, fed, warm_up))
+        options = {"fold": fold, "dynamic": dynamic, "inputs": inputs, "preprocessing": _plain(preprocessing)}
+        card.write(new.path, card.card(model, built, functions, options))
+        return new.publish()
+
+
+def _signatures(
+    model: CaffeModel, outputs: Sequence[str] | str | None, more: Signatures | None
+) -> dict[str, list[str] | None]:
+    """{signature: its blobs}; None: the net's outputs."""
+    named = more if isinstance(more, Mapping) else {signature_name(blob): [blob] for blob in _list(more) or ()}
+    names = {DEFAULT: _list(outputs), **{name: _list(blobs) for name, blobs in named.items()}}
+    for blobs in filter(None, names.values()):
+        model.extract(blobs)  # Refuses names that are no blobs.
+    return names
+
+
+def _values(model: CaffeModel, names: Mapping[str, list[str] | None]) -> list[str]:
+    """Ids of all values that signatures give."""
+    blobs = [model.net.last_write(blob).id for blobs in names.values() for blob in blobs or ()]
+    return [*blobs, *(model._tensors.plan.outputs() if None in names.values() else ())]
+
+
+def _list(names: Sequence[str] | str | None) -> list[str] | None:
+    return [names] if isinstance(names, str) else None if names is None else list(names)
+
+
+def _part(built: CaffeModel, blobs: list[str] | None) -> Any:
+    return built.extract(blobs) if blobs else net_outputs(built)
+
+
+def _inputs(model: CaffeModel, built: CaffeModel, preprocessing: Any, kind: str) -> Inputs:
+    if kind not in ("tensor", IMAGE_BYTES):
+        raise ExportError("no such inputs", expected=f"tensor or {IMAGE_BYTES}", received=kind)
+    plan = model._tensors.plan
+    shapes: dict[str, Shape] = {plan.net.values[v].blob: plan.shapes[v] for v in plan.inputs}
+    plain = plain_inputs(built, shapes)
+    if preprocessing is None and kind == "tensor":
+        return plain
+    pictures = [blob for blob, shape in shapes.items() if len(shape) == 4 and argument(keras_name(blob)) in plain.specs]
+    if len(pictures) != 1 or shapes[pictures[0]][1] not in (1, 3):
+        expected = "one input (N, C, H, W) of 1 or 3 channels"
+        raise ExportError("the net takes something else than pictures", expected=expected, received=shapes)
+    fitted = Preprocessing.of(preprocessing or {}).fitted(shapes[pictures[0]])
+    return picture_inputs(plain, argument(keras_name(pictures[0])), fitted, built.data_format, kind == IMAGE_BYTES)
+
+
+def _classify(
+    built: CaffeModel, model: CaffeModel, blobs: list[str] | None, fed: Inputs, labels: Labels, top: int
+) -> Any:
+    blobs = blobs or [model.net.values[value].blob for value in model.net.outputs]
+    if len(blobs) != 1:
+        raise ExportError("labels need one output", received=", ".join(blobs), fix="Name it with outputs=.")
+    shape = model.caffe_shapes[blobs[0]]
+    size = count(shape[1:]) or 0
+    if len(labels.names) != size:
+        raise ExportError(
+            f"wrong number of labels for blob {blobs[0]!r}",
+            where=labels.where,
+            expected=size,
+            received=len(labels.names),
+        )
+    if top < 1:
+        raise ExportError("top is no number of classes", expected="1 or more", received=top)
+    return signature(built.extract(blobs), fed, classes(labels.table(), blobs[0], size, top))
+
+
+def _save(functions: Mapping[str, Any], labels: Labels | None, path: Path) -> None:
+    module = tf.Module()
+    module.weights = [v for f in functions.values() for v in f.variables]
+    module.labels = labels and labels.tracked()
+    try:
+        tf.saved_model.save(module, str(path), signatures=dict(functions))
+    except tf.errors.OpError as error:
+        raise OSError(None, error.message) from error
+
+
+def _requests(functions: Mapping[str, Any], fed: Inputs, given: Any) -> dict[str, dict[str, np.ndarray]]:
+    if isinstance(given, Mapping):
+        unknown = set(given) - set(functions)
+        if unknown:
+            raise ExportError(f"no signature {', '.join(map(repr, unknown))}", expected=f"among {', '.join(functions)}")
+        return {name: dict(inputs) for name, inputs in given.items()}
+    return {name: {key: fed.example[key] for key in card.table(f)["inputs"]} for name, f in functions.items()}
+
+
+def _plain(preprocessing: Any) -> Any:
+    return None if preprocessing is None else repr(preprocessing)

@@ -1,0 +1,138 @@
+"""The functions that a version offers: its signatures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.converters.model import BlobModel, CaffeModel, keras_name, output_name
+from keras_caffe.errors import ExportError
+from keras_caffe.layout import edge_order, to_stored
+from keras_caffe.serving.preprocessing import Fitted
+from keras_caffe.shapes import Shape
+
+IMAGE_BYTES = "image_bytes"
+DEFAULT = "serving_default"
+CLASSIFY = "classify"
+
+
+@dataclass
+class Inputs:
+    """What callers feed, and how the net's inputs come from it.
+
+    Args:
+        specs: {input's name in the signature: its TensorSpec}.
+        prepare: what a caller gives -> {Keras input: tensor}.
+        example: one request, for warm-up.
+    """
+
+    specs: dict[str, tf.TensorSpec]
+    prepare: Callable[[Mapping[str, Any]], dict[str, Any]]
+    example: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def of(self, names: Sequence[str]) -> list[str]:
+        """The inputs that a part of the net with these Keras inputs needs."""
+        return [name for name in self.specs if name in names or name == IMAGE_BYTES]
+
+
+def plain_inputs(model: CaffeModel, shapes: Mapping[str, Shape]) -> Inputs:
+    """The net's own inputs; those with a default value (DummyData) are not asked for.
+
+    Args:
+        model: what is served.
+        shapes: {input blob: declared shape in Caffe's order}.
+    """
+    tensors = {keras_name(model.net.values[v].blob): model._tensors.at_edge(v) for v in model._tensors.plan.inputs}
+    asked = {name: x for name, x in tensors.items() if name not in model._tensors.defaults}
+    arguments = {argument(name): name for name in asked}
+    if len(arguments) < len(asked):
+        raise ExportError("two inputs have one name in a signature", received=", ".join(asked))
+    specs = {a: tf.TensorSpec(asked[name].shape, asked[name].dtype, name=a) for a, name in arguments.items()}
+    declared = {argument(keras_name(blob)): shape for blob, shape in shapes.items()}
+    example = {a: np.zeros(_request_shape(model, spec, declared[a]), "float32") for a, spec in specs.items()}
+    return Inputs(specs, lambda given: {arguments[a]: x for a, x in given.items()}, example)
+
+
+def picture_inputs(plain: Inputs, name: str, fitted: Fitted, data_format: str, encoded: bool) -> Inputs:
+    """The inputs with one of them given as pictures, (N, H, W, C) or encoded files.
+
+    Args:
+        plain: the net's own inputs.
+        name: the one that takes pictures.
+        fitted: what makes the net's input of them.
+        data_format: how the model takes that input.
+        encoded: pictures come as JPEG or PNG files.
+    """
+    batch = plain.specs[name].shape[0]
+    given = IMAGE_BYTES if encoded else name
+    size = (None, None) if fitted.resize or fitted.crop else plain.specs[name].shape[1:3]
+    shape = (batch,) if encoded else (batch, *size, fitted.channels)
+    specs = {(given if n == name else n): s for n, s in plain.specs.items()}
+    specs[given] = tf.TensorSpec(shape, "string" if encoded else "float32", name=given)
+
+    def prepare(values: Mapping[str, Any]) -> dict[str, Any]:
+        x = fitted.encoded(values[given]) if encoded else fitted.pictures(values[given])
+        x = tf.transpose(x, (0, 3, 1, 2)) if data_format == "channels_first" else x
+        return plain.prepare({**{n: v for n, v in values.items() if n != given}, name: x})
+
+    high, wide = fitted.resize or fitted.crop or (1, 1)
+    picture = np.zeros((batch or 1, high, wide, fitted.channels), "uint8")
+    sample = np.array([tf.io.encode_png(p).numpy() for p in picture], object) if encoded else picture.astype("float32")
+    return Inputs(specs, prepare, {**{n: a for n, a in plain.example.items() if n != name}, given: sample})
+
+
+def net_outputs(model: CaffeModel) -> BlobModel:
+    """The whole model with a dict {blob: tensor} as its output, also if there is only one."""
+    tensors = model._tensors
+    named = {output_name(model.net, value): tensors.at_edge(value) for value in tensors.plan.outputs()}
+    part = BlobModel(model.input, named, name=f"{model.name}_outputs")
+    part.__dict__["_defaults"] = tensors.defaults
+    return part
+
+
+def signature(part: Any, inputs: Inputs, finish: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> Any:
+    """The concrete function of one signature.
+
+    Args:
+        part: a model whose output is a dict.
+        inputs: what callers feed.
+        finish: what is made of the outputs.
+    """
+    needed = inputs.of([argument(name) for name in part.input_names])
+
+    def serve(**given: Any) -> dict[str, Any]:
+        fed = {name: x for name, x in inputs.prepare(given).items() if name in part.input_names}
+        return {name: tf.identity(x) for name, x in finish(part(fed, training=False)).items()}
+
+    return tf.function(serve, autograph=False).get_concrete_function(**{name: inputs.specs[name] for name in needed})
+
+
+def classes(names: tf.lookup.StaticHashTable, output: str, count: int, top: int) -> Callable[..., dict[str, Any]]:
+    """The end of a signature that gives the best classes: their names and scores, both (N, top), the best first."""
+
+    def finish(outputs: dict[str, Any]) -> dict[str, Any]:
+        scores, index = tf.math.top_k(tf.reshape(outputs[output], (-1, count)), min(top, count))
+        return {"classes": names.lookup(tf.cast(index, "int64")), "scores": scores}
+
+    return finish
+
+
+def argument(name: str) -> str:
+    """A blob's name as the name of a function's argument: letters, digits and underscores."""
+    return re.sub(r"\W", "_", name, flags=re.ASCII) if name else "_"
+
+
+def signature_name(blob: str) -> str:
+    """A name that TensorFlow takes for operations, too."""
+    return re.sub(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\-/]", "_", blob)
+
+
+def _request_shape(model: CaffeModel, spec: tf.TensorSpec, declared: Shape) -> list[int]:
+    """The declared sizes as callers see them, with a batch of 1 where that is open."""
+    sizes = list(to_stored(declared, edge_order(len(declared), model.data_format)))
+    return [1, *sizes[1:]] if sizes and spec.shape[0] is None else sizes

@@ -1,0 +1,114 @@
+"""A folder of numbered versions, as TensorFlow Serving watches it: a version is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keras_caffe.errors import ExportError
+
+
+class NewVersion:
+    """A version under construction. `path` is a hidden folder until `publish` gives it its number.
+
+    Args:
+        directory: the folder of versions.
+        version: its number; None: the next free one.
+        path: where its files are written.
+    """
+
+    def __init__(self, directory: Path, version: int | None, path: Path) -> None:
+        self.directory, self.version, self.path = directory, version, path
+
+    def publish(self) -> Path:
+        """Gives the finished version its name; returns its path.
+
+        Raises:
+            ExportError: the number was taken meanwhile.
+        """
+        while True:
+            target = self.directory / str(self.version or next_version(self.directory))
+            try:
+                return self.path.rename(target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise
+                if self.version is not None:
+                    raise _taken(target) from None
+
+
+def next_version(directory: Path) -> int:
+    """The number after the greatest one in the folder; 1 in an empty one."""
+    return 1 + max((int(path.name) for path in directory.iterdir() if path.name.isdecimal()), default=0)
+
+
+@contextmanager
+def new_version(directory: str | Path, version: int | None) -> Iterator[NewVersion]:
+    """A version to be written; whatever happens, no half of one stays behind.
+
+    Args:
+        directory: the folder of versions; made if it is not there.
+        version: a number from 1 on; None: the next free one.
+
+    Raises:
+        ExportError: no such folder can be made or written to, the number is taken or none; or an OSError inside.
+    """
+    directory = Path(directory)
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 1):
+        raise ExportError(
+            "no such version", where=str(directory), expected="a whole number from 1 on", received=version
+        )
+    made = _missing(directory)
+    scratch = None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if version is not None and (directory / str(version)).exists():
+            raise _taken(directory / str(version))
+        scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory))
+        scratch.chmod(0o777 & ~_umask())
+        yield NewVersion(directory, version, scratch)
+    except OSError as error:
+        raise _failed(directory, error) from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+        _remove_empty(made)
+
+
+def _missing(directory: Path) -> list[Path]:
+    """The folders on the way that are not there yet, the deepest first."""
+    return [path for path in (directory, *directory.parents) if not path.exists()]
+
+
+def _remove_empty(made: list[Path]) -> None:
+    for path in made:
+        if not path.is_dir() or any(path.iterdir()):
+            return
+        path.rmdir()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _taken(path: Path) -> ExportError:
+    return ExportError(
+        "this version is there already",
+        where=str(path),
+        expected="a free number",
+        fix="Leave `version` out to get the next free one.",
+    )
+
+
+def _failed(directory: Path, error: OSError) -> ExportError:
+    problem, fix = "the export cannot be written", None
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        problem, fix = "there is a file where the folder of versions should be", "Name another folder."
+    return ExportError(problem, where=str(directory), received=error.strerror or str(error), fix=fix)
