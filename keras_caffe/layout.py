@@ -20,11 +20,14 @@ def caffe_order(rank: int) -> Order:
     return tuple(range(rank))
 
 
-def channels_last(rank: int, axis: int = 1) -> Order:
-    """Caffe axis `axis` moved behind all others; blobs of fewer than three axes look the same either way."""
-    if rank < 3:
-        return caffe_order(rank)
-    return tuple(a for a in range(rank) if a != axis) + (axis,)
+def axis_last(rank: int, axis: int) -> Order:
+    """One axis moved behind all others."""
+    return (*(a for a in range(rank) if a != axis), axis)
+
+
+def channels_last(rank: int) -> Order:
+    """Caffe axis 1 moved behind all others; blobs of fewer than three axes look the same either way."""
+    return caffe_order(rank) if rank < 3 else axis_last(rank, 1)
 
 
 def edge_order(rank: int, data_format: str) -> Order:

@@ -11,7 +11,7 @@ from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.spatial import spatial_params
-from keras_caffe.layout import Order, channels_last
+from keras_caffe.layout import Order, axis_last
 from keras_caffe.ops.convolution import convolution
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, conv_output, same_shape
@@ -110,18 +110,22 @@ class Convolution(CaffeLayer):
 
     def weight_shape(self, channels: int) -> Shape:
         """Shape of the weight blob in Caffe's order."""
+        self.check_group(channels)
+        return (self.num_output, channels // self.group, *self.kernel_size)
+
+    def check_group(self, channels: int) -> None:
+        """Raises LayerError unless `group` divides the input and output channels."""
         if channels % self.group or self.num_output % self.group:
             raise LayerError(
                 f"group {self.group} does not divide the channels",
                 expected=f"input channels and num_output that are multiples of {self.group}",
                 received=f"{channels} input channels, num_output {self.num_output}",
             )
-        return (self.num_output, channels // self.group, *self.kernel_size)
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
         axis = layer.convolution_param.axis
-        return [_order(bottom.rank, canonical_axis(axis, bottom.rank)) for bottom in bottoms]
+        return [axis_last(bottom.rank, canonical_axis(axis, bottom.rank)) for bottom in bottoms]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return list(orders)
@@ -143,8 +147,3 @@ class Convolution(CaffeLayer):
             bias_filler=fillers.from_caffe(param.bias_filler),
             **kwargs,
         )
-
-
-def _order(rank: int, axis: int) -> Order:
-    # With one spatial axis or none the generic rule for small ranks does not move the channels.
-    return (*range(axis), *range(axis + 1, rank), axis) if axis < rank - 1 else channels_last(rank, axis)

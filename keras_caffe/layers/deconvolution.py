@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import serializable
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.ops.convolution import deconvolution
@@ -28,10 +27,5 @@ class Deconvolution(Convolution):
     output_size = staticmethod(deconv_output)
 
     def weight_shape(self, channels: int) -> Shape:
-        if channels % self.group or self.num_output % self.group:
-            raise LayerError(
-                f"group {self.group} does not divide the channels",
-                expected=f"input channels and num_output that are multiples of {self.group}",
-                received=f"{channels} input channels, num_output {self.num_output}",
-            )
+        self.check_group(channels)
         return (channels, self.num_output // self.group, *self.kernel_size)
