@@ -141,8 +141,11 @@ def plan(
 def from_recipe(recipe: Recipe, custom_objects: Mapping[str, type] | None = None) -> CaffeModel:
     """The model of a recipe, with its fillers' values; `custom_objects`: layer classes and Python layers' classes."""
     message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
+    net = graph(message)
+    given = {node.type: keras.saving.get_registered_object(node.type, custom_objects) for node in net.nodes}
+    custom = {name: cls for name, cls in given.items() if isinstance(cls, type) and issubclass(cls, base.CaffeLayer)}
     with settings(FORK=recipe.fork, FILES=recipe.files, PYTHON_LAYERS=custom_objects):
-        return _filled(_planned(graph(message), recipe, custom_objects), recipe, [])
+        return _filled(_planned(net, recipe, custom), recipe, [])
 
 
 CaffeModel.rebuild = staticmethod(from_recipe)
