@@ -1,5 +1,6 @@
 """Caffe's data layers as tf.data."""
 
+from keras_caffe.data import first_record as first_record  # tells `keras_caffe.load` the shapes of sources
 from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.data.dataset import dataset
 

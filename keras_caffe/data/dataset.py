@@ -19,7 +19,7 @@ from keras_caffe.data.jpeg_stream import JpegStream
 from keras_caffe.data.places import Places
 from keras_caffe.data.sources import SOURCES, Settings, Source
 from keras_caffe.data.stream import Share, Stream
-from keras_caffe.errors import CaffeError, DataError, LayerError
+from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.layout import DATA_FORMATS
 
 ON_ERROR = ("raise", "skip")
@@ -50,8 +50,7 @@ def dataset(
     Args:
         prototxt: path, prototxt text, or NetParameter.
         phase: "TRAIN" or "TEST": which layers there are, and whether crops are drawn or central.
-        level: level for include/exclude rules.
-        stages: stages for these rules.
+        level, stages: for include/exclude rules.
         base_dir: folder that relative names start at; default: the working directory as in Caffe, or, for what is not
             there, the prototxt's folder.
         seed: of everything random; the same seed gives the same batches. Default: another one each time.
@@ -66,35 +65,27 @@ def dataset(
         input_context: the same for `strategy.distribute_datasets_from_function`.
 
     Returns:
-        A tf.data.Dataset of {top: float32 batch}. Under a `tf.distribute` strategy, without `shard` or `input_context`,
-        a batch holds batch_size records for each replica, which the strategy then shares out.
+        A tf.data.Dataset of {top: float32 batch}. Within a `tf.distribute` strategy, without `shard` or
+        `input_context`, a batch holds batch_size records for each replica, which the strategy then shares out.
 
     Raises:
-        ReadError, NetError, LayerError: the definition is refused.
-        DataError: a source is missing, broken or contradicts its layer; the message names it. Errors that show up while
-            records are read are raised by the iterator.
+        ReadError, NetError, LayerError, DataError: the net or a source is refused; the message names it. Errors in
+            later records are raised by the iterator.
 
-    Caffe: src/caffe/layers/{base_data,data,image_data,hdf5_data,window_data,memory_data,dummy_data}_layer.cpp
+    Caffe: src/caffe/layers/*_data_layer.cpp
     """
-    if on_error not in ON_ERROR:
-        raise DataError("no such on_error", expected=" or ".join(ON_ERROR), received=repr(on_error))
     share = _share(shard, input_context, epochs, drop_remainder)
-    layers, net = data_layers(prototxt, phase, level, stages)
-    if seed is None:  # workers must agree on the order of the records
-        seed = 0 if share.workers > 1 else secrets.randbits(63)
     settings = Settings(
         places=Places(base_dir, prototxt),
         train=phase_number(phase) == phase_number("TRAIN"),
+        seed=_seed(seed, share),
         data_format=_data_format(data_format),
         reader=reader,
         python_layers=python_layers or {},
         arrays=arrays or {},
-        skip=on_error == "skip",
+        skip=_choice("on_error", on_error, ON_ERROR) == "skip",
     )
-    streams = []
-    for number, layer in enumerate(layers):
-        source = open_source(layer, replace(settings, seed=seed + number), net.where(layer.name))
-        streams.append((JpegStream if JpegStream.suits(source) else Stream)(source, share))
+    streams = _streams(*data_layers(prototxt, phase, level, stages), settings, share)
     return CaffeDataset(_joined(streams), streams)
 
 
@@ -142,6 +133,14 @@ def open_source(layer: Any, settings: Settings, where: str | None = None) -> Sou
         raise error.at(where=where, layer=f"{layer.name!r} ({layer.type})") from None
 
 
+def _streams(layers: Sequence[Any], net: NetFile, settings: Settings, share: Share) -> list[Stream]:
+    streams = []
+    for number, layer in enumerate(layers):
+        source = open_source(layer, replace(settings, seed=settings.seed + number), net.where(layer.name))
+        streams.append((JpegStream if JpegStream.suits(source) else Stream)(source, share))
+    return streams
+
+
 def _share(shard: tuple[int, int] | None, context: Any, epochs: int | None, drop_remainder: bool) -> Share:
     replicas = 1
     if context is not None:
@@ -167,8 +166,17 @@ def _joined(streams: Sequence[Stream]) -> tf.data.Dataset:
     return named.prefetch(max(ahead, default=DEFAULT_PREFETCH)).with_options(options)
 
 
+def _seed(seed: int | None, share: Share) -> int:
+    if seed is None:  # workers must agree on the order of the records
+        return 0 if share.workers > 1 else secrets.randbits(63)
+    return seed
+
+
 def _data_format(data_format: str | None) -> str:
-    data_format = data_format or keras.config.image_data_format()
-    if data_format not in DATA_FORMATS:
-        raise LayerError("no such data_format", expected=" or ".join(DATA_FORMATS), received=repr(data_format))
-    return data_format
+    return _choice("data_format", data_format or keras.config.image_data_format(), DATA_FORMATS)
+
+
+def _choice(name: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise DataError(f"no such {name}", expected=" or ".join(known), received=repr(value))
+    return value

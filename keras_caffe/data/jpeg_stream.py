@@ -44,7 +44,7 @@ class JpegStream(Stream):
     def _fetch(self, batch: Any) -> tuple[Any, ...]:
         """For each record of a batch: its bytes, running number, window, height and width, label, and if mirrored."""
         kinds = [tf.string, tf.int64, tf.int32, tf.int64, tf.float32, tf.bool]
-        tensors = tf.numpy_function(self._records, [batch], kinds)
+        tensors = tf.numpy_function(self._records, [batch], kinds, stateful=False)
         shapes = [None], [None], [None, 4], [None, 2], [None], [None]
         return tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(tensors, shapes, strict=True))
 
@@ -53,7 +53,7 @@ class JpegStream(Stream):
         pixels = tf.cond(
             window[2] > 0,
             lambda: self._decode(data, window),
-            lambda: tf.numpy_function(self._other, [number], tf.uint8),
+            lambda: tf.numpy_function(self._other, [number], tf.uint8, stateful=False),
         )
         pixels.set_shape([None, None, self.source.first_shape[0]])
         return pixels, number, *others
@@ -68,7 +68,8 @@ class JpegStream(Stream):
         if self.fused:
             return self._shaped([self.fused.apply(windows, mirrored), labels])
         kinds = [tf.float32] * len(self.source.tops)
-        return self._shaped(tf.numpy_function(self._transformed, [windows, numbers, sizes, labels], kinds))
+        given = [windows, numbers, sizes, labels]
+        return self._shaped(tf.numpy_function(self._transformed, given, kinds, stateful=False))
 
     def _records(self, batch: Any) -> list[np.ndarray]:
         with self.problems.kept(self.source):

@@ -105,9 +105,10 @@ class Stream:
 
     def _read(self, number: Any) -> tuple[Any, ...]:
         if not self.fused:
-            return self._shaped(tf.numpy_function(self._tops, [number], [tf.float32] * len(self.source.tops)))
+            kinds = [tf.float32] * len(self.source.tops)
+            return self._shaped(tf.numpy_function(self._tops, [number], kinds, stateful=self.source.in_order))
         kinds = [tf.uint8, tf.bool, tf.float32]
-        windows, mirrored, labels = tf.numpy_function(self._windows, [number], kinds)
+        windows, mirrored, labels = tf.numpy_function(self._windows, [number], kinds, stateful=False)
         windows.set_shape([None, *self.source.augment.size(self.source.first_shape)])
         return self._shaped([self.fused.apply(windows, tf.ensure_shape(mirrored, [None])), labels])
 

@@ -118,9 +118,10 @@ class ImageSource(Source):
         loaded = [(number, self._loaded(entry)) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
         kept = [(number, *found) for number, found in loaded if found is not None]
         sizes = [self.augment.size(image.shape) for _, _, image in kept]
+        wanted = self.augment.size(self.first_shape) if self.batch_size > 1 else sizes[0]
         for (_, record, _), size in zip(kept, sizes, strict=True):
-            if size != sizes[0]:
-                raise _sizes_differ(record.where, sizes[0], size)
+            if size != wanted:
+                raise _sizes_differ(record.where, wanted, size)
         return np.array([n for n, _, _ in kept], np.int64), [r for _, r, _ in kept], [i for _, _, i in kept]
 
     def transformed(
@@ -184,9 +185,9 @@ class ImageSource(Source):
 
 def _sizes_differ(where: str, expected: object, received: object) -> DataError:
     return DataError(
-        "the images of a batch differ in size",
+        "the images differ in size",
         where=where,
-        expected=f"{expected}, as the first of the batch",
+        expected=f"{expected}, as the first",
         received=received,
         fix="Set crop_size, resize them, or take batch_size: 1.",
     )

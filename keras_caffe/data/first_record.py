@@ -1,0 +1,30 @@
+"""The shape of a data layer's first record, for nets that are loaded in phase TRAIN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_caffe.data.dataset import open_source
+from keras_caffe.data.sources import Settings
+from keras_caffe.data.sources.image_source import ImageSource
+from keras_caffe.layers.source import record_reader
+from keras_caffe.shapes import Shape
+
+
+@record_reader("Data")
+@record_reader("AnnotatedData")
+@record_reader("ImageData")
+def first_record(layer: Any) -> Shape | None:
+    """(C, H, W) of the first image before it is transformed; None if the source is not where the layer says.
+
+    Names start at the working directory, as in Caffe.
+
+    Raises:
+        DataError: the source is there but cannot be read.
+    """
+    settings = Settings()
+    param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
+    if not param.source or not settings.places.find(param.source).exists():
+        return None
+    source = open_source(layer, settings)
+    return source.first_shape if isinstance(source, ImageSource) else None
