@@ -1,10 +1,11 @@
 """Caffe networks as Keras models, with Caffe's numbers."""
 
 from keras_caffe import _requirements as _requirements  # first: it says what to install where TensorFlow is missing
-from keras_caffe import layers, losses, metrics, ops
+from keras_caffe import data, layers, losses, metrics, ops
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.save import save
+from keras_caffe.data import dataset
 from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
@@ -14,6 +15,8 @@ __all__ = [
     "CaffeModel",
     "CaffeWarning",
     "__version__",
+    "data",
+    "dataset",
     "layers",
     "load",
     "losses",

@@ -28,7 +28,7 @@ FLOORS = [
     {"cli"},
 ]
 NEIGHBOURS = {("fillers", "proto"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
-ONLY = {"data": {"errors", "proto"}, "samples": {"errors", "proto"}}  # rooms that need less than their floor allows
+ONLY = {"samples": {"errors", "proto"}}  # rooms that need less than their floor allows
 
 TENSORFLOW = {"ops", "data", "solver", "serving"}
 NO_KERAS = {"errors", "version", "_requirements", "proto", "registry", "shapes", "layout", "samples"}
@@ -44,7 +44,7 @@ UNTESTED_LAYERS: dict[str, str] = {}
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
 CONTRACT |= {"data", "pycaffe", "ops"}
-NOT_YET = {"dataset", "load_solver", "export", "optimizers", "data", "pycaffe"}
+NOT_YET = {"load_solver", "export", "optimizers", "pycaffe"}
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "metrics"}
 
 
