@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 ORIGIN = "_keras_caffe_origin"
-"""Attribute of a tensor that `normalize` makes in a graph: what it is made of. Unless used itself, the graph drops it."""
+"""Attribute of a tensor that `normalize` makes in a graph: what it is made of."""
 
 
 def normalize(
