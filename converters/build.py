@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,13 +10,22 @@ import keras
 from keras_caffe.converters.infer import Plan, Step
 from keras_caffe.converters.model import CaffeModel, Tensors
 from keras_caffe.converters.recipe import Recipe
+from keras_caffe.errors import NetError
+from keras_caffe.layers.base import Held
 from keras_caffe.layers.loss_weight import LossWeight
 from keras_caffe.layout import to_stored
 
 Initial = Mapping[int, Mapping[int, Any]]
 
 
-def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeModel:
+def build(
+    plan: Plan,
+    recipe: Recipe,
+    initial: Initial | None = None,
+    *,
+    donors: Mapping[str, Sequence[Held]] | None = None,
+    model_class: type[CaffeModel] = CaffeModel,
+) -> CaffeModel:
     """Builds the Keras model.
 
     Args:
@@ -24,20 +33,46 @@ def build(plan: Plan, recipe: Recipe, initial: Initial | None = None) -> CaffeMo
         recipe: what the model keeps to build itself again.
         initial: {node index: {blob index: what `copy(permutation)`s to an array}}: first values; the others come from
             the fillers.
+        donors: {layer name: its blobs in another model}: layers of these names use the same variables.
+        model_class: what to build.
 
     Returns:
         A functional CaffeModel.
+
+    Raises:
+        NetError: a layer's blobs differ in number or shape from those that it is to use.
     """
     tensors = Tensors(plan)
+    initial = {**(initial or {}), **_given(plan, donors or {})}
     for step in plan.steps:  # Before the layers: those without bottoms are called on an input, wherever it stands.
         if step.layer is None:
             tensors.add_inputs(step.node.outputs, step.defaults)
     for index, step in enumerate(plan.steps):
         if step.layer is not None:
-            preset(plan, index, initial or {})
+            preset(plan, index, initial)
             _call(step, tensors)
             _add_losses(step, tensors)
-    return CaffeModel.from_plan(tensors, recipe)
+    return model_class.from_plan(tensors, recipe)
+
+
+def _given(plan: Plan, donors: Mapping[str, Sequence[Held]]) -> dict[int, dict[int, Any]]:
+    """What layers use of another model's. Caffe: Net::ShareTrainedLayersWith in net.cpp."""
+    found = {}
+    for index, step in enumerate(plan.steps):
+        given = donors.get(step.node.name)
+        if step.layer is None or given is None:
+            continue
+        mine, theirs = [blob.shape for blob in step.blobs], [held.blob.shape for held in given]
+        if mine != theirs:
+            raise NetError(
+                "the layer has other parameters than the one of this name in the net that it shares them with",
+                where=step.node.where,
+                layer=f"{step.node.name!r} ({step.node.type})",
+                expected=theirs,
+                received=mine,
+            )
+        found[index] = dict(enumerate(given))
+    return found
 
 
 def preset(plan: Plan, index: int, initial: Initial) -> None:

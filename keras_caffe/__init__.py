@@ -1,14 +1,18 @@
 """Caffe networks as Keras models, with Caffe's numbers."""
 
-from keras_caffe import _requirements as _requirements  # first: it says what to install where TensorFlow is missing
-from keras_caffe import data, layers, losses, metrics, ops
+from keras_caffe._requirements import HAS_TENSORFLOW, missing as __getattr__  # first: it says what to install
+from keras_caffe import layers, losses, metrics, ops, optimizers
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.save import save
-from keras_caffe.data import dataset
 from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
+
+if HAS_TENSORFLOW:
+    from keras_caffe import data, pycaffe
+    from keras_caffe.data import dataset
+    from keras_caffe.solver import load_solver
 
 __all__ = [
     "CaffeError",
@@ -19,9 +23,12 @@ __all__ = [
     "dataset",
     "layers",
     "load",
+    "load_solver",
     "losses",
     "metrics",
     "ops",
+    "pycaffe",
+    "optimizers",
     "register_layer",
     "save",
 ]

@@ -30,7 +30,7 @@ FLOORS = [
 NEIGHBOURS = {("fillers", "proto"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
 ONLY = {"samples": {"errors", "proto"}}  # rooms that need less than their floor allows
 
-TENSORFLOW = {"ops", "data", "solver", "serving"}
+TENSORFLOW = {"ops", "data", "solver", "serving", "pycaffe"}
 NO_KERAS = {"errors", "version", "_requirements", "proto", "registry", "shapes", "layout", "samples"}
 BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "graph")}
 
@@ -44,7 +44,7 @@ UNTESTED_LAYERS: dict[str, str] = {}
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
 CONTRACT |= {"data", "pycaffe", "ops"}
-NOT_YET = {"load_solver", "export", "optimizers", "pycaffe"}
+NOT_YET = {"export"}
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "metrics"}
 
 

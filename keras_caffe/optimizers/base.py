@@ -1,0 +1,121 @@
+"""What Caffe's solvers do with gradients before each method's own formula (sgd_solver.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from keras_caffe.errors import SolverError
+from keras_caffe.ops import update
+
+REGULARIZATIONS = ("L2", "L1")
+
+Multipliers = Mapping[Any, tuple[float, float]]
+"""{variable or its path: (lr_mult, decay_mult)}"""
+
+
+class CaffeOptimizer(keras.optimizers.Optimizer):
+    """Base of Caffe's optimizers.
+
+    Before the method's own formula a gradient is clipped (all of them together, by the L2 norm of what came in), divided
+    by iter_size and regularised: g + decay w (L2) or g + decay sign(w) (L1) with decay = weight_decay decay_mult. The
+    method's rate is learning_rate lr_mult.
+
+    Args:
+        learning_rate: a number, or a schedule such as those of `keras_caffe.optimizers`.
+        weight_decay: lambda of the penalty, lambda/2 sum w^2 (L2) or lambda sum |w| (L1); it is part of the gradient.
+        regularization_type: "L2" or "L1".
+        clip_gradients: greatest norm of the gradients; negative: no limit.
+        iter_size: how many gradients were added up into the one that comes in. (Keras's own
+            `gradient_accumulation_steps` adds them up itself and hands on their mean; the norm is that of the sum then.)
+        multipliers: {variable or its path: (lr_mult, decay_mult)}; (1, 1) for all others.
+
+    Raises:
+        SolverError: another regularization_type, or an iter_size below 1.
+
+    Caffe: src/caffe/solvers/sgd_solver.cpp
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("history",)
+    """Names of the history variables, one list each, in the order in which Caffe stores them."""
+
+    sign: ClassVar[int] = 1
+    """-1 where the history is stored with the other sign than in Caffe."""
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        *,
+        weight_decay: float = 0.0,
+        regularization_type: str = "L2",
+        clip_gradients: float = -1.0,
+        iter_size: int = 1,
+        multipliers: Multipliers | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        if regularization_type not in REGULARIZATIONS:
+            raise SolverError(
+                "unknown regularization_type", expected=" or ".join(REGULARIZATIONS), received=repr(regularization_type)
+            )
+        if iter_size < 1:
+            raise SolverError("iter_size must be positive", expected="at least 1", received=iter_size)
+        self.weight_decay = weight_decay or 0.0
+        self.regularization_type, self.clip_gradients = regularization_type, clip_gradients
+        self.iter_size = iter_size
+        self.multipliers = {_path(key): tuple(value) for key, value in (multipliers or {}).items()}
+
+    def build(self, variables: Sequence[Any]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        for slot in self.slots:
+            setattr(self, slot, self.add_optimizer_variables(variables, slot))
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        lr_mult, decay_mult = self.multipliers.get(_path(self._trainable_variables[index]), (1.0, 1.0))
+        gradient = self._regularized(ops.cast(gradient, variable.dtype), variable, self.weight_decay * decay_mult)
+        rate = ops.cast(learning_rate, variable.dtype)
+        histories = [getattr(self, slot)[index] for slot in self.slots]
+        self.update(variable, *histories, gradient, rate if lr_mult == 1 else rate * lr_mult)
+
+    def update(self, variable: Any, *args: Any) -> None:
+        """The method's formula: takes the variable, its histories, the gradient and the rate, and changes them in place."""
+        raise NotImplementedError
+
+    def _regularized(self, gradient: Any, variable: Any, decay: float) -> Any:
+        if not decay:
+            return gradient
+        return gradient + decay * (ops.sign(variable) if self.regularization_type == "L1" else variable)
+
+    def _clip_gradients(self, grads: Sequence[Any]) -> list[Any]:
+        """Keras calls this once with all gradients: the place for what looks at all of them."""
+        grads = [update.dense(g) for g in update.sum_over_replicas(grads)]
+        scale = 1 / self.iter_size
+        if self.clip_gradients >= 0:
+            norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads))
+            norm = norm * (self.gradient_accumulation_steps or 1)
+            limit = ops.convert_to_tensor(self.clip_gradients, "float32")
+            scale = scale * ops.where(norm > limit, ops.divide_no_nan(limit, norm), 1.0)
+        elif self.iter_size == 1:
+            return grads
+        return [g * ops.cast(scale, g.dtype) for g in grads]
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        return grads_and_vars  # `_clip_gradients` has done it.
+
+    def _apply_weight_decay(self, variables: Any) -> None:
+        """Keras's decay is another one, beside the gradient."""
+
+    def get_config(self) -> dict[str, Any]:
+        own = ("weight_decay", "regularization_type", "clip_gradients", "iter_size")
+        multipliers = {path: list(value) for path, value in self.multipliers.items()}
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}, "multipliers": multipliers}
+
+
+def _path(variable: Any) -> str:
+    return variable if isinstance(variable, str) else variable.path

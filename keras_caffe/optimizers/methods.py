@@ -1,0 +1,164 @@
+"""Caffe's six solver types as Keras optimizers. g is the gradient after clipping and decay, r the rate times lr_mult."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from keras_caffe.errors import SolverError
+from keras_caffe.layers.base import serializable
+from keras_caffe.ops import update
+from keras_caffe.optimizers.base import CaffeOptimizer
+
+
+@serializable
+class SGD(CaffeOptimizer):
+    """v <- momentum v + r g; w <- w - v.
+
+    Args:
+        learning_rate: a number or a schedule.
+        momentum: share of the last step that is taken again.
+        **kwargs: see `CaffeOptimizer`.
+
+    Caffe: src/caffe/solvers/sgd_solver.cpp
+    """
+
+    sign: ClassVar[int] = -1
+    nesterov: ClassVar[bool] = False
+
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.momentum = momentum
+
+    def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
+        update.momentum(variable, history, gradient, rate, self.momentum, self.nesterov)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum}
+
+
+@serializable
+class Nesterov(SGD):
+    """v' = momentum v + r g; w <- w - (1 + momentum) v' + momentum v.
+
+    Args: as of `SGD`.
+
+    Caffe: src/caffe/solvers/nesterov_solver.cpp
+    """
+
+    nesterov: ClassVar[bool] = True
+
+
+@serializable
+class AdaGrad(CaffeOptimizer):
+    """h <- h + g^2; w <- w - r g / (sqrt(h) + delta). h starts at 0.
+
+    Args:
+        learning_rate: a number or a schedule.
+        delta: keeps the divisor from 0.
+        **kwargs: see `CaffeOptimizer`.
+
+    Caffe: src/caffe/solvers/adagrad_solver.cpp
+    """
+
+    def __init__(self, learning_rate: Any = 0.01, delta: float = 1e-8, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.delta = delta
+
+    def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
+        update.adagrad(variable, history, gradient, rate, self.delta)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "delta": self.delta}
+
+
+@serializable
+class RMSProp(CaffeOptimizer):
+    """h <- rms_decay h + (1 - rms_decay) g^2; w <- w - r g / (sqrt(h) + delta).
+
+    Args:
+        learning_rate: a number or a schedule.
+        rms_decay: share of the history that is kept, 0 <= rms_decay < 1.
+        delta: keeps the divisor from 0.
+        **kwargs: see `CaffeOptimizer`.
+
+    Raises:
+        SolverError: rms_decay is out of range.
+
+    Caffe: src/caffe/solvers/rmsprop_solver.cpp
+    """
+
+    def __init__(self, learning_rate: Any = 0.01, rms_decay: float = 0.99, delta: float = 1e-8, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+        if not 0 <= rms_decay < 1:
+            raise SolverError("rms_decay is out of range", expected="0 <= rms_decay < 1", received=rms_decay)
+        self.rms_decay, self.delta = rms_decay, delta
+
+    def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
+        update.rmsprop(variable, history, gradient, rate, self.rms_decay, self.delta)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rms_decay": self.rms_decay, "delta": self.delta}
+
+
+@serializable
+class AdaDelta(CaffeOptimizer):
+    """h <- p h + (1 - p) g^2; u = g sqrt((s + delta) / (h + delta)); s <- p s + (1 - p) u^2; w <- w - r u.
+
+    Args:
+        learning_rate: a number or a schedule.
+        momentum: p, share of the histories that is kept.
+        delta: added to both.
+        **kwargs: see `CaffeOptimizer`.
+
+    Caffe: src/caffe/solvers/adadelta_solver.cpp
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("history", "steps")
+
+    def __init__(self, learning_rate: Any = 1.0, momentum: float = 0.95, delta: float = 1e-8, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.momentum, self.delta = momentum, delta
+
+    def update(self, variable: Any, history: Any, steps: Any, gradient: Any, rate: Any) -> None:
+        update.adadelta(variable, history, steps, gradient, rate, self.momentum, self.delta)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "delta": self.delta}
+
+
+@serializable
+class Adam(CaffeOptimizer):
+    """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w <- w - r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + delta).
+
+    t is the number of the iteration, from 1.
+
+    Args:
+        learning_rate: a number or a schedule.
+        momentum: b1. (A solver file that does not state it means 0.)
+        momentum2: b2.
+        delta: keeps the divisor from 0.
+        **kwargs: see `CaffeOptimizer`.
+
+    Caffe: src/caffe/solvers/adam_solver.cpp
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("mean", "square")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        momentum: float = 0.9,
+        momentum2: float = 0.999,
+        delta: float = 1e-8,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.momentum, self.momentum2, self.delta = momentum, momentum2, delta
+
+    def update(self, variable: Any, mean: Any, square: Any, gradient: Any, rate: Any) -> None:
+        betas = self.momentum, self.momentum2
+        update.adam(variable, mean, square, gradient, rate, self.iterations + 1, betas, self.delta)
+
+    def get_config(self) -> dict[str, Any]:
+        own = ("momentum", "momentum2", "delta")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

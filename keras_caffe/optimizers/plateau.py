@@ -1,0 +1,72 @@
+"""The policy of the SSD fork that waits for the loss to stop falling (sgd_solver.cpp of weiliu89/caffe, branch ssd)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_caffe.layers.base import serializable
+from keras_caffe.optimizers.policies import Policy, _float, _not_negative
+
+
+@serializable
+class Plateau(Policy):
+    """base_lr gamma^m, where m grows when the smoothed loss has had no new minimum for winsizes[m] iterations.
+
+    Whoever trains tells it each iteration's loss with `observe` before the rate is asked for; `Solver` does.
+
+    Args:
+        base_lr, gamma: see the formula.
+        winsizes: iterations to wait, for each step; after the last one the rate stays.
+        average_loss: the smoothed loss is the mean of so many.
+    """
+
+    def __init__(self, base_lr: float, gamma: float, winsizes: Sequence[int], average_loss: int = 1) -> None:
+        super().__init__(base_lr)
+        self.gamma, self.winsizes, self.average_loss = _not_negative(gamma), list(winsizes), average_loss
+        self.minimum = _state("minimum_loss", 1e38, "float32")
+        self.last_event = _state("iter_last_event", 0, "int32")
+        self.steps = _state("current_step", 0, "int32")
+        self.losses = _state("losses", [0.0] * average_loss, "float32")
+        self.seen = _state("seen", 0, "int32")
+
+    def observe(self, loss: Any, iteration: Any) -> None:
+        """Takes the loss of an iteration; may be part of a compiled function."""
+        iteration = ops.cast(iteration, "int32")
+        slot = ops.arange(self.average_loss) == self.seen % self.average_loss
+        self.losses.assign(ops.where(slot, _float(loss), self.losses))
+        self.seen.assign(self.seen + 1)
+        smoothed = ops.sum(self.losses) / _float(ops.minimum(self.seen, self.average_loss))
+        better = smoothed < self.minimum
+        self.minimum.assign(ops.where(better, smoothed, self.minimum))
+        self.last_event.assign(ops.where(better, iteration, self.last_event))
+        # After the last window there is one that nobody lives to see the end of.
+        windows = ops.convert_to_tensor([*self.winsizes, 2**31 - 1], "int32")
+        patience = ops.take(windows, ops.minimum(self.steps, len(self.winsizes)))
+        step = iteration - self.last_event >= patience
+        self.steps.assign(self.steps + ops.cast(step, "int32"))
+        self.last_event.assign(ops.where(step, iteration, self.last_event))
+
+    def factor(self, iteration: Any) -> Any:
+        return ops.power(_float(self.gamma), _float(self.steps))
+
+    def current_step(self, iteration: int) -> int:
+        return int(self.steps)
+
+    def restore(self, iteration: int, current_step: int) -> None:
+        """Starts to wait anew: Caffe's snapshots hold the step, but neither the minimum nor when it was."""
+        self.minimum.assign(1e38)
+        self.last_event.assign(iteration)
+        self.steps.assign(current_step)
+        self.seen.assign(0)
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("base_lr", "gamma", "winsizes", "average_loss")
+        return {name: getattr(self, name) for name in names}
+
+
+def _state(name: str, value: Any, dtype: str) -> keras.Variable:
+    return keras.Variable(value, dtype=dtype, trainable=False, name=name)

@@ -1,0 +1,177 @@
+"""Caffe's learning rate policies as Keras schedules (SGDSolver::GetLearningRate in sgd_solver.cpp).
+
+`iteration` counts from 0, and float32 is computed in, as in Caffe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_caffe.errors import SolverError
+from keras_caffe.layers.base import serializable
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+class Policy(Schedule):
+    """Base of the policies.
+
+    Args:
+        base_lr: the rate that the policy multiplies.
+    """
+
+    def __init__(self, base_lr: float) -> None:
+        self.base_lr = base_lr
+
+    def factor(self, iteration: Any) -> Any:
+        """What base_lr is multiplied by."""
+        raise NotImplementedError
+
+    def __call__(self, step: Any) -> Any:
+        return self.base_lr * self.factor(ops.convert_to_tensor(step))
+
+    def current_step(self, iteration: int) -> int:
+        """What Caffe stores in a snapshot taken after `iteration` iterations."""
+        return 0
+
+    def restore(self, iteration: int, current_step: int) -> None:
+        """Goes on from a snapshot; training functions that are compiled already do not see it."""
+
+    def get_config(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def _float(value: Any) -> Any:
+    return ops.cast(value, "float32")
+
+
+@serializable
+class Fixed(Policy):
+    """base_lr."""
+
+    def factor(self, iteration: Any) -> Any:
+        return _float(1)
+
+
+@serializable
+class Step(Policy):
+    """base_lr gamma^floor(iteration / stepsize).
+
+    Raises:
+        SolverError: stepsize below 1 or gamma below 0.
+    """
+
+    def __init__(self, base_lr: float, gamma: float, stepsize: int) -> None:
+        super().__init__(base_lr)
+        self.gamma, self.stepsize = _not_negative(gamma), _positive("stepsize", stepsize)
+
+    def factor(self, iteration: Any) -> Any:
+        return ops.power(_float(self.gamma), _float(ops.floor_divide(iteration, self.stepsize)))
+
+    def current_step(self, iteration: int) -> int:
+        return max(iteration - 1, 0) // self.stepsize
+
+
+@serializable
+class Exp(Policy):
+    """base_lr gamma^iteration."""
+
+    def __init__(self, base_lr: float, gamma: float) -> None:
+        super().__init__(base_lr)
+        self.gamma = _not_negative(gamma)
+
+    def factor(self, iteration: Any) -> Any:
+        return ops.power(_float(self.gamma), _float(iteration))
+
+
+@serializable
+class Inv(Policy):
+    """base_lr (1 + gamma iteration)^-power."""
+
+    def __init__(self, base_lr: float, gamma: float, power: float) -> None:
+        super().__init__(base_lr)
+        self.gamma, self.power = _not_negative(gamma), power
+
+    def factor(self, iteration: Any) -> Any:
+        return ops.power(1 + self.gamma * _float(iteration), -_float(self.power))
+
+
+@serializable
+class MultiStep(Policy):
+    """base_lr gamma^m, where m counts the stepvalues that iterations have reached, one more in an iteration at most.
+
+    Args:
+        base_lr, gamma: see the formula.
+        stepvalues: iterations, as a rule ascending; they are waited for in this order.
+        start: (iteration, m) to begin with.
+    """
+
+    def __init__(
+        self, base_lr: float, gamma: float, stepvalues: Sequence[int], start: tuple[int, int] = (0, 0)
+    ) -> None:
+        super().__init__(base_lr)
+        self.gamma, self.stepvalues, self.start = _not_negative(gamma), list(stepvalues), tuple(start)
+
+    @property
+    def reached(self) -> list[int]:
+        """The iterations at which m grows."""
+        iteration, step = self.start
+        found, last = [], iteration - 1
+        for value in self.stepvalues[step:]:
+            last = max(last + 1, value)
+            found.append(last)
+        return found
+
+    def factor(self, iteration: Any) -> Any:
+        grown = [ops.cast(iteration >= at, "float32") for at in self.reached]
+        return ops.power(_float(self.gamma), sum(grown, _float(self.start[1])))
+
+    def current_step(self, iteration: int) -> int:
+        return self.start[1] + sum(iteration - 1 >= at for at in self.reached)
+
+    def restore(self, iteration: int, current_step: int) -> None:
+        self.start = (iteration, current_step)
+
+
+@serializable
+class Poly(Policy):
+    """base_lr (1 - iteration / max_iter)^power.
+
+    Raises:
+        SolverError: max_iter below 1.
+    """
+
+    def __init__(self, base_lr: float, power: float, max_iter: int) -> None:
+        super().__init__(base_lr)
+        self.power, self.max_iter = power, _positive("max_iter", max_iter)
+
+    def factor(self, iteration: Any) -> Any:
+        return ops.power(1 - _float(iteration) / self.max_iter, _float(self.power))
+
+
+@serializable
+class Sigmoid(Policy):
+    """base_lr / (1 + exp(-gamma (iteration - stepsize)))."""
+
+    def __init__(self, base_lr: float, gamma: float, stepsize: int) -> None:
+        super().__init__(base_lr)
+        self.gamma, self.stepsize = _not_negative(gamma), _positive("stepsize", stepsize)
+
+    def factor(self, iteration: Any) -> Any:
+        return 1 / (1 + ops.exp(-self.gamma * (_float(iteration) - self.stepsize)))
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise SolverError(f"this lr_policy needs {name}", expected=f"{name} of at least 1", received=value)
+    return value
+
+
+def _not_negative(gamma: float) -> float:
+    if gamma < 0:
+        raise SolverError("gamma is negative", expected="at least 0", received=gamma)
+    return gamma

@@ -1,0 +1,117 @@
+"""A SolverParameter as optimizer and learning rate policy, and what is refused of it (solver_factory.hpp, sgd_solvers.hpp)."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keras_caffe import optimizers, proto
+from keras_caffe.converters.read import Source, read_message
+from keras_caffe.converters.upgrade import upgrade_solver
+from keras_caffe.errors import CaffeWarning, SolverError
+
+POLICIES: dict[str, tuple[type[optimizers.Policy], tuple[str, ...]]] = {
+    "fixed": (optimizers.Fixed, ()),
+    "step": (optimizers.Step, ("gamma", "stepsize")),
+    "exp": (optimizers.Exp, ("gamma",)),
+    "inv": (optimizers.Inv, ("gamma", "power")),
+    "multistep": (optimizers.MultiStep, ("gamma", "stepvalue")),
+    "poly": (optimizers.Poly, ("power", "max_iter")),
+    "sigmoid": (optimizers.Sigmoid, ("gamma", "stepsize")),
+    "plateau": (optimizers.Plateau, ("gamma", "plateau_winsize", "average_loss")),
+}
+"""lr_policy -> its class and the fields that it is made of, after base_lr."""
+
+METHODS: dict[str, tuple[type[optimizers.CaffeOptimizer], tuple[str, ...]]] = {
+    "SGD": (optimizers.SGD, ("momentum",)),
+    "Nesterov": (optimizers.Nesterov, ("momentum",)),
+    "AdaGrad": (optimizers.AdaGrad, ("delta",)),
+    "RMSProp": (optimizers.RMSProp, ("rms_decay", "delta")),
+    "AdaDelta": (optimizers.AdaDelta, ("momentum", "delta")),
+    "Adam": (optimizers.Adam, ("momentum", "momentum2", "delta")),
+}
+"""type -> its class and the fields that it is made of."""
+
+WITHOUT_MOMENTUM = ("AdaGrad", "RMSProp")
+NEEDED = ("stepsize", "stepvalue", "max_iter", "plateau_winsize")  # of those that a policy is made of
+
+
+def read_solver(source: Source) -> Any:
+    """The SolverParameter of a path, a text or a message, upgraded and checked.
+
+    Raises:
+        ReadError: there is no such file, or it is not a solver definition; unknown fields are refused.
+        SolverError: an unknown type or lr_policy, a missing or contradictory value.
+    """
+    param = upgrade_solver(read_message(source, proto.SolverParameter, strict=True))
+    _check_known("type", param.type, METHODS)
+    _check_known("lr_policy", param.lr_policy, POLICIES)
+    if not param.HasField("base_lr"):
+        raise SolverError("base_lr is missing", expected="the learning rate to begin with, e.g. base_lr: 0.01")
+    _check_policy(param)
+    if param.type in WITHOUT_MOMENTUM and param.momentum:
+        raise SolverError(
+            f"momentum cannot be used with {param.type}",
+            expected="momentum 0",
+            received=param.momentum,
+            fix="Delete momentum, or take another type.",
+        )
+    for field in ("average_loss", "iter_size"):
+        if getattr(param, field) < 1:
+            raise SolverError(f"{field} is below 1", expected="at least 1", received=getattr(param, field))
+    make_optimizer(param)
+    return param
+
+
+def _check_known(field: str, value: str, known: Mapping[str, Any]) -> None:
+    if value not in known:
+        near = difflib.get_close_matches(value, known, 1)
+        raise SolverError(
+            f"unknown {field} {value!r}" if value else f"{field} is missing",
+            expected=f"one of {', '.join(known)}",
+            fix=f"Did you mean {near[0]!r}?" if near else None,
+        )
+
+
+def _check_policy(param: Any) -> None:
+    fields = POLICIES[param.lr_policy][1]
+    missing = [field for field in fields if field in NEEDED and not getattr(param, field)]
+    if missing and param.lr_policy != "multistep":  # without stepvalue it is "fixed"
+        raise SolverError(
+            f"lr_policy {param.lr_policy!r} needs {missing[0]}", expected=f"a positive {missing[0]}", received="none"
+        )
+    for field in ("gamma", "power"):
+        if field in fields and not param.HasField(field):
+            warnings.warn(CaffeWarning(f"lr_policy {param.lr_policy!r} without {field}: it is 0"), stacklevel=4)
+
+
+def make_policy(param: Any) -> optimizers.Policy:
+    """The learning rate policy of a checked SolverParameter."""
+    cls, fields = POLICIES[param.lr_policy]
+    values = (getattr(param, field) for field in fields)
+    return cls(param.base_lr, *(value if isinstance(value, (int, float)) else list(value) for value in values))
+
+
+def make_optimizer(param: Any, multipliers: optimizers.base.Multipliers | None = None) -> optimizers.CaffeOptimizer:
+    """The optimizer of a checked SolverParameter.
+
+    Args:
+        param: the SolverParameter.
+        multipliers: {path of a variable: (lr_mult, decay_mult)}.
+
+    Raises:
+        SolverError: a value is out of range.
+    """
+    cls, fields = METHODS[param.type]
+    make: Callable[..., optimizers.CaffeOptimizer] = cls
+    return make(
+        make_policy(param),
+        **{field: getattr(param, field) for field in fields},
+        weight_decay=param.weight_decay,
+        regularization_type=param.regularization_type if param.weight_decay else "L2",  # only read with a decay
+        clip_gradients=param.clip_gradients,
+        iter_size=param.iter_size,
+        multipliers=multipliers,
+    )

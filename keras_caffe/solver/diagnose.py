@@ -1,0 +1,50 @@
+"""Where a loss that is no number comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_caffe.converters.model import CaffeModel
+
+
+class Bad(NamedTuple):
+    """The first blob that is not finite: `what` it is, and the layer that made it."""
+
+    what: str
+    layer: str
+
+
+def first_bad_blob(model: CaffeModel, batches: tuple[Mapping[str, Any], ...] | None) -> Bad | None:
+    """Runs the batches again and looks at parameters and blobs in the net's order; None if all are finite."""
+    for name, arrays in model.get_caffe_params().items():
+        for index, array in enumerate(arrays):
+            if not np.isfinite(array).all():
+                return Bad(f"parameter {index} of layer {name!r}", _title(model, name))
+    kept = model.get_caffe_params()
+    try:
+        for batch in batches or ():
+            found = _in_batch(model, batch)
+            if found is not None:
+                return found
+    finally:
+        model.set_caffe_params(kept)
+    return None
+
+
+def _in_batch(model: CaffeModel, batch: Mapping[str, Any]) -> Bad | None:
+    values = sorted(model.net.values.values(), key=lambda value: (value.producer, value.index))
+    names = [value.id for value in values]
+    part = model.extract(names)
+    outputs = part({name: batch[name] for name in part.input_names}, training=True)
+    for value in values:
+        if not np.isfinite(np.asarray(outputs[value.id], "float32")).all():
+            node = model.net.nodes[value.producer]
+            return Bad(f"blob {value.blob!r}", f"{node.name!r} ({node.type})")
+    return None
+
+
+def _title(model: CaffeModel, name: str) -> str:
+    return f"{name!r} ({model.net.node(name).type})"

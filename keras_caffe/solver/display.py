@@ -1,0 +1,85 @@
+"""Caffe's lines about training (Solver::Step, Solver::Test in solver.cpp)."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.solver.scores import Scores
+
+
+class Display:
+    """Prints what Caffe logs, every `display` iterations: the smoothed loss, the net's outputs and the rate.
+
+    Args:
+        solver: the Solver.
+    """
+
+    def __init__(self, solver: Any) -> None:
+        self.solver = solver
+        self.clear()
+
+    def clear(self) -> None:
+        self.losses: deque[float] = deque(maxlen=self.solver.param.average_loss)
+        self._time, self._at = time.perf_counter(), self.solver.iter
+
+    @property
+    def smoothed_loss(self) -> float:
+        """Mean of the last average_loss losses."""
+        return float(np.mean(self.losses)) if self.losses else float("nan")
+
+    def iteration(self, loss: float, logs: Mapping[str, Any]) -> None:
+        """Takes an iteration's loss and outputs, and prints them if they are due."""
+        self.losses.append(loss)
+        every = self.solver.param.display
+        if not every or self.solver.iter % every:
+            return
+        now = time.perf_counter()
+        count, seconds = self.solver.iter - self._at, now - self._time
+        speed = f" ({count / seconds:.6g} iter/s, {seconds:.3g}s/{every} iters)" if count else ""
+        self._time, self._at = now, self.solver.iter
+        say(f"Iteration {self.solver.iter}{speed}, loss = {self.smoothed_loss:.6g}")
+        outputs = {name: value for name, value in logs.items() if name in self._outputs()}
+        self._lines("Train", self.solver.model, outputs)
+        say(f"Iteration {self.solver.iter}, lr = {self.solver.lr:.6g}")
+
+    def end(self) -> None:
+        if self.solver.param.display and self.losses:
+            say(f"Iteration {self.solver.iter}, loss = {self.smoothed_loss:.6g}")
+
+    def scores(self, scores: Scores) -> None:
+        """Prints test scores."""
+        if not self.solver.param.display:
+            return
+        for number, (model, net) in enumerate(zip(self.solver.test_models, scores, strict=True)):
+            say(f"Iteration {self.solver.iter}, Testing net (#{number})")
+            self._lines("Test", model, net)
+
+    def _outputs(self) -> set[str]:
+        net = self.solver.model.net
+        return {net.values[value].blob for value in net.outputs}
+
+    def _lines(self, which: str, model: Any, outputs: Mapping[str, Any]) -> None:
+        weights = loss_weights(model)
+        number = 0
+        for name, values in outputs.items():
+            for value in np.ravel(values):
+                weight = weights.get(name, 0)
+                loss = f" (* {weight:g} = {weight * value:.6g} loss)" if weight else ""
+                say(f"    {which} net output #{number}: {name} = {value:.6g}{loss}")
+                number += 1
+
+
+def loss_weights(model: Any) -> dict[str, float]:
+    """{blob: its loss weight} of the blobs that have one."""
+    steps = model.plan.steps
+    named = ((v, w) for s in steps for v, w in zip(s.node.outputs, s.loss_weights, strict=False) if w)
+    return {model.net.values[value].blob: weight for value, weight in named}
+
+
+def say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,160 @@
+"""Batches for a solver: one stream for each net, which goes on from call to call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.converters.infer import keras_name
+from keras_caffe.errors import DataError
+
+Batch = Mapping[str, Any]
+Opener = Callable[[Any], tf.data.Dataset]
+"""Input context of a worker, or None -> its data set."""
+
+
+class Feed:
+    """The batches of a net, without end.
+
+    Args:
+        data: a tf.data.Dataset, an iterable of {blob: batch}, or a function that opens the data set of a worker.
+        inputs: {name: Keras tensor} of the model's inputs.
+        per_step: batches that a step takes.
+        what: name for errors.
+    """
+
+    def __init__(self, data: Any, inputs: Mapping[str, Any], per_step: int, what: str) -> None:
+        self.data, self.per_step, self.what = data, per_step, what
+        self.specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
+        self.error: BaseException | None = None
+        self._iterator: Any = None
+        self._dataset: Any = None
+
+    @property
+    def restarts(self) -> bool:
+        """Whether the data can be read from the beginning again."""
+        return callable(self.data) or isinstance(self.data, tf.data.Dataset) or iter(self.data) is not self.data
+
+    def seek(self, step: int) -> None:
+        """Goes to where a run that began at the first batch is before a step; data that cannot restart stay."""
+        if self.restarts:
+            self._dataset = self._steps(step)
+            self._iterator = iter(self._dataset)
+
+    @property
+    def iterator(self) -> Any:
+        """Of the elements of steps: tuples of `per_step` batches; for each replica, one."""
+        if self._iterator is None:
+            self._dataset = self._steps(0)
+            self._iterator = iter(self._dataset)
+        return self._iterator
+
+    def dataset(self, step: int) -> Any:
+        """What Keras's fit iterates over: the steps from where the stream is."""
+        if tf.distribute.has_strategy():  # A distributed iterator cannot be handed on: it reads ahead.
+            return self._steps(step if self.restarts else 0)
+        iterator = self.iterator
+        return tf.data.Dataset.counter().map(lambda _: iterator.get_next())
+
+    def raise_error(self) -> None:
+        """Raises what the data raised, where TensorFlow has only its text."""
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+    def _steps(self, step: int) -> Any:
+        if not tf.distribute.has_strategy():
+            return self._worker_steps(None, step)
+        strategy = tf.distribute.get_strategy()
+        return strategy.distribute_datasets_from_function(
+            lambda context: self._worker_steps(
+                context, step * context.num_replicas_in_sync // context.num_input_pipelines
+            )
+        )
+
+    def _worker_steps(self, context: Any, step: int) -> tf.data.Dataset:
+        batches = self._batches(context)
+        batches = batches.skip(step * self.per_step) if step else batches
+        if self.per_step == 1:
+            return batches.map(lambda batch: (batch,))
+        return batches.batch(self.per_step, drop_remainder=True).map(self._unstacked)
+
+    def _unstacked(self, stacked: Batch) -> tuple[Batch, ...]:
+        return tuple({name: x[index] for name, x in stacked.items()} for index in range(self.per_step))
+
+    def _batches(self, context: Any) -> tf.data.Dataset:
+        data = self.data(context) if callable(self.data) else self.data
+        if isinstance(data, tf.data.Dataset):
+            return data.repeat().map(self._fitted)
+        return tf.data.Dataset.from_generator(self._guarded, output_signature=self.specs)
+
+    def _fitted(self, *element: Any) -> dict[str, Any]:
+        """The model's inputs from an element of the data set."""
+        batch = self._named(element[0])
+        return {
+            name: tf.ensure_shape(tf.cast(batch[name], spec.dtype), spec.shape) for name, spec in self.specs.items()
+        }
+
+    def _guarded(self) -> Iterator[dict[str, np.ndarray]]:
+        try:
+            yield from self._arrays()
+        except Exception as error:  # it would reach the caller as text only
+            self.error = error
+            raise
+
+    def _arrays(self) -> Iterator[dict[str, np.ndarray]]:
+        count = 0
+        while True:
+            start = count
+            for batch in self.data:
+                count += 1
+                yield self._checked(self._named(batch))
+            if not self.restarts or count == start:
+                raise DataError(f"the {self.what} ended", expected="batches without end", received=f"{count} batches")
+
+    def _named(self, batch: Any) -> Batch:
+        if not isinstance(batch, Mapping):
+            if len(self.specs) != 1:
+                raise DataError(
+                    f"the {self.what} are no dictionaries",
+                    expected=f"{{blob: batch}} of {', '.join(self.specs)}",
+                    received=type(batch).__name__,
+                )
+            batch = {next(iter(self.specs)): batch}
+        batch = {keras_name(name): array for name, array in batch.items()}
+        missing = [name for name in self.specs if name not in batch]
+        if missing:
+            raise DataError(
+                f"the {self.what} lack input {', '.join(map(repr, missing))}",
+                expected=f"batches of {', '.join(self.specs)}",
+                received=f"batches of {', '.join(batch) or 'nothing'}",
+            )
+        return batch
+
+    def _checked(self, batch: Batch) -> dict[str, np.ndarray]:
+        arrays = {name: np.asarray(batch[name], spec.dtype.as_numpy_dtype) for name, spec in self.specs.items()}
+        for name, spec in self.specs.items():
+            if not spec.shape.is_compatible_with(arrays[name].shape):
+                raise DataError(
+                    f"the {self.what} have another shape for input {name!r} than the net",
+                    expected=tuple(spec.shape),
+                    received=arrays[name].shape,
+                    fix="The order of axes is that of data_format.",
+                )
+        return arrays
+
+
+def peek(data: Any) -> tuple[dict[str, tuple[int | None, ...]], Any]:
+    """{blob: shape of a batch}, and data from which nothing is missing."""
+    if isinstance(data, tf.data.Dataset):
+        spec = data.element_spec
+        spec = spec[0] if isinstance(spec, tuple) else spec
+        return ({n: tuple(s.shape) for n, s in spec.items()} if isinstance(spec, Mapping) else {}), data
+    batches = iter(data)
+    first = next(batches, None)
+    rest = itertools.chain([first], batches) if batches is data and first is not None else data
+    return ({n: np.shape(a) for n, a in first.items()} if isinstance(first, Mapping) else {}), rest

@@ -1,0 +1,107 @@
+"""Which nets a solver trains and tests (Solver::InitTrainNet, Solver::InitTestNets in solver.cpp)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_caffe import proto
+from keras_caffe.converters.read import read_net
+from keras_caffe.converters.select import phase_name, solver_state
+from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.errors import SolverError
+
+TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
+
+
+@dataclass(frozen=True)
+class NetChoice:
+    """A net of a solver and the rules that select its layers.
+
+    Args:
+        source: path of its prototxt, or a NetParameter.
+        phase, level, stages: of the solver's state merged with the net's own.
+        iterations: test_iter of a test net.
+    """
+
+    source: Any
+    phase: str
+    level: int
+    stages: tuple[str, ...]
+    iterations: int = 0
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """The rules as keyword arguments of `load` and `dataset`."""
+        return {"phase": self.phase, "level": self.level, "stages": self.stages}
+
+
+def train_net(param: Any, folder: Path | None, stages: Sequence[str] = (), level: int | None = None) -> NetChoice:
+    """The one net that a solver trains.
+
+    Args:
+        param: the SolverParameter.
+        folder: where names are looked for that are not in the working directory.
+        stages, level: further stages and another level, as on Caffe's command line.
+
+    Raises:
+        SolverError: no net, or several.
+    """
+    given = [field for field in TRAIN_FIELDS if param.HasField(field)]
+    if len(given) != 1:
+        raise SolverError(
+            "more than one train net is given" if given else "no train net is given",
+            expected=f"one of {', '.join(TRAIN_FIELDS)}",
+            received=", ".join(given) or None,
+        )
+    state = proto.NetState()
+    state.CopyFrom(param.train_state)
+    state.stage.extend(stages)
+    if level is not None:
+        state.level = level
+    return _choice(getattr(param, given[0]), "TRAIN", state, folder)
+
+
+def test_nets(param: Any, folder: Path | None) -> list[NetChoice]:
+    """The nets that a solver tests, in Caffe's order: test_net_param, test_net, then the train net's file as often as
+    test_iter has further entries.
+
+    Raises:
+        SolverError: test_iter, test_state or test_interval do not fit the nets.
+    """
+    generic = [getattr(param, field) for field in ("net_param", "net") if param.HasField(field)]
+    own = [*param.test_net_param, *param.test_net]
+    count = len(param.test_iter)
+    if count < len(own) or (count > len(own) and not generic):
+        raise SolverError(
+            "test_iter must be given once for each test net", expected=f"{len(own)} entries", received=count
+        )
+    sources = own + generic * (count - len(own))
+    if param.test_state and len(param.test_state) != count:
+        raise SolverError(
+            "test_state must be given once for each test net, or not at all",
+            expected=f"{count} test_state",
+            received=len(param.test_state),
+        )
+    if sources and param.test_interval < 1:
+        raise SolverError(
+            "test nets need a test_interval", expected="a positive number of iterations", received=param.test_interval
+        )
+    states = param.test_state or [proto.NetState()] * count
+    return [_choice(s, "TEST", t, folder, n) for s, t, n in zip(sources, states, param.test_iter, strict=True)]
+
+
+def _choice(source: Any, phase: str, state: Any, folder: Path | None, iterations: int = 0) -> NetChoice:
+    source = locate(source, folder) if isinstance(source, str) else source
+    merged = solver_state(phase, upgrade(read_net(source).message), state)
+    return NetChoice(source, phase_name(merged.phase), merged.level, tuple(dict.fromkeys(merged.stage)), iterations)
+
+
+def locate(name: str, folder: Path | None) -> str:
+    """A file that a solver names: in the working directory, as in Caffe, or else in `folder`, if it is there."""
+    if not os.path.lexists(name) and folder is not None and (folder / name).exists():
+        return str(folder / name)
+    return name

@@ -1,0 +1,80 @@
+"""Snapshots of a solver (Solver::Snapshot, Solver::Restore in solver.cpp)."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from keras_caffe.converters.save import save
+from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError
+from keras_caffe.solver.nets import locate
+from keras_caffe.solver.state import State, read_state, write_state
+
+
+def prefix_of(param: Any, folder: Path) -> str:
+    """What the names of snapshots begin with: snapshot_prefix, or without it the solver's own name."""
+    prefix = param.snapshot_prefix
+    if prefix and (folder / prefix).is_dir():
+        return str(folder / prefix / "solver")
+    return str(folder / prefix) if prefix else str(folder / "solver")
+
+
+def check_prefix(prefix: str, needed: bool) -> None:
+    """Raises SolverError if snapshots are needed and cannot be written there."""
+    parent = Path(prefix).parent
+    if needed and not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise SolverError(
+            "snapshots cannot be written",
+            where=prefix,
+            expected="a snapshot_prefix in a folder that exists and can be written to",
+            received=f"{parent} " + ("cannot be written to" if parent.exists() else "does not exist"),
+        )
+
+
+def write(solver: Any) -> tuple[str, str]:
+    """Writes parameters, then state: a state always has its parameters."""
+    if solver.param.snapshot_diff:
+        warnings.warn(CaffeWarning("snapshot_diff: gradients are not kept, so none are written"), stacklevel=3)
+    hdf5 = solver.param.snapshot_format == type(solver.param).HDF5
+    stem = f"{solver.prefix}_iter_{solver.iter}"
+    model, state = (f"{stem}.{kind}{'.h5' if hdf5 else ''}" for kind in ("caffemodel", "solverstate"))
+    try:
+        save(solver.model, caffemodel=model)
+        step = solver.policy.current_step(solver.iter)
+        write_state(state, State(solver.iter, _named(model), step, solver.history.get()))
+    except ReadError as error:
+        raise SolverError(
+            f"the snapshot cannot be written: {error.problem}",
+            where=error.where,
+            fix="Nothing is lost: make room and call snapshot(), or train on.",
+        ) from None
+    return model, state
+
+
+def _named(model: str) -> str:
+    """The parameters' file as the state names it: Caffe looks for it from the working directory."""
+    relative = os.path.relpath(model)
+    return model if relative.startswith("..") else relative
+
+
+def restore(solver: Any, path: str | Path) -> tuple[int, int]:
+    """Sets parameters and histories from a snapshot; returns its iteration and step of the policy."""
+    state = read_state(path)
+    history = solver.history
+    history.check(state.history, str(path))
+    if state.learned_net:
+        name = state.learned_net
+        found = name if Path(name).exists() else locate(Path(name).name, Path(path).parent)
+        try:
+            report = solver.model.load_weights_from(found)
+        except CaffeError as error:
+            raise error.at(where=str(path)) from None
+        if report.kept:
+            warnings.warn(
+                CaffeWarning(f"{found}: has no parameters of {', '.join(report.kept)}; they are as they were"),
+                stacklevel=3,
+            )
+    history.set(state.history)
+    return state.iteration, state.current_step

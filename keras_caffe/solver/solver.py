@@ -1,0 +1,257 @@
+"""Caffe's training loop on Keras's fit (solver.cpp)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.errors import SolverError
+from keras_caffe.solver import snapshots
+from keras_caffe.solver.diagnose import first_bad_blob
+from keras_caffe.solver.display import Display
+from keras_caffe.solver.feed import Feed
+from keras_caffe.solver.hooks import Hooks
+from keras_caffe.solver.params import History, Param
+from keras_caffe.solver.scores import Scores, score
+from keras_caffe.solver.train_net import TrainNet
+
+
+class Solver:
+    """A solver definition with its nets; `keras_caffe.load_solver` makes it.
+
+    An iteration is what Caffe's is: test nets are run first where their interval says so, then iter_size forward and
+    backward passes, one update, a line on the screen, a snapshot. `step` and `fit` share data, iteration count and
+    histories, so calls of both can follow each other.
+
+    Attributes:
+        param: the SolverParameter.
+        model: the train net, a CaffeModel; its variables are those that the test nets use.
+        test_models: the test nets.
+        optimizer: a `keras_caffe.optimizers.CaffeOptimizer`.
+        train_data, test_data: where batches come from (one entry for each test net).
+        iter: iterations done.
+        params: the learnable parameters in Caffe's order.
+
+    Caffe: src/caffe/solver.cpp
+    """
+
+    def __init__(
+        self,
+        param: Any,
+        model: TrainNet,
+        test_models: Sequence[CaffeModel],
+        params: Sequence[Param],
+        train_data: Feed,
+        test_data: Sequence[Feed],
+        folder: Path,
+    ) -> None:
+        self.param, self.model, self.test_models, self.params = param, model, list(test_models), list(params)
+        self.folder = folder
+        self.iter = 0
+        self.request: str | None = None
+        """"stop" or "snapshot": asked for from outside, done after the iteration that runs."""
+        self.scores: Scores | None = None
+        self.display = Display(self)
+        self._train, self._tests = train_data, list(test_data)
+        self._tested_at = self._saved_at = -1
+
+    @property
+    def optimizer(self) -> Any:
+        """The Caffe optimizer; Keras may scale the loss around it."""
+        return getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+
+    @property
+    def train_data(self) -> Any:
+        return self._train.data
+
+    @property
+    def test_data(self) -> list[Any]:
+        return [feed.data for feed in self._tests]
+
+    @property
+    def policy(self) -> Any:
+        return self.optimizer._learning_rate
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next iteration, without the parameters' lr_mult."""
+        return float(self.policy(self.iter))
+
+    @property
+    def history(self) -> History:
+        """The optimizer's state in Caffe's order."""
+        return History(self.optimizer, self.params)
+
+    def step(self, iterations: int = 1) -> list[float]:
+        """Runs some iterations, with the tests, lines and snapshots that fall due.
+
+        Args:
+            iterations: how many.
+
+        Returns:
+            The loss of each, the mean over its iter_size passes. Fewer if `request` became "stop".
+
+        Raises:
+            SolverError: the loss is no number any more, or a snapshot cannot be written.
+            DataError: the data end or do not fit.
+        """
+        run = self.model.make_train_function()
+        losses: list[float] = []
+        for _ in range(iterations):
+            self.before_iteration()
+            try:
+                logs = run(self._train.iterator)
+            except tf.errors.OpError:
+                self._train.raise_error()
+                raise
+            losses.append(self.after_iteration(logs))
+            if self.request == "stop":
+                break
+        return losses
+
+    def fit(
+        self, *, callbacks: Iterable[keras.callbacks.Callback] = (), verbose: Any = "auto"
+    ) -> keras.callbacks.History:
+        """Trains up to max_iter with Keras's `fit`.
+
+        An epoch is what lies between two tests (without tests: two snapshots, or all). Its logs are the loss, the train
+        net's outputs, and the test scores as `val_<blob>` (of further test nets `val<number>_<blob>`).
+
+        Args:
+            callbacks: Keras callbacks of your own.
+            verbose: as in Keras; "auto" shows a progress bar unless the solver displays lines.
+
+        Returns:
+            Keras's History.
+
+        Raises:
+            SolverError: max_iter is missing; else as `step`.
+        """
+        if self.param.max_iter < 1:
+            raise SolverError("max_iter is missing", expected="the number of iterations to train for")
+        snapshots.check_prefix(self.prefix, needed=bool(self.param.snapshot or self.param.snapshot_after_train))
+        length = self._epoch()
+        left = max(self.param.max_iter - self.iter, 0)
+        first = self.iter // length
+        try:
+            history = self.model.fit(
+                self._train.dataset(self.iter),
+                initial_epoch=first,
+                epochs=first + math.ceil(left / length),
+                steps_per_epoch=length,
+                callbacks=[Hooks(self), *callbacks],
+                verbose=verbose if verbose != "auto" else 0 if self.param.display else "auto",
+            )
+        except tf.errors.OpError:
+            self._train.raise_error()
+            raise
+        self._finish()
+        return history
+
+    def _epoch(self) -> int:
+        interval = self.param.test_interval if self.test_models else 0
+        return min(interval or self.param.snapshot or self.param.max_iter, self.param.max_iter)
+
+    def _finish(self) -> None:
+        if self.param.snapshot_after_train and self._saved_at != self.iter:
+            self.snapshot()
+        if self.request != "stop":
+            self.display.end()
+            self.test_if_due(first=True)
+
+    def before_iteration(self) -> None:
+        self.test_if_due(first=self.param.test_initialization)
+
+    def test_if_due(self, first: bool) -> Scores | None:
+        """Runs the test nets where their interval says so; `first`: also before the first iteration."""
+        if not self.test_models or self.iter % self.param.test_interval or self._tested_at == self.iter:
+            return None
+        if self.iter == 0 and not first:
+            return None
+        self._tested_at = self.iter
+        self.scores = self.test()
+        self.display.scores(self.scores)
+        return self.scores
+
+    def after_iteration(self, logs: Mapping[str, Any]) -> float:
+        """Counts the iteration and does what falls due after it; returns its loss."""
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            self._refuse(loss)
+        self.display.iteration(loss, logs)
+        self.iter += 1
+        interval = self.param.snapshot
+        if self.request == "snapshot" or (interval and self.iter % interval == 0):
+            self.request = None if self.request == "snapshot" else self.request
+            self.snapshot()
+        return loss
+
+    def _refuse(self, loss: float) -> None:
+        blob = first_bad_blob(self.model, self.model.last_batches)
+        raise SolverError(
+            f"the loss is {loss} in iteration {self.iter}" + (f": first in {blob.what}" if blob else ""),
+            layer=blob.layer if blob else None,
+            expected="a finite loss",
+            fix="The parameters are those before this iteration. Try a lower base_lr, or clip_gradients.",
+        )
+
+    def test(self) -> Scores:
+        """Runs every test net for its test_iter batches.
+
+        Returns:
+            For each test net {blob: mean of the outputs over the batches}, a float or an array in the blob's shape.
+            With one net it can be asked for a blob at once: `solver.test()["accuracy"]`.
+        """
+        batches = self.param.test_iter
+        nets = zip(self.test_models, self._tests, batches, strict=True)
+        return Scores(score(model, feed, count) for model, feed, count in nets)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of snapshots begin with."""
+        return snapshots.prefix_of(self.param, self.folder)
+
+    def snapshot(self) -> tuple[str, str]:
+        """Writes the train net's parameters and the solver's state.
+
+        Returns:
+            The paths `<prefix>_iter_<n>.caffemodel` and `.solverstate`, each with `.h5` if snapshot_format is HDF5.
+
+        Raises:
+            SolverError: they cannot be written; training can go on.
+        """
+        paths = snapshots.write(self)
+        self._saved_at = self.iter
+        return paths
+
+    def restore(self, path: str | Path) -> None:
+        """Goes on from a snapshot, ours or Caffe's.
+
+        Data that can be read from the beginning are read up to where the snapshot was taken; iterators go on where they
+        are.
+
+        Args:
+            path: the `.solverstate` or `.solverstate.h5`. The parameters are read from the file that it names.
+
+        Raises:
+            ReadError: a file is missing or broken. WeightsError: it belongs to another net or type of solver. Nothing
+                is changed then.
+        """
+        iteration, current_step = snapshots.restore(self, path)
+        self.iter = iteration
+        self.optimizer.iterations.assign(iteration)
+        self.policy.restore(iteration, current_step)
+        self.display.clear()
+        self._tested_at = self._saved_at = -1
+        self._train.seek(iteration)
+        self.model.train_function = None  # The policy may have changed.
+
+    def load_weights(self, *files: str | Path) -> None:
+        """Copies parameters by layer name into the train net, as Caffe does for fine-tuning."""
+        self.model.load_weights_from(*files)

@@ -1,0 +1,134 @@
+"""`.solverstate` and `.solverstate.h5` (SGDSolver::SnapshotSolverState in sgd_solver.cpp)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_caffe import proto
+from keras_caffe.converters import write
+from keras_caffe.errors import CaffeError, ReadError
+from keras_caffe.proto.wire import DELIMITED, Mapped, fields, names, read_blob, text_of, varint
+
+HISTORY_LIMIT = 100_000
+
+
+@dataclass
+class State:
+    """What a solver keeps beside the parameters.
+
+    Args:
+        iteration: iterations done.
+        learned_net: the file with the parameters, as it is named in the state; "" if none is.
+        current_step: of the policies step, multistep and plateau.
+        history: arrays in Caffe's order.
+    """
+
+    iteration: int = 0
+    learned_net: str = ""
+    current_step: int = 0
+    history: Sequence[np.ndarray] = field(default_factory=list)
+
+
+def write_state(path: str | os.PathLike[str], state: State) -> None:
+    """Writes a state, whole or not at all: HDF5 if the name ends in `.h5`.
+
+    Raises:
+        ReadError: the file cannot be written.
+    """
+    with write.replacing(path) as temporary:
+        if os.fspath(path).endswith(".h5"):
+            _write_hdf5(temporary, state)
+        else:
+            with temporary.open("wb") as file:
+                head = proto.SolverState(iter=state.iteration, learned_net=state.learned_net)
+                file.write(head.SerializeToString())
+                for array in state.history:
+                    blob = write._blob(array, None)
+                    file.writelines([write._tag(proto.SolverState, "history", write._size(blob)), *blob])
+                file.write(proto.SolverState(current_step=state.current_step).SerializeToString())
+
+
+def _write_hdf5(path: Path, state: State) -> None:
+    import h5py  # loaded only where it is needed
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("iter", data=np.array([state.iteration], "int32"))
+        learned = np.bytes_(state.learned_net.encode() + b"\0")  # of fixed length, as C writes it
+        file.create_dataset("learned_net", data=learned)
+        file.create_dataset("current_step", data=np.array([state.current_step], "int32"))
+        group = file.create_group("history")
+        for number, array in enumerate(state.history):
+            group.create_dataset(str(number), data=np.asarray(array, "float32"))
+
+
+def read_state(path: str | os.PathLike[str]) -> State:
+    """Reads a state.
+
+    Raises:
+        ReadError: the file is missing, broken or of another kind.
+    """
+    if os.fspath(path).endswith(".h5"):
+        return _read_hdf5(Path(path))
+    file = Mapped(path)
+    if file.foreign():
+        file.refuse("this is not a solver's state")
+    known, state, history = names(proto.SolverState), State(), []
+    for at in fields(file, 0, file.size, top=True):
+        name = known.get(at.number)
+        if name == "history" and at.wire_type == DELIMITED:
+            if len(history) >= HISTORY_LIMIT:
+                file.refuse(f"there are more than {HISTORY_LIMIT} histories", at.tag)
+            history.append(_blob(file, at.start, at.end, len(history)))
+        elif name == "learned_net" and at.wire_type == DELIMITED:
+            state.learned_net = text_of(file, at)
+        elif name in ("iter", "current_step") and at.wire_type != DELIMITED:
+            setattr(state, "iteration" if name == "iter" else name, varint(file, at.start, at.end)[0])
+        else:
+            file.refuse("this is not a solver's state", at.tag)
+    state.history = history
+    return _checked(state, str(path))
+
+
+def _blob(file: Mapped, start: int, end: int, number: int) -> np.ndarray:
+    try:
+        return read_blob(file, start, end).array
+    except CaffeError as error:
+        raise error.at(where=str(file.path), layer=f"history {number}") from None
+
+
+def _read_hdf5(path: Path) -> State:
+    import h5py  # loaded only where it is needed
+
+    if not path.exists():
+        raise ReadError("there is no such file", where=str(path))
+    try:
+        with h5py.File(path, "r") as file:
+            learned = file["learned_net"][()] if "learned_net" in file else b""
+            learned = learned if isinstance(learned, bytes) else bytes(np.asarray(learned).tobytes())
+            group = file["history"]
+            return _checked(
+                State(
+                    iteration=int(np.ravel(file["iter"][()])[0]),
+                    learned_net=learned.rstrip(b"\0").decode("utf-8", "replace"),
+                    current_step=int(np.ravel(file["current_step"][()])[0]),
+                    history=[np.asarray(group[str(number)], "float32") for number in range(len(group))],
+                ),
+                str(path),
+            )
+    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, CaffeError):
+            raise
+        raise ReadError("this is not a solver's state in HDF5", where=str(path), received=error) from None
+
+
+def _checked(state: State, where: str) -> State:
+    if not 0 <= state.iteration < 2**31 or not 0 <= state.current_step < 2**31:
+        raise ReadError(
+            "the state counts impossibly", where=where, received=f"iter {state.iteration}, step {state.current_step}"
+        )
+    return state

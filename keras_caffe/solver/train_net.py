@@ -1,0 +1,125 @@
+"""The net that a solver trains: a CaffeModel whose training step is one iteration of Caffe's solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_caffe.converters.model import CaffeModel, output_name
+from keras_caffe.layers.base import serializable
+from keras_caffe.optimizers import CaffeOptimizer, Plateau
+
+
+@serializable
+class TrainNet(CaffeModel):
+    """A CaffeModel with Caffe's iteration as its `train_step`: iter_size forward and backward passes, then an update.
+
+    The loss of a pass is the sum of the blobs with a loss weight. What the step returns is the mean loss and the mean of
+    each of the net's outputs in the last pass, by the blobs' names. Where the loss is not finite nothing is changed.
+    """
+
+    def prepare(self, optimizer: CaffeOptimizer, variables: Sequence[Any], jit: bool = False) -> None:
+        """Compiles the net for Caffe's iteration.
+
+        Args:
+            optimizer: what updates.
+            variables: the Keras variables that it changes, or whose history it changes.
+            jit: compile with XLA.
+        """
+        self.compile(optimizer=optimizer, jit_compile=jit)
+        with self.distribute_strategy.scope():
+            self.optimizer.build(list(variables))
+        self.__dict__.update(_updated=list(variables), _step=None)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        batches = data if isinstance(data, tuple) else (data,)
+        statistics = [(v.value, tf.identity(v.value)) for v in self._statistics()]
+        loss, outputs, gradients = self.accumulate(batches)
+        loss = loss / len(batches)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:
+            context = tf.distribute.get_replica_context()
+            loss, outputs = context.all_reduce(tf.distribute.ReduceOp.MEAN, (loss, outputs))
+            self._apply(gradients, loss)
+        else:
+            tf.cond(tf.math.is_finite(loss), lambda: self._apply(gradients, loss), lambda: _put_back(statistics))
+        return {**outputs, "loss": loss}
+
+    def accumulate(self, batches: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any], list[Any]]:
+        """Loss summed over the batches, outputs of the last one, gradients summed over the batches."""
+        loss, gradients = 0.0, None
+        for batch in batches:
+            one, outputs, found = self._forward_backward(batch)
+            loss = loss + one
+            gradients = found if gradients is None else [a + b for a, b in zip(gradients, found, strict=True)]
+        return loss, outputs, gradients
+
+    def _forward_backward(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any], list[Any]]:
+        learned = [v.value for v in self._updated if v.trainable]
+        with tf.GradientTape() as tape:
+            outputs = self(batch, training=True)
+            loss = tf.add_n(self.losses) if self.losses else tf.zeros(())
+            scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
+        found = tape.gradient(scaled, learned, unconnected_gradients="zero") if learned else []
+        found = iter(found)
+        gradients = [next(found) if v.trainable else tf.zeros_like(v.value) for v in self._updated]
+        means = {name: tf.reduce_mean(tf.cast(x, "float32")) for name, x in named_outputs(self, outputs).items()}
+        return loss, means, gradients
+
+    def _apply(self, gradients: Sequence[Any], loss: Any) -> Any:
+        schedule = getattr(self.optimizer, "inner_optimizer", self.optimizer)._learning_rate
+        if isinstance(schedule, Plateau):
+            schedule.observe(loss, self.optimizer.iterations)
+        if gradients:
+            self.optimizer.apply(gradients, self._updated)
+        else:
+            self.optimizer.iterations.assign_add(1)
+        return tf.constant(True)
+
+    def _statistics(self) -> list[Any]:
+        """The variables that a forward pass changes."""
+        changed = [layer.caffe_blobs for layer in self.caffe_layers.values()]
+        held = [h for blobs in changed for h in blobs if not h.blob.trainable]
+        return [h.variable for h in held if isinstance(h.variable, keras.Variable)]
+
+    def make_train_function(self, force: bool = False) -> Callable[[Any], dict[str, Any]]:
+        """One compiled function for an iteration, data included; `last_batches` of the model is what it took."""
+        if self.train_function is None or force:
+            step = self._one_step if self.run_eagerly else tf.function(self._one_step, autograph=False)
+
+            def function(iterator: Any) -> dict[str, Any]:
+                logs, self.__dict__["last_batches"] = step(iterator)
+                return logs
+
+            self.train_function = function
+        return self.train_function
+
+    def _one_step(self, iterator: Any) -> tuple[dict[str, Any], Any]:
+        data = next(iterator)
+        if not tf.distribute.has_strategy():
+            step = (
+                tf.function(self.train_step, jit_compile=True, autograph=False) if self.jit_compile else self.train_step
+            )
+            return step(data), data
+        strategy = self.distribute_strategy
+        results = strategy.run(self.train_step, args=(data,)), data
+        return tf.nest.map_structure(lambda x: strategy.experimental_local_results(x)[0], results)
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """There is nothing left to build; Keras would take a batch for it."""
+
+
+def named_outputs(model: CaffeModel, outputs: Any) -> dict[str, Any]:
+    """{blob name: value} of what calling a model gave; a loss that has no name goes by its layer's."""
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    return {output_name(model.net, model.plan.outputs()[0]): outputs}
+
+
+def _put_back(values: Sequence[tuple[Any, Any]]) -> Any:
+    for variable, value in values:
+        variable.assign(value)
+    return tf.constant(False)
