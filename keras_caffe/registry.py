@@ -56,7 +56,10 @@ def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = N
     Raises:
         UnknownLayerError: some types are neither in `custom` nor registered.
     """
-    known = {**registered(), **(custom or {})}
+    types = list(types)
+    known = {**_classes, **(custom or {})}
+    if any(name not in known for name, _ in types):  # Only then are installed packages searched.
+        known = {**registered(), **(custom or {})}
     unknown: dict[str, list[Any]] = {}
     found = {}
     for name, where in types:
