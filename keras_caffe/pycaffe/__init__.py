@@ -1,17 +1,27 @@
 """The pycaffe interface: scripts written for it run with `from keras_caffe import pycaffe as caffe`."""
 
-from __future__ import annotations
-
+from keras_caffe.pycaffe import io, proto
+from keras_caffe.pycaffe.classifier import Classifier
+from keras_caffe.pycaffe.detector import Detector
 from keras_caffe.pycaffe.net import TEST, TRAIN, Net
+from keras_caffe.pycaffe.net_spec import NetSpec, layers, params, to_proto
 from keras_caffe.pycaffe.settings import layer_type_list, set_device, set_mode_cpu, set_mode_gpu, set_random_seed
 
 __all__ = [
     "TEST",
     "TRAIN",
+    "Classifier",
+    "Detector",
     "Net",
+    "NetSpec",
+    "io",
     "layer_type_list",
+    "layers",
+    "params",
+    "proto",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
     "set_random_seed",
+    "to_proto",
 ]

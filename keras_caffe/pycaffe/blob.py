@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import Held
-from keras_caffe.layout import Order, caffe_order, inverse
+from keras_caffe.layout import Order, caffe_order, inverse, to_caffe
 from keras_caffe.shapes import Shape, check_blob, count
 
 
@@ -80,7 +80,7 @@ class Blob:
     """pycaffe's Blob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them."""
 
     def __init__(self, shape: Shape, data: Memory | None = None, diff: Memory | None = None) -> None:
-        self._shape = tuple(int(s or 0) for s in shape)
+        self._shape = _known(shape)
         self.data_memory = data or Memory(self.count)
         self.diff_memory = diff or Memory(self.count)
         self._views: dict[str, np.ndarray] = {}
@@ -121,9 +121,27 @@ class Blob:
 
     def reshape(self, *dims: int) -> None:
         """Another shape; the values stay if their number does. A net takes it over at `net.reshape()` or `forward`."""
-        self._shape = tuple(int(s or 0) for s in check_blob(tuple(map(int, dims))))
+        self.take_shape(check_blob(tuple(map(int, dims))))
+
+    def put(self, tensor: Any, order: Order) -> None:
+        """What a layer computed, stored in `order`; the blob takes its shape."""
+        self.take_shape(to_caffe(tuple(tensor.shape), order))
+        self.data_memory.put(lambda: in_caffe_order(tensor, order))
+
+    def put_diff(self, tensor: Any, order: Order) -> None:
+        """The diff that a layer computed, stored in `order`."""
+        self.diff_memory.put(lambda: in_caffe_order(tensor, order))
+
+    def take_shape(self, shape: Shape) -> None:
+        """A shape that a plan or a run gives."""
+        self._shape = _known(shape)
         for memory in (self.data_memory, self.diff_memory):
             memory.resize(self.count)
+
+
+def _known(shape: Shape) -> tuple[int, ...]:
+    """A planned shape; sizes that only a run tells are 1 before it."""
+    return tuple(1 if size is None else int(size) for size in shape)
 
 
 def in_caffe_order(tensor: Any, order: Order) -> np.ndarray:

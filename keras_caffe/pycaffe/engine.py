@@ -32,7 +32,7 @@ class Engine:
         self._reread = {v for i in self.backward_plan.layers for v in plan.steps[i].node.inputs}
         self.seen: dict[str, Any] = {}  # value id -> what it was when a layer that can run backward read it
         self.states: dict[int, list[Any]] = {}  # node -> its state before its last forward pass
-        self._compiled: dict[Any, Callable[..., Any]] = {}
+        self._functions: dict[Any, Any] = {}
 
     def needs(self, start: int, end: int) -> list[str]:
         """The values that layers start..end read, or are sources of, and do not compute."""
@@ -57,17 +57,17 @@ class Engine:
         kept = self._kept(start, end)
         self.states.update({i: self._state(i) for i in self._runs_backward(start, end)})
 
-        def run(*given: Any) -> Any:
+        def run(given: Sequence[Any]) -> Any:
             values = _Values(self.plan, dict(zip(feeds, given, strict=True)))
             for step in self.plan.steps[start : end + 1]:
                 if step.layer is not None:
                     values.update(zip(step.node.outputs, self._call(step, values.bottoms(step)), strict=True))
-            return [values[v] for v in kept], self._loss(start, end, values)
+            return [(v, values[v]) for v in kept], [("loss", self._loss(start, end, values))]
 
-        tensors, loss = self._function(("forward", start, end), run)(*feeds.values())
-        found = dict(zip(kept, tensors, strict=True))
+        feeds = {value: tf.convert_to_tensor(array) for value, array in feeds.items()}
+        found, loss = map(dict, self._compiled(("forward", start, end), run, list(feeds.values())))
         self.seen.update({v: t for v, t in {**feeds, **found}.items() if v in self._reread})
-        return found, float(loss)
+        return found, float(loss["loss"])
 
     def backward(self, start: int, end: int, diffs: Tensors) -> tuple[dict[str, Any], dict[Slot, Any]]:
         """Runs layers start..end, start being the greater, on the values that they saw in their last forward pass.
@@ -93,8 +93,8 @@ class Engine:
 
         with self._as_before(nodes):
             key = ("backward", tuple(nodes), tuple(diffs))
-            new, params = self._structured(key, run)(list(diffs.values()), list(seen.values()))
-        return dict(new), dict(params)
+            new, params = map(dict, self._compiled(key, run, list(diffs.values()), list(seen.values())))
+        return new, params
 
     def diffs_needed(self, start: int, end: int) -> list[str]:
         """The values whose diffs layers start..end read before one of them computes them; one for each blob."""
@@ -223,29 +223,24 @@ class Engine:
                     if tuple(mine.shape) == tuple(theirs.shape) and mine is not theirs:
                         mine.assign(theirs.value)
 
-    def _function(self, key: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-        if key not in self._compiled:
-            self._compiled[key] = tf.function(function, autograph=False)
-        return self._compiled[key]
+    def _compiled(self, key: Any, function: Callable[..., Any], *args: Sequence[Any]) -> Any:
+        """Calls a function of lists of tensors that returns lists of pairs (name, tensor); names stay out of the graph.
 
-    def _structured(self, key: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A compiled function of lists of pairs (name, tensor); names stay outside the graph."""
-        names: list[Any] = []
+        It is compiled once for each key and each set of shapes.
+        """
+        args = tuple([tf.convert_to_tensor(tensor) for tensor in tensors] for tensors in args)
+        key = (key, tuple(tuple(tensor.shape) for tensors in args for tensor in tensors))
+        if key not in self._functions:
+            names: list[list[Any]] = []
 
-        def traced(*args: Any) -> Any:
-            results = function(*args)
-            names[:] = [[name for name, _ in pairs] for pairs in results]
-            return [[tensor for _, tensor in pairs] for pairs in results]
+            def traced(*given: Any) -> Any:
+                results = function(*given)
+                names[:] = [[name for name, _ in pairs] for pairs in results]
+                return [[tensor for _, tensor in pairs] for pairs in results]
 
-        if key not in self._compiled:
-            compiled = tf.function(traced, autograph=False)
-
-            def call(*args: Any) -> Any:
-                found = compiled(*args)
-                return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, found, strict=True)]
-
-            self._compiled[key] = call
-        return self._compiled[key]
+            self._functions[key] = tf.function(traced, autograph=False).get_concrete_function(*args), names
+        compiled, names = self._functions[key]
+        return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, compiled(*args), strict=True)]
 
 
 class _Values(dict[str, Any]):

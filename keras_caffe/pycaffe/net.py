@@ -16,7 +16,7 @@ from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import plan
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.pycaffe.batches import Batches
-from keras_caffe.pycaffe.blob import Blob, Memory, in_caffe_order
+from keras_caffe.pycaffe.blob import Blob
 from keras_caffe.pycaffe.engine import Engine
 from keras_caffe.pycaffe.feeder import Feeder
 from keras_caffe.pycaffe.parameters import Parameters, check_params
@@ -170,7 +170,7 @@ class Net(Parameters, Batches):
         feeds = {value: self._stored(value, "data") for value in self._engine.needs(start, end)}
         found, loss = self._engine.forward(start, end, feeds)
         for value, tensor in found.items():
-            self._keep(value, tensor, self._blob(self._blob_name(value)).data_memory)
+            self._blob(self._blob_name(value)).put(tensor, self._plan.orders[value])
         self._pull(start, end)
         return loss
 
@@ -188,20 +188,16 @@ class Net(Parameters, Batches):
         diffs = {value: self._stored(value, "diff") for value in self._engine.diffs_needed(start, end)}
         blobs, params = self._engine.backward(start, end, diffs)
         for value, tensor in blobs.items():
-            self._keep(value, tensor, self._blob(self._blob_name(value)).diff_memory)
+            self._blob(self._blob_name(value)).put_diff(tensor, self._plan.orders[value])
         for slot, gradient in params.items():
             diff = self._params[slot].diff
             diff += np.asarray(gradient).reshape(diff.shape)
 
     def _stored(self, value: str, what: str) -> np.ndarray:
         """A copy of a blob's data or diff as the plan stores this value."""
-        array = getattr(self._blob(self._blob_name(value)), what).reshape(self._plan.shapes[value])
+        array = getattr(self._blob(self._blob_name(value)), what)
         order = self._plan.orders[value]
         return np.array(array.transpose(order) if order else array, order="C")
-
-    def _keep(self, value: str, tensor: Any, memory: Memory) -> None:
-        order = self._plan.orders[value]
-        memory.put(lambda: in_caffe_order(tensor, order))
 
     def _adapt(self) -> None:
         """Plans the net anew if an input has got another shape."""
@@ -217,7 +213,7 @@ class Net(Parameters, Batches):
         """
         self._plan_again(self._held())
         for value, shape in self._plan.shapes.items():
-            self._blob(self._blob_name(value)).reshape(*shape)
+            self._blob(self._blob_name(value)).take_shape(shape)
         self._seed_losses()
 
     def _plan_again(self, held: Mapping[int, Mapping[int, Any]]) -> None:

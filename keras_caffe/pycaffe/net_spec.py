@@ -1,0 +1,173 @@
+"""pycaffe's net_spec: nets written in Python (python/caffe/net_spec.py).
+
+n = NetSpec()
+n.data = layers.Input(shape={"dim": [1, 3, 8, 8]})
+n.conv = layers.Convolution(n.data, num_output=4, kernel_size=3)
+n.relu = layers.ReLU(n.conv, in_place=True)
+n.to_proto()
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_caffe import proto
+from keras_caffe.converters.read_binary import parameter_of
+from keras_caffe.errors import NetError
+
+
+class Top:
+    """One output of a layer, `fn`, by its number `n`."""
+
+    def __init__(self, fn: Function, n: int) -> None:
+        self.fn, self.n = fn, n
+
+    def to_proto(self) -> Any:
+        """The net that computes this top."""
+        return to_proto(self)
+
+
+class Function:
+    """A layer that is to be.
+
+    Args:
+        type_name: its Caffe type.
+        inputs: its bottoms.
+        params: fields of its parameter message, or of the layer; and `ntop`, the number of its tops (1), `in_place`.
+    """
+
+    def __init__(self, type_name: str, inputs: Sequence[Top], params: Mapping[str, Any]) -> None:
+        for number, top in enumerate(inputs):
+            if not isinstance(top, Top):
+                raise NetError(
+                    f"input {number} of a {type_name} layer is no top", expected="a Top", received=type(top).__name__
+                )
+        self.type_name, self.inputs, self.params = type_name, tuple(inputs), dict(params)
+        self.ntop, self.in_place = self.params.pop("ntop", 1), self.params.pop("in_place", False)
+        self.tops = tuple(Top(self, n) for n in range(self.ntop))
+
+
+class _Names:
+    """Names of tops and layers: those that the caller gave, or type and number."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.tops: dict[Any, str] = {top: name for name, top in given.items()}
+        self.layers: OrderedDict[Function, Any] = OrderedDict()
+        self.counts: Counter[str] = Counter()
+
+    def of(self, item: Top | Function) -> str:
+        if item not in self.tops:
+            type_name = item.fn.type_name if isinstance(item, Top) else item.type_name
+            self.counts[type_name] += 1
+            self.tops[item] = f"{type_name}{self.counts[type_name]}"
+        return self.tops[item]
+
+    def add(self, function: Function) -> Any:
+        """The function's LayerParameter, after those of its inputs."""
+        if function in self.layers:
+            return self.layers[function]
+        bottoms = [self.add(top.fn).top[top.n] for top in function.inputs]
+        layer = proto.LayerParameter(type=function.type_name, bottom=bottoms)
+        layer.top.extend(bottoms if function.in_place else [self.of(top) for top in function.tops])
+        layer.name = self.of(function.tops[0] if function.tops else function)
+        for name, value in function.params.items():
+            _assign(_holder(layer, name), name, value)
+        self.layers[function] = layer
+        return layer
+
+
+def _holder(layer: Any, name: str) -> Any:
+    """The layer's parameter message if it has the field, otherwise the layer itself."""
+    own = parameter_of(layer.type)
+    known = own is not None and name in getattr(layer, own).DESCRIPTOR.fields_by_name
+    return getattr(layer, own) if known and not name.endswith("param") else layer  # type: ignore[arg-type]
+
+
+def _assign(message: Any, name: str, value: Any) -> None:
+    """Sets a field from a number, text, dict or list of these."""
+    if name not in message.DESCRIPTOR.fields_by_name:
+        near = ", ".join(message.DESCRIPTOR.fields_by_name)
+        raise NetError(f"{message.DESCRIPTOR.name} has no field {name!r}", expected=f"one of {near}")
+    try:
+        field = getattr(message, name)
+        if hasattr(field, "extend"):
+            values = value if isinstance(value, (list, tuple)) else [value]
+            for item in values:
+                _merge(field.add(), item) if hasattr(field, "add") else field.append(item)
+        elif isinstance(value, Mapping):
+            _merge(field, value)
+        else:
+            setattr(message, name, value)
+    except (TypeError, ValueError) as error:
+        raise NetError(f"{name} cannot be {value!r}: {error}") from None
+
+
+def _merge(message: Any, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        _assign(message, name, value)
+
+
+def to_proto(*tops: Top) -> Any:
+    """The NetParameter with the layers that compute these tops."""
+    return _net(tops, _Names({}))
+
+
+def _net(functions: Sequence[Any], names: _Names) -> Any:
+    for item in functions:
+        names.add(item.fn if isinstance(item, Top) else item)
+    return proto.NetParameter(layer=names.layers.values())
+
+
+class NetSpec:
+    """A net whose tops are its attributes; their names are those of blobs and layers."""
+
+    def __init__(self) -> None:
+        super().__setattr__("tops", OrderedDict())
+
+    def __setattr__(self, name: str, value: Top | Function) -> None:
+        self.tops[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in self.tops:
+            raise AttributeError(f"the net has no top {name!r}")
+        return self.tops[name]
+
+    def __delattr__(self, name: str) -> None:
+        del self.tops[name]
+
+    __setitem__ = __setattr__
+    __getitem__ = __getattr__
+    __delitem__ = __delattr__
+
+    def to_proto(self) -> Any:
+        """The net as a NetParameter."""
+        return _net(list(self.tops.values()), _Names(self.tops))
+
+
+class Layers:
+    """`layers.Convolution(bottom, num_output=4)` -> its Top; with ntop a tuple of tops; with ntop=0 the Function."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def layer(*inputs: Top, **params: Any) -> Any:
+            function = Function(name, inputs, params)
+            if function.ntop == 0:
+                return function
+            return function.tops[0] if function.ntop == 1 else function.tops
+
+        return layer
+
+
+class Parameters:
+    """`params.Pooling.MAX`: the values of a parameter message's enums."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(proto, f"{name}Parameter")
+
+
+layers = Layers()
+params = Parameters()

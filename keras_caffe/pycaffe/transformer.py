@@ -1,0 +1,112 @@
+"""pycaffe's Transformer: images to what a net's input takes, and back (python/caffe/io.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.pycaffe.resize import resize_image
+
+
+class Transformer:
+    """Preprocesses images: resize, transpose, swap channels, times raw_scale, minus mean, times input_scale.
+
+    Args:
+        inputs: {input blob: its shape (N, C, H, W)}.
+
+    Caffe: python/caffe/io.py
+    """
+
+    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
+        self.inputs = {name: tuple(shape) for name, shape in inputs.items()}
+        self.transpose: dict[str, Sequence[int]] = {}
+        self.channel_swap: dict[str, Sequence[int]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, np.ndarray] = {}
+        self.input_scale: dict[str, float] = {}
+
+    def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
+        """An image as the input takes it.
+
+        Args:
+            in_: name of the input blob.
+            data: (H, W, C).
+
+        Returns:
+            float32, for a net (C, H, W) if `set_transpose(in_, (2, 0, 1))` was called.
+        """
+        size = self._shape(in_)[2:]
+        image = np.asarray(data, np.float32)
+        if image.shape[:2] != size:
+            image = resize_image(image, size)
+        if in_ in self.transpose:
+            image = image.transpose(self.transpose[in_])
+        if in_ in self.channel_swap:
+            image = image[list(self.channel_swap[in_])]
+        if in_ in self.raw_scale:
+            image = image * np.float32(self.raw_scale[in_])
+        if in_ in self.mean:
+            image = image - self.mean[in_]
+        if in_ in self.input_scale:
+            image = image * np.float32(self.input_scale[in_])
+        return image
+
+    def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
+        """The image that `preprocess` made an input of."""
+        self._shape(in_)
+        image = np.array(data).squeeze()
+        if in_ in self.input_scale:
+            image = image / np.float32(self.input_scale[in_])
+        if in_ in self.mean:
+            image = image + self.mean[in_]
+        if in_ in self.raw_scale:
+            image = image / np.float32(self.raw_scale[in_])
+        if in_ in self.channel_swap:
+            image = image[np.argsort(self.channel_swap[in_])]
+        if in_ in self.transpose:
+            image = image.transpose(np.argsort(self.transpose[in_]))
+        return image
+
+    def set_transpose(self, in_: str, order: Sequence[int]) -> None:
+        """The order of the image's axes in the input, e.g. (2, 0, 1) for (H, W, C) -> (C, H, W)."""
+        if len(order) != len(self._shape(in_)) - 1:
+            raise ShapeError("the transpose has another number of axes than the input", received=tuple(order))
+        self.transpose[in_] = order
+
+    def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
+        """The order of the channels in the input, e.g. (2, 1, 0) for red-green-blue -> blue-green-red."""
+        if len(order) != self._shape(in_)[1]:
+            raise ShapeError("the swap has another number of channels than the input", received=tuple(order))
+        self.channel_swap[in_] = order
+
+    def set_raw_scale(self, in_: str, scale: float) -> None:
+        """A factor before the mean is subtracted, e.g. 255 for images from 0 to 1."""
+        self._shape(in_)
+        self.raw_scale[in_] = scale
+
+    def set_mean(self, in_: str, mean: np.ndarray) -> None:
+        """What is subtracted: one value per channel (C), or a mean image (C, H, W), resized if need be."""
+        shape, mean = self._shape(in_), np.asarray(mean)
+        if mean.ndim == 1:
+            if len(mean) != shape[1]:
+                raise ShapeError("the mean has another number of channels", expected=shape[1], received=len(mean))
+            mean = mean[:, np.newaxis, np.newaxis]
+        else:
+            mean = mean[np.newaxis] if mean.ndim == 2 else mean
+            if mean.ndim != 3:
+                raise ShapeError("the mean is no image", expected="(C,) or (C, H, W)", received=mean.shape)
+            if mean.shape != shape[1:]:
+                mean = resize_image(mean.transpose(1, 2, 0), shape[2:]).transpose(2, 0, 1)
+        self.mean[in_] = mean
+
+    def set_input_scale(self, in_: str, scale: float) -> None:
+        """A factor after the mean was subtracted."""
+        self._shape(in_)
+        self.input_scale[in_] = scale
+
+    def _shape(self, in_: str) -> tuple[int, ...]:
+        if in_ not in self.inputs:
+            raise NetError(f"{in_!r} is not one of the net inputs", expected=f"one of {', '.join(self.inputs)}")
+        return self.inputs[in_]

@@ -1,0 +1,157 @@
+"""pycaffe.io: images, preprocessing, arrays in messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_caffe import pycaffe as caffe
+from keras_caffe.errors import CaffeError, NetError, ReadError, ShapeError
+
+
+def random(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape, "float32")
+
+
+def write(path: Path, pixels: np.ndarray) -> str:
+    path.write_bytes(tf.io.encode_png(pixels).numpy())
+    return str(path)
+
+
+def test_load_image_is_red_green_blue_from_0_to_1(tmp_path: Path) -> None:
+    pixels = (random(4, 5, 3) * 255).astype(np.uint8)
+    file = write(tmp_path / "a.png", pixels)
+    image = caffe.io.load_image(file)
+    assert image.dtype == np.float32
+    np.testing.assert_allclose(image, pixels / 255, rtol=1e-6)
+    grey = caffe.io.load_image(file, color=False)
+    assert grey.shape == (4, 5, 1)
+    np.testing.assert_allclose(grey[..., 0], pixels @ [0.2125, 0.7154, 0.0721] / 255, rtol=1e-5)
+
+
+def test_load_image_of_grey_and_of_transparent_files(tmp_path: Path) -> None:
+    grey = (random(4, 5, 1) * 255).astype(np.uint8)
+    image = caffe.io.load_image(write(tmp_path / "g.png", grey))
+    np.testing.assert_allclose(image, np.repeat(grey, 3, 2) / 255, rtol=1e-6)
+    colour = (random(4, 5, 4) * 255).astype(np.uint8)
+    np.testing.assert_allclose(caffe.io.load_image(write(tmp_path / "c.png", colour)), colour[..., :3] / 255, rtol=1e-6)
+    with pytest.raises(ReadError):
+        caffe.io.load_image(str(tmp_path / "none.png"))
+    (tmp_path / "no.png").write_bytes(b"no image")
+    with pytest.raises(CaffeError):
+        caffe.io.load_image(tmp_path / "no.png")
+
+
+def test_resize_by_whole_factors() -> None:
+    image = random(4, 6, 3)
+    half = caffe.io.resize_image(image, (2, 3))
+    np.testing.assert_allclose(half, image.reshape(2, 2, 3, 2, 3).mean((1, 3)), rtol=1e-5)
+    np.testing.assert_allclose(caffe.io.resize_image(image, (4, 6)), image, rtol=1e-6)
+
+
+def test_resize_blends_the_border_with_the_smallest_value() -> None:
+    image = np.array([[1.0, 2.0, 3.0]])[..., np.newaxis]
+    wide = caffe.io.resize_image(image, (1, 6))[0, :, 0]
+    np.testing.assert_allclose(wide, [1, 1.25, 1.75, 2.25, 2.75, 2.5], rtol=1e-6)
+
+
+def test_resize_of_other_channel_numbers_keeps_the_corners() -> None:
+    image = random(3, 5, 2)
+    large = caffe.io.resize_image(image, (5, 9))
+    np.testing.assert_allclose(large[::2, ::2], image, rtol=1e-6)
+    np.testing.assert_allclose(large[0, 1], (image[0, 0] + image[0, 1]) / 2, rtol=1e-6)
+
+
+def test_resize_of_a_constant_and_by_nearest_pixels() -> None:
+    assert (caffe.io.resize_image(np.full((3, 3, 3), 7.0), (8, 2)) == 7).all()
+    nearest = caffe.io.resize_image(random(2, 2, 3), (4, 4), interp_order=0)
+    np.testing.assert_array_equal(nearest, np.repeat(np.repeat(random(2, 2, 3), 2, 0), 2, 1))
+    with pytest.raises(ShapeError):
+        caffe.io.resize_image(random(2, 2), (4, 4))
+
+
+def test_oversample_takes_corners_centre_and_mirrors() -> None:
+    images = random(2, 7, 9, 3)
+    crops = caffe.io.oversample(images, (4, 5))
+    assert crops.shape == (20, 4, 5, 3)
+    expected = [images[1, y : y + 4, x : x + 5] for y, x in [(0, 0), (0, 4), (3, 0), (3, 4), (1, 2)]]
+    np.testing.assert_array_equal(crops[10:15], expected)
+    np.testing.assert_array_equal(crops[15:], np.stack(expected)[:, :, ::-1])
+
+
+def transformer() -> caffe.io.Transformer:
+    made = caffe.io.Transformer({"data": (1, 3, 4, 5)})
+    made.set_transpose("data", (2, 0, 1))
+    made.set_channel_swap("data", (2, 1, 0))
+    made.set_raw_scale("data", 255)
+    made.set_mean("data", np.array([104, 117, 123]))
+    made.set_input_scale("data", 0.5)
+    return made
+
+
+def test_preprocess_in_caffes_order_and_back() -> None:
+    image = random(4, 5, 3)
+    before = image.copy()
+    prepared = transformer().preprocess("data", image)
+    swapped = image.transpose(2, 0, 1)[::-1]
+    expected = (swapped * 255 - np.array([104, 117, 123])[:, None, None]) * 0.5
+    np.testing.assert_allclose(prepared, expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_allclose(transformer().deprocess("data", prepared[np.newaxis]), image, atol=1e-6)
+    assert transformer().preprocess("data", random(9, 9, 3)).shape == (3, 4, 5)
+
+
+def test_a_swap_that_is_not_its_own_inverse_is_undone() -> None:
+    made = caffe.io.Transformer({"data": (1, 3, 4, 5)})
+    made.set_transpose("data", (2, 0, 1))
+    made.set_channel_swap("data", (1, 2, 0))
+    image = random(4, 5, 3)
+    np.testing.assert_array_equal(made.deprocess("data", made.preprocess("data", image)), image)
+
+
+def test_mean_images_are_resized() -> None:
+    made = caffe.io.Transformer({"data": (1, 3, 4, 5)})
+    mean = random(3, 4, 5)
+    made.set_mean("data", mean)
+    np.testing.assert_array_equal(made.mean["data"], mean)
+    made.set_mean("data", np.ones((3, 8, 10)))
+    assert made.mean["data"].shape == (3, 4, 5)
+    for wrong in (np.ones(2), np.ones((1, 3, 4, 5))):
+        with pytest.raises(ShapeError):
+            made.set_mean("data", wrong)
+    with pytest.raises(NetError, match="'nope'"):
+        made.set_mean("nope", mean)
+    with pytest.raises(ShapeError):
+        made.set_transpose("data", (0, 1))
+
+
+def test_blobprotos_of_both_generations() -> None:
+    blob = caffe.io.array_to_blobproto(random(2, 3), diff=random(2, 3) + 1)
+    np.testing.assert_array_equal(caffe.io.blobproto_to_array(blob), random(2, 3))
+    np.testing.assert_array_equal(caffe.io.blobproto_to_array(blob, return_diff=True), random(2, 3) + 1)
+    old = caffe.proto.caffe_pb2.BlobProto(num=1, channels=2, height=1, width=3, data=range(6))
+    assert caffe.io.blobproto_to_array(old).shape == (1, 2, 1, 3)
+    arrays = [random(2), random(1, 4)]
+    back = caffe.io.blobprotovector_str_to_arraylist(caffe.io.arraylist_to_blobprotovector_str(arrays))
+    assert all((a == b).all() for a, b in zip(arrays, back, strict=True))
+
+
+def test_datums_hold_bytes_or_floats() -> None:
+    pixels = (random(3, 4, 5) * 255).astype(np.uint8)
+    datum = caffe.io.array_to_datum(pixels, 7)
+    assert (datum.label, len(datum.data), len(datum.float_data)) == (7, 60, 0)
+    np.testing.assert_array_equal(caffe.io.datum_to_array(datum), pixels)
+    np.testing.assert_allclose(caffe.io.datum_to_array(caffe.io.array_to_datum(random(1, 2, 3))), random(1, 2, 3))
+    with pytest.raises(ShapeError):
+        caffe.io.array_to_datum(random(2, 3))
+
+
+def test_caffe_pb2_has_messages_and_phases() -> None:
+    pb = caffe.proto.caffe_pb2
+    assert (pb.TRAIN, pb.TEST) == (0, 1)
+    assert pb.NetParameter(name="n").name == "n"
+    with pytest.raises(AttributeError):
+        _ = pb.Nope
