@@ -3,5 +3,6 @@
 from keras_caffe.data import first_record as first_record  # tells `keras_caffe.load` the shapes of sources
 from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.data.dataset import dataset
+from keras_caffe.data.transform import Transform
 
-__all__ = ["CaffeDataset", "dataset"]
+__all__ = ["CaffeDataset", "Transform", "dataset"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import tensorflow as tf
@@ -39,19 +40,23 @@ class CaffeDataset(tf.data.Dataset):
     def __iter__(self) -> Any:
         iterator = super().__iter__()
         if tf.executing_eagerly():
-            iterator.__class__ = _Iterator
+            iterator.__class__ = _translating(type(iterator))
             iterator.streams = self._streams
         return iterator
 
 
-class _Iterator(type(iter(tf.data.Dataset.range(0)))):  # type: ignore[misc]
-    """An eager iterator that raises the error a source raised, where TensorFlow has its text only."""
+@cache
+def _translating(iterator: type) -> type:
+    """TensorFlow's class of eager iterators, raising the error a source raised where TensorFlow has its text only."""
 
-    streams: Sequence[Stream] = ()
+    class Iterator(iterator):  # type: ignore[valid-type, misc]
+        streams: Sequence[Stream] = ()
 
-    def __next__(self) -> Any:
-        try:
-            return super().__next__()
-        except tf.errors.OpError as error:
-            found = [problem for problem in (stream.explain() for stream in self.streams) if problem]
-            raise (found[0] if found else error) from None
+        def __next__(self) -> Any:
+            try:
+                return super().__next__()
+            except tf.errors.OpError as error:
+                found = [problem for problem in (stream.explain() for stream in self.streams) if problem]
+                raise (found[0] if found else error) from None
+
+    return Iterator

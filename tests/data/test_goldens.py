@@ -51,7 +51,9 @@ def scale(meta: dict) -> float:
 
 def batches(meta: dict, arrays: dict[str, np.ndarray], **kwargs: object) -> list[dict[str, np.ndarray]]:
     given = {key[3:]: value for key, value in arrays.items() if key.startswith("in/")}
-    found = dataset(meta["prototxt"], meta["phase"], base_dir=DATA, arrays=given, data_format="channels_first", **kwargs)
+    found = dataset(
+        meta["prototxt"], meta["phase"], base_dir=DATA, arrays=given, data_format="channels_first", **kwargs
+    )
     return list(found.take(meta["forwards"]).as_numpy_iterator())
 
 

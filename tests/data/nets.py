@@ -1,0 +1,49 @@
+"""Small nets with one data layer, and databases for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+
+from keras_caffe import proto
+
+
+def data_net(source: object, batch: int = 4, transform: str = "", backend: str = "LMDB", tops: int = 2) -> str:
+    """A net with one Data layer."""
+    names = 'top: "data" top: "label"' if tops == 2 else 'top: "data"'
+    param = f'source: "{source}" batch_size: {batch}' + (f" backend: {backend}" if backend else "")
+    return f'layer {{ name: "d" type: "Data" {names} transform_param {{ {transform} }} data_param {{ {param} }} }}'
+
+
+def image_net(source: object, batch: int = 4, fields: str = "", transform: str = "") -> str:
+    """A net with one ImageData layer."""
+    param = f'source: "{source}" batch_size: {batch} {fields}'
+    tops = 'top: "data" top: "label"'
+    return f'layer {{ name: "d" type: "ImageData" {tops} transform_param {{ {transform} }} image_data_param {{ {param} }} }}'
+
+
+def datum(label: int, shape: tuple[int, int, int] = (3, 8, 9), **fields: Any) -> bytes:
+    """A record whose pixels depend on its label."""
+    pixels = np.random.default_rng(label).integers(0, 256, shape, dtype=np.uint8).tobytes()
+    sizes = dict(zip(("channels", "height", "width"), shape, strict=True))
+    return proto.Datum(**{**sizes, "data": pixels, "label": label, **fields}).SerializeToString()
+
+
+def write_lmdb(path: Path, records: Mapping[bytes, bytes] | int) -> Path:
+    """An LMDB of these records, or of so many Datums with labels 0, 1, ..."""
+    if isinstance(records, int):
+        records = {b"%08d" % label: datum(label) for label in range(records)}
+    with lmdb.open(str(path), map_size=1 << 24) as env, env.begin(write=True) as transaction:
+        for key, value in records.items():
+            transaction.put(key, value)
+    (path / "lock.mdb").unlink()
+    return path
+
+
+def labels(batches: Any) -> list[int]:
+    """The labels of batches, one after the other."""
+    return [int(label) for batch in batches for label in np.ravel(batch["label"])]
