@@ -21,13 +21,19 @@ def servable_model(model: CaffeModel, trained: Trained | None, data_format: str,
     """
     net = trained.net if trained else model.net
     blobs: NodeBlobs = trained.blobs if trained else node_blobs(model)
-    declared = {model.net.values[v].blob: model._tensors.plan.shapes[v] for v in model._tensors.plan.inputs}
+    declared = declared_shapes(model)
     fixed = plan_again(model, net, declared, data_format)
     shapes = {name: _open(shape) for name, shape in declared.items()}
     opened = _planned(model, net, shapes, data_format) if dynamic and shapes != declared else None
     if opened is not None and opened.dynamic and _same_blobs(fixed, opened):
         return rebuild(model, opened, blobs, shapes)
     return rebuild(model, fixed, blobs, declared)
+
+
+def declared_shapes(model: CaffeModel) -> dict[str, Shape]:
+    """{input blob: shape in Caffe's order}, as the model was loaded."""
+    plan = model._tensors.plan
+    return {plan.net.values[value].blob: plan.shapes[value] for value in plan.inputs}
 
 
 def _open(shape: Shape) -> Shape:

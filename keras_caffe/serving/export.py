@@ -14,7 +14,7 @@ from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.errors import ExportError
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving import card, stock, warmup
-from keras_caffe.serving.dynamic import servable_model
+from keras_caffe.serving.dynamic import declared_shapes, servable_model
 from keras_caffe.serving.labels import Labels, read_labels
 from keras_caffe.serving.preprocessing import Preprocessing
 from keras_caffe.serving.servable import (
@@ -31,7 +31,7 @@ from keras_caffe.serving.servable import (
     signature_name,
 )
 from keras_caffe.serving.versions import new_version
-from keras_caffe.shapes import Shape, count
+from keras_caffe.shapes import count
 
 Signatures = Mapping[str, Sequence[str] | str] | Sequence[str]
 
@@ -134,8 +134,7 @@ def _part(built: CaffeModel, blobs: list[str] | None) -> Any:
 def _inputs(model: CaffeModel, built: CaffeModel, preprocessing: Any, kind: str) -> Inputs:
     if kind not in ("tensor", IMAGE_BYTES):
         raise ExportError("no such inputs", expected=f"tensor or {IMAGE_BYTES}", received=kind)
-    plan = model._tensors.plan
-    shapes: dict[str, Shape] = {plan.net.values[v].blob: plan.shapes[v] for v in plan.inputs}
+    shapes = declared_shapes(model)
     plain = plain_inputs(built, shapes)
     if preprocessing is None and kind == "tensor":
         return plain

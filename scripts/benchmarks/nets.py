@@ -206,6 +206,91 @@ def _normalised(net: Writer, x: str, name: str, outputs: int, kernel: int, **geo
     return net.relu(x, name.replace("conv", "relu"))
 
 
+def squeezenet(batch: int = 1) -> Any:
+    """SqueezeNet v1.1."""
+    net = Writer("squeezenet_v1.1_deploy", 3, 227, batch)
+    x = net.pool(net.conv_relu("data", "conv1", 64, 3, relu="relu_conv1", stride=2), "pool1", 3, 2)
+    for index, squeezed, expanded in [(2, 16, 64), (3, 16, 64), (4, 32, 128), (5, 32, 128)]:
+        x = _fire(net, x, f"fire{index}", squeezed, expanded)
+        x = net.pool(x, f"pool{index}", 3, 2) if index in (3, 5) else x
+    for index, squeezed, expanded in [(6, 48, 192), (7, 48, 192), (8, 64, 256), (9, 64, 256)]:
+        x = _fire(net, x, f"fire{index}", squeezed, expanded)
+    x = net.conv_relu(net.dropout(x, "drop9"), "conv10", 1000, 1, relu="relu_conv10")
+    x = net.add("Pooling", "pool10", x, pooling_param={"pool": "AVE", "global_pooling": True})
+    return net.softmax(x)
+
+
+def _fire(net: Writer, x: str, name: str, squeezed: int, expanded: int) -> str:
+    x = _named(net, x, f"{name}/squeeze1x1", squeezed, 1)
+    one = _named(net, x, f"{name}/expand1x1", expanded, 1)
+    return net.add("Concat", f"{name}/concat", one, _named(net, x, f"{name}/expand3x3", expanded, 3, pad=1))
+
+
+def resnet50(batch: int = 1) -> Any:
+    net = Writer("ResNet-50", 3, 224, batch)
+    x = net.pool(_bn_relu(net, net.conv("data", "conv1", 64, 7, bias=False, stride=2, pad=3), "conv1"), "pool1", 3, 2)
+    for stage, (width, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)], 2):
+        for block in range(blocks):
+            stride = 2 if stage > 2 and not block else 1
+            x = _residual(net, x, f"{stage}{chr(ord('a') + block)}", width, stride, project=not block)
+    x = net.pool(x, "pool5", 7, 1, kind="AVE")
+    return net.softmax(net.dense(x, "fc1000", 1000))
+
+
+def _residual(net: Writer, x: str, name: str, width: int, stride: int, project: bool) -> str:
+    skip = x
+    if project:
+        skip = _bn(net, net.conv(x, f"res{name}_branch1", 4 * width, 1, bias=False, stride=stride), f"{name}_branch1")
+    y = _bn_relu(net, net.conv(x, f"res{name}_branch2a", width, 1, bias=False, stride=stride), f"{name}_branch2a")
+    y = _bn_relu(net, net.conv(y, f"res{name}_branch2b", width, 3, bias=False, pad=1), f"{name}_branch2b")
+    y = _bn(net, net.conv(y, f"res{name}_branch2c", 4 * width, 1, bias=False), f"{name}_branch2c")
+    return net.relu(net.add("Eltwise", f"res{name}", skip, y), f"res{name}_relu")
+
+
+def _bn(net: Writer, x: str, name: str) -> str:
+    net.add("BatchNorm", f"bn{name}", x, top=x, batch_norm_param={"use_global_stats": True})
+    return net.add("Scale", f"scale{name}", x, top=x, scale_param={"bias_term": True})
+
+
+def _bn_relu(net: Writer, x: str, name: str) -> str:
+    return net.relu(_bn(net, x, name), f"{name}_relu")
+
+
+SSD_HEADS = {  # source blob: boxes at each place
+    "conv5_5/sep": 3,
+    "conv6/sep": 6,
+    "conv7_2": 6,
+    "conv8_2": 6,
+    "conv9_2": 6,
+    "conv10_2": 6,
+}
+
+
+def mobilenet_ssd(batch: int = 1, classes: int = 21) -> Any:
+    """MobileNet-SSD at 300 x 300 up to the scores and offsets of its 1,917 boxes."""
+    net = Writer("MobileNet-SSD", 3, 300, batch)
+    x, channels = _normalised(net, "data", "conv1", 32, 3, stride=2, pad=1), 32
+    for name, (outputs, stride) in MOBILENET_BLOCKS.items():
+        x = _normalised(net, x, f"conv{name}/dw", channels, 3, stride=stride, pad=1, group=channels)
+        x, channels = _normalised(net, x, f"conv{name}/sep", outputs, 1), outputs
+    for index, outputs in [(7, 512), (8, 256), (9, 256), (10, 128)]:
+        x = _normalised(net, x, f"conv{index}_1", outputs // 2, 1)
+        x = _normalised(net, x, f"conv{index}_2", outputs, 3, stride=2, pad=1)
+    loc = [_head(net, source, "loc", 4 * boxes) for source, boxes in SSD_HEADS.items()]
+    conf = [_head(net, source, "conf", classes * boxes) for source, boxes in SSD_HEADS.items()]
+    net.add("Concat", "mbox_loc", *loc, concat_param={"axis": 1})
+    x = net.add("Concat", "mbox_conf", *conf, concat_param={"axis": 1})
+    x = net.add("Reshape", "mbox_conf_reshape", x, reshape_param={"shape": {"dim": [0, -1, classes]}})
+    net.add("Softmax", "mbox_conf_softmax", x, softmax_param={"axis": 2})
+    return net.net
+
+
+def _head(net: Writer, source: str, kind: str, outputs: int) -> str:
+    x = net.conv(source, f"{source}_mbox_{kind}", outputs, 1)
+    x = net.add("Permute", f"{x}_perm", x, permute_param={"order": [0, 2, 3, 1]})
+    return net.add("Flatten", x.replace("_perm", "_flat"), x, flatten_param={"axis": 1})
+
+
 NETS: dict[str, Callable[[int], Any]] = {
     "lenet": lenet,
     "cifar10_full": cifar10_full,
@@ -214,5 +299,8 @@ NETS: dict[str, Callable[[int], Any]] = {
     "googlenet": googlenet,
     "mobilenet": mobilenet,
     "vgg16": vgg16,
+    "squeezenet": squeezenet,
+    "resnet50": resnet50,
+    "mobilenet_ssd": mobilenet_ssd,
 }
 """{name: writer}; a writer takes the batch size and returns a NetParameter in deploy form."""

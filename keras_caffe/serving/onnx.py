@@ -1,0 +1,74 @@
+"""ONNX files, made by tf2onnx."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_caffe.converters.fold import folded
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.errors import ExportError
+from keras_caffe.serving.dynamic import declared_shapes, servable_model
+from keras_caffe.serving.servable import net_outputs, plain_inputs, signature
+
+OPSET = 18
+
+
+def to_onnx(
+    model: CaffeModel,
+    file: str | Path,
+    *,
+    outputs: Sequence[str] | str | None = None,
+    data_format: str = "channels_first",
+    dynamic: bool = False,
+    fold: bool = True,
+    opset: int = OPSET,
+) -> Path:
+    """Writes the model as an ONNX file whose inputs and outputs are named by Caffe's blobs.
+
+    Args:
+        model: a loaded CaffeModel; it is not changed.
+        file: the file to write.
+        outputs: blobs to give; default: the net's outputs.
+        data_format: order of blobs at the edges; ONNX's own is Caffe's, "channels_first".
+        dynamic: leave height and width open where the net allows it.
+        fold: fold the net for inference first.
+        opset: ONNX's version of operations.
+
+    Raises:
+        ExportError: tf2onnx is not there, or knows no counterpart of an operation.
+    """
+    tf2onnx = _tf2onnx()
+    names = [outputs] if isinstance(outputs, str) else outputs
+    built = servable_model(model, folded(model, names or ()) if fold else None, data_format, dynamic)
+    part = built.extract(names) if names else net_outputs(built)
+    function = signature(part, plain_inputs(built, declared_shapes(model)))
+    specs = list(function.structured_input_signature[1].values())
+    try:
+        proto, _ = tf2onnx.convert.from_function(_positional(function, specs), specs, opset=opset)
+    except (ValueError, NotImplementedError, RuntimeError) as error:
+        raise ExportError("tf2onnx cannot convert the net", where=str(file), received=error) from error
+    path = Path(file)
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def _positional(function: Any, specs: Sequence[Any]) -> Any:
+    import tensorflow as tf
+
+    def call(*inputs: Any) -> Any:
+        return function(**{spec.name: x for spec, x in zip(specs, inputs, strict=True)})
+
+    return tf.function(call, autograph=False, input_signature=specs)
+
+
+def _tf2onnx() -> Any:
+    try:
+        import tf2onnx
+        import tf2onnx.convert
+    except ImportError:
+        raise ExportError(
+            "tf2onnx is needed to write ONNX files", fix="Install it with `pip install 'keras-caffe[onnx]'`."
+        ) from None
+    return tf2onnx
