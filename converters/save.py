@@ -44,8 +44,9 @@ def save(model: CaffeModel, prototxt: Path | None = None, caffemodel: Path | Non
         arrays = [[held.get() for held in s.layer.caffe_blobs] if s.layer else [] for s in plan.steps]
         split, positions = _with_splits(model)
         params: list[list[np.ndarray]] = [[] for _ in split.layer]
-        for position, blobs in zip(positions, arrays, strict=True):
+        for position, step, blobs in zip(positions, plan.steps, arrays, strict=True):
             params[position] = blobs
+            _complete(split.layer[position], step.layer)
         shared = {(positions[node], blob) for node, blob in plan.owners}
         write_caffemodel(caffemodel, split, params, shared=shared)
 
@@ -75,3 +76,12 @@ def _with_splits(model: CaffeModel) -> tuple[Any, list[int]]:
         if node and (layer.name, layer.type) == (node.name, node.type):
             positions.append(index)
     return split, positions
+
+
+def _complete(message: Any, layer: Any) -> None:
+    """States what Caffe's layers themselves add to their definition when they are set up."""
+    if message.type == "BatchNorm":
+        for _ in range(len(message.param), len(layer.caffe_blobs)):
+            message.param.add(lr_mult=0)
+    if layer is not None and layer.is_loss and not message.loss_weight:
+        message.loss_weight.append(1)

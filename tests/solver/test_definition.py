@@ -1,0 +1,168 @@
+"""Solver definitions: what Caffe refuses, what it makes of the rest, and which nets they name."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_caffe import optimizers
+from keras_caffe.errors import CaffeError, ReadError, SolverError, WeightsError
+from keras_caffe.solver import load_solver
+from keras_caffe.solver.definition import read_solver
+from tests.shared_goldens import GOLDENS
+
+REJECTED = [e for e in json.loads((GOLDENS / "errors" / "rejected.json").read_text()) if e["kind"] == "solver"]
+
+NET = """
+name: "n"
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 2 dim: 1 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+  inner_product_param { num_output: 1 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "t" top: "loss" %s }
+"""
+BATCH = {"x": np.ones((2, 3), "float32"), "t": np.zeros((2, 1), "float32")}
+
+
+def load(folder: Path, text: str, net: str = NET % "", **arguments: Any) -> Any:
+    (folder / "net.prototxt").write_text(net)
+    (folder / "solver.prototxt").write_text(text)
+    return load_solver(folder / "solver.prototxt", **{"train_data": [BATCH], "test_data": [BATCH], **arguments})
+
+
+@pytest.mark.parametrize("entry", REJECTED, ids=lambda entry: entry["name"])
+def test_what_caffe_refuses(entry: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    batch = {"data": np.ones((2, 8, 8, 3), "float32"), "label": np.zeros(2, "float32")}
+    with pytest.raises((ReadError, SolverError, WeightsError)):
+        solver = load(tmp_path, entry["solver_prototxt"], entry["prototxt"], train_data=[batch], test_data=[batch])
+        if entry.get("restore_file"):
+            if entry.get("restore_base64"):
+                Path(entry["restore_file"]).write_bytes(base64.b64decode(entry["restore_base64"]))
+            solver.restore(entry["restore_file"])
+        solver.step(2)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('lr_policy: "fixed"', "base_lr is missing"),
+        ('base_lr: 1 lr_policy: "poly"', "needs max_iter"),
+        ('base_lr: 1 lr_policy: "sigmoid" gamma: 1', "needs stepsize"),
+        ('base_lr: 1 lr_policy: "plateau" gamma: 1', "needs plateau_winsize"),
+        ('base_lr: 1 lr_policy: "inv" gamma: -1 power: 1', "gamma is negative"),
+        ('base_lr: 1 lr_policy: "fixed" iter_size: 0', "iter_size is below 1"),
+        ('base_lr: 1 lr_policy: "fixed" type: "adam"', "unknown type"),
+        ('base_lr: 1 lr_policy: "fixed" type: "RMSProp" rms_decay: -0.1', "rms_decay"),
+    ],
+)
+def test_what_is_missing_or_contradictory(text: str, problem: str) -> None:
+    with pytest.raises(SolverError, match=problem):
+        read_solver(f'net: "net.prototxt" {text}')
+
+
+def test_near_match() -> None:
+    with pytest.raises(SolverError, match="Did you mean 'RMSProp'"):
+        read_solver('net: "n" base_lr: 1 lr_policy: "fixed" type: "RMSprop"')
+
+
+@pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
+def test_unset_values_read_zero() -> None:
+    param = read_solver('net: "n" base_lr: 1 lr_policy: "step" stepsize: 2 type: "Adam"')
+    from keras_caffe.solver.definition import make_optimizer, make_policy
+
+    assert float(make_policy(param)(1)) == 1
+    assert float(make_policy(param)(2)) == 0
+    optimizer = make_optimizer(param)
+    assert isinstance(optimizer, optimizers.Adam)
+    assert (optimizer.momentum, optimizer.weight_decay, optimizer.clip_gradients) == (0, 0, -1)
+
+
+def test_max_iter_is_needed_to_fit(tmp_path: Path) -> None:
+    solver = load(tmp_path, 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed"')
+    assert len(solver.step(2)) == 2
+    with pytest.raises(SolverError, match="max_iter"):
+        solver.fit(verbose=0)
+
+
+BASE = 'base_lr: 0.1 lr_policy: "fixed" max_iter: 2 snapshot_after_train: false '
+INLINE = NET % ""
+
+
+@pytest.mark.parametrize(
+    ("names", "tests"),
+    [
+        ('net: "net.prototxt"', 0),
+        ('train_net: "net.prototxt"', 0),
+        (f"net_param {{ {INLINE} }}", 0),
+        (f"train_net_param {{ {INLINE} }}", 0),
+        ('net: "net.prototxt" test_iter: 1 test_interval: 1', 1),
+        ('train_net: "net.prototxt" test_net: "net.prototxt" test_iter: 2 test_interval: 1', 1),
+        (f'net: "net.prototxt" test_net_param {{ {INLINE} }} test_iter: 1 test_iter: 3 test_interval: 1', 2),
+    ],
+)
+def test_ways_to_name_nets(tmp_path: Path, names: str, tests: int) -> None:
+    solver = load(tmp_path, BASE + names)
+    assert len(solver.test_models) == tests
+    solver.step(1)
+    scores = solver.test()
+    assert len(scores) == tests
+    for model, net in zip(solver.test_models, scores, strict=True):
+        assert (
+            model.caffe_layers["ip"].caffe_blobs[0].variable is solver.model.caffe_layers["ip"].caffe_blobs[0].variable
+        )
+        assert net == {"loss": pytest.approx(scores["loss"])}
+
+
+def test_states_and_stages_select_layers(tmp_path: Path) -> None:
+    net = (
+        NET % ""
+        + """
+layer { name: "a" type: "Power" bottom: "ip" top: "a" include { stage: "a" } }
+layer { name: "b" type: "Power" bottom: "ip" top: "b" include { phase: TEST stage: "b" } }
+layer { name: "c" type: "Power" bottom: "ip" top: "c" include { min_level: 3 } }
+"""
+    )
+    text = (
+        BASE
+        + """net: "net.prototxt" train_state { stage: "a" } test_iter: 1 test_iter: 1 test_interval: 1
+        test_state { stage: "b" } test_state { stage: "a" level: 3 }"""
+    )
+    solver = load(tmp_path, text, net)
+    assert "a" in solver.model.blobs and "c" not in solver.model.blobs
+    assert [sorted({"a", "b", "c"} & set(m.blobs)) for m in solver.test_models] == [["b"], ["a", "c"]]
+    other = load(tmp_path, BASE + 'net: "net.prototxt"', net, stages=["a"], level=3)
+    assert {"a", "c"} <= set(other.model.blobs)
+
+
+def test_weights_are_loaded_by_name(tmp_path: Path) -> None:
+    first = load(tmp_path, BASE + 'net: "net.prototxt"')
+    first.model.set_caffe_params({"ip": [np.full((1, 3), 7.0), np.full(1, 8.0)]})
+    file, _ = first.snapshot()
+    for arguments, field in (({"weights": file}, ""), ({}, f'weights: "{file}"')):
+        solver = load(tmp_path, BASE + f'net: "net.prototxt" {field}', **arguments)
+        np.testing.assert_array_equal(solver.model.get_caffe_params()["ip"][0], np.full((1, 3), 7.0))
+    renamed = load(tmp_path, BASE + 'net: "net.prototxt"', (NET % "").replace('"ip"', '"new"'), weights=file)
+    assert not np.any(renamed.model.get_caffe_params()["new"][0] == 7)
+
+
+def test_a_test_net_with_other_shapes(tmp_path: Path) -> None:
+    other = (NET % "").replace("num_output: 1", "num_output: 2").replace("dim: 2 dim: 1", "dim: 2 dim: 2")
+    with pytest.raises(CaffeError, match="other parameters"):
+        load(tmp_path, BASE + f'net: "net.prototxt" test_net_param {{ {other} }} test_iter: 1 test_interval: 1')
+
+
+def test_input_layers_need_data(tmp_path: Path) -> None:
+    with pytest.raises(CaffeError, match="Input layers"):
+        load(tmp_path, BASE + 'net: "net.prototxt"', train_data=None)
+
+
+def test_random_seed_repeats_the_fillers(tmp_path: Path) -> None:
+    text = BASE + 'net: "net.prototxt" random_seed: 5'
+    first, second = load(tmp_path, text), load(tmp_path, text)
+    np.testing.assert_array_equal(first.model.get_caffe_params()["ip"][0], second.model.get_caffe_params()["ip"][0])
