@@ -31,7 +31,9 @@ def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints,
     out = [conv_output(*axis) for axis in zip(x.shape[1:-1], kernel.shape[:-2], stride, pad, dilation, strict=True)]
     if 0 in out:  # Caffe's empty blob.
         return ops.zeros((ops.shape(x)[0], *out, kernel.shape[-1]), x.dtype)
-    on_tensorflow = keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3)
+    # In a graph, TensorFlow swaps the dilations of the last two axes when it tells the shape of a 3-D convolution.
+    swapped = len(stride) == 3 and dilation[1] != dilation[2]
+    on_tensorflow = keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3) and not swapped
     if on_tensorflow and _is_same(x.shape, kernel.shape[:-2], stride, pad, dilation):
         return _tensorflow(x, kernel, stride, dilation, group, "SAME")
     x = padded(x, kernel.shape[:-2], stride, pad, dilation)
