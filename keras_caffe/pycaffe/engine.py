@@ -141,7 +141,7 @@ class Engine:
                 tape.watch(source)
             tops = self._call(step, bottoms)
         pairs = [(t, d) for t, d in zip(tops, diffs, strict=True) if t.dtype.is_floating]
-        targets, seeds = [t for t, _ in pairs], [tf.cast(tf.reshape(d, tf.shape(t)), t.dtype) for t, d in pairs]
+        targets, seeds = [t for t, _ in pairs], [tf.cast(d, t.dtype) for t, d in pairs]
         found = tape.gradient(targets, sources, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.convert_to_tensor(gradient) for gradient in found]
 
