@@ -1,6 +1,6 @@
 """Caffe networks as Keras models, with Caffe's numbers."""
 
-from keras_caffe._requirements import HAS_TENSORFLOW, missing as __getattr__  # first: it says what to install
+from keras_caffe import _requirements as _requirements  # first: it says what to install where TensorFlow is missing
 from keras_caffe import layers, losses, metrics, ops, optimizers
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel
@@ -9,7 +9,9 @@ from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
 
-if HAS_TENSORFLOW:
+__getattr__ = _requirements.missing
+
+if _requirements.HAS_TENSORFLOW:
     from keras_caffe import data, pycaffe
     from keras_caffe.data import dataset
     from keras_caffe.solver import load_solver

@@ -1,6 +1,7 @@
 """What is settled before TensorFlow is imported; `keras_caffe` imports this first.
 
-Says what to install when TensorFlow is missing, and keeps its start-up messages off the screen of `keras-caffe`.
+Says what to install when TensorFlow is missing, and keeps its start-up messages off the screen of `keras-caffe`. With
+another KERAS_BACKEND it may be missing: loading and the layers do without it, but not data, solver and pycaffe.
 """
 
 import os
@@ -8,13 +9,22 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
-if find_spec("tensorflow") is None:
+HAS_TENSORFLOW = find_spec("tensorflow") is not None
+
+if not HAS_TENSORFLOW and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
     raise ImportError(
         "keras_caffe needs TensorFlow 2.16.2 or newer, and none is installed. "
         "Install it with `pip install 'keras-caffe[tensorflow]'`, or without GPU support (a smaller download) "
         "with `pip install 'keras-caffe[tensorflow-cpu]'`."
     )
+
+
+def missing(name: str) -> NoReturn:
+    """What `keras_caffe.<name>` raises where there is no such attribute."""
+    reason = "" if HAS_TENSORFLOW else "; some of its parts need TensorFlow, and none is installed"
+    raise AttributeError(f"module 'keras_caffe' has no attribute {name!r}{reason}")
 
 
 def _import_in_silence(module: str) -> None:
