@@ -116,6 +116,9 @@ class SharedView:
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         return keras.ops.cast(self._seen(), dtype) if dtype is not None else self._seen()
 
+    def __jax_array__(self) -> Any:
+        return self._seen()
+
     def __add__(self, other: Any) -> Any:
         return self._seen() + other
 

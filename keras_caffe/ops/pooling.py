@@ -131,7 +131,7 @@ def _is_same(size: int | None, axis: Axis) -> bool:
 
 
 def _pool(x: Any, axes: Sequence[Axis], kind: str, padding: str = "VALID") -> Any:
-    kernel, stride = [axis.kernel for axis in axes], [axis.stride for axis in axes]
+    kernel, stride = tuple(axis.kernel for axis in axes), tuple(axis.stride for axis in axes)
     sizes = x.shape[1:3]
     if padding == "VALID" and None not in sizes and any(n < k for n, k in zip(sizes, kernel, strict=True)):
         # No window at all, which ends the process in some of TensorFlow's kernels; any empty part of x will do.
