@@ -9,9 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.data import images
+from keras_caffe.data.augment import Plan
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.data.stream import AT_ONCE, Stream
 from keras_caffe.errors import DataError
+
+MARGIN = 2  # pixels; two chroma samples where chroma has half the size
 
 
 class JpegStream(Stream):
@@ -45,7 +48,7 @@ class JpegStream(Stream):
         """For each record of a batch: its bytes, running number, window, height and width, label, and if mirrored."""
         kinds = [tf.string, tf.int64, tf.int32, tf.int64, tf.float32, tf.bool]
         tensors = tf.numpy_function(self._records, [batch], kinds, stateful=False)
-        shapes = [None], [None], [None, 4], [None, 2], [None], [None]
+        shapes = [None], [None], [None, 6], [None, 2], [None], [None]
         return tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(tensors, shapes, strict=True))
 
     def _window(self, data: Any, number: Any, window: Any, *others: Any) -> tuple[Any, ...]:
@@ -62,7 +65,9 @@ class JpegStream(Stream):
         how = {"channels": self.source.channels, "dct_method": "INTEGER_ACCURATE"}
         if not self.source.augment.crop:
             return tf.io.decode_jpeg(data, **how)
-        return tf.io.decode_and_crop_jpeg(data, window, **how)
+        pixels = tf.io.decode_and_crop_jpeg(data, window[:4], **how)
+        height, width = self.source.augment.crop
+        return pixels[window[4] : window[4] + height, window[5] : window[5] + width]
 
     def _finish(self, windows: Any, numbers: Any, sizes: Any, labels: Any, mirrored: Any) -> tuple[Any, ...]:
         if self.fused:
@@ -81,11 +86,24 @@ class JpegStream(Stream):
             plans = self.source.augment.plans(numbers, self._shapes(sizes))
         data = np.empty(len(records), object)
         data[:] = [bytes(record.data) for record in records]
-        crop = self.source.augment.crop or (1, 1)
-        windows = [(p.top, p.left, *crop) if size else (0, 0, 0, 0) for p, size in zip(plans, known, strict=True)]
+        windows = [self._with_margin(plan, size) for plan, size in zip(plans, known, strict=True)]
         labels = np.array([record.label for record in records], np.float32)
         mirrored = np.array([plan.mirror for plan in plans])
         return [data, numbers, np.array(windows, np.int32), np.array(sizes), labels, mirrored]
+
+    def _with_margin(self, plan: Plan, size: tuple[int, ...] | None) -> tuple[int, ...]:
+        """What is decoded of a JPEG: top, left, height, width, and where in that the window begins.
+
+        The decoder smooths colours across the window's edges only if it decodes a little more.
+        """
+        if size is None or not self.source.augment.crop:
+            return (0, 0, int(size is not None), 0, 0, 0)
+        starts = [max(0, start - MARGIN) for start in (plan.top, plan.left)]
+        ends = zip((plan.top, plan.left), self.source.augment.crop, size, strict=True)
+        lengths = [
+            min(full, start + crop + MARGIN) - outer for (start, crop, full), outer in zip(ends, starts, strict=True)
+        ]
+        return (*starts, *lengths, plan.top - starts[0], plan.left - starts[1])
 
     def _size(self, number: int) -> tuple[int, ...]:
         """(height, width) of a record that is no JPEG."""

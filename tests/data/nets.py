@@ -23,7 +23,8 @@ def image_net(source: object, batch: int = 4, fields: str = "", transform: str =
     """A net with one ImageData layer."""
     param = f'source: "{source}" batch_size: {batch} {fields}'
     tops = 'top: "data" top: "label"'
-    return f'layer {{ name: "d" type: "ImageData" {tops} transform_param {{ {transform} }} image_data_param {{ {param} }} }}'
+    given = f"transform_param {{ {transform} }} image_data_param {{ {param} }}"
+    return f'layer {{ name: "d" type: "ImageData" {tops} {given} }}'
 
 
 def datum(label: int, shape: tuple[int, int, int] = (3, 8, 9), **fields: Any) -> bytes:
