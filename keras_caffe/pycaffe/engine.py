@@ -234,7 +234,8 @@ class Engine:
             names: list[list[Any]] = []
 
             def traced(*given: Any) -> Any:
-                results = function(*given)
+                with tf.name_scope("net"):  # At the root TensorFlow takes fewer names.
+                    results = function(*given)
                 names[:] = [[name for name, _ in pairs] for pairs in results]
                 return [[tensor for _, tensor in pairs] for pairs in results]
 
