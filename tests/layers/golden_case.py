@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_caffe.converters.load import load
 from keras_caffe.layers.base import SharedView
@@ -88,7 +87,7 @@ class Run:
         self._set_params()
         self.top_names = self._top_names()
         self.tops = self.model.extract(self.top_names) if self.top_names else None
-        self.inputs: dict[str, tf.Tensor] = {}
+        self.inputs: dict[str, Any] = {}
 
     def _top_names(self) -> list[str]:
         """The last layer's tops; where the case has more tops, also those of the layers before it."""
@@ -129,7 +128,7 @@ class Run:
         named = {f"in{i}": a for i, a in bottoms.items()}
         if self.case.kind == "Input":
             named = {name: np.zeros(self.model.caffe_shapes[name], "float32") for name in wanted}
-        fed = {name: tf.convert_to_tensor(to_edge(a, self.data_format), "float32") for name, a in named.items()}
+        fed = {name: keras.ops.convert_to_tensor(to_edge(a, self.data_format), "float32") for name, a in named.items()}
         self.inputs = {name: fed[name] for name in wanted if name in fed}
         for tensor in self.inputs.values():
             if self.tape is not None:
@@ -137,10 +136,12 @@ class Run:
         outputs = self.tops(self.inputs, training=self.case.training)
         return [outputs[name] for name in self.top_names]
 
-    tape: tf.GradientTape | None = None
+    tape: Any = None
 
     def forward_backward(self) -> tuple[list[np.ndarray], dict[int, Any], dict[int, Any]]:
         """Tops, bottom diffs and parameter diffs in Caffe's order; a missing gradient is None."""
+        import tensorflow as tf
+
         case = self.case
         with tf.GradientTape(persistent=True) as self.tape:
             tops = self.forward(case.group("bottom"))
@@ -174,7 +175,7 @@ class Run:
         gradient = self.tape.gradient(total, variable.value)
         if gradient is None:
             return None
-        array = blob.to_caffe(keras.ops.convert_to_numpy(tf.convert_to_tensor(gradient)))
+        array = blob.to_caffe(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(gradient)))
         return array.reshape(held.blob.shape)
 
 
