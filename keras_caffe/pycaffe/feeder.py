@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,15 +21,12 @@ class Feeder:
 
     Args:
         planned: the net.
-        source: the prototxt; relative names of sources are looked for beside it too.
-        phase: 0 TRAIN, 1 TEST.
     """
 
-    def __init__(self, planned: Plan, source: Any, phase: int) -> None:
+    def __init__(self, planned: Plan) -> None:
         self.nodes = [step.node for step in planned.steps if step.layer is None]
-        self.source, self.phase = source, ("TRAIN", "TEST")[phase]
+        self.phase = planned.net.phase
         self._batches: dict[int, Iterator[Any]] = {}
-        self._arrays: tuple[np.ndarray, ...] = ()
 
     def feed(self, start: int, end: int, blobs: Mapping[str, Blob]) -> None:
         """Takes the next batch of the data layers among start..end."""
@@ -43,7 +41,8 @@ class Feeder:
         from keras_caffe.data import dataset  # opened only by nets that read data
 
         net = proto.NetParameter(layer=[layer])
-        return dataset(net, self.phase, data_format="channels_first", **more)
+        seed = random.getrandbits(32)  # so that `set_random_seed` decides
+        return dataset(net, self.phase, data_format="channels_first", seed=seed, **more)
 
     def set_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Gives the first MemoryData layer its items.

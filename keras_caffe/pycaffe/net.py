@@ -63,7 +63,7 @@ class Net(Parameters, Batches):
         build_layers(first)
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
         self._set_up(first)
-        self._feeder = Feeder(first, network_file, self.phase)
+        self._feeder = Feeder(first)
         if weights is not None:
             self.copy_from(weights)
 
