@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,9 +13,9 @@ from keras_caffe import samples
 from keras_caffe.errors import DataError
 
 
-def test_lenet_reads_its_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = samples.path("lenet_train_test.prototxt").parent
-    monkeypatch.chdir(folder)
+def test_lenet_reads_its_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(samples.path(), tmp_path / "lenet")  # a process opens an LMDB only once
+    monkeypatch.chdir(tmp_path / "lenet")
     net = caffe.Net("lenet_train_test.prototxt", "lenet.caffemodel", caffe.TEST)
     first = net.forward()
     batch = net.blobs["data"].data.copy()
