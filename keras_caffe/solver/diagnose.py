@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.errors import CaffeError
 
 
 class Bad(NamedTuple):
-    """The first blob that is not finite: `what` it is, and the layer that made it."""
+    """What is wrong first, as a rule a blob that is not finite, and in which layer."""
 
     what: str
     layer: str
@@ -22,13 +23,15 @@ def first_bad_blob(model: CaffeModel, batches: tuple[Mapping[str, Any], ...] | N
     for name, arrays in model.get_caffe_params().items():
         for index, array in enumerate(arrays):
             if not np.isfinite(array).all():
-                return Bad(f"parameter {index} of layer {name!r}", _title(model, name))
+                return Bad(f"first in parameter {index} of layer {name!r}", _title(model, name))
     kept = model.get_caffe_params()
     try:
         for batch in batches or ():
             found = _in_batch(model, batch)
             if found is not None:
                 return found
+    except CaffeError as error:  # some layers see more when they run outside a compiled function
+        return Bad(error.problem, error.layer or "")
     finally:
         model.set_caffe_params(kept)
     return None
@@ -42,7 +45,7 @@ def _in_batch(model: CaffeModel, batch: Mapping[str, Any]) -> Bad | None:
     for value in values:
         if not np.isfinite(np.asarray(outputs[value.id], "float32")).all():
             node = model.net.nodes[value.producer]
-            return Bad(f"blob {value.blob!r}", f"{node.name!r} ({node.type})")
+            return Bad(f"first in blob {value.blob!r}", f"{node.name!r} ({node.type})")
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -31,8 +32,9 @@ class Feed:
         self.data, self.per_step, self.what = data, per_step, what
         self.specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
         self.error: BaseException | None = None
-        self._iterator: Any = None
-        self._dataset: Any = None
+        self._open: dict[str, Any] = {}
+        # TensorFlow complains about iterators over Python's data that outlive Python.
+        weakref.finalize(self, self._open.clear)
 
     @property
     def restarts(self) -> bool:
@@ -42,16 +44,18 @@ class Feed:
     def seek(self, step: int) -> None:
         """Goes to where a run that began at the first batch is before a step; data that cannot restart stay."""
         if self.restarts:
-            self._dataset = self._steps(step)
-            self._iterator = iter(self._dataset)
+            self._start(step)
 
     @property
     def iterator(self) -> Any:
         """Of the elements of steps: tuples of `per_step` batches; for each replica, one."""
-        if self._iterator is None:
-            self._dataset = self._steps(0)
-            self._iterator = iter(self._dataset)
-        return self._iterator
+        if not self._open:
+            self._start(0)
+        return self._open["iterator"]
+
+    def _start(self, step: int) -> None:
+        self._open["dataset"] = self._steps(step)
+        self._open["iterator"] = iter(self._open["dataset"])
 
     def dataset(self, step: int) -> Any:
         """What Keras's fit iterates over: the steps from where the stream is."""

@@ -145,6 +145,7 @@ class Solver:
                 initial_epoch=first,
                 epochs=first + math.ceil(left / length),
                 steps_per_epoch=length,
+                shuffle=False,
                 callbacks=[Hooks(self), *callbacks],
                 verbose=verbose if verbose != "auto" else 0 if self.param.display else "auto",
             )
@@ -195,7 +196,7 @@ class Solver:
     def _refuse(self, loss: float) -> None:
         blob = first_bad_blob(self.model, self.model.last_batches)
         raise SolverError(
-            f"the loss is {loss} in iteration {self.iter}" + (f": first in {blob.what}" if blob else ""),
+            f"the loss is {loss} in iteration {self.iter}" + (f": {blob.what}" if blob else ""),
             layer=blob.layer if blob else None,
             expected="a finite loss",
             fix="The parameters are those before this iteration. Try a lower base_lr, or clip_gradients.",
