@@ -55,17 +55,25 @@ def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(int(size) for size in sizes.split(","))
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, received {text!r}")
+    return int(text)
+
+
 def load(args: argparse.Namespace, weights: Sequence[str | Path]) -> keras_caffe.CaffeModel:
     """The model of `args.net`."""
-    return keras_caffe.load(args.net, weights, skip_mismatch=args.skip_mismatch, **_given(args))
+    return keras_caffe.load(args.net, weights, skip_mismatch=args.skip_mismatch, **given(args))
 
 
 def plan(args: argparse.Namespace) -> Plan:
     """The plan of `args.net`."""
-    return loading.plan(args.net, **_given(args))[0]
+    return loading.plan(args.net, **given(args))[0]
 
 
-def _given(args: argparse.Namespace) -> dict[str, Any]:
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `keras_caffe.load` that the options stand for, but `skip_mismatch`."""
     return {
         "phase": args.phase,
         "level": args.level,

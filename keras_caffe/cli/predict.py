@@ -18,7 +18,7 @@ from rich.progress import track
 
 from keras_caffe import CaffeModel
 from keras_caffe.cli.images import Preparation, mean_of
-from keras_caffe.cli.options import add_net_options, load, working
+from keras_caffe.cli.options import add_net_options, load, positive, working
 from keras_caffe.converters.model import keras_name
 from keras_caffe.errors import DataError, NetError, ReadError
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
     add("--labels", metavar="FILE", help="names of the outputs, one a line")
-    add("--top", type=_positive, metavar="K", default=5, help="how many values to print (default: 5)")
+    add("--top", type=positive, metavar="K", default=5, help="how many values to print (default: 5)")
     add("--output", metavar="BLOB", help="the blob to print (default: the net's output)")
     add_net_options(parser)
 
@@ -134,10 +134,3 @@ def read_labels(file: str) -> list[str]:
         raise ReadError("there is no such file", where=file) from None
     except UnicodeDecodeError:
         raise ReadError("this is not text", where=file, expected="one name a line, in UTF-8") from None
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("expected 1 or more")
-    return number

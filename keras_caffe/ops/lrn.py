@@ -17,7 +17,8 @@ def lrn_across(x: Any, local_size: int, alpha: float, beta: float, k: float) -> 
     index = np.arange(channels)
     band = np.abs(index[:, None] - index) <= (local_size - 1) // 2
     band = ops.cast(ops.convert_to_tensor((band * (alpha / local_size)).astype("float32")), x.dtype)
-    return x * inverse_power(ops.matmul(x * x, band) + k, beta)
+    sums = ops.matmul(ops.reshape(x * x, (-1, channels)), band)  # Over two axes; over more, a general product is slow.
+    return x * inverse_power(ops.reshape(sums, ops.shape(x)) + k, beta)
 
 
 def inverse_power(base: Any, exponent: float) -> Any:

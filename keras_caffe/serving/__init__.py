@@ -1,7 +1,19 @@
-"""Exports for TensorFlow Serving and other engines, and comparison with what Caffe computed."""
+"""Exports for TensorFlow Serving and other engines, comparison with what Caffe computed, and timing."""
 
+from keras_caffe.serving.comparison import Comparison, compare
 from keras_caffe.serving.export import export
 from keras_caffe.serving.onnx import to_onnx
 from keras_caffe.serving.preprocessing import Preprocessing
+from keras_caffe.serving.tflite import to_tflite
+from keras_caffe.serving.timing import layer_times, whole_times
 
-__all__ = ["Preprocessing", "export", "to_onnx"]
+__all__ = [
+    "Comparison",
+    "Preprocessing",
+    "compare",
+    "export",
+    "layer_times",
+    "to_onnx",
+    "to_tflite",
+    "whole_times",
+]

@@ -10,7 +10,9 @@ from keras_caffe.errors import CaffeError
 from keras_caffe.shapes import Shape
 
 
-def servable_model(model: CaffeModel, trained: Trained | None, data_format: str, dynamic: bool) -> CaffeModel:
+def servable_model(
+    model: CaffeModel, trained: Trained | None, data_format: str, dynamic: bool, single: bool = False
+) -> CaffeModel:
     """The model built again for an export.
 
     Args:
@@ -18,11 +20,16 @@ def servable_model(model: CaffeModel, trained: Trained | None, data_format: str,
         trained: its folded net and blobs; None: its own.
         data_format: how callers of the export see blobs.
         dynamic: height and width may change from one request to the next if the net allows it.
+        single: the batch is 1 for good, not open, where the net allows any.
     """
     net = trained.net if trained else model.net
     blobs: NodeBlobs = trained.blobs if trained else node_blobs(model)
     declared = declared_shapes(model)
     fixed = plan_again(model, net, declared, data_format)
+    if single and fixed.dynamic:
+        declared = {name: (1, *shape[1:]) if shape else shape for name, shape in declared.items()}
+        fixed = plan_again(model, net, declared, data_format)
+        fixed.dynamic = False
     shapes = {name: _open(shape) for name, shape in declared.items()}
     opened = _planned(model, net, shapes, data_format) if dynamic and shapes != declared else None
     if opened is not None and opened.dynamic and _same_blobs(fixed, opened):

@@ -60,9 +60,8 @@ def export(
         version: a number from 1 on that is not taken; default: the next free one.
         outputs: blobs that the default signature, "serving_default", gives; default: the net's outputs.
         signatures: further signatures: {name: blobs}, or a list of blobs of which each becomes a signature.
-        preprocessing: what is done to pictures in the graph: a `Preprocessing`, its arguments as a dict (resize, crop,
-            mean, scale, bgr), or a message with Caffe's transform_param. The input then takes (N, H, W, C) pictures,
-            red-green-blue or grey, 0 to 255.
+        preprocessing: what the graph does to pictures: a `Preprocessing`, its arguments as a dict, or Caffe's
+            transform_param. The input takes (N, H, W, C) pictures then, red-green-blue or grey, 0 to 255.
         inputs: "tensor", or "image_bytes": the input `image_bytes` (N,) takes encoded JPEG or PNG files.
         labels: names of the classes, as a list or a file with one a line; adds the signature "classify", whose outputs
             "classes" (names) and "scores" are (N, top), the best first.
@@ -80,28 +79,17 @@ def export(
             pictures or labels do not fit the net. Nothing is left behind then.
         NetError: there is no such blob.
     """
-    if not isinstance(model, CaffeModel):
-        raise ExportError(
-            "only a loaded Caffe net can be exported", expected="a CaffeModel", received=type(model).__name__
-        )
     names = _signatures(model, outputs, signatures)
-    stock.check_layers(model, _values(model, names))
-    with new_version(directory, version) as new:
-        with stock_ops_only():
-            keep = [blob for blobs in names.values() for blob in blobs or ()]
-            built = servable_model(
-                model, folded(model, keep) if fold else None, data_format or model.data_format, dynamic
-            )
-            fed = _inputs(model, built, preprocessing, inputs)
-            functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
-            found = read_labels(labels) if labels is not None else None
-            if found is not None:
-                functions[CLASSIFY] = _classify(built, model, names[DEFAULT], fed, found, top)
-            stock.check_functions(functions.values())
-            _save(functions, found, new.path)
+    with new_version(directory, version) as new, stock_ops_only():
+        trained = folded(model, [blob for blobs in names.values() for blob in blobs or ()]) if fold else None
+        built = servable_model(model, trained, data_format or model.data_format, dynamic)
+        fed = _inputs(model, built, preprocessing, inputs)
+        found = None if labels is None else read_labels(labels)
+        functions = _functions(model, built, names, fed, found, top)
+        _save(functions, found, new.path)
         if warm_up is not False:
             warmup.write(new.path, Path(directory).name, _requests(functions, fed, warm_up))
-        options = {"fold": fold, "dynamic": dynamic, "inputs": inputs, "preprocessing": _plain(preprocessing)}
+        options = {"fold": fold, "dynamic": dynamic, "inputs": inputs, "preprocessing": repr(preprocessing)}
         card.write(new.path, card.card(model, built, functions, options))
         return new.publish()
 
@@ -109,11 +97,14 @@ def export(
 def _signatures(
     model: CaffeModel, outputs: Sequence[str] | str | None, more: Signatures | None
 ) -> dict[str, list[str] | None]:
-    """{signature: its blobs}; None: the net's outputs."""
+    """{signature: its blobs}; None: the net's outputs. Raises ExportError, NetError for what cannot be served."""
+    if not isinstance(model, CaffeModel):
+        raise ExportError("only a Caffe net can be exported", expected="a CaffeModel", received=type(model).__name__)
     named = more if isinstance(more, Mapping) else {signature_name(blob): [blob] for blob in _list(more) or ()}
     names = {DEFAULT: _list(outputs), **{name: _list(blobs) for name, blobs in named.items()}}
     for blobs in filter(None, names.values()):
         model.extract(blobs)  # Refuses names that are no blobs.
+    stock.check_layers(model, _values(model, names))
     return names
 
 
@@ -129,6 +120,21 @@ def _list(names: Sequence[str] | str | None) -> list[str] | None:
 
 def _part(built: CaffeModel, blobs: list[str] | None) -> Any:
     return built.extract(blobs) if blobs else net_outputs(built)
+
+
+def _functions(
+    model: CaffeModel,
+    built: CaffeModel,
+    names: Mapping[str, list[str] | None],
+    fed: Inputs,
+    labels: Labels | None,
+    top: int,
+) -> dict[str, Any]:
+    """{signature: concrete function}."""
+    functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
+    if labels is not None:
+        functions[CLASSIFY] = _classify(built, model, names[DEFAULT], fed, labels, top)
+    return functions
 
 
 def _inputs(model: CaffeModel, built: CaffeModel, preprocessing: Any, kind: str) -> Inputs:
@@ -167,6 +173,7 @@ def _classify(
 
 
 def _save(functions: Mapping[str, Any], labels: Labels | None, path: Path) -> None:
+    stock.check_functions(functions.values())
     module = tf.Module()
     module.weights = [v for f in functions.values() for v in f.variables]
     module.labels = labels and labels.tracked()
@@ -183,7 +190,3 @@ def _requests(functions: Mapping[str, Any], fed: Inputs, given: Any) -> dict[str
             raise ExportError(f"no signature {', '.join(map(repr, unknown))}", expected=f"among {', '.join(functions)}")
         return {name: dict(inputs) for name, inputs in given.items()}
     return {name: {key: fed.example[key] for key in card.table(f)["inputs"]} for name, f in functions.items()}
-
-
-def _plain(preprocessing: Any) -> Any:
-    return None if preprocessing is None else repr(preprocessing)

@@ -24,7 +24,9 @@ PAUSE = 0.02  # Seconds in which an engine's threads, which wait for more work f
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nets", nargs="+", default=NETS, metavar="NET", help="see benchmarks/nets.py")
     parser.add_argument("--batches", nargs="+", type=int, default=(1, 16), metavar="N")
-    parser.add_argument("--runs", type=int, default=15, help="rounds; each engine's turn in a round is two calls, the second counts")
+    parser.add_argument(
+        "--runs", type=int, default=15, help="rounds; each engine's turn in a round is two calls, the second counts"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dynamic", action="store_true", help="export with open height and width")
 

@@ -1,0 +1,71 @@
+"""Every blob beside what Caffe computed.
+
+REF.npz holds arrays {blob: values in Caffe's order}, the net's inputs among them, as pycaffe dumps them:
+
+    net = caffe.Net("deploy.prototxt", "net.caffemodel", caffe.TEST)
+    fed = {name: net.blobs[name].data.copy() for name in net.inputs}     # after filling them
+    net.forward()
+    numpy.savez("REF.npz", **{**{name: blob.data for name, blob in net.blobs.items()}, **fed})
+
+The relative difference is the largest absolute one over the largest value of the reference. The exit code is 1 if a
+blob diverges.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from keras_caffe.cli.options import add_net_options, given, working
+from keras_caffe.serving import Comparison, compare
+from keras_caffe.serving.comparison import TOLERANCE
+
+WIDTH = 10_000  # columns of what is no terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("net", metavar="NET", help="prototxt")
+    add("weights", metavar="WEIGHTS", nargs="+", help="caffemodel or caffemodel.h5, applied one after the other")
+    add("--reference", metavar="REF.npz", required=True, help="what Caffe computed")
+    add(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        metavar="T",
+        help=f"greatest relative difference that is rounding (default: {TOLERANCE:g})",
+    )
+    add_net_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    with working(f"Running {args.net}"):
+        options = {**given(args), "skip_mismatch": args.skip_mismatch}
+        found = compare(args.net, args.weights, args.reference, tolerance=args.tolerance, **options)
+    out = Console(markup=False, emoji=False)
+    (out if out.is_terminal else Console(width=WIDTH, markup=False, emoji=False)).print(table(found))
+    if found.unknown:
+        print(f"not in the net: {', '.join(found.unknown)}")
+    if found.first is None:
+        print(f"{len(found.rows)} blobs agree")
+        return 0
+    print(f"first to diverge: {found.first.blob} (layer {found.first.layer}, {found.first.type})")
+    return 1
+
+
+def table(comparison: Comparison) -> Table:
+    """One row a blob, in the order of execution; the first that diverges is marked."""
+    made = Table(title=f"Tolerance {comparison.tolerance:g}", box=None)
+    for heading in ("", "blob", "layer", "type", "shape"):
+        made.add_column(heading, overflow="fold")
+    for heading in ("largest difference", "relative"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    made.add_column("")
+    for row in comparison.rows:
+        mark = "->" if row is comparison.first else ""
+        numbers = f"{row.absolute:.3g}", f"{row.relative:.3g}"
+        shape = "x".join(map(str, row.shape)) or "scalar"
+        made.add_row(mark, row.blob, row.layer, row.type, shape, *numbers, row.problem or "")
+    return made

@@ -1,0 +1,146 @@
+"""A net as a model for TensorFlow Serving, ONNX or TensorFlow Lite.
+
+savedmodel: OUT is the folder of versions that tensorflow_model_server watches; the next free version is written.
+onnx, tflite: OUT is a file. The result is run on random inputs beside the Keras model, and the largest difference is
+printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_caffe import CaffeModel
+from keras_caffe.cli.files import replacing
+from keras_caffe.cli.options import add_net_options, load, positive, working
+from keras_caffe.errors import ExportError, ReadError
+from keras_caffe.serving import export, to_onnx, to_tflite
+from keras_caffe.serving.difference import (
+    Difference,
+    onnx_difference,
+    saved_model_difference,
+    tflite_difference,
+)
+from keras_caffe.serving.tflite import KINDS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
+    add("weights", metavar="WEIGHTS", nargs="+", help="caffemodel or caffemodel.h5, applied one after the other")
+    add("-o", "--output", metavar="OUT", required=True, type=Path, help="the folder of versions, or the file to write")
+    add("--format", choices=("savedmodel", "onnx", "tflite"), default="savedmodel", help="(default: savedmodel)")
+    add("--blob", action="append", metavar="NAME", help="a blob to give instead of the net's outputs; may be repeated")
+    add("--no-fold", dest="fold", action="store_false", help="keep BatchNorm, Scale and Dropout layers as they are")
+    add("--static", dest="dynamic", action="store_false", help="keep height and width as the net declares them")
+    _add_serving(parser.add_argument_group("savedmodel").add_argument)
+    _add_tflite(parser.add_argument_group("tflite").add_argument)
+    add_net_options(parser)
+
+
+def _add_serving(add: Any) -> None:
+    add("--version", type=positive, metavar="N", help="version to write (default: the next free one)")
+    add(
+        "--signature",
+        action="append",
+        default=[],
+        type=signature,
+        metavar="NAME=BLOB,...",
+        help="a further signature; may be repeated",
+    )
+    add("--image-bytes", action="store_true", help="take encoded JPEG or PNG files")
+    add("--resize", type=sizes, metavar="H,W", help="resize pictures (default: to the net's input)")
+    add("--crop", type=sizes, metavar="H,W", help="then take the centre")
+    add("--mean", type=mean, metavar="MEAN", help="a .binaryproto or .npy file, or one number, or B,G,R")
+    add("--scale", type=float, help="factor after the mean is subtracted")
+    add("--labels", metavar="FILE", help="names of the classes, one a line: adds the signature `classify`")
+    add("--top", type=positive, default=5, metavar="K", help="how many classes `classify` gives (default: 5)")
+
+
+def _add_tflite(add: Any) -> None:
+    add("--kind", choices=KINDS, default="float32", help="(default: float32)")
+    add("--calibration", metavar="FILE.npy", help="for int8: inputs as the model takes them, one a row")
+
+
+def run(args: argparse.Namespace) -> None:
+    with working(f"Loading {args.net}"):
+        model = load(args, args.weights)
+    with working(f"Exporting to {args.output}"):
+        path, found = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite}[args.format](model, args)
+    print(f"wrote {path}")
+    if found is not None:
+        print(
+            f"largest difference from the Keras model: {found.absolute:.2g} ({found.relative:.2g} of the largest value)"
+        )
+
+
+def _serving(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
+    asked = {name: getattr(args, name) for name in ("resize", "crop", "mean", "scale")}
+    preprocessing = {name: value for name, value in asked.items() if value is not None}
+    path = export(
+        model,
+        args.output,
+        args.version,
+        outputs=args.blob,
+        signatures=dict(args.signature),
+        preprocessing=preprocessing or None,
+        inputs="image_bytes" if args.image_bytes else "tensor",
+        labels=args.labels,
+        top=args.top,
+        fold=args.fold,
+        dynamic=args.dynamic,
+    )
+    comparable = not (preprocessing or args.image_bytes or args.blob)
+    return path, saved_model_difference(model, path) if comparable else None
+
+
+def _onnx(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
+    with replacing(args.output) as file:
+        to_onnx(model, file, outputs=args.blob, dynamic=args.dynamic, fold=args.fold)
+    return args.output, None if args.blob else onnx_difference(model, args.output)
+
+
+def _tflite(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
+    samples = None if args.calibration is None else calibration(args.calibration)
+    with replacing(args.output) as file:
+        to_tflite(model, file, kind=args.kind, calibration=samples, outputs=args.blob, fold=args.fold)
+    fed = None if samples is None else {model.input_names[0]: calibration(args.calibration)[0]}
+    return args.output, None if args.blob else tflite_difference(model, args.output, inputs=fed)
+
+
+def calibration(file: str) -> np.ndarray:
+    """Inputs, each a batch of one."""
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ReadError("this is not a NumPy array", where=file, received=error) from None
+    if not isinstance(array, np.ndarray) or array.ndim < 2:
+        raise ExportError("calibration data are not inputs", where=file, expected="an array with one input a row")
+    return array[:, None]
+
+
+def signature(text: str) -> tuple[str, list[str]]:
+    """`NAME=BLOB,...` as (name, blobs)."""
+    name, _, blobs = text.partition("=")
+    if not name or not blobs:
+        raise argparse.ArgumentTypeError(f"expected NAME=BLOB,..., received {text!r}")
+    return name, blobs.split(",")
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """`H,W`, or one number for both."""
+    numbers = text.split(",")
+    if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
+        raise argparse.ArgumentTypeError(f"expected H,W in pixels, received {text!r}")
+    return tuple(int(number) for number in numbers * (3 - len(numbers)))[:2]
+
+
+def mean(text: str) -> list[float] | str:
+    """Numbers, or the name of a file."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return text

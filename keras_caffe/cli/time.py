@@ -1,0 +1,53 @@
+"""Milliseconds of each layer, forward and backward, like `caffe time`.
+
+Every layer runs by itself, compiled, on what the layers above it make of random inputs in the sizes that the net
+declares. The last lines are the whole net's: a compiled net fuses layers, so they are less than the sums.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from keras_caffe.cli.options import add_net_options, load, positive, working
+from keras_caffe.serving import layer_times, whole_times
+
+WIDTH = 10_000  # columns of what is no terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
+    add("weights", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5; not needed")
+    add("--iterations", type=positive, default=20, metavar="N", help="runs of each layer; medians count (default: 20)")
+    add_net_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    with working(f"Loading {args.net}"):
+        model = load(args, args.weights)
+    count = len(model.caffe_layers)
+    progress = Console(stderr=True)
+    times = list(
+        track(layer_times(model, args.iterations), "Timing", count, console=progress, disable=not progress.is_terminal)
+    )
+    made = Table(title=f"{model.net.name or 'net'} ({model.net.phase}), ms", box=None)
+    for heading in ("layer", "type"):
+        made.add_column(heading, overflow="fold")
+    for heading in ("forward", "backward"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    for time in times:
+        made.add_row(time.layer, time.type, _ms(time.forward), _ms(time.backward))
+    made.add_section()
+    backward = [time.backward for time in times if time.backward is not None]
+    made.add_row("sum of the layers", "", _ms(sum(time.forward for time in times)), _ms(sum(backward)))
+    made.add_row("the whole net", "", *map(_ms, whole_times(model, args.iterations)))
+    out = Console(markup=False, emoji=False)
+    (out if out.is_terminal else Console(width=WIDTH, markup=False, emoji=False)).print(made)
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,113 @@
+"""How long each layer takes, forward and backward."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.converters.infer import Step
+from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.layout import edge_order, to_stored
+from keras_caffe.serving.dynamic import declared_shapes
+
+WARM = 2
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """Medians in ms; `backward` is None for a layer without gradients."""
+
+    layer: str
+    type: str
+    forward: float
+    backward: float | None
+
+
+def layer_times(model: CaffeModel, runs: int = 20, seed: int = 0) -> Iterator[LayerTime]:
+    """Times every layer by itself, as a compiled function, on what the layers above make of random inputs.
+
+    Args:
+        model: a loaded CaffeModel.
+        runs: how often each layer runs.
+        seed: of the inputs: standard normal where they have three axes or more, else 0.
+    """
+    steps = [step for step in model._tensors.plan.steps if step.layer is not None]
+    for step, bottoms in zip(steps, _bottoms(model, steps, random_inputs(model, seed)), strict=True):
+        forward, both = _functions(step.layer, bottoms, model.net.phase == "TRAIN")
+        seconds = _median(forward, runs)
+        backward = None if both is None else max(0.0, _median(both, runs) - seconds)
+        yield LayerTime(step.node.name, step.node.type, 1e3 * seconds, None if backward is None else 1e3 * backward)
+
+
+def whole_times(model: CaffeModel, runs: int = 20, seed: int = 0) -> tuple[float, float | None]:
+    """ms of one forward pass and one backward pass of the whole net, compiled."""
+    forward, both = _functions(model, list(random_inputs(model, seed).values()), model.net.phase == "TRAIN")
+    seconds = _median(forward, runs)
+    return 1e3 * seconds, None if both is None else 1e3 * max(0.0, _median(both, runs) - seconds)
+
+
+def random_inputs(model: CaffeModel, seed: int) -> dict[str, Any]:
+    """A value for each input of the model, in the sizes that the net declares."""
+    rng, fed = np.random.default_rng(seed), {}
+    for name, tensor in zip(model.input_names, model.inputs, strict=True):
+        shape = _declared(model).get(name, tuple(tensor.shape))
+        values = rng.standard_normal(shape, "float32") if len(shape) > 2 else np.zeros(shape, "float32")
+        fed[name] = tf.constant(model._tensors.defaults.get(name, values))
+    return fed
+
+
+def _declared(model: CaffeModel) -> dict[str, tuple[int, ...]]:
+    """{Keras input: shape as it is fed, with the net's batch size}."""
+    blobs = declared_shapes(model).items()
+    return {keras_name(blob): to_stored(shape, edge_order(len(shape), model.data_format)) for blob, shape in blobs}
+
+
+def _bottoms(model: CaffeModel, steps: Sequence[Step], inputs: dict[str, Any]) -> list[list[Any]]:
+    """What each layer gets, in the order of axes in which it wants it."""
+    tensors = model._tensors
+    wanted = [
+        [tensors.stored_as(v, order) for v, order in zip(s.node.inputs, s.orders, strict=True)] or [tensors.anchor()]
+        for s in steps
+    ]
+    return keras.Model(model.input, wanted)(list(inputs.values()) if len(inputs) > 1 else next(iter(inputs.values())))
+
+
+def _functions(layer: Any, bottoms: list[Any], training: bool) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
+    inputs = bottoms[0] if len(bottoms) == 1 else bottoms
+    mode = {"training": training} if isinstance(layer, keras.Model) or layer._call_has_training_arg else {}
+
+    @tf.function(autograph=False)
+    def forward(inputs: Any) -> Any:
+        return layer(inputs, **mode)
+
+    @tf.function(autograph=False)
+    def both(inputs: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            tops = [top for top in tf.nest.flatten(layer(inputs, **mode)) if top.dtype.is_floating]
+        sources = [*tf.nest.flatten(inputs), *(v.value for v in layer.trainable_variables)]
+        return [g for g in tape.gradient(tops, sources) if g is not None]
+
+    try:
+        trains = bool(both(inputs))
+    except (LookupError, tf.errors.OpError, NotImplementedError):  # an operation without a gradient
+        trains = False
+    return lambda: forward(inputs), (lambda: both(inputs)) if trains else None
+
+
+def _median(call: Callable[[], Any], runs: int) -> float:
+    for _ in range(WARM):
+        call()
+    seconds = []
+    for _ in range(runs):
+        start = perf_counter()
+        tf.nest.map_structure(lambda x: x.numpy(), call())  # waits for it
+        seconds.append(perf_counter() - start)
+    return statistics.median(seconds)
