@@ -107,6 +107,13 @@ class Net(Parameters, Batches):
     def _blob_names(self) -> list[str]:
         return list(self.blobs)
 
+    def _bottom_ids(self, layer: int) -> list[int]:
+        """The numbers of a layer's bottoms in `_blob_names`."""
+        return [self._blob_names.index(name) for name in self.bottom_names[self._layer_names[layer]]]
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return [self._blob_names.index(name) for name in self.top_names[self._layer_names[layer]]]
+
     def forward(
         self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **inputs: Any
     ) -> dict[str, np.ndarray]:

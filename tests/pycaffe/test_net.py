@@ -385,6 +385,7 @@ def test_layers_by_number_and_name(net: caffe.Net) -> None:
     assert net.layer_dict["conv"].blobs[0] is net.params["conv"][0]
     assert list(net._layer_names)[-1] == "prob"
     assert net._blob_names == list(net.blobs)
+    assert (net._bottom_ids(3), net._top_ids(3)) == ([1], [2])
     assert {"Convolution", "Split"} <= set(caffe.layer_type_list())
 
 
