@@ -2,6 +2,7 @@
 
 from keras_caffe import _requirements as _requirements  # first: it says what to install where TensorFlow is missing
 from keras_caffe import layers, losses, metrics, ops, optimizers
+from keras_caffe.converters.fold import fold
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.save import save
@@ -14,23 +15,11 @@ __getattr__ = _requirements.missing
 if _requirements.HAS_TENSORFLOW:
     from keras_caffe import data, pycaffe
     from keras_caffe.data import dataset
+    from keras_caffe.serving import compare, export
     from keras_caffe.solver import load_solver
 
 __all__ = [
-    "CaffeError",
-    "CaffeModel",
-    "CaffeWarning",
-    "__version__",
-    "data",
-    "dataset",
-    "layers",
-    "load",
-    "load_solver",
-    "losses",
-    "metrics",
-    "ops",
-    "pycaffe",
-    "optimizers",
-    "register_layer",
+    "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "data", "dataset", "export", "fold",
+    "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers", "pycaffe", "register_layer",
     "save",
-]
+]  # fmt: skip
