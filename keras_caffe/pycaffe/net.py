@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -183,7 +184,8 @@ class Net(Parameters, Batches):
 
     def _backward(self, start: int, end: int) -> None:
         """Runs layers backward by number, from `start` down to `end`."""
-        check_gradients(self._plan.net, self._engine.backward_plan)
+        whole = self._engine.backward_plan
+        check_gradients(self._plan.net, replace(whole, layers=whole.layers.intersection(range(end, start + 1))))
         self._push()
         if not self._callbacks:
             self._run_backward(start, end)

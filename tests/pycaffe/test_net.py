@@ -415,6 +415,7 @@ def test_labels_have_no_gradient() -> None:
     net.forward()
     with pytest.raises(LayerError, match="'loss'.*cannot backpropagate to 'b'"):
         net.backward()
+    net.backward(start="b")
 
 
 def test_a_recurrent_state_is_carried_and_used_again_backward() -> None:
