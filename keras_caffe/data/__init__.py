@@ -4,5 +4,6 @@ from keras_caffe.data import first_record as first_record  # tells `keras_caffe.
 from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.data.dataset import dataset
 from keras_caffe.data.transform import Transform
+from keras_caffe.data.writers import write, write_hdf5
 
-__all__ = ["CaffeDataset", "Transform", "dataset"]
+__all__ = ["CaffeDataset", "Transform", "dataset", "write", "write_hdf5"]

@@ -1,0 +1,32 @@
+"""Draws the first records of a database, with their labels, as one picture."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+
+from keras_caffe.cli.files import output_file, replacing
+from keras_caffe.data.database import empty
+from keras_caffe.data.sheet import contact_sheet
+from keras_caffe.data.statistics import open_any, records
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("database", metavar="DATABASE", help="LMDB, LevelDB or TFRecord of images")
+    parser.add_argument("picture", metavar="PICTURE", type=output_file(".png"), help="the PNG to write")
+    parser.add_argument("--count", type=int, default=64, metavar="N", help="records to draw (default: 64)")
+    parser.add_argument("--skip", type=int, default=0, metavar="N", help="records to pass over first (default: 0)")
+    parser.add_argument("--columns", type=int, default=0, metavar="N", help="pictures in a row")
+    parser.add_argument("--size", type=int, default=96, metavar="N", help="longest side in pixels (default: 96)")
+
+
+def run(args: argparse.Namespace) -> None:
+    if min(args.count, args.size) < 1 or min(args.skip, args.columns) < 0:
+        args.wrong_usage("numbers of records and pixels must be positive")
+    found = list(islice(records(open_any(args.database).items()), args.skip, args.skip + args.count))
+    if not found:
+        raise empty(args.database)
+    sheet = contact_sheet(found, args.columns, args.size)
+    with replacing(args.picture) as new:
+        sheet.save(new, "PNG")
+    print(f"{len(found)} records drawn in {args.picture}")

@@ -1,0 +1,47 @@
+"""Counts the records of a database, their sizes and labels, and the mean of each channel."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from keras_caffe.cli.progress import progress
+from keras_caffe.data.database import empty
+from keras_caffe.data.statistics import Statistics, open_any, records
+
+MOST_LABELS = 20  # that are listed one by one
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("database", metavar="DATABASE", help="LMDB, LevelDB or TFRecord of images")
+
+
+def run(args: argparse.Namespace) -> None:
+    walk, found = open_any(args.database), Statistics()
+    for record in progress(records(walk.items()), "Reading", walk.count()):
+        found.add(record)
+    if not found.count:
+        raise empty(args.database)
+    table = Table("", "", show_header=False)
+    for row in rows(found):
+        table.add_row(*row)
+    Console(width=None).print(table)
+
+
+def rows(found: Statistics) -> list[tuple[str, str]]:
+    """What is known of a database, as lines of two columns."""
+    shapes = [f"{' x '.join(map(str, shape))}: {count:,}" for shape, count in found.shapes.most_common(5)]
+    more = ["..."] if len(found.shapes) > 5 else []
+    labels = [f"{label}: {count:,}" for label, count in sorted(found.labels.items())[:MOST_LABELS]]
+    labels += ["..."] if len(found.labels) > MOST_LABELS else []
+    return [
+        ("records", f"{found.count:,}"),
+        ("compressed", f"{found.encoded:,}"),
+        ("channels x height x width", "\n".join(shapes + more)),
+        ("values", f"{found.lowest:g} to {found.highest:g}"),
+        ("mean of each channel", ", ".join(f"{mean:g}" for mean in found.means)),
+        ("labels", f"{len(found.labels):,} from {min(found.labels)} to {max(found.labels)}"),
+        ("records of a label", "\n".join(labels)),
+    ]

@@ -1,0 +1,113 @@
+"""Images of a folder or a list as the records of a database, as Caffe's convert_imageset makes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe import proto
+from keras_caffe.data import images
+from keras_caffe.data.resize import resize
+from keras_caffe.data.sources.image_data import Line, read_file, read_list
+from keras_caffe.errors import CaffeError, DataError
+
+ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
+JPEG_QUALITY = 95  # OpenCV's
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images with labels.
+
+    Args:
+        lines: their names and labels.
+        root: folder that the names start at.
+        gray: keep one channel.
+        size: (height, width) to resize to, or None.
+        encoded: "" for raw pixels, "jpg" or "png" for compressed ones. A file of that kind that is neither resized nor
+            made grey is stored as it is.
+        check_size: all must have the size of the first.
+    """
+
+    lines: Sequence[Line]
+    root: Path = Path()
+    gray: bool = False
+    size: tuple[int, int] | None = None
+    encoded: str = ""
+    check_size: bool = False
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def records(self) -> Iterator[tuple[bytes, bytes]]:
+        """Keys, `%08d_name`, and Datums.
+
+        Raises:
+            DataError: an image cannot be read, or has another size than the first where that is checked.
+        """
+        first = None
+        for number, line in enumerate(self.lines):
+            try:
+                datum, shape = self.datum(line)
+            except CaffeError as error:
+                raise error.at(where=line.where) from None
+            first = first or shape
+            if self.check_size and shape != first:
+                raise DataError("the image has another size", where=line.where, expected=first, received=shape)
+            yield f"{number:08d}_{line.name}".encode(errors="surrogateescape"), datum.SerializeToString()
+
+    def datum(self, line: Line) -> tuple[Any, tuple[int, ...]]:
+        """The Datum of one image, and the image's (height, width, channels)."""
+        data = read_file(self.root / line.name)
+        pixels = images.decode(data, images.GRAY if self.gray else images.COLOR)
+        if self.encoded and not self.gray and not self.size and _kind(data) == self.encoded:
+            return proto.Datum(data=data, label=line.label, encoded=True), pixels.shape
+        pixels = resize(pixels, *self.size) if self.size else pixels
+        if self.encoded:
+            return proto.Datum(data=_encode(pixels, self.encoded), label=line.label, encoded=True), pixels.shape
+        sizes = dict(zip(("height", "width", "channels"), pixels.shape, strict=True))
+        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()
+        return proto.Datum(**sizes, data=planes, label=line.label, encoded=False), pixels.shape
+
+
+def find_images(source: str | os.PathLike[str]) -> tuple[list[Line], list[str]]:
+    """The images of a list, or of a folder with a folder for each class; and the names of the classes.
+
+    Classes are numbered in the order of their names, from 0. A list gives no names.
+
+    Raises:
+        DataError: there are none.
+    """
+    path = Path(source)
+    if path.is_file():
+        return read_list(path), []
+    classes = sorted(folder.name for folder in path.iterdir() if folder.is_dir()) if path.is_dir() else []
+    lines = [
+        Line(f"{name}/{file.name}", label, str(file))
+        for label, name in enumerate(classes)
+        for file in sorted((path / name).iterdir())
+        if file.suffix.lower() in ENDINGS
+    ]
+    if not lines:
+        raise DataError(
+            "no images were found",
+            where=str(path),
+            expected="a list of names and labels, or a folder with a folder of images for each class",
+        )
+    return lines, classes
+
+
+def _kind(data: bytes) -> str:
+    return "jpg" if data.startswith(images.JPEG) else "png" if data.startswith(images.PNG) else ""
+
+
+def _encode(pixels: np.ndarray, kind: str) -> bytes:
+    red_first = np.ascontiguousarray(pixels[..., ::-1])
+    encoded = tf.io.encode_jpeg(red_first, quality=JPEG_QUALITY) if kind == "jpg" else tf.io.encode_png(red_first)
+    return encoded.numpy()

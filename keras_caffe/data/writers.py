@@ -1,0 +1,163 @@
+"""Databases that are written whole or not at all: under another name first, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe.converters.write import replacing
+from keras_caffe.data.sources.leveldb import library
+from keras_caffe.data.sources.tfrecord import SUFFIX
+from keras_caffe.errors import DataError
+
+KeyValue = tuple[bytes, bytes]
+
+BATCH = 1000  # records of a transaction, as in convert_imageset
+FIRST_MAP = 1 << 26  # bytes that an LMDB's map begins with; it is doubled as needed
+
+
+def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str = "lmdb", shards: int = 1) -> int:
+    """Writes records to a new database; returns how many.
+
+    If anything goes wrong, or it is interrupted, nothing is left under the name.
+
+    Args:
+        path: of the folder, or of the file (TFRecord with one shard).
+        records: (key, value), each key once.
+        kind: "lmdb", "leveldb" or "tfrecord".
+        shards: files of a TFRecord folder.
+
+    Raises:
+        DataError: something of that name exists, a key comes twice, or there are no records.
+    """
+    target = Path(path)
+    if kind not in KINDS:
+        raise DataError("no such kind of database", expected=" or ".join(KINDS), received=repr(kind))
+    if target.exists():
+        raise DataError("there is something of this name already", where=str(target), fix="Remove it, or name another.")
+    if not target.resolve().parent.is_dir():
+        raise DataError("there is no folder for the database", where=str(target.resolve().parent))
+    new = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        count = KINDS[kind](new, records, shards)
+        if not count:
+            raise DataError("there are no records to write", where=str(target))
+        new.rename(target)
+        return count
+    finally:
+        if new.is_dir():
+            shutil.rmtree(new)
+        new.unlink(missing_ok=True)
+
+
+def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:
+    """Writes what a layer HDF5Output writes: float32 data sets "data" and "label" of four axes.
+
+    Args:
+        path: of the file; one that is there is replaced.
+        data, label: arrays with the same number of rows and at most four axes.
+
+    Raises:
+        DataError: they have more axes, or differ in rows.
+
+    Caffe: src/caffe/layers/hdf5_output_layer.cpp
+    """
+    import h5py
+
+    arrays = {"data": np.asarray(data, np.float32), "label": np.asarray(label, np.float32)}
+    if max(array.ndim for array in arrays.values()) > 4 or len({len(array) for array in arrays.values()}) > 1:
+        shapes = {name: array.shape for name, array in arrays.items()}
+        raise DataError("HDF5Output takes blobs of at most four axes and as many rows", received=shapes)
+    with replacing(path) as new, h5py.File(new, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array.reshape(array.shape + (1,) * (4 - array.ndim))
+
+
+def _write_lmdb(path: Path, records: Iterable[KeyValue], _: int) -> int:
+    import lmdb
+
+    count, size = 0, FIRST_MAP
+    with lmdb.open(str(path), map_size=size, sync=False, metasync=False) as env:
+        for batch in _batches(records):
+            size = _room(env, size, sum(len(key) + len(value) for key, value in batch))
+            with env.begin(write=True) as transaction:
+                for key, value in batch:
+                    if not transaction.put(key, value, overwrite=False):
+                        raise _twice(key)
+            count += len(batch)
+        env.sync(True)
+    (path / "lock.mdb").unlink(missing_ok=True)
+    return count
+
+
+def _room(env: Any, size: int, needed: int) -> int:
+    """Makes the map larger if a batch might not fit; returns its size."""
+    used = env.info()["last_pgno"] * env.stat()["psize"]
+    while used + 2 * needed + (1 << 22) > size:
+        size *= 2
+    env.set_mapsize(size)
+    return size
+
+
+def _write_leveldb(path: Path, records: Iterable[KeyValue], _: int) -> int:
+    count = 0
+    with contextlib.closing(library().DB(str(path), create_if_missing=True, error_if_exists=True)) as db:
+        for batch in _batches(records):
+            with db.write_batch() as changes:
+                for key, value in batch:
+                    changes.put(key, value)
+            count += len(batch)
+    return count
+
+
+def _write_tfrecord(path: Path, records: Iterable[KeyValue], shards: int) -> int:
+    if shards > 1:
+        path.mkdir()
+        names = [str(path / f"{shard:05d}-of-{shards:05d}{SUFFIX}") for shard in range(shards)]
+    else:
+        names = [str(path)]
+    count = 0
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(tf.io.TFRecordWriter(name)) for name in names]
+        for count, (key, value) in enumerate(records, 1):
+            files[(count - 1) % shards].write(_example(key, value))
+    return count
+
+
+def _example(key: bytes, value: bytes) -> bytes:
+    feature = {
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))
+        for name, data in (("key", bytes(key)), ("datum", bytes(value)))
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def _batches(records: Iterable[KeyValue]) -> Iterator[list[KeyValue]]:
+    batch: list[KeyValue] = []
+    for record in records:
+        batch.append(record)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _twice(key: bytes) -> DataError:
+    return DataError(
+        "a key comes twice", received=repr(key), fix="Each image may be in the list once under one number."
+    )
+
+
+KINDS: dict[str, Callable[[Path, Iterable[KeyValue], int], int]] = {
+    "lmdb": _write_lmdb,
+    "leveldb": _write_leveldb,
+    "tfrecord": _write_tfrecord,
+}
