@@ -1,4 +1,7 @@
-"""The command line, `keras-caffe COMMAND ...`. A command is one module here: docstring, `add_arguments` and `run`."""
+"""The command line, `keras-caffe COMMAND ...`. A command is one module here: docstring, `add_arguments` and `run`.
+
+A module with `COMMANDS` instead is a group of commands: `keras-caffe GROUP COMMAND ...`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from keras_caffe.cli import convert, predict, summary, upgrade
+from keras_caffe.cli import convert, dataset, predict, summary, upgrade
 from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.version import __version__
 
@@ -21,6 +24,7 @@ COMMANDS = {
     "summary": summary,
     "predict": predict,
     "upgrade": upgrade,
+    "dataset": dataset,
 }
 
 # What messages say to callers in Python, as options.
@@ -60,23 +64,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    listing = "\n".join(f"  {name:<10} {_title(command)}" for name, command in COMMANDS.items())
+    parser = _group("keras-caffe", "Caffe networks as Keras models.", COMMANDS)
+    parser.add_argument("--version", action="version", version=f"keras-caffe {__version__}")
+    chosen = parser.parse_args(argv)
+    name, command = chosen.command, COMMANDS[chosen.command]
+    if hasattr(command, "COMMANDS"):  # a group of commands
+        chosen = _group(f"keras-caffe {name}", command.__doc__, command.COMMANDS).parse_args(chosen.arguments)
+        name, command = f"{name} {chosen.command}", command.COMMANDS[chosen.command]
+    return _parser(name, command).parse_intermixed_args(chosen.arguments)
+
+
+def _group(prog: str, about: str | None, commands: Mapping[str, Any]) -> argparse.ArgumentParser:
+    """The parser that finds one of several commands."""
+    listing = "\n".join(f"  {name:<10} {_title(command)}" for name, command in commands.items())
     parser = argparse.ArgumentParser(
-        prog="keras-caffe",
-        usage="keras-caffe COMMAND ...",
-        description="Caffe networks as Keras models.",
-        epilog=f"commands:\n{listing}\n\nkeras-caffe COMMAND --help tells more about one.",
+        prog=prog,
+        usage=f"{prog} COMMAND ...",
+        description=about,
+        epilog=f"commands:\n{listing}\n\n{prog} COMMAND --help tells more about one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"keras-caffe {__version__}")
-    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of the commands below")
+    parser.add_argument("command", metavar="COMMAND", choices=commands, help="one of the commands below")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(argv)
-    return _parser(chosen.command).parse_intermixed_args(chosen.arguments)
+    return parser
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
-    command = COMMANDS[name]
+def _parser(name: str, command: Any) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"keras-caffe {name}",
         description=command.__doc__,
