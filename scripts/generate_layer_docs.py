@@ -32,6 +32,7 @@ WITHOUT_GOLDENS = {
     "HDF5Output": "it has no top; what it writes is in tests/goldens/data",
     "L2Norm": "formula in tests/layers/test_l2_norm.py",
     "Maxout": "formula in tests/layers/test_maxout.py",
+    "Proposal": "plain loops in tests/layers/test_proposal.py",
     "Python": "the class decides; pycaffe's own examples in tests/layers/test_python.py",
     "ROIAlign": "formula in tests/layers/test_roi_align.py",
     "Yolov3DetectionOutput": "formula in tests/layers/test_yolov3_detection_output.py",
@@ -44,6 +45,7 @@ NO_GRADIENT = {
     "DetectionOutput",
     "HDF5Output",
     "PriorBox",
+    "Proposal",
     "Threshold",
     "Yolov3DetectionOutput",
 }
@@ -55,7 +57,6 @@ UNREAD = {
     "dense_image_data_param": "SegNet's data layer: feed its tops, or use a Python layer",
     "lstm_param": "a fork's LSTM from before recurrent_param, with another definition",
     "margin_inner_product_param": "SphereFace's training layer, whose lambda depends on the iteration",
-    "proposal_param": "Faster R-CNN's region proposals have no layer here",
     "seg_accuracy_param": "a fork's score for segmentation",
     "yolo_detection_output_param": "YOLO 2; only version 3 has a layer here",
 }
@@ -91,7 +92,8 @@ def goldens(kind: str) -> tuple[bool, bool]:
 def types() -> dict[str, type[CaffeLayer]]:
     """The registered types that are this package's own."""
     found = registry.registered().items()
-    return {name: cls for name, cls in found if cls.__module__.startswith(layers.__name__ + ".")}
+    own = {name: cls for name, cls in found if cls.__module__.startswith(f"{layers.__name__}.")}
+    return {name: cls for name, cls in own.items() if "." not in name}  # With a dot: classes of Python layers.
 
 
 def parameters(name: str, cls: type[CaffeLayer]) -> list[Any]:

@@ -37,7 +37,8 @@ Path("found.pickle").write_bytes(pickle.dumps(found))
 
 
 def own_types() -> set[str]:
-    return {name for name, cls in registry.registered().items() if cls.__module__.startswith(layers.__name__)}
+    found = registry.registered().items()
+    return {name for name, cls in found if cls.__module__.startswith(layers.__name__) and "." not in name}
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,10 @@ NETS = {
     "L2Norm": blob("x", 2, 4, 6, 6) + layer("L2Norm", "x", "y"),
     "Maxout": blob("x", 2, 4, 6, 6) + layer("Maxout", "x", "y", "maxout_param { chgroup_sz: 2 }"),
     "MemoryData": data("MemoryData", "memory_data_param { batch_size: 2 channels: 1 height: 2 width: 3 }"),
+    "Proposal": blob("s", 1, 4, 3, 3)
+    + blob("d", 1, 8, 3, 3)
+    + blob("i", 1, 3)
+    + layer("Proposal", "s d i", "y", "proposal_param { ratio: 1 scale: 2 scale: 4 }"),
     "ROIAlign": blob("x", 2, 4, 6, 6)
     + blob("r", 3, 5)
     + layer("ROIAlign", "x r", "y", "roi_align_param { pooled_h: 2 pooled_w: 3 }"),

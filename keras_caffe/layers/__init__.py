@@ -57,6 +57,7 @@ from keras_caffe.layers.pooling import Pooling
 from keras_caffe.layers.power import Power
 from keras_caffe.layers.prelu import PReLU
 from keras_caffe.layers.prior_box import PriorBox
+from keras_caffe.layers.proposal import Proposal
 from keras_caffe.layers.psroi_pooling import PSROIPooling
 from keras_caffe.layers.python import Python
 from keras_caffe.layers.reduction import Reduction
@@ -148,6 +149,7 @@ __all__ = [
     "Pooling",
     "Power",
     "PriorBox",
+    "Proposal",
     "Python",
     "ROIAlign",
     "ROIPooling",

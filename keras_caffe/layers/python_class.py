@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_caffe import registry
 from keras_caffe.errors import UnknownLayerError
 from keras_caffe.layers.base import ALLOW_PYTHON_IMPORTS, PYTHON_LAYERS
 from keras_caffe.layers.source import Source
@@ -24,6 +25,7 @@ def find_class(name: str, required: bool = True) -> Any:
         UnknownLayerError: there is none, or the module that the caller allows to import has none.
     """
     found = (PYTHON_LAYERS.get() or {}).get(name) or keras.saving.get_registered_object(name)
+    found = found or registry.registered().get(name)
     reason = None
     if found is None and ALLOW_PYTHON_IMPORTS.get():
         module, _, attribute = name.rpartition(".")

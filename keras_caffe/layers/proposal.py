@@ -1,0 +1,133 @@
+"""Proposal, and the Python layer ProposalLayer (py-faster-rcnn, lib/rpn/proposal_layer.py)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.loss import full_precision
+from keras_caffe.layout import Order, caffe_order, channels_last
+from keras_caffe.ops.proposals import anchors, proposals
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
+
+PYTHON_TYPE = "rpn.proposal_layer.ProposalLayer"
+# What py-faster-rcnn's configuration says for the phases 0 TRAIN and 1 TEST.
+PYTHON_TOP = [{"pre_nms_topn": 12000, "post_nms_topn": 2000}, {"pre_nms_topn": 6000, "post_nms_topn": 300}]
+
+
+@serializable
+@register_layer("Proposal", PYTHON_TYPE)
+class Proposal(CaffeLayer):
+    """Regions from the scores and box changes of a region proposal network: decoded, cut to the image, suppressed.
+
+    It also computes the Python layer `rpn.proposal_layer.ProposalLayer`, with that code's default configuration.
+    Regions smaller than min_size are dropped there, and have the score 0 in the C++ layer. No gradient.
+
+    Args:
+        feat_stride: pixels of a cell of the map.
+        base_size: side of the square that the anchors are made from.
+        min_size: least side of a region, in pixels of the image before it was scaled.
+        ratio: height by width of the anchors.
+        scale: sizes of the anchors in units of base_size.
+        pre_nms_topn, post_nms_topn: how many regions are looked at, and how many are kept at most.
+        nms_thresh: greatest overlap (intersection over union) with a better region.
+        python: as the Python layer does it.
+        scores: give the scores as a second top.
+
+    Shapes: scores (1, H, W, 2 A), changes (1, H, W, 4 A), image (1, 3) of [height, width, scale] -> (R, 5) of
+    [0, x1, y1, x2, y2][, (R, 1)]. R depends on the values.
+
+    Raises:
+        LayerError: no ratios or scales. ShapeError: several images, or channels that do not fit the anchors.
+
+    Caffe: src/caffe/layers/proposal_layer.cpp (py-faster-rcnn, PVANet)
+    """
+
+    bottoms = (3, 3)
+    tops = (1, 2)
+
+    def __init__(
+        self,
+        feat_stride: int = 16,
+        base_size: int = 16,
+        min_size: int = 16,
+        ratio: Sequence[float] = (0.5, 1, 2),
+        scale: Sequence[float] = (8, 16, 32),
+        pre_nms_topn: int = 6000,
+        post_nms_topn: int = 300,
+        nms_thresh: float = 0.7,
+        python: bool = True,
+        scores: bool = False,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dtype=full_precision(dtype), **kwargs)
+        self.feat_stride, self.base_size, self.min_size = feat_stride, base_size, min_size
+        self.ratio, self.scale = tuple(ratio), tuple(scale)
+        self.pre_nms_topn, self.post_nms_topn, self.nms_thresh = pre_nms_topn, post_nms_topn, nms_thresh
+        self.python, self.scores = python, scores
+        self.supports_jit = False  # The number of rows depends on the values.
+
+    def call(self, inputs: Any) -> Any:
+        rounded = np.round if self.python else lambda x: np.floor(x + 0.5)
+        regions, scores = proposals(
+            *(ops.stop_gradient(x) for x in inputs),
+            anchors(self.base_size, self.ratio, self.scale, rounded),
+            stride=self.feat_stride,
+            min_size=self.min_size,
+            drop_small=self.python,
+            pre_nms=self.pre_nms_topn,
+            post_nms=self.post_nms_topn,
+            nms_threshold=self.nms_thresh,
+        )
+        return [regions, scores[:, None]] if self.scores else regions
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        number = len(self.ratio) * len(self.scale)
+        for shape, values in zip(shapes, (2, 4), strict=False):
+            if len(shape) != 4 or shape[0] not in (1, None) or shape[3] not in (values * number, None):
+                raise ShapeError(
+                    f"the bottom does not fit {number} anchors",
+                    expected=f"{values * number} channels of one image",
+                    received=shape,
+                )
+        return [(None, 5), (None, 1)][: 1 + self.scores]
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return [channels_last(b.rank) if b.rank == 4 and i < 2 else caffe_order(b.rank) for i, b in enumerate(bottoms)]
+
+    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
+        return [caffe_order(rank) for rank in ranks]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        scores = len(layer.top) > 1
+        if layer.type == "Python":
+            settings = _from_text(layer.python_param.param_str)
+            return cls(**settings, **PYTHON_TOP[layer.phase], scores=scores, **kwargs)
+        param = layer.proposal_param
+        if not param.ratio or not param.scale:
+            raise LayerError("no anchors", expected="ratio and scale in proposal_param, one or more of each")
+        fields = {field.name: getattr(param, field.name) for field in param.DESCRIPTOR.fields}
+        return cls(
+            **{**fields, "ratio": list(param.ratio), "scale": list(param.scale)}, python=False, scores=scores, **kwargs
+        )
+
+
+def _from_text(text: str) -> dict[str, Any]:
+    """feat_stride, scales and ratios as a param_str writes them; "" leaves the defaults."""
+    found: dict[str, Any] = {}
+    for name, ours in (("feat_stride", "feat_stride"), ("scales", "scale"), ("ratios", "ratio")):
+        match = re.search(rf"['\"]?{name}['\"]?\s*:[^\d\n]*([\d., ]+)", text)
+        numbers = re.findall(r"\d+\.?\d*|\.\d+", match[1]) if match else []
+        if numbers:
+            found[ours] = int(numbers[0]) if ours == "feat_stride" else [float(number) for number in numbers]
+    return found
