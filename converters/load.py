@@ -87,7 +87,10 @@ def load(
         dtype=dtype,
         allow_python_imports=allow_python_imports,
     )
-    return _filled(planned, recipe, [weights] if isinstance(weights, (str, Path)) else weights or (), skip_mismatch)
+    files = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
+    model = _filled(planned, recipe, files, skip_mismatch)
+    model.__dict__["sources"] = [*_named_file(prototxt), *map(Path, files)]
+    return model
 
 
 def plan(
@@ -179,6 +182,12 @@ def _filled(planned: Plan, recipe: Recipe, files: Sequence[str | Path], skip_mis
     model = build(planned, recipe, initial)
     model.__dict__["load_report"] = report
     return model
+
+
+def _named_file(prototxt: Any) -> list[Path]:
+    """The file a net was read from, unless it was given as text or message."""
+    is_name = isinstance(prototxt, str) and "{" not in prototxt and "\n" not in prototxt
+    return [Path(prototxt)] if is_name or isinstance(prototxt, Path) else []
 
 
 def _checked_format(data_format: str | None) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from keras_caffe import registry
 from keras_caffe.converters.build import build
 from keras_caffe.converters.graph import Net
-from keras_caffe.converters.infer import Plan, infer
+from keras_caffe.converters.infer import Plan, Step, infer
 from keras_caffe.converters.load import settings
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.layers.python import Python
@@ -64,10 +63,12 @@ def rebuild(model: CaffeModel, plan: Plan, blobs: NodeBlobs, input_shapes: Mappi
     return built
 
 
-def is_foreign(step: Any) -> bool:
-    """Whether a step's class is not the one that is registered for its type."""
+def is_foreign(step: Step) -> bool:
+    """Whether a step's class is not the one that is registered for its type; Python layers are whatever they are."""
+    if step.layer is None or step.node.type == "Python":
+        return step.layer is not None
     cls = registry.registered().get(step.node.type)
-    return step.layer is not None and (cls is None or type(step.layer) is not cls.for_layer(step.node.message))
+    return cls is None or type(step.layer) is not cls.for_layer(step.node.message)
 
 
 def _classes(model: CaffeModel) -> tuple[dict[str, type], dict[str, type]]:
