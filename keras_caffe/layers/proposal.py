@@ -17,13 +17,12 @@ from keras_caffe.ops.proposals import anchors, proposals
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
-PYTHON_TYPE = "rpn.proposal_layer.ProposalLayer"
 # What py-faster-rcnn's configuration says for the phases 0 TRAIN and 1 TEST.
 PYTHON_TOP = [{"pre_nms_topn": 12000, "post_nms_topn": 2000}, {"pre_nms_topn": 6000, "post_nms_topn": 300}]
 
 
 @serializable
-@register_layer("Proposal", PYTHON_TYPE)
+@register_layer("Proposal", "rpn.proposal_layer.ProposalLayer")
 class Proposal(CaffeLayer):
     """Regions from the scores and box changes of a region proposal network: decoded, cut to the image, suppressed.
 
