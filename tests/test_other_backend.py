@@ -52,6 +52,8 @@ def test_python_layers_say_what_they_need() -> None:
     net = 'layer { name: "p" type: "Python" bottom: "x" top: "p" python_param { module: "m" layer: "C" } }'
     source = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }'
     cls = "type('C', (), {n: lambda self, b, t: t[0].reshape(1) for n in ('setup', 'reshape', 'forward')})"
-    code = f"import keras_caffe, numpy; keras_caffe.load({source + net!r}, python_layers={{'m.C': {cls}}})(numpy.zeros(1))"
+    code = (
+        f"import keras_caffe, numpy; keras_caffe.load({source + net!r}, python_layers={{'m.C': {cls}}})(numpy.zeros(1))"
+    )
     run = python("-c", WITHOUT_TENSORFLOW + code)
     assert "TensorFlow backend only" in run.stderr
