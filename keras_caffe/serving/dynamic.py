@@ -30,7 +30,8 @@ def servable_model(
         declared = {name: (1, *shape[1:]) if shape else shape for name, shape in declared.items()}
         fixed = plan_again(model, net, declared, data_format)
         fixed.dynamic = False
-    shapes = {name: _open(shape) for name, shape in declared.items()}
+    fed = _fed(model)
+    shapes = {name: _open(shape) if name in fed else shape for name, shape in declared.items()}
     opened = _planned(model, net, shapes, data_format) if dynamic and shapes != declared else None
     if opened is not None and opened.dynamic and _same_blobs(fixed, opened):
         return rebuild(model, opened, blobs, shapes)
@@ -41,6 +42,12 @@ def declared_shapes(model: CaffeModel) -> dict[str, Shape]:
     """{input blob: shape in Caffe's order}, as the model was loaded."""
     plan = model._tensors.plan
     return {plan.net.values[value].blob: plan.shapes[value] for value in plan.inputs}
+
+
+def _fed(model: CaffeModel) -> set[str]:
+    """The inputs that callers must feed: those without a default."""
+    steps = [step for step in model._tensors.plan.steps if step.layer is None and step.defaults is None]
+    return {model.net.values[value].blob for step in steps for value in step.node.outputs}
 
 
 def _open(shape: Shape) -> Shape:

@@ -15,7 +15,7 @@ from keras_caffe.errors import ExportError
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving import card, stock, warmup
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
-from keras_caffe.serving.labels import Labels, read_labels
+from keras_caffe.serving.labels import Labels, lookup, read_labels
 from keras_caffe.serving.preprocessing import Preprocessing
 from keras_caffe.serving.servable import (
     CLASSIFY,
@@ -84,9 +84,12 @@ def export(
         trained = folded(model, [blob for blobs in names.values() for blob in blobs or ()]) if fold else None
         built = servable_model(model, trained, data_format or model.data_format, dynamic)
         fed = _inputs(model, built, preprocessing, inputs)
-        found = None if labels is None else read_labels(labels)
-        functions = _functions(model, built, names, fed, found, top)
-        _save(functions, found, new.path)
+        functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
+        file, held = new.path / "labels.txt", []
+        if labels is not None:
+            functions[CLASSIFY], held = _classify(model, built, names[DEFAULT], fed, read_labels(labels), file, top)
+        _save(functions, held, new.path)
+        file.unlink(missing_ok=True)  # Its copy is among the assets.
         if warm_up is not False:
             warmup.write(new.path, Path(directory).name, _requests(functions, fed, warm_up))
         options = {"fold": fold, "dynamic": dynamic, "inputs": inputs, "preprocessing": repr(preprocessing)}
@@ -122,21 +125,6 @@ def _part(built: CaffeModel, blobs: list[str] | None) -> Any:
     return built.extract(blobs) if blobs else net_outputs(built)
 
 
-def _functions(
-    model: CaffeModel,
-    built: CaffeModel,
-    names: Mapping[str, list[str] | None],
-    fed: Inputs,
-    labels: Labels | None,
-    top: int,
-) -> dict[str, Any]:
-    """{signature: concrete function}."""
-    functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
-    if labels is not None:
-        functions[CLASSIFY] = _classify(built, model, names[DEFAULT], fed, labels, top)
-    return functions
-
-
 def _inputs(model: CaffeModel, built: CaffeModel, preprocessing: Any, kind: str) -> Inputs:
     if kind not in ("tensor", IMAGE_BYTES):
         raise ExportError("no such inputs", expected=f"tensor or {IMAGE_BYTES}", received=kind)
@@ -153,8 +141,15 @@ def _inputs(model: CaffeModel, built: CaffeModel, preprocessing: Any, kind: str)
 
 
 def _classify(
-    built: CaffeModel, model: CaffeModel, blobs: list[str] | None, fed: Inputs, labels: Labels, top: int
-) -> Any:
+    model: CaffeModel,
+    built: CaffeModel,
+    blobs: list[str] | None,
+    fed: Inputs,
+    labels: Labels,
+    file: Path,
+    top: int,
+) -> tuple[Any, list[Any]]:
+    """The signature, and what the module must hold on to."""
     blobs = blobs or [model.net.values[value].blob for value in model.net.outputs]
     if len(blobs) != 1:
         raise ExportError("labels need one output", received=", ".join(blobs), fix="Name it with outputs=.")
@@ -169,14 +164,15 @@ def _classify(
         )
     if top < 1:
         raise ExportError("top is no number of classes", expected="1 or more", received=top)
-    return signature(built.extract(blobs), fed, classes(labels.table(), blobs[0], size, top))
+    table, held = lookup(file, labels)
+    return signature(built.extract(blobs), fed, classes(table, blobs[0], size, top)), held
 
 
-def _save(functions: Mapping[str, Any], labels: Labels | None, path: Path) -> None:
+def _save(functions: Mapping[str, Any], held: list[Any], path: Path) -> None:
     stock.check_functions(functions.values())
     module = tf.Module()
     module.weights = [v for f in functions.values() for v in f.variables]
-    module.labels = labels and labels.tracked()
+    module.held = held
     try:
         tf.saved_model.save(module, str(path), signatures=dict(functions))
     except tf.errors.OpError as error:

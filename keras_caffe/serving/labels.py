@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,22 @@ class Labels:
 
     names: list[str]
     where: str | None = None
-    folder: Any = field(default_factory=tempfile.TemporaryDirectory)
-    _table: Any = None
 
-    def table(self) -> tf.lookup.StaticHashTable:
-        """Number -> name, read from the asset `labels.txt` when the version is loaded."""
-        if self._table is None:
-            file = Path(self.folder.name) / "labels.txt"
-            file.write_text("".join(f"{name}\n" for name in self.names), encoding="utf-8")
-            self._asset = tf.saved_model.Asset(str(file))
-            lines = tf.lookup.TextFileIndex
-            made = tf.lookup.TextFileInitializer(
-                self._asset, "int64", lines.LINE_NUMBER, "string", lines.WHOLE_LINE, len(self.names)
-            )
-            self._table = tf.lookup.StaticHashTable(made, default_value="")
-        return self._table
 
-    def tracked(self) -> list[Any]:
-        """What the exported module must hold on to."""
-        return [self._asset, self._table] if self._table is not None else []
+def lookup(file: Path, labels: Labels) -> tuple[tf.lookup.StaticHashTable, list[Any]]:
+    """The table number -> name, and what the exported module must hold on to.
+
+    Args:
+        file: where the names are written, for TensorFlow to copy them to the version's assets.
+        labels: the names.
+    """
+    file.write_text("".join(f"{name}\n" for name in labels.names), encoding="utf-8")
+    asset, index = tf.saved_model.Asset(str(file)), tf.lookup.TextFileIndex
+    lines = tf.lookup.TextFileInitializer(
+        asset, "int64", index.LINE_NUMBER, "string", index.WHOLE_LINE, len(labels.names)
+    )
+    table = tf.lookup.StaticHashTable(lines, default_value="")
+    return table, [asset, table]
 
 
 def read_labels(given: Sequence[str] | str | Path) -> Labels:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from tensorflow.core.framework import tensor_pb2
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
@@ -72,9 +73,7 @@ def read(path: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         log = prediction_log()
         log.ParseFromString(record)
         request = log.predict_log.request
-        tensors = {entry.key: tf.io.parse_tensor(entry.value, _type(entry.value)).numpy() for entry in request.inputs}
+        tensors = {
+            entry.key: tf.make_ndarray(tensor_pb2.TensorProto.FromString(entry.value)) for entry in request.inputs
+        }
         yield request.model_spec.signature_name, tensors
-
-
-def _type(tensor: bytes) -> tf.DType:
-    return tf.as_dtype(tf.compat.v1.TensorProto.FromString(tensor).dtype)
