@@ -56,12 +56,13 @@ class Plateau(Policy):
     def current_step(self, iteration: int) -> int:
         return int(self.steps)
 
-    def restore(self, iteration: int, current_step: int) -> None:
+    def restore(self, iteration: int, current_step: int) -> bool:
         """Starts to wait anew: Caffe's snapshots hold the step, but neither the minimum nor when it was."""
         self.minimum.assign(1e38)
         self.last_event.assign(iteration)
         self.steps.assign(current_step)
         self.seen.assign(0)
+        return False
 
     def get_config(self) -> dict[str, Any]:
         names = ("base_lr", "gamma", "winsizes", "average_loss")

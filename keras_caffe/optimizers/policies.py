@@ -38,8 +38,9 @@ class Policy(Schedule):
         """What Caffe stores in a snapshot taken after `iteration` iterations."""
         return 0
 
-    def restore(self, iteration: int, current_step: int) -> None:
-        """Goes on from a snapshot; training functions that are compiled already do not see it."""
+    def restore(self, iteration: int, current_step: int) -> bool:
+        """Goes on from a snapshot; True: training functions that are compiled already do not see it."""
+        return False
 
     def get_config(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -133,8 +134,10 @@ class MultiStep(Policy):
     def current_step(self, iteration: int) -> int:
         return self.start[1] + sum(iteration - 1 >= at for at in self.reached)
 
-    def restore(self, iteration: int, current_step: int) -> None:
+    def restore(self, iteration: int, current_step: int) -> bool:
+        before = self.start[1], self.reached
         self.start = (iteration, current_step)
+        return before != (self.start[1], self.reached)
 
 
 @serializable

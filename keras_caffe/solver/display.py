@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,14 +64,16 @@ class Display:
         return {net.values[value].blob for value in net.outputs}
 
     def _lines(self, which: str, model: Any, outputs: Mapping[str, Any]) -> None:
-        weights = loss_weights(model)
-        number = 0
-        for name, values in outputs.items():
-            for value in np.ravel(values):
-                weight = weights.get(name, 0)
-                loss = f" (* {weight:g} = {weight * value:.6g} loss)" if weight else ""
-                say(f"    {which} net output #{number}: {name} = {value:.6g}{loss}")
-                number += 1
+        for number, line in enumerate(output_lines(outputs, loss_weights(model))):
+            say(f"    {which} net output #{number}: {line}")
+
+
+def output_lines(outputs: Mapping[str, Any], weights: Mapping[str, float]) -> Iterator[str]:
+    """`name = value` for every value of every output, with its part of the loss where it has a weight."""
+    for name, values in outputs.items():
+        weight = weights.get(name, 0)
+        for value in np.ravel(values):
+            yield f"{name} = {value:.6g}" + (f" (* {weight:g} = {weight * value:.6g} loss)" if weight else "")
 
 
 def loss_weights(model: Any) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,7 @@ class Feed:
         self.error: BaseException | None = None
         self._open: dict[str, Any] = {}
         # TensorFlow complains about iterators over Python's data that outlive Python.
-        weakref.finalize(self, self._open.clear)
+        weakref.finalize(self, _close, self._open)
 
     @property
     def restarts(self) -> bool:
@@ -150,6 +151,11 @@ class Feed:
                     fix="The order of axes is that of data_format.",
                 )
         return arrays
+
+
+def _close(iterators: dict[str, Any]) -> None:
+    iterators.clear()
+    gc.collect()
 
 
 def peek(data: Any) -> tuple[dict[str, tuple[int | None, ...]], Any]:

@@ -72,15 +72,16 @@ def load_solver(
 
     Caffe: src/caffe/solver.cpp
     """
-    param = read_solver(solver)
     folder = Path(solver).parent if isinstance(solver, (str, os.PathLike)) and _is_file(solver) else None
+    try:
+        param = read_solver(solver)
+    except SolverError as error:
+        raise error.at(where=str(solver) if folder is not None else None) from None
     train = nets.train_net(param, folder, stages, level)
     tests = nets.test_nets(param, folder)
     base = _base(train, folder)
-    if not param.HasField("snapshot_prefix") and folder is not None:
-        param.snapshot_prefix = str(Path(solver).absolute().with_suffix(""))
-    if param.snapshot:
-        snapshots.check_prefix(snapshots.prefix_of(param, base), needed=True)
+    prefix = snapshots.prefix_of(param, base, Path(solver) if folder is not None else None)
+    snapshots.check_prefix(prefix, needed=bool(param.snapshot))
     if param.random_seed >= 0:
         keras.utils.set_random_seed(param.random_seed % 2**32)
     files = [nets.locate(os.fspath(name), folder) for name in _files(param, weights)]
@@ -96,7 +97,22 @@ def load_solver(
     params = params_of(model.plan)
     optimizer = make_optimizer(param, {p.variable.path: (p.lr_mult, p.decay_mult) for p in params})
     model.prepare(optimizer, [p.variable for p in updated(params, optimizer)], jit=jit)
-    return Solver(param, model, [m for m, _ in found], params, train_feed, [feed for _, feed in found], base)
+    return Solver(param, model, [m for m, _ in found], params, train_feed, [feed for _, feed in found], prefix)
+
+
+def open_test_net(
+    prototxt: Source,
+    weights: Sequence[str | os.PathLike[str]] = (),
+    *,
+    level: int = 0,
+    stages: Sequence[str] = (),
+    data: Any = None,
+    data_format: str | None = None,
+    **options: Any,
+) -> tuple[CaffeModel, Feed]:
+    """A net of phase TEST with the batches that its data layers read, or with `data`; arguments as of `load_solver`."""
+    choice = NetChoice(prototxt, "TEST", level, tuple(stages))
+    return _Opened(data_format, None, options).net(choice, data, 1, list(map(os.fspath, weights)), "test data", {})
 
 
 class _Opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,23 @@ class Scores(list):
         }
 
 
-def score(model: CaffeModel, feed: Feed, batches: int) -> dict[str, Any]:
-    """{output: its mean over the batches}."""
+def score(
+    model: CaffeModel, feed: Feed, batches: int, each: Callable[[int, dict[str, Any]], None] | None = None
+) -> dict[str, Any]:
+    """{output: its mean over the batches}; `each` is called with every batch's number and outputs."""
     run = _compiled(model)
     sums: dict[str, np.ndarray] = {}
-    for _ in range(batches):
+    for number in range(batches):
         try:
             outputs = run(feed.iterator)
         except tf.errors.OpError:
             feed.raise_error()
             raise
-        for name, value in outputs.items():
-            sums[name] = sums.get(name, 0) + value.numpy()
+        values = {name: value.numpy() for name, value in outputs.items()}
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0) + value
+        if each is not None:
+            each(number, values)
     means = {name: total / np.float32(batches) for name, total in sums.items()}
     return {name: float(mean) if np.ndim(mean) == 0 else mean for name, mean in means.items()}
 

@@ -13,12 +13,15 @@ from keras_caffe.solver.nets import locate
 from keras_caffe.solver.state import State, read_state, write_state
 
 
-def prefix_of(param: Any, folder: Path) -> str:
-    """What the names of snapshots begin with: snapshot_prefix, or without it the solver's own name."""
+def prefix_of(param: Any, folder: Path, solver: Path | None = None) -> str:
+    """What the names of snapshots begin with: snapshot_prefix; where it is a folder, the solver's name in it; without
+    it, the solver's path without its suffix.
+    """
+    stem = solver.stem if solver is not None else "solver"
     prefix = param.snapshot_prefix
-    if prefix and (folder / prefix).is_dir():
-        return str(folder / prefix / "solver")
-    return str(folder / prefix) if prefix else str(folder / "solver")
+    if not prefix:
+        return str(solver.absolute().with_suffix("")) if solver is not None else str(folder / stem)
+    return str(folder / prefix / stem) if (folder / prefix).is_dir() else str(folder / prefix)
 
 
 def check_prefix(prefix: str, needed: bool) -> None:

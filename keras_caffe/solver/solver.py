@@ -37,6 +37,7 @@ class Solver:
         train_data, test_data: where batches come from (one entry for each test net).
         iter: iterations done.
         params: the learnable parameters in Caffe's order.
+        prefix: what the names of snapshots begin with.
 
     Caffe: src/caffe/solver.cpp
     """
@@ -49,10 +50,10 @@ class Solver:
         params: Sequence[Param],
         train_data: Feed,
         test_data: Sequence[Feed],
-        folder: Path,
+        prefix: str,
     ) -> None:
         self.param, self.model, self.test_models, self.params = param, model, list(test_models), list(params)
-        self.folder = folder
+        self.prefix = prefix
         self.iter = 0
         self.request: str | None = None
         """"stop" or "snapshot": asked for from outside, done after the iteration that runs."""
@@ -136,6 +137,7 @@ class Solver:
         if self.param.max_iter < 1:
             raise SolverError("max_iter is missing", expected="the number of iterations to train for")
         snapshots.check_prefix(self.prefix, needed=bool(self.param.snapshot or self.param.snapshot_after_train))
+        self.request = None
         length = self._epoch()
         left = max(self.param.max_iter - self.iter, 0)
         first = self.iter // length
@@ -160,7 +162,8 @@ class Solver:
         return min(interval or self.param.snapshot or self.param.max_iter, self.param.max_iter)
 
     def _finish(self) -> None:
-        if self.param.snapshot_after_train and self._saved_at != self.iter:
+        wanted = self.param.snapshot_after_train or self.request == "stop"
+        if wanted and self._saved_at != self.iter:
             self.snapshot()
         if self.request != "stop":
             self.display.end()
@@ -213,11 +216,6 @@ class Solver:
         nets = zip(self.test_models, self._tests, batches, strict=True)
         return Scores(score(model, feed, count) for model, feed, count in nets)
 
-    @property
-    def prefix(self) -> str:
-        """What the names of snapshots begin with."""
-        return snapshots.prefix_of(self.param, self.folder)
-
     def snapshot(self) -> tuple[str, str]:
         """Writes the train net's parameters and the solver's state.
 
@@ -247,11 +245,11 @@ class Solver:
         iteration, current_step = snapshots.restore(self, path)
         self.iter = iteration
         self.optimizer.iterations.assign(iteration)
-        self.policy.restore(iteration, current_step)
+        if self.policy.restore(iteration, current_step):
+            self.model.train_function = None
         self.display.clear()
         self._tested_at = self._saved_at = -1
         self._train.seek(iteration)
-        self.model.train_function = None  # The policy may have changed.
 
     def load_weights(self, *files: str | Path) -> None:
         """Copies parameters by layer name into the train net, as Caffe does for fine-tuning."""

@@ -78,7 +78,9 @@ def test_kinds_of_data(tmp_path: Path, kind: str) -> None:
         "generator": MLP.batches(),
     }
     found = solver(tmp_path, train_data=data[kind]).step(12)
-    np.testing.assert_allclose(found, solver(tmp_path).step(12), rtol=1e-6)  # sums depend on where in memory arrays start
+    np.testing.assert_allclose(
+        found, solver(tmp_path).step(12), rtol=1e-6
+    )  # sums depend on where in memory arrays start
 
 
 def test_users_callbacks_work(tmp_path: Path) -> None:
@@ -199,7 +201,10 @@ def test_data_that_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("batch", "problem"),
-    [({"data": np.ones((6, 10))}, "lack input 'label'"), ({"data": np.ones((6, 9)), "label": np.ones(6)}, "another shape")],
+    [
+        ({"data": np.ones((6, 10))}, "lack input 'label'"),
+        ({"data": np.ones((6, 9)), "label": np.ones(6)}, "another shape"),
+    ],
 )
 def test_data_that_do_not_fit(tmp_path: Path, batch: dict[str, Any], problem: str) -> None:
     made = solver(tmp_path, train_data=[batch])

@@ -1,0 +1,54 @@
+"""Scores a net on the data that its TEST phase reads."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.cli.options import working
+from keras_caffe.cli.train import add_selection, names
+from keras_caffe.solver.display import loss_weights, output_lines
+from keras_caffe.solver.load import open_test_net
+from keras_caffe.solver.scores import score
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", required=True, metavar="FILE", help="prototxt of the net")
+    add("--weights", required=True, metavar="FILE[,FILE]", help="its caffemodels")
+    add("--iterations", type=_positive, default=50, metavar="N", help="number of batches (default: 50)")
+    add_selection(parser)
+    add("--allow-python-imports", action="store_true", help="import the modules that Python layers name")
+
+
+def run(args: argparse.Namespace) -> None:
+    with working(f"Loading {args.model}"):
+        model, data = open_test_net(
+            args.model,
+            names(args.weights),
+            stages=names(args.stage),
+            level=args.level or 0,
+            data_format=args.data_format,
+            allow_python_imports=args.allow_python_imports,
+        )
+    print(f"Running for {args.iterations} iterations.")
+    scores = score(model, data, args.iterations, _print_batch)
+    weights = loss_weights(model)
+    print(f"Loss: {sum(weights[name] * np.sum(value) for name, value in scores.items() if name in weights):.6g}")
+    for line in output_lines(scores, weights):
+        print(line)
+
+
+def _print_batch(number: int, outputs: Mapping[str, Any]) -> None:
+    for line in output_lines(outputs, {}):
+        print(f"Batch {number}, {line}", flush=True)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("expected 1 or more")
+    return number
