@@ -104,9 +104,11 @@ def signature(part: Any, inputs: Inputs, finish: Callable[[dict[str, Any]], dict
         finish: what is made of the outputs.
     """
     needed = inputs.of([argument(name) for name in part.input_names])
+    defaults = part.__dict__.get("_defaults", {})
 
     def serve(**given: Any) -> dict[str, Any]:
-        fed = {name: x for name, x in inputs.prepare(given).items() if name in part.input_names}
+        known = {**{name: tf.constant(value) for name, value in defaults.items()}, **inputs.prepare(given)}
+        fed = {name: x for name, x in known.items() if name in part.input_names}
         return {name: tf.identity(x) for name, x in finish(part(fed, training=False)).items()}
 
     return tf.function(serve, autograph=False).get_concrete_function(**{name: inputs.specs[name] for name in needed})

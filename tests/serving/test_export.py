@@ -192,7 +192,8 @@ def test_weights_are_variables(lenet: Any, tmp_path: Path) -> None:
 
 def test_a_folded_net_has_no_transpose_that_it_does_not_need(tmp_path: Path) -> None:
     text = FCN.replace('"block/relu" type: "ReLU"', '"block/relu" type: "ELU"')
-    text += 'layer { name: "p" type: "Permute" bottom: "pool" top: "p" permute_param { order: [0, 2, 3, 1] } }'
+    text += 'layer { name: "p" type: "Permute" bottom: "pool" top: "p" permute_param { order: [0, 2, 3, 1] } } '
+    text += 'layer { name: "f" type: "Flatten" bottom: "p" top: "f" }'
     path = keras_caffe.export(keras_caffe.load(text, data_format="channels_last"), tmp_path)
     card = json.loads((path / "model_card.json").read_text())
     assert "Transpose" not in card["operations"]["serving_default"]
