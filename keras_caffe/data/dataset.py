@@ -39,6 +39,7 @@ def dataset(
     data_format: str | None = None,
     python_layers: Mapping[str, type] | None = None,
     on_error: str = "raise",
+    allow_python_imports: bool = False,
     arrays: Mapping[str, Any] | None = None,
     epochs: int | None = None,
     drop_remainder: bool = False,
@@ -51,12 +52,11 @@ def dataset(
         prototxt: path, prototxt text, or NetParameter.
         phase: "TRAIN" or "TEST": which layers there are, and whether crops are drawn or central.
         level, stages: for include/exclude rules.
-        base_dir: folder that relative names start at; default: the working directory as in Caffe, or, for what is not
-            there, the prototxt's folder.
+        base_dir: folder that names start at; default: the working directory, then the prototxt's folder.
         seed: of everything random; the same seed gives the same batches. Default: another one each time.
         reader: "lmdb" or "tensorflow-io" reads LMDBs; "auto" takes the first.
         data_format: order of the axes of images: "channels_last" or "channels_first"; default: Keras's.
-        python_layers: {"module.Class": class} for data layers of type "Python".
+        python_layers: {"module.Class": class} for data layers of type "Python"; allow_python_imports imports others.
         on_error: "raise", or "skip" to leave out records that cannot be read; `.skipped` of the result lists them.
         arrays: {top: array} for MemoryData, in Caffe's order.
         epochs: passes over the records; default: without end, as Caffe reads.
@@ -65,12 +65,11 @@ def dataset(
         input_context: the same for `strategy.distribute_datasets_from_function`.
 
     Returns:
-        A tf.data.Dataset of {top: float32 batch}. Within a `tf.distribute` strategy, without `shard` or
-        `input_context`, a batch holds batch_size records for each replica, which the strategy then shares out.
+        A tf.data.Dataset of {top: float32 batch}. In a `tf.distribute` strategy's scope a batch holds batch_size
+        records for each replica, which the strategy shares out; with `shard` or `input_context` it holds batch_size.
 
     Raises:
-        ReadError, NetError, LayerError, DataError: the net or a source is refused; the message names it. Errors in
-            later records are raised by the iterator.
+        ReadError, NetError, LayerError, DataError: the net or a source is refused. The iterator raises errors of records.
 
     Caffe: src/caffe/layers/*_data_layer.cpp
     """
@@ -82,6 +81,7 @@ def dataset(
         data_format=_data_format(data_format),
         reader=reader,
         python_layers=python_layers or {},
+        allow_python_imports=allow_python_imports,
         arrays=arrays or {},
         skip=_choice("on_error", on_error, ON_ERROR) == "skip",
     )

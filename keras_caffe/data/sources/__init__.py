@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keras_caffe.data.sources.annotated_data import AnnotatedData
 from keras_caffe.data.sources.base import Settings, Source
 from keras_caffe.data.sources.data import Data
 from keras_caffe.data.sources.dummy_data import DummyData
@@ -12,6 +13,7 @@ from keras_caffe.data.sources.python_data import PythonData
 from keras_caffe.data.sources.window_data import WindowData
 
 SOURCES: dict[str, type[Source]] = {
+    "AnnotatedData": AnnotatedData,
     "Data": Data,
     "DummyData": DummyData,
     "HDF5Data": HDF5Data,

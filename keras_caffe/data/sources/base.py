@@ -25,6 +25,7 @@ class Settings:
         data_format: order of the axes of blobs with four and more axes.
         reader: "auto", "lmdb" or "tensorflow-io".
         python_layers: {"module.Class": class}.
+        allow_python_imports: whether the modules that Python layers name are imported.
         arrays: {top: array} for MemoryData.
         skip: whether records that cannot be read are left out.
     """
@@ -35,6 +36,7 @@ class Settings:
     data_format: str = "channels_last"
     reader: str = "auto"
     python_layers: Mapping[str, type] = field(default_factory=dict)
+    allow_python_imports: bool = False
     arrays: Mapping[str, Any] = field(default_factory=dict)
     skip: bool = False
 

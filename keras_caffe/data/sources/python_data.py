@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_caffe.data.sources.base import Settings, Source
 from keras_caffe.errors import DataError, LayerError
+from keras_caffe.layers.base import ALLOW_PYTHON_IMPORTS
 from keras_caffe.layers.python_class import class_name, find_class
 from keras_caffe.ops.python_layer import Runner
 from keras_caffe.shapes import Shape
@@ -25,8 +26,17 @@ class PythonData(Source):
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
-        cls = settings.python_layers.get(class_name(layer)) or find_class(class_name(layer))
-        self.runner = Runner(cls, layer.python_param.param_str, layer.phase, [], len(self.tops), [])
+        self.runner = Runner(self._class(), layer.python_param.param_str, layer.phase, [], len(self.tops), [])
+
+    def _class(self) -> type:
+        name = class_name(self.layer)
+        if name in self.settings.python_layers:
+            return self.settings.python_layers[name]
+        token = ALLOW_PYTHON_IMPORTS.set(self.settings.allow_python_imports)
+        try:
+            return find_class(name)
+        finally:
+            ALLOW_PYTHON_IMPORTS.reset(token)
 
     def shapes(self) -> list[Shape]:
         """The first axis and the last two of an image may change from batch to batch."""

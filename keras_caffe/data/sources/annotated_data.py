@@ -1,0 +1,153 @@
+"""AnnotatedData: Datums with boxes (src/caffe/layers/annotated_data_layer.cpp, branch ssd)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from keras_caffe import proto
+from keras_caffe.data.database import Entry
+from keras_caffe.data.datum import no_datum, parse
+from keras_caffe.data.draws import generator
+from keras_caffe.data.resize import resize
+from keras_caffe.data.sources.base import Settings
+from keras_caffe.data.sources.boxes import WHOLE, Boxes, sample
+from keras_caffe.data.sources.data import Data, from_datum
+from keras_caffe.data.sources.distort import distort, expanded
+from keras_caffe.data.sources.image_source import Record
+from keras_caffe.errors import CaffeError, CaffeWarning, LayerError
+from keras_caffe.shapes import Shape
+
+NO_BOXES = np.full((1, 1, 1, 8), -1, np.float32)
+PURPOSE = 1  # of the generator, beside the running number
+
+
+class AnnotatedData(Data):
+    """Images and, in one list for the batch, their boxes.
+
+    Each image goes through distort_param, expand_param and the batch_samplers, then resize_param, crop, mirror, mean
+    and scale; its boxes follow. Rows of the label: image in the batch, label, instance, xmin, ymin, xmax, ymax,
+    difficult; a batch without boxes has one row of -1.
+    """
+
+    makes_own_windows = True
+
+    def __init__(self, layer: Any, settings: Settings) -> None:
+        super().__init__(layer, settings)
+        param = layer.transform_param
+        if param.HasField("noise_param"):
+            raise LayerError("noise_param is not known here", fix="Remove it.")
+        if len(param.resize_param) > 1:
+            raise LayerError("there are several resize_param", expected="one", received=len(param.resize_param))
+        self.resize_param = param.resize_param[0] if param.resize_param else None
+        if self.resize_param is not None:
+            self._check_resize(self.resize_param)
+
+    @property
+    def fixed_size(self) -> bool:
+        return self.resize_param is not None
+
+    def shapes(self) -> list[Shape]:
+        return [super().shapes()[0], (1, 1, None, 8)][: len(self.tops)]
+
+    def record(self, entry: Entry) -> Record:
+        try:
+            message = proto.AnnotatedDatum.FromString(bytes(entry.record))
+        except DecodeError:
+            raise no_datum(entry.record) from None
+        if not message.HasField("datum"):
+            raise no_datum(entry.record)
+        found = [(group.group_label, box) for group in message.annotation_group for box in group.annotation]
+        corners = [(b.bbox.xmin, b.bbox.ymin, b.bbox.xmax, b.bbox.ymax) for _, b in found]
+        facts = [(label, b.instance_id, b.bbox.difficult) for label, b in found]
+        boxes = Boxes(np.array(corners, np.float32).reshape(-1, 4), np.array(facts, np.float32).reshape(-1, 3))
+        return from_datum(entry.where, parse(message.datum.SerializeToString()), boxes)
+
+    def pixels(self, record: Record) -> np.ndarray:
+        return self._resized(super().pixels(record).transpose(1, 2, 0)).transpose(2, 0, 1)
+
+    def read(self, numbers: np.ndarray) -> list[np.ndarray]:
+        made = [self._made(int(number), entry) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
+        images = [image for image, _ in filter(None, made)]
+        if not images:
+            return [np.zeros([size or 0 for size in shape], np.float32) for shape in self.stored_shapes()]
+        out, planes = self._buffer(len(images), images[0].shape)
+        for image, target in zip(images, planes, strict=True):
+            target[...] = image
+        return [out, self.stored(label([boxes for _, boxes in filter(None, made)]))][: len(self.tops)]
+
+    def _made(self, number: int, entry: Entry) -> tuple[np.ndarray, Boxes] | None:
+        """An image, transformed, and its boxes; None if it cannot be read and such are left out."""
+        try:
+            record = self.record(entry)
+            image, boxes = super().pixels(record).transpose(1, 2, 0), record.label
+            if self.settings.train:
+                image, boxes = self._varied(image, boxes, generator(self.settings.seed, PURPOSE, number))
+            return self._transformed(number, self._resized(image).transpose(2, 0, 1), boxes)
+        except CaffeError as error:
+            error.at(where=entry.where)
+            if not self.settings.skip:
+                raise
+            self._leave_out(error)
+            return None
+
+    def _varied(self, image: np.ndarray, boxes: Boxes, random: np.random.Generator) -> tuple[np.ndarray, Boxes]:
+        """Other colours, a larger canvas, a part of it."""
+        param = self.layer.transform_param
+        if param.HasField("distort_param"):
+            image = distort(image, param.distort_param, random)
+        larger = None
+        if param.HasField("expand_param"):
+            larger = expanded(image, param.expand_param, list(param.mean_value), random)
+        if larger is not None:
+            image, boxes = larger[0], boxes.seen_from(larger[1], self._emit)
+        window = sample(self.layer.annotated_data_param.batch_sampler, boxes.corners, random)
+        if window is WHOLE:
+            return image, boxes
+        left, top, right, bottom = (window * np.tile(image.shape[1::-1], 2)).astype(int)
+        return image[top : max(bottom, top + 1), left : max(right, left + 1)], boxes.seen_from(window, self._emit)
+
+    def _transformed(self, number: int, image: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, Boxes]:
+        """Crop, mirror, mean and scale."""
+        self.augment.check(image.shape)
+        plan = self.augment.plans(np.array([number]), [image.shape])[0]
+        out = np.empty(self.augment.size(image.shape), np.float32)
+        self.augment.apply(image, plan, out)
+        size = np.array([image.shape[2], image.shape[1]] * 2)
+        start = np.array([plan.left, plan.top])
+        boxes = boxes.seen_from(np.concatenate([start, start + out.shape[:0:-1]]) / size, self._emit)
+        return out, boxes.mirrored() if plan.mirror else boxes
+
+    @property
+    def _emit(self) -> Any:
+        param = self.layer.transform_param
+        return param.emit_constraint if param.HasField("emit_constraint") else None
+
+    def _resized(self, image: np.ndarray) -> np.ndarray:
+        if self.resize_param is None:
+            return image
+        return resize(image, self.resize_param.height, self.resize_param.width)
+
+    def _check_resize(self, param: Any) -> None:
+        if param.resize_mode != type(param).WARP or not param.height or not param.width:
+            raise LayerError("resize_param is of a kind that is not known here", expected="WARP with height and width")
+        others = [type(param).Interp_mode.Name(mode) for mode in param.interp_mode if mode != type(param).LINEAR]
+        if others:
+            text = (
+                f"layer {self.layer.name!r}: images are resized bilinearly, not as {', '.join(others)} of resize_param"
+            )
+            warnings.warn(text, CaffeWarning, stacklevel=2)
+
+
+def label(boxes: Sequence[Boxes]) -> np.ndarray:
+    """(1, 1, boxes, 8): the boxes of a batch's images."""
+    rows = [
+        np.concatenate([[item], image.facts[row, :2], image.corners[row], image.facts[row, 2:]])
+        for item, image in enumerate(boxes)
+        for row in range(len(image.facts))
+    ]
+    return np.array(rows, np.float32).reshape(1, 1, -1, 8) if rows else NO_BOXES

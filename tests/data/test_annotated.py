@@ -1,0 +1,118 @@
+"""SSD's images with boxes: boxes stay where the objects are, whatever is done to the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_caffe import proto
+from keras_caffe.data import dataset
+from keras_caffe.data.resize import resize
+from keras_caffe.errors import CaffeError, CaffeWarning
+from tests.data.nets import write_lmdb
+
+SIDE = 40
+RESIZE = "resize_param { resize_mode: WARP height: 24 width: 32 interp_mode: LINEAR }"
+SAMPLER = """batch_sampler { max_sample: 1 max_trials: 1 }
+    batch_sampler { sampler { min_scale: 0.5 max_scale: 0.9 min_aspect_ratio: 0.5 max_aspect_ratio: 2 }
+      sample_constraint { min_jaccard_overlap: 0.1 } max_sample: 1 max_trials: 50 }"""
+
+
+def annotated(number: int, boxes: list[tuple[int, int, int, int]]) -> bytes:
+    """A black image with a white block below each box (x1, y1, x2, y2 in pixels)."""
+    pixels = np.zeros((3, SIDE, SIDE), np.uint8)
+    message = proto.AnnotatedDatum(type=0)
+    for instance, (x1, y1, x2, y2) in enumerate(boxes):
+        pixels[:, y1:y2, x1:x2] = 255
+        corners = dict(zip(("xmin", "ymin", "xmax", "ymax"), np.array([x1, y1, x2, y2]) / SIDE, strict=True))
+        group = message.annotation_group.add(group_label=number + 1)
+        group.annotation.add(instance_id=instance, bbox={**corners, "difficult": instance == 1})
+    message.datum.CopyFrom(proto.Datum(channels=3, height=SIDE, width=SIDE, data=pixels.tobytes(), label=-1))
+    return message.SerializeToString()
+
+
+def net(source: Path, batch: int, transform: str = "", param: str = "") -> str:
+    return f"""layer {{ name: "d" type: "AnnotatedData" top: "data" top: "label" transform_param {{ {transform} }}
+      data_param {{ source: "{source}" batch_size: {batch} backend: LMDB }} annotated_data_param {{ {param} }} }}"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    boxes = [[(4, 8, 20, 24)], [], [(10, 4, 30, 16), (2, 20, 12, 36)]]
+    return write_lmdb(tmp_path / "db", {b"%d" % i: annotated(i, each) for i, each in enumerate(boxes)})
+
+
+def read(text: str, count: int = 1, phase: str = "TEST", **kwargs: Any) -> list[dict[str, np.ndarray]]:
+    return list(dataset(text, phase, seed=3, data_format="channels_first", **kwargs).take(count).as_numpy_iterator())
+
+
+def test_images_are_resized_and_boxes_listed(source: Path) -> None:
+    batch = read(net(source, 3, RESIZE + " mean_value: 10"))[0]
+    whole = read(net(source, 3))[0]["data"]
+    wanted = np.stack([resize(x.transpose(1, 2, 0).astype("uint8"), 24, 32).transpose(2, 0, 1) for x in whole])
+    np.testing.assert_array_equal(batch["data"], wanted - np.float32(10))
+    rows = [[0, 1, 0, 0.1, 0.2, 0.5, 0.6, 0], [2, 3, 0, 0.25, 0.1, 0.75, 0.4, 0], [2, 3, 1, 0.05, 0.5, 0.3, 0.9, 1]]
+    np.testing.assert_allclose(batch["label"], np.array(rows, "float32")[None, None], atol=1e-7)
+
+
+def test_a_batch_without_boxes_has_a_row_of_minus_one(source: Path) -> None:
+    np.testing.assert_array_equal(read(net(source, 1), 2)[1]["label"], np.full((1, 1, 1, 8), -1, "float32"))
+
+
+def blocks_fit(batch: dict[str, np.ndarray]) -> int:
+    """Asserts that every box lies on white pixels, less the pixel at its edges; returns the number of boxes."""
+    found = 0
+    for row in batch["label"][0, 0]:
+        if row[0] < 0:
+            continue
+        image = batch["data"][int(row[0])][0]
+        x1, y1, x2, y2 = row[3:7] * np.tile(image.shape[::-1], 2)
+        inner = image[int(np.ceil(y1)) + 1 : int(y2) - 1, int(np.ceil(x1)) + 1 : int(x2) - 1]
+        assert inner.size == 0 or inner.min() > 120, row
+        found += inner.size > 0
+    return found
+
+
+@pytest.mark.parametrize(
+    ("transform", "param"),
+    [
+        (RESIZE + " mirror: true", ""),
+        (RESIZE + " mirror: true expand_param { prob: 1 max_expand_ratio: 3 }", ""),
+        (RESIZE + " mirror: true emit_constraint { emit_type: CENTER }", SAMPLER),
+        ("crop_size: 30 mirror: true", ""),
+        (RESIZE + " expand_param { max_expand_ratio: 2 } mirror: true", SAMPLER),
+    ],
+)
+def test_boxes_follow_what_is_done_to_the_image(source: Path, transform: str, param: str) -> None:
+    batches = read(net(source, 3, transform, param), 20, "TRAIN")
+    assert sum(map(blocks_fit, batches)) > 20
+    assert any(not np.array_equal(batches[0]["data"], batch["data"]) for batch in batches)
+    again = read(net(source, 3, transform, param), 20, "TRAIN")
+    assert all(
+        np.array_equal(a["data"], b["data"]) and np.array_equal(a["label"], b["label"])
+        for a, b in zip(batches, again, strict=True)
+    )
+
+
+def test_colours_are_changed_in_training_only(source: Path) -> None:
+    colours = """distort_param { brightness_prob: 1 brightness_delta: 32 contrast_prob: 1 contrast_lower: 0.5
+      contrast_upper: 1.5 hue_prob: 1 hue_delta: 18 saturation_prob: 1 saturation_lower: 0.5 saturation_upper: 1.5
+      random_order_prob: 1 }"""
+    plain = read(net(source, 3))[0]["data"]
+    np.testing.assert_array_equal(read(net(source, 3, colours))[0]["data"], plain)
+    changed = read(net(source, 3, colours), 1, "TRAIN")[0]["data"]
+    assert 0 <= changed.min() and changed.max() <= 255 and not np.array_equal(changed, plain)
+
+
+def test_what_cannot_be_done_is_said(source: Path, tmp_path: Path) -> None:
+    for transform in ("noise_param { prob: 1 }", "resize_param { resize_mode: FIT_SMALL_SIZE height: 3 width: 3 }"):
+        with pytest.raises(CaffeError, match="not known here"):
+            dataset(net(source, 1, transform))
+    with pytest.warns(CaffeWarning, match="CUBIC"):
+        dataset(net(source, 1, "resize_param { height: 3 width: 3 interp_mode: LINEAR interp_mode: CUBIC }"))
+    plain = write_lmdb(tmp_path / "plain", 2)
+    with pytest.raises(CaffeError, match="no Datum"):
+        dataset(net(plain, 1))
