@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.converters.load import load
-from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.errors import NetError, ReadError
 from keras_caffe.layout import edge_order, inverse
 
@@ -105,7 +105,7 @@ def read_reference(reference: Any) -> Mapping[str, np.ndarray]:
     if reference is None:
         raise ReadError("there is no reference", expected="a .npz file or a dict {blob: array}")
     try:
-        with np.load(reference, allow_pickle=False) as file:
+        with Path(reference).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise ReadError("there is no such file", where=str(reference)) from None
@@ -125,7 +125,7 @@ def _loaded(prototxt: Any, weights: Any, arrays: Mapping[str, np.ndarray], optio
 
 
 def _run(model: CaffeModel, names: list[str], inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    fed = {name: array.transpose(_edge(model, array.ndim)) for name, array in inputs.items()}
+    fed = {keras_name(name): array.transpose(_edge(model, array.ndim)) for name, array in inputs.items()}
     part = model.extract(names)
     missing = [name for name in part.input_names if name not in fed and name not in model._tensors.defaults]
     if missing:
@@ -134,7 +134,8 @@ def _run(model: CaffeModel, names: list[str], inputs: Mapping[str, np.ndarray]) 
             received=", ".join(inputs) or "no inputs",
             fix="Dump the inputs along with the other blobs.",
         )
-    outputs = part({name: array for name, array in fed.items() if name in part.input_names}, training=False)
+    asked = {name: array for name, array in fed.items() if name in part.input_names}
+    outputs = part(asked, training=model.net.phase == "TRAIN")
     arrays = {name: np.asarray(value) for name, value in outputs.items()}
     return {name: array.transpose(inverse(_edge(model, array.ndim))) for name, array in arrays.items()}
 

@@ -48,7 +48,7 @@ def to_onnx(
     try:
         proto, _ = tf2onnx.convert.from_function(_positional(function, specs), specs, opset=opset)
     except (ValueError, NotImplementedError, RuntimeError) as error:
-        raise ExportError("tf2onnx cannot convert the net", where=str(file), received=error) from error
+        raise ExportError("tf2onnx cannot convert the net", received=error) from error
     path = Path(file)
     path.write_bytes(proto.SerializeToString())
     return path

@@ -58,7 +58,7 @@ def to_tflite(
     except Exception as error:  # the converter's own class, and what its parts raise
         message = str(error).strip().splitlines()
         raise ExportError(
-            "the converter of TensorFlow Lite refuses the net", where=str(file), received=message and message[-1]
+            "the converter of TensorFlow Lite refuses the net", received=message and message[-1]
         ) from error
     path = Path(file)
     path.write_bytes(content)
@@ -76,13 +76,13 @@ def _converter(function: Any, kind: str, calibration: Iterable[Any] | None) -> A
         converter.target_spec.supported_types = [tf.float16]
     else:
         names = list(function.structured_input_signature[1])
-        converter.representative_dataset = lambda: _samples(names, calibration or ())
+        converter.representative_dataset = lambda: _samples(names, calibration)
     return converter
 
 
-def _samples(names: Sequence[str], calibration: Iterable[Any]) -> Iterator[list[np.ndarray]]:
+def _samples(names: Sequence[str], calibration: Iterable[Any] | None) -> Iterator[list[np.ndarray]]:
     """One sample after the other, as the converter wants them: a list in the order of the inputs."""
-    for batch in calibration:
+    for batch in () if calibration is None else calibration:
         arrays = [np.asarray(batch[name] if isinstance(batch, Mapping) else batch, "float32") for name in names]
         for index in range(len(arrays[0])):
             yield [array[index : index + 1] for array in arrays]

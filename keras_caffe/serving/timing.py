@@ -76,7 +76,7 @@ def _bottoms(model: CaffeModel, steps: Sequence[Step], inputs: dict[str, Any]) -
         [tensors.stored_as(v, order) for v, order in zip(s.node.inputs, s.orders, strict=True)] or [tensors.anchor()]
         for s in steps
     ]
-    return keras.Model(model.input, wanted)(list(inputs.values()) if len(inputs) > 1 else next(iter(inputs.values())))
+    return keras.Model(model.input, wanted)(inputs if isinstance(model.input, dict) else next(iter(inputs.values())))
 
 
 def _functions(layer: Any, bottoms: list[Any], training: bool) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
