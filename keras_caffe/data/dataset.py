@@ -69,7 +69,7 @@ def dataset(
         records for each replica, which the strategy shares out; with `shard` or `input_context` it holds batch_size.
 
     Raises:
-        ReadError, NetError, LayerError, DataError: the net or a source is refused. The iterator raises errors of records.
+        ReadError, NetError, LayerError, DataError: what is refused of net and sources; the iterator raises others.
 
     Caffe: src/caffe/layers/*_data_layer.cpp
     """

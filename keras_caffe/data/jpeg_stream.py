@@ -77,7 +77,7 @@ class JpegStream(Stream):
         return self._shaped(tf.numpy_function(self._transformed, given, kinds, stateful=False))
 
     def _records(self, batch: Any) -> list[np.ndarray]:
-        with self.problems.kept(self.source):
+        with self.problems.kept(self.source, int(batch)):
             self.recent.append(int(batch))
             numbers = self.running_numbers(int(batch))
             records = [self.source.record_at(entry) for entry in self.source.entries(numbers)]

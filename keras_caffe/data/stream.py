@@ -55,21 +55,22 @@ class Problems:
     """Keeps the error that stopped a stream: TensorFlow passes on its text only."""
 
     def __init__(self) -> None:
-        self.error: CaffeError | None = None
+        self.errors: dict[int, CaffeError] = {}  # by batch, as several are in the making at once
 
     @contextmanager
-    def kept(self, source: Source) -> Iterator[None]:
+    def kept(self, source: Source, batch: int = 0) -> Iterator[None]:
         """Keeps a CaffeError that is raised inside, with the layer's name."""
         try:
             yield
         except CaffeError as error:
             error.at(layer=f"{source.layer.name!r} ({source.layer.type})")
-            self.error = self.error or error
+            self.errors[batch] = error
             raise
 
     def take(self) -> CaffeError | None:
-        error, self.error = self.error, None
-        return error
+        """The error of the first batch that has one."""
+        errors, self.errors = self.errors, {}
+        return errors[min(errors)] if errors else None
 
 
 class Stream:
@@ -132,16 +133,16 @@ class Stream:
         return shape if varies or partial else (self.batch, *shape[1:])
 
     def _tops(self, number: Any) -> list[np.ndarray]:
-        with self.problems.kept(self.source):
+        with self.problems.kept(self.source, int(number)):
             return self.source.read(self.running_numbers(int(number)))
 
     def _windows(self, number: Any) -> list[np.ndarray]:
-        with self.problems.kept(self.source):
+        with self.problems.kept(self.source, int(number)):
             return self.source.windows(self.running_numbers(int(number)))
 
     def explain(self) -> CaffeError | None:
         """The error that stopped this stream, if it is one of the source's."""
-        for batch in () if self.problems.error else list(self.recent):
+        for batch in () if self.problems.errors else sorted(self.recent):
             try:
                 self._tops(batch)
             except CaffeError:
