@@ -1,7 +1,7 @@
 """Caffe's parameter updates, in place (src/caffe/solvers/*_solver.cpp).
 
-Each function changes the variable and its history. With TensorFlow the four that its kernels compute in the same way are
-one pass over memory; the portable twins below are the same formulas in `keras.ops`.
+Each function changes the variable and its history. With TensorFlow those that its kernels compute in the same way are
+one pass over memory; the portable twins are the same formulas in `keras.ops`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def rmsprop(variable: Any, history: Any, gradient: Any, rate: Any, decay: float,
 
 
 def adadelta(variable: Any, history: Any, steps: Any, gradient: Any, rate: Any, momentum: float, delta: float) -> None:
-    """h <- rho h + (1 - rho) g^2; u = g sqrt((s + delta) / (h + delta)); s <- rho s + (1 - rho) u^2; w <- w - rate u."""
+    """h <- p h + (1 - p) g^2; u = g sqrt((s + delta) / (h + delta)); s <- p s + (1 - p) u^2; w <- w - rate u."""
     if _has_kernel(variable):
         raw("ResourceApplyAdadelta", variable, [history, steps], gradient, lr=rate, rho=momentum, epsilon=delta)()
         return
@@ -64,7 +64,7 @@ def adam(
     betas: tuple[float, float],
     delta: float,
 ) -> None:
-    """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w <- w - rate sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + delta).
+    """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w <- w - r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + delta).
 
     Args:
         power: t, the number of this update, from 1.

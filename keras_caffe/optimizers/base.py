@@ -13,14 +13,14 @@ from keras_caffe.ops import update
 
 REGULARIZATIONS = ("L2", "L1")
 
-Multipliers = Mapping[Any, tuple[float, float]]
-"""{variable or its path: (lr_mult, decay_mult)}"""
+Multipliers = Mapping[str, tuple[float, float]]
+"""{path of a variable: (lr_mult, decay_mult)}"""
 
 
 class CaffeOptimizer(keras.optimizers.Optimizer):
     """Base of Caffe's optimizers.
 
-    Before the method's own formula a gradient is clipped (all of them together, by the L2 norm of what came in), divided
+    Before the method's own formula gradients are clipped (all together, by the L2 norm of what came in), divided
     by iter_size and regularised: g + decay w (L2) or g + decay sign(w) (L1) with decay = weight_decay decay_mult. The
     method's rate is learning_rate lr_mult.
 
@@ -30,8 +30,8 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         regularization_type: "L2" or "L1".
         clip_gradients: greatest norm of the gradients; negative: no limit.
         iter_size: how many gradients were added up into the one that comes in. (Keras's own
-            `gradient_accumulation_steps` adds them up itself and hands on their mean; the norm is that of the sum then.)
-        multipliers: {variable or its path: (lr_mult, decay_mult)}; (1, 1) for all others.
+            `gradient_accumulation_steps` adds them up and hands on their mean; the norm is that of the sum then.)
+        multipliers: {`variable.path`: (lr_mult, decay_mult)}; (1, 1) for all others.
 
     Raises:
         SolverError: another regularization_type, or an iter_size below 1.
@@ -66,7 +66,7 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         self.weight_decay = weight_decay or 0.0
         self.regularization_type, self.clip_gradients = regularization_type, clip_gradients
         self.iter_size = iter_size
-        self.multipliers = {_path(key): tuple(value) for key, value in (multipliers or {}).items()}
+        self.multipliers = {path: tuple(value) for path, value in (multipliers or {}).items()}
 
     def build(self, variables: Sequence[Any]) -> None:
         if self.built:
@@ -77,14 +77,14 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
-        lr_mult, decay_mult = self.multipliers.get(_path(self._trainable_variables[index]), (1.0, 1.0))
+        lr_mult, decay_mult = self.multipliers.get(self._trainable_variables[index].path, (1.0, 1.0))
         gradient = self._regularized(ops.cast(gradient, variable.dtype), variable, self.weight_decay * decay_mult)
         rate = ops.cast(learning_rate, variable.dtype)
         histories = [getattr(self, slot)[index] for slot in self.slots]
         self.update(variable, *histories, gradient, rate if lr_mult == 1 else rate * lr_mult)
 
     def update(self, variable: Any, *args: Any) -> None:
-        """The method's formula: takes the variable, its histories, the gradient and the rate, and changes them in place."""
+        """The method's formula: changes a variable and its histories in place, given the gradient and the rate."""
         raise NotImplementedError
 
     def _regularized(self, gradient: Any, variable: Any, decay: float) -> Any:
@@ -115,7 +115,3 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         own = ("weight_decay", "regularization_type", "clip_gradients", "iter_size")
         multipliers = {path: list(value) for path, value in self.multipliers.items()}
         return {**super().get_config(), **{name: getattr(self, name) for name in own}, "multipliers": multipliers}
-
-
-def _path(variable: Any) -> str:
-    return variable if isinstance(variable, str) else variable.path

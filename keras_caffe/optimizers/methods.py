@@ -1,4 +1,4 @@
-"""Caffe's six solver types as Keras optimizers. g is the gradient after clipping and decay, r the rate times lr_mult."""
+"""Caffe's six solver types as Keras optimizers: g is the gradient after clipping and decay, r the rate with lr_mult."""
 
 from __future__ import annotations
 

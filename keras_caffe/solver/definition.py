@@ -1,4 +1,4 @@
-"""A SolverParameter as optimizer and learning rate policy, and what is refused of it (solver_factory.hpp, sgd_solvers.hpp)."""
+"""A SolverParameter as optimizer and policy, and what is refused of it (solver_factory.hpp, sgd_solvers.hpp)."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ def load_solver(
     Args:
         solver: path, prototxt text, or SolverParameter.
         weights: `.caffemodel` files that replace the solver's own `weights`; copied by layer name.
-        train_data: a tf.data.Dataset or an iterable of {blob: batch}, which starts again when it ends; default: the train
-            net's own data layers. Axes of images are in the order of `data_format`.
+        train_data: a tf.data.Dataset or an iterable of {blob: batch}, which starts again when it ends; default: the
+            train net's own data layers. Axes of images are in the order of `data_format`.
         test_data: the same for the test nets: one for all of them, or a list with one for each.
         data_format: order of blobs at the models' edges: "channels_last" or "channels_first"; default: Keras's.
         stages: added to train_state, as by Caffe's `-stage`.
@@ -88,7 +88,6 @@ def load_solver(
     seed = param.random_seed if param.random_seed >= 0 else None
     opened = _Opened(data_format, seed, {**options, "dtype": dtype})
     model, train_feed = opened.net(train, train_data, param.iter_size, files, "train data")
-    assert isinstance(model, TrainNet)
     donors = {name: layer.caffe_blobs for name, layer in model.caffe_layers.items() if layer.caffe_blobs}
     found = [
         opened.net(test, data, 1, files, f"data of test net {number}", donors)

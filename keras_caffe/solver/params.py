@@ -43,7 +43,7 @@ class Param:
 
 
 def params_of(plan: Plan) -> list[Param]:
-    """The parameters in Caffe's order, which is that of a snapshot's histories; statistics and frozen ones are there too."""
+    """The parameters in Caffe's order, which is that of a snapshot's histories; statistics and frozen ones included."""
     default = proto.ParamSpec()
     stated, found = stated_multipliers(plan.net), []
     for node, step in enumerate(plan.steps):
@@ -62,8 +62,8 @@ def multipliers(model: CaffeModel) -> dict[str, tuple[float, float]]:
 def updated(params: Sequence[Param], optimizer: CaffeOptimizer) -> list[Param]:
     """The parameters that an iteration changes, or whose history it changes.
 
-    Caffe adds the decay to the gradient of frozen parameters too. It never moves them, but the histories of methods that
-    sum up squares grow by it.
+    Caffe adds the decay to the gradient of frozen parameters too. It never moves them, but histories that sum up
+    squares grow by it.
     """
     sums_squares = not isinstance(optimizer, SGD) and optimizer.weight_decay
     return [p for p in params if p.variable.trainable or (sums_squares and p.decay_mult)]

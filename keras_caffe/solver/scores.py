@@ -25,7 +25,7 @@ class Scores(list):
         raise KeyError(key)
 
     def logs(self) -> dict[str, float]:
-        """The scores under the names that Keras's callbacks expect: `val_<blob>`, of further nets `val<number>_<blob>`."""
+        """The scores as Keras's callbacks expect them: `val_<blob>`, of further nets `val<number>_<blob>`."""
         return {
             f"val{number or ''}_{blob}": float(np.mean(score))
             for number, net in enumerate(self)
@@ -55,7 +55,7 @@ def score(
 
 
 def _compiled(model: CaffeModel) -> Any:
-    """A function from an iterator to the net's outputs, compiled once; under a strategy, their mean over the replicas."""
+    """A function from an iterator to the net's outputs, compiled once; with replicas, to their mean."""
     if "_scoring" not in model.__dict__:
         strategy = model.distribute_strategy
         names = {model.net.values[v].blob for v in model.net.outputs}

@@ -17,8 +17,8 @@ from keras_caffe.optimizers import CaffeOptimizer, Plateau
 class TrainNet(CaffeModel):
     """A CaffeModel with Caffe's iteration as its `train_step`: iter_size forward and backward passes, then an update.
 
-    The loss of a pass is the sum of the blobs with a loss weight. What the step returns is the mean loss and the mean of
-    each of the net's outputs in the last pass, by the blobs' names. Where the loss is not finite nothing is changed.
+    The loss of a pass is the sum of the blobs with a loss weight. The step returns the mean loss and the mean of each
+    of the net's outputs in the last pass, by the blobs' names. Where the loss is not finite nothing is changed.
     """
 
     def prepare(self, optimizer: CaffeOptimizer, variables: Sequence[Any], jit: bool = False) -> None:

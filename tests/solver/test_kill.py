@@ -39,8 +39,8 @@ def command(folder: Path) -> list[str]:
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command(folder), cwd=folder, env=environment, **quiet)
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(command(folder), cwd=folder, env=environment, stdout=log, stderr=log)
 
 
 def test_killed_processes(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_killed_processes(tmp_path: Path) -> None:
             time.sleep(0.001)
         time.sleep(0.003 * number)
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL, (killed / "log").read_text()[-2000:]
     assert start(killed).wait() == 0
     for kind in ("caffemodel", "solverstate"):
         name = f"digits_iter_{iterations}.{kind}"

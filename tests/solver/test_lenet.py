@@ -48,7 +48,9 @@ def test_command_test_says_what_caffe_says(folder: Path, capsys: pytest.CaptureF
     net, weights = "lenet_train_test.prototxt", "lenet_final.caffemodel"
     assert main(["test", f"--model={net}", f"--weights={weights}", "--iterations=5"]) == 0
     ours = capsys.readouterr().out.splitlines()
-    logged = re.findall(r"caffe\.cpp:\d+\] ((?:Running|Batch|Loss|accuracy|loss).*)", Path("lenet_cli_test.log").read_text())
+    logged = re.findall(
+        r"caffe\.cpp:\d+\] ((?:Running|Batch|Loss|accuracy|loss).*)", Path("lenet_cli_test.log").read_text()
+    )
     assert words(ours) == words(logged)
     np.testing.assert_allclose(numbers(ours), numbers(logged), rtol=1e-4, atol=1e-4)
 

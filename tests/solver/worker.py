@@ -55,8 +55,10 @@ def main(mode: str, case: str, folder: Path) -> None:
     text = SOLVERS[case] + f' snapshot_prefix: "{folder}/{mode}" train_net_param {{ {NET.format(n=size)} }} max_iter: 6'
     with strategy.scope():
         solver = load_solver(text, train_data=data, data_format="channels_last")
-        start = {name: [np.random.default_rng(1).standard_normal(a.shape) * 0.2 for a in arrays]
-                 for name, arrays in solver.model.get_caffe_params().items()}
+        start = {
+            name: [np.random.default_rng(1).standard_normal(a.shape) * 0.2 for a in arrays]
+            for name, arrays in solver.model.get_caffe_params().items()
+        }
         solver.model.set_caffe_params(start)
         losses = solver.step(3)
         solver.fit(verbose=0)
@@ -66,7 +68,7 @@ def main(mode: str, case: str, folder: Path) -> None:
 
 
 def in_pairs(quarters: list, mode: str) -> list:
-    """Quarters 0, 1, 2, 3 of an iteration make two passes of (0, 1) and (2, 3) alone; two replicas see 0, 2 and 1, 3."""
+    """Quarters 0, 1, 2, 3 of an iteration make two passes of (0, 1) and (2, 3); two replicas see 0, 2 and 1, 3."""
     order = [i for start in range(0, len(quarters), 4) for i in (start, start + 2, start + 1, start + 3)]
     if mode.startswith("worker"):
         order = [i for i in order if i % 2 == int(mode[-1])]
