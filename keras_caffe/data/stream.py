@@ -142,7 +142,9 @@ class Stream:
 
     def explain(self) -> CaffeError | None:
         """The error that stopped this stream, if it is one of the source's."""
-        for batch in () if self.problems.errors else sorted(self.recent):
+        for batch in sorted(self.recent):
+            if batch >= min(self.problems.errors, default=batch + 1):
+                break
             try:
                 self._tops(batch)
             except CaffeError:
