@@ -87,10 +87,7 @@ def load(
         dtype=dtype,
         allow_python_imports=allow_python_imports,
     )
-    files = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
-    model = _filled(planned, recipe, files, skip_mismatch)
-    model.__dict__["sources"] = [*_named_file(prototxt), *map(Path, files)]
-    return model
+    return _filled(planned, recipe, weights, skip_mismatch, _named_file(prototxt))
 
 
 def plan(
@@ -175,12 +172,19 @@ def _planned(net: Net, recipe: Recipe, custom_layers: Mapping[str, type] | None)
     )
 
 
-def _filled(planned: Plan, recipe: Recipe, files: Sequence[str | Path], skip_mismatch: bool = False) -> CaffeModel:
+def _filled(
+    planned: Plan,
+    recipe: Recipe,
+    weights: str | Path | Sequence[str | Path] | None,
+    skip_mismatch: bool = False,
+    definition: Sequence[Path] = (),
+) -> CaffeModel:
+    files = [weights] if isinstance(weights, (str, Path)) else weights or []
     if planned.net.phase == "TRAIN" or planned.net.message.force_backward:
         check_gradients(planned.net, planned.backward(), losses_only=True)
     initial, report = weight_files.match(planned, files, skip_mismatch=skip_mismatch)
     model = build(planned, recipe, initial)
-    model.__dict__["load_report"] = report
+    model.__dict__.update(load_report=report, sources=[*definition, *map(Path, files)])
     return model
 
 
