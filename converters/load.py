@@ -51,12 +51,10 @@ def load(
         prototxt: path, prototxt text, or NetParameter; V0, V1 and V2 definitions.
         weights: `.caffemodel` or `.caffemodel.h5` file, or several that are applied in order.
         phase: "TRAIN" or "TEST": which layers survive include/exclude rules.
-        level: level for these rules.
-        stages: stages for these rules.
+        level, stages: likewise.
         input_shapes: {blob: shape in Caffe's order (N, C, H, W)} where the net does not state it, or to replace it;
             None for a size that shall stay dynamic.
-        data_format: order of blobs at the model's edges: "channels_last" or "channels_first" (Caffe's own);
-            default: Keras's.
+        data_format: "channels_last" or "channels_first" (Caffe's own) at the model's edges; default: Keras's.
         custom_layers: {Caffe type: layer class} for this call.
         python_layers: {"module.Class": class} for layers of type "Python".
         skip_mismatch: leave layers whose stored blobs do not fit at their fillers.
@@ -69,9 +67,8 @@ def load(
         A CaffeModel; see there for how it is called and what it knows about the net.
 
     Raises:
-        ReadError: a file is missing, broken, or of another format.
+        ReadError, WeightsError: a file is missing, broken, or of another format; the weights do not fit.
         NetError, UnknownLayerError, LayerError, ShapeError: the net is refused, with file, line, layer and reason.
-        WeightsError: the weights do not fit.
     """
     planned, recipe = plan(
         prototxt,
