@@ -43,7 +43,7 @@ def measure(args: argparse.Namespace) -> Any:
         rows = {name: batches for name, batches in [*made.items(), *readers(source).items()]}
         rates = rounds(rows, args.batches, args.runs)
         reader = next(iter(readers(source).values()))
-        grown = [memory(reader, 10 * args.records // BATCH) for _ in range(2)][-1]
+        grown = [memory(reader, 10 * args.records // BATCH) for _ in range(3)][-1]
     first = rates[next(iter(rates))]
     found = [(name, statistics.median(each), ratio(each, first)) for name, each in rates.items()]
     kind = "JPEG" if args.encoded else "raw"
@@ -138,7 +138,7 @@ def rounds(rows: dict[str, Batches], count: int, runs: int) -> dict[str, list[fl
 
 
 def memory(batches: Batches, count: int) -> int:
-    """By how many bytes the process grows while `count` batches are read."""
+    """By how many bytes the process's own memory grows while `count` batches are read."""
     for _ in range(AHEAD):
         next(batches)
     before = _resident()
@@ -148,5 +148,6 @@ def memory(batches: Batches, count: int) -> int:
 
 
 def _resident() -> int:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    """The process's memory without that of mapped files."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
