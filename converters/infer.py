@@ -121,7 +121,7 @@ def infer(
         UnknownLayerError: all unknown types at once.
         LayerError, ShapeError: a layer's parameters or bottoms are refused; names the layer and its line.
     """
-    classes = registry.find(((n.type, repr(n.name)) for n in net.nodes), custom_layers)
+    classes = registry.find(((n.type, _place(n)) for n in net.nodes), custom_layers)
     plan = Plan(net, data_format)
     names = _KerasNames(net, classes)
     shapes = dict(input_shapes or {})
@@ -259,6 +259,10 @@ def _check_used(left: Mapping[str, Any], plan: Plan) -> None:
             f"input_shapes names what is not an input: {', '.join(map(repr, left))}",
             expected=f"names among {', '.join(plan.net.values[v].blob for v in plan.inputs) or 'no inputs'}",
         )
+
+
+def _place(node: Node) -> str:
+    return f"{node.name!r} at {node.where}" if node.where else repr(node.name)
 
 
 def keras_name(name: str) -> str:

@@ -146,7 +146,7 @@ class BlobModel(keras.Model):
                 f"input {name!r} has another shape than the model was built for",
                 expected=wanted,
                 received=shape,
-                fix="Load the net again with input_shapes={...} for another size.",
+                fix=_layout_hint(shape, wanted),
             )
 
     @property
@@ -288,6 +288,12 @@ class CaffeModel(BlobModel):
 def output_name(net: Net, value: str) -> str:
     """The blob's name; an unnamed loss goes by its layer's."""
     return net.values[value].blob if net.values[value].blob != AUTOMATIC else net.producer(value).name
+
+
+def _layout_hint(shape: Sequence[Any], wanted: Sequence[Any]) -> str:
+    if len(shape) > 3 and sorted(map(str, shape[1:])) == sorted(map(str, wanted[1:])):
+        return "Transpose the images, or load the net with the other data_format (channels_first is Caffe's order)."
+    return "Load the net again with input_shapes={...} for another size."
 
 
 def _unwrap(named: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.read_weights import LayerBlobs, read_weights
-from keras_caffe.errors import WeightsError
+from keras_caffe.errors import CaffeWarning, WeightsError
 from keras_caffe.proto.wire import Blob as StoredBlob
 from keras_caffe.shapes import Shape
 
@@ -85,7 +86,21 @@ def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = Fals
                 loaded.add(index)
     report.loaded = [plan.steps[index].node.name for index in sorted(loaded)]
     report.kept = [s.node.name for i, s in enumerate(plan.steps) if s.blobs and i not in loaded]
+    _warn(report, [str(file) for file in files])
     return arrays, report
+
+
+def _warn(report: Report, files: Sequence[str]) -> None:
+    """Says aloud what a caller may not expect: skipped layers, and files that fill nothing."""
+    if report.skipped:
+        warnings.warn(f"layers left as they were: {report}", CaffeWarning, stacklevel=5)
+    elif files and report.kept and not report.loaded:
+        warnings.warn(
+            f"{', '.join(files)}: no layer of this net is in it; the net has {', '.join(report.kept[:3])}, the file "
+            f"{', '.join(report.ignored[:3]) or 'nothing'}. Is it another net's?",
+            CaffeWarning,
+            stacklevel=5,
+        )
 
 
 def _from_hdf5(source: LayerBlobs) -> bool:

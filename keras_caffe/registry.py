@@ -71,14 +71,18 @@ def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = N
         raise UnknownLayerError(
             f"unknown layer type{'s' if len(unknown) > 1 else ''} "
             + ", ".join(_describe(name, where, known) for name, where in unknown.items()),
-            expected=f"one of {', '.join(known)}",
+            expected=None if all(map(_near(known), unknown)) else f"one of {', '.join(known)}",
             fix="Register a class with @keras_caffe.register_layer, or pass custom_layers={type: class}.",
         )
     return found
 
 
+def _near(known: Mapping[str, type]) -> Callable[[str], list[str]]:
+    return lambda name: difflib.get_close_matches(name, known, n=2)
+
+
 def _describe(name: str, where: list[Any], known: Mapping[str, type]) -> str:
-    near = difflib.get_close_matches(name, known, n=2)
+    near = _near(known)(name)
     more = f" and {len(where) - 2} more" if len(where) > 2 else ""
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"{name!r} (layer {', '.join(map(str, where[:2]))}{more}{hint})"

@@ -12,7 +12,7 @@ import pytest
 
 import keras_caffe
 from keras_caffe import samples
-from keras_caffe.errors import CaffeError, NetError, ReadError, ShapeError, WeightsError
+from keras_caffe.errors import CaffeError, CaffeWarning, NetError, ReadError, ShapeError, WeightsError
 from tests.shared_goldens import ROOT
 
 NET = """
@@ -172,10 +172,16 @@ def test_skip_mismatch_reports(tmp_path: Path) -> None:
     weights = samples.path("lenet.caffemodel")
     with pytest.raises(WeightsError, match=r"'ip2'.*\(7, 500\).*\(10, 500\)"):
         keras_caffe.load(text, weights)
-    model = keras_caffe.load(text, weights, skip_mismatch=True)
+    with pytest.warns(CaffeWarning, match="skipped ip2"):
+        model = keras_caffe.load(text, weights, skip_mismatch=True)
     assert list(model.load_report.skipped) == ["ip2"]
     assert model.load_report.kept == ["ip2"]
     assert model.load_report.loaded == ["conv1", "conv2", "ip1"]
+
+
+def test_weights_of_another_net_are_said_aloud() -> None:
+    with pytest.warns(CaffeWarning, match="no layer of this net is in it"):
+        keras_caffe.load(NET, samples.path("lenet.caffemodel"))
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,18 @@ from keras_caffe.converters.passes import (
     fold_scale_into_next,
     fold_scale_into_previous,
     join_scales,
+    transpose_weights,
 )
 from keras_caffe.converters.trained import Trained
 
-PASSES = (drop_identities, affine_to_scale, join_scales, fold_scale_into_previous, fold_scale_into_next)
+PASSES = (
+    drop_identities,
+    affine_to_scale,
+    join_scales,
+    fold_scale_into_previous,
+    fold_scale_into_next,
+    transpose_weights,
+)
 
 
 def run_all(trained: Trained) -> Trained:

@@ -13,6 +13,7 @@ from typing import Any
 from keras_caffe.cli.files import output_file, replacing
 from keras_caffe.converters.read import read_message, read_net
 from keras_caffe.converters.upgrade import upgrade, upgrade_solver
+from keras_caffe.errors import ReadError
 from keras_caffe.proto.text import to_text
 
 STDOUT = "-"
@@ -43,6 +44,15 @@ def run(args: argparse.Namespace) -> None:
 
 def _upgraded(args: argparse.Namespace) -> Any:
     if args.solver:
-        return upgrade_solver(read_message(args.input, "SolverParameter", strict=args.strict))
+        solver = upgrade_solver(read_message(args.input, "SolverParameter", strict=args.strict))
+        return _filled(solver, args.input, solver.ListFields(), "a solver", "Leave --solver out for a net.")
     source = read_net(args.input, strict=args.strict)
-    return upgrade(source.message, source.where)
+    net = upgrade(source.message, source.where)
+    return _filled(net, args.input, net.layer, "the definition of a net", "Pass --solver for a solver.")
+
+
+def _filled(message: Any, file: str, content: Any, expected: str, fix: str) -> Any:
+    """The message; a file of another kind has nothing that it knows, and must not be replaced by nothing."""
+    if not content:
+        raise ReadError("nothing to upgrade is in the file", where=file, expected=expected, fix=fix)
+    return message
