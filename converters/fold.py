@@ -19,7 +19,8 @@ def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
 
     BatchNorm, Scale and Bias go into the Convolution, Deconvolution or InnerProduct beside them where that is exact (it
     is their only neighbour on that side, channels are axis 1, the numbers are learned or stored); what is left of them
-    becomes one Scale each. Dropout and Split go. Weights of inner products are stored transposed. Shared parameters and layers of foreign classes stay as they are.
+    becomes one Scale each. Dropout and Split go. Weights of inner products are
+    stored transposed. Shared parameters and layers of foreign classes stay as they are.
 
     Args:
         model: a loaded CaffeModel; it is not changed.

@@ -223,6 +223,13 @@ def test_python_layers_stay_with_their_class() -> None:
     check(model_of(text, python_layers={"m.Double": Double}), "Convolution", "Python")
 
 
+def test_inner_products_are_stored_for_batches() -> None:
+    model = model_of(DENSE % ("data", "a", ""))
+    folded = check(model, "InnerProduct")
+    assert folded.net.node("ip").message.inner_product_param.transpose
+    np.testing.assert_array_equal(folded.get_caffe_params()["ip"][0], model.get_caffe_params()["ip"][0].T)
+
+
 def test_an_unknown_blob_is_named() -> None:
     with pytest.raises(NetError, match="'nope'"):
         fold(model_of(RELU % ("data", "a")), keep=["nope"])
