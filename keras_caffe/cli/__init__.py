@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from keras_caffe.cli import convert, dataset, predict, summary, upgrade
+from keras_caffe.cli import compare, convert, dataset, export, predict, summary, test, time, train, upgrade
 from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.version import __version__
 
@@ -24,6 +24,11 @@ COMMANDS = {
     "summary": summary,
     "predict": predict,
     "upgrade": upgrade,
+    "export": export,
+    "compare": compare,
+    "time": time,
+    "train": train,
+    "test": test,
     "dataset": dataset,
 }
 
@@ -42,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the command and its arguments; default: the process's.
 
     Returns:
-        The exit code: 0, or 1 after an `error: ...` line. A wrong usage exits with 2 by itself.
+        The exit code: 0, 1 after an `error: ...` line, or what the command says. A wrong usage exits with 2 by itself.
     """
     args = _parse(argv)
     with _warnings_as_lines():
         try:
-            args.run(args)
+            code = args.run(args)
             sys.stdout.flush()
         except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         except KeyboardInterrupt:
             return 130
-    return 0
+    return code or 0
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
