@@ -12,9 +12,11 @@ import keras
 from keras import ops
 
 from keras_caffe.errors import CaffeError
-from keras_caffe.layers.base import serializable
+from keras_caffe.layers.base import serializable_as
 from keras_caffe.ops import distances, losses
 from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
+
+serializable = serializable_as("losses")
 
 __all__ = [
     "Contrastive",

@@ -7,8 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_caffe.layers.base import serializable
+from keras_caffe.layers.base import serializable_as
 from keras_caffe.ops.accuracy import accuracy
+
+serializable = serializable_as("metrics")
 
 __all__ = ["Accuracy"]
 

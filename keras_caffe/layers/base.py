@@ -274,3 +274,9 @@ def enum_name(message: Any, field: str) -> str:
 
 
 serializable = keras.saving.register_keras_serializable(package=PACKAGE)
+"""Class decorator: Keras saves and loads layers and models of this package by the class's name."""
+
+
+def serializable_as(room: str) -> Any:
+    """The same for another kind of class, whose names may be those of layers too."""
+    return keras.saving.register_keras_serializable(package=f"{PACKAGE}.{room}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from keras_caffe.errors import SolverError
-from keras_caffe.layers.base import serializable
+from keras_caffe.layers.base import serializable_as
 from keras_caffe.ops import update
 from keras_caffe.optimizers.base import CaffeOptimizer
+
+serializable = serializable_as("optimizers")
 
 
 @serializable

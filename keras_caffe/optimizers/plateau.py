@@ -8,8 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_caffe.layers.base import serializable
+from keras_caffe.layers.base import serializable_as
 from keras_caffe.optimizers.policies import Policy, _float, _not_negative
+
+serializable = serializable_as("optimizers")
 
 
 @serializable

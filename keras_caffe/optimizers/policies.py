@@ -12,7 +12,9 @@ import keras
 from keras import ops
 
 from keras_caffe.errors import SolverError
-from keras_caffe.layers.base import serializable
+from keras_caffe.layers.base import serializable_as
+
+serializable = serializable_as("optimizers")
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
