@@ -9,25 +9,37 @@ import keras
 
 
 class Hooks(keras.callbacks.Callback):
-    """Tests, lines, snapshots, and the end at max_iter or on request; test scores become logs of their epoch."""
+    """Tests, lines, snapshots, and the end at max_iter or on request.
+
+    The logs of an epoch are means over its iterations, and test scores.
+    """
 
     def __init__(self, solver: Any) -> None:
         super().__init__()
         self.solver = solver
+        self.sums: dict[str, float] = {}
+        self.count = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.model.stop_training = self.solver.iter >= self.solver.param.max_iter
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.sums, self.count = {}, 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.solver.before_iteration()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.solver.after_iteration(logs)
+        self.count += 1
+        for name, value in logs.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
         if self.solver.request == "stop" or self.solver.iter >= self.solver.param.max_iter:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: MutableMapping[str, Any] | None = None) -> None:
         if self.solver.request != "stop":
             self.solver.test_if_due(first=True)
-        if logs is not None and self.solver.scores is not None:
-            logs.update(self.solver.scores.logs())
+        if logs is not None:
+            logs.update({name: total / self.count for name, total in self.sums.items()})
+            logs.update(self.solver.scores.logs() if self.solver.scores is not None else {})

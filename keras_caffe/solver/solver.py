@@ -21,6 +21,8 @@ from keras_caffe.solver.params import History, Param
 from keras_caffe.solver.scores import Scores, score
 from keras_caffe.solver.train_net import TrainNet
 
+EPOCH = 1000  # iterations of an epoch for Keras's callbacks where no tests divide them
+
 
 class Solver:
     """A solver definition with its nets; `keras_caffe.load_solver` makes it.
@@ -121,8 +123,8 @@ class Solver:
     ) -> keras.callbacks.History:
         """Trains up to max_iter with Keras's `fit`.
 
-        An epoch is what lies between two tests (without tests: two snapshots, or all). Its logs are the loss, the train
-        net's outputs, and the test scores as `val_<blob>` (of further test nets `val<number>_<blob>`).
+        An epoch is what lies between two tests; without test nets, 1000 iterations. Its logs are the means of the loss
+        and of the train net's outputs, and the test scores as `val_<blob>` (of further test nets `val<number>_<blob>`).
 
         Args:
             callbacks: Keras callbacks of your own.
@@ -158,8 +160,7 @@ class Solver:
         return history
 
     def _epoch(self) -> int:
-        interval = self.param.test_interval if self.test_models else 0
-        return min(interval or self.param.snapshot or self.param.max_iter, self.param.max_iter)
+        return min(self.param.test_interval if self.test_models else EPOCH, self.param.max_iter)
 
     def _finish(self) -> None:
         wanted = self.param.snapshot_after_train or self.request == "stop"

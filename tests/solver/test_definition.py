@@ -140,6 +140,7 @@ layer { name: "c" type: "Power" bottom: "ip" top: "c" include { min_level: 3 } }
     assert {"a", "c"} <= set(other.model.blobs)
 
 
+@pytest.mark.filterwarnings("ignore:.*no layer of this net")
 def test_weights_are_loaded_by_name(tmp_path: Path) -> None:
     first = load(tmp_path, BASE + 'net: "net.prototxt"')
     first.model.set_caffe_params({"ip": [np.full((1, 3), 7.0), np.full(1, 8.0)]})

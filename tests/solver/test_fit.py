@@ -55,6 +55,7 @@ def test_fit_is_the_same_as_step(tmp_path: Path) -> None:
         np.testing.assert_array_equal(params(second)[key], want)
     assert [epoch for epoch, _ in seen.epochs] == [0, 1, 2]
     assert set(seen.epochs[0][1]) == {"loss", "val_acc", "val_loss"}
+    assert history.history["loss"] == pytest.approx([np.mean(losses[i : i + 5]) for i in (0, 5, 10)])
     assert history.history["val_loss"][-1] == second.scores["loss"] == pytest.approx(first.test()["loss"], rel=0.1)
     assert sorted(path.name for path in tmp_path.glob("s_*")) == ["s_iter_12.caffemodel", "s_iter_12.solverstate"]
 

@@ -1,0 +1,111 @@
+"""Models and streams of batches for the nets of a solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_caffe.converters import load as loading
+from keras_caffe.converters import weights as weight_files
+from keras_caffe.converters.build import build
+from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.read import read_net
+from keras_caffe.converters.recipe import Recipe
+from keras_caffe.converters.select import select
+from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.data import dataset
+from keras_caffe.errors import DataError
+from keras_caffe.layout import edge_order, to_caffe
+from keras_caffe.solver.feed import Feed, peek
+from keras_caffe.solver.nets import NetChoice
+from keras_caffe.solver.train_net import TrainNet
+
+FED = ("Input", "DummyData", "Parameter")  # Layers without bottoms that read no data.
+
+
+class Opener:
+    """Builds nets with the arguments that all nets of a solver share."""
+
+    def __init__(self, data_format: str | None, seed: int | None, options: Mapping[str, Any]) -> None:
+        self.data_format = data_format or keras.config.image_data_format()
+        self.seed, self.options = seed, dict(options)
+        self.skip_mismatch = self.options.pop("skip_mismatch", False)
+
+    def net(
+        self,
+        choice: NetChoice,
+        data: Any,
+        per_step: int,
+        files: Sequence[str],
+        what: str,
+        donors: Mapping[str, Any] | None = None,
+    ) -> tuple[CaffeModel, Feed]:
+        """The model of a net and its stream of batches; a test net has `donors`."""
+        shapes, data = self._data(choice, data, what)
+        plan, recipe = loading.plan(
+            choice.source, **choice.selection, data_format=self.data_format, input_shapes=shapes, **self.options
+        )
+        model = self._model(plan, recipe, files, donors)
+        inputs = {name: tensor for name, tensor in _inputs(model).items() if name not in model._defaults}
+        return model, Feed(data, inputs, per_step, what)
+
+    def _model(self, plan: Plan, recipe: Recipe, files: Sequence[str], donors: Any) -> CaffeModel:
+        initial, report = weight_files.match(plan, files, skip_mismatch=self.skip_mismatch)
+        kind = TrainNet if donors is None else CaffeModel
+        model = build(plan, recipe, initial, donors=donors, model_class=kind)
+        model.__dict__["load_report"] = report
+        return model
+
+    def _data(self, choice: NetChoice, data: Any, what: str) -> tuple[dict[str, Any], Any]:
+        """Shapes in Caffe's order of the blobs that data layers fill, and the data; by default those of the layers."""
+        net = read_net(choice.source)
+        message = select(upgrade(net.message, net.where), **choice.selection)
+        sources = [layer for layer in message.layer if not layer.bottom and layer.type not in FED]
+        fed = [top for layer in message.layer if layer.type == "Input" for top in layer.top]
+        if data is None and fed:
+            raise DataError(
+                f"there are no {what}: the net has Input layers",
+                where=net.file,
+                expected=f"batches of {', '.join(fed)}",
+                fix="Pass train_data= and test_data=, or use a net with data layers.",
+            )
+        if data is None and not sources:
+            return {}, [{}]
+        if data is None:
+            first = self._own(choice)
+            spec = first.element_spec
+            return self._shapes(sources, {name: tuple(s.shape) for name, s in spec.items()}), _OwnData(
+                self, choice, first
+            )
+        found, data = peek(data)
+        return self._shapes(sources, found), data
+
+    def _shapes(self, sources: Sequence[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+        tops = {top for layer in sources for top in layer.top}
+        return {n: to_caffe(s, edge_order(len(s), self.data_format)) for n, s in found.items() if n in tops}
+
+    def _own(self, choice: NetChoice, context: Any = None) -> Any:
+        """The data set of a net's own layers for a worker."""
+        given = {"input_context": context} if context is not None else {"shard": (0, 1)}
+        extra = {"python_layers": self.options["python_layers"]} if self.options.get("python_layers") else {}
+        return dataset(
+            choice.source, **choice.selection, seed=self.seed, data_format=self.data_format, **given, **extra
+        )
+
+
+class _OwnData:
+    """The data layers of a net; called with a worker's input context they open its data set."""
+
+    def __init__(self, opener: Opener, choice: NetChoice, first: Any) -> None:
+        self.opener, self.choice, self.first = opener, choice, first
+
+    def __call__(self, context: Any) -> Any:
+        return self.first if context is None else self.opener._own(self.choice, context)
+
+
+def _inputs(model: CaffeModel) -> dict[str, Any]:
+    tensors = model.input.values() if isinstance(model.input, dict) else [model.input]
+    return {tensor.name: tensor for tensor in tensors}
