@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_caffe import optimizers
-from keras_caffe.errors import CaffeError, ReadError, SolverError, WeightsError
+from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError, WeightsError
 from keras_caffe.solver import load_solver
 from keras_caffe.solver.definition import read_solver
 from tests.shared_goldens import GOLDENS
@@ -148,7 +148,8 @@ def test_weights_are_loaded_by_name(tmp_path: Path) -> None:
     for arguments, field in (({"weights": file}, ""), ({}, f'weights: "{file}"')):
         solver = load(tmp_path, BASE + f'net: "net.prototxt" {field}', **arguments)
         np.testing.assert_array_equal(solver.model.get_caffe_params()["ip"][0], np.full((1, 3), 7.0))
-    renamed = load(tmp_path, BASE + 'net: "net.prototxt"', (NET % "").replace('"ip"', '"new"'), weights=file)
+    with pytest.warns(CaffeWarning, match="no layer of this net"):
+        renamed = load(tmp_path, BASE + 'net: "net.prototxt"', (NET % "").replace('"ip"', '"new"'), weights=file)
     assert not np.any(renamed.model.get_caffe_params()["new"][0] == 7)
 
 
