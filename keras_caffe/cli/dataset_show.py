@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if min(args.count, args.size) < 1 or min(args.skip, args.columns) < 0:
         args.wrong_usage("numbers of records and pixels must be positive")
-    found = list(islice(records(open_any(args.database).items()), args.skip, args.skip + args.count))
+    database = open_any(args.database)  # The records are views on its memory: it stays open until they are drawn.
+    found = list(islice(records(database.items()), args.skip, args.skip + args.count))
     if not found:
         raise empty(args.database)
     sheet = contact_sheet(found, args.columns, args.size)
