@@ -28,6 +28,19 @@ def momentum(variable: Any, history: Any, gradient: Any, rate: Any, momentum: fl
     variable.assign_add(ops.multiply(momentum, history) - step if nesterov else history)
 
 
+def subtract(variable: Any, other: Any, factor: Any) -> None:
+    """w <- w - factor other."""
+    if _has_kernel(variable):
+        import tensorflow as tf
+
+        factor = tf.cast(factor, variable.dtype)
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=_tensor_variable(variable).handle, alpha=factor, delta=tf.convert_to_tensor(other)
+        )
+        return
+    variable.assign_sub(ops.multiply(factor, other))
+
+
 def adagrad(variable: Any, history: Any, gradient: Any, rate: Any, delta: float) -> None:
     """h <- h + g^2; w <- w - rate g / (sqrt(h) + delta)."""
     if _has_kernel(variable):

@@ -78,10 +78,19 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
         lr_mult, decay_mult = self.multipliers.get(self._trainable_variables[index].path, (1.0, 1.0))
-        gradient = self._regularized(ops.cast(gradient, variable.dtype), variable, self.weight_decay * decay_mult)
         rate = ops.cast(learning_rate, variable.dtype)
         histories = [getattr(self, slot)[index] for slot in self.slots]
-        self.update(variable, *histories, gradient, rate if lr_mult == 1 else rate * lr_mult)
+        self.move(
+            variable,
+            histories,
+            ops.cast(gradient, variable.dtype),
+            rate if lr_mult == 1 else rate * lr_mult,
+            self.weight_decay * decay_mult,
+        )
+
+    def move(self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float) -> None:
+        """Regularises the gradient, and updates."""
+        self.update(variable, *histories, self._regularized(gradient, variable, decay), rate)
 
     def update(self, variable: Any, *args: Any) -> None:
         """The method's formula: changes a variable and its histories in place, given the gradient and the rate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from keras_caffe.errors import SolverError
@@ -10,6 +11,8 @@ from keras_caffe.ops import update
 from keras_caffe.optimizers.base import CaffeOptimizer
 
 serializable = serializable_as("optimizers")
+
+LEAST_MOMENTUM = 0.1  # what is divided by
 
 
 @serializable
@@ -30,6 +33,13 @@ class SGD(CaffeOptimizer):
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
         self.momentum = momentum
+
+    def move(self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float) -> None:
+        if decay and self.regularization_type == "L2" and self.momentum >= LEAST_MOMENTUM and not self.nesterov:
+            # v = momentum (v + rate decay / momentum w) + rate g takes less memory and time than g + decay w.
+            update.subtract(histories[0], variable, rate * (decay / self.momentum))
+            decay = 0.0
+        super().move(variable, histories, gradient, rate, decay)
 
     def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.momentum(variable, history, gradient, rate, self.momentum, self.nesterov)
