@@ -251,6 +251,7 @@ class Solver:
         self.display.clear()
         self._tested_at = self._saved_at = -1
         self._train.seek(iteration)
+        self.model.count_draws(iteration * self.param.iter_size)
 
     def load_weights(self, *files: str | Path) -> None:
         """Copies parameters by layer name into the train net, as Caffe does for fine-tuning."""

@@ -85,6 +85,13 @@ class TrainNet(CaffeModel):
         held = [h for blobs in changed for h in blobs if not h.blob.trainable]
         return [h.variable for h in held if isinstance(h.variable, keras.Variable)]
 
+    def count_draws(self, passes: int) -> None:
+        """Sets the layers' random numbers to where they are after so many passes."""
+        for layer in self.caffe_layers.values():
+            generator = getattr(layer, "random", None)
+            if isinstance(generator, keras.random.SeedGenerator):
+                generator.state.assign([generator.state[0], passes])
+
     def make_train_function(self, force: bool = False) -> Callable[[Any], dict[str, Any]]:
         """One compiled function for an iteration, data included; `last_batches` of the model is what it took."""
         if self.train_function is None or force:

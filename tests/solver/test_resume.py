@@ -14,6 +14,7 @@ from keras_caffe.converters.read_weights import read_weights
 from keras_caffe.errors import CaffeError, ReadError, SolverError, WeightsError
 from keras_caffe.solver import Solver, load_solver
 from keras_caffe.solver.state import read_state
+from tests.solver import digits
 from tests.solver.golden_solver import FORMAT, SOLVERS, Run, by_layer, close, params
 
 CASES = sorted(path.name for path in (SOLVERS / "resume").iterdir())
@@ -215,3 +216,36 @@ def test_iterators_go_on_where_they_are(tmp_path: Path) -> None:
     resumed = third.solver(tmp_path, train_data=third.batches(3))
     resumed.restore(state)
     assert resumed.step(3) == whole[3:]
+
+
+def test_dropout_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
+    dropout = 'layer { name: "drop" type: "Dropout" bottom: "conv1" top: "conv1" }'
+    net = digits.NET.replace('layer { name: "ip2"', dropout + '\nlayer { name: "ip2"')
+    path = digits.write(tmp_path, net=net)
+    whole, again = load_solver(path), load_solver(path)
+    losses = whole.step(3)
+    _, state = whole.snapshot()
+    losses += whole.step(4)
+    again.restore(state)
+    assert again.step(4) == losses[3:]
+    for key, want in params(whole).items():
+        np.testing.assert_array_equal(params(again)[key], want, err_msg=key)
+
+
+def test_plateau_is_taken_up_again(tmp_path: Path) -> None:
+    path = digits.write(tmp_path)
+    text = (
+        path.read_text()
+        .replace('"step"', '"plateau"')
+        .replace("stepsize: 9", "plateau_winsize: 1 plateau_winsize: 900")
+    )
+    path.write_text(text.replace("gamma: 0.5", "gamma: 0.1"))
+    solver, again = load_solver(path), load_solver(path)
+    while solver.policy.current_step(solver.iter) == 0:
+        solver.step(1)
+    assert solver.lr == pytest.approx(0.0001)
+    _, state = solver.snapshot()
+    assert read_state(state).current_step == 1
+    again.restore(state)
+    assert again.lr == pytest.approx(0.0001)
+    again.step(2)
