@@ -70,10 +70,8 @@ class Pooling(CaffeLayer):
         return [Axis(kernel, stride, pad, ceil, clip) for kernel, stride, pad in sizes]
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if self.global_pooling and self.pool == "AVE":
-            return ops.mean(inputs, axis=(1, 2), keepdims=True)
-        if self.global_pooling and self.pool == "MAX" and not self.with_mask:
-            return global_max_pool(inputs)
+        if self.global_pooling and self.pool != "STOCHASTIC" and not self.with_mask:
+            return global_max_pool(inputs) if self.pool == "MAX" else ops.mean(inputs, axis=(1, 2), keepdims=True)
         axes = self._axes(ops.shape(inputs))
         if self.with_mask:
             return list(max_pool_with_index(inputs, axes))

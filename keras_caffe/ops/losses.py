@@ -167,17 +167,18 @@ def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:
         labels: at least N values; the first N count.
         norm: "L1" or "L2".
     """
-    labels = ops.reshape(integer_labels(labels), (-1,))[: ops.shape(scores)[0]]
-    check_labels(labels, scores.shape[-1])
+    labels = ops.reshape(labels, (-1,))[: ops.shape(scores)[0]]
     kernel = native.operation("HingeLoss", scores)
-    if kernel:
-        return kernel(scores=scores, labels=ops.cast(labels, "float32"), norm=norm)[0]
-    return hinge_loss_twin(scores, labels, norm)
+    if not kernel:
+        return hinge_loss_twin(scores, labels, norm)
+    check_labels(integer_labels(labels), scores.shape[-1])
+    return kernel(scores=scores, labels=ops.cast(labels, "float32"), norm=norm)[0]
 
 
 def hinge_loss_twin(scores: Any, labels: Any, norm: str) -> Any:
-    """`hinge_loss` without its native kernel; labels are N integers."""
-    classes = scores.shape[-1]
+    """`hinge_loss` without its native kernel; there are N labels."""
+    classes, labels = scores.shape[-1], integer_labels(labels)
+    check_labels(labels, classes)
     sign = 2 * ops.one_hot(labels, classes, dtype=scores.dtype) - 1
     hinge = ops.relu(1 - sign * scores)
     loss = ops.sum(ops.square(hinge) if norm == "L2" else hinge)

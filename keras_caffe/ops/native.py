@@ -44,8 +44,8 @@ def native_status() -> NativeStatus:
     """Whether the native operations are used, and if not, why.
 
     The environment variable KERAS_CAFFE_NATIVE decides: "0" never, "1" always (a `CaffeError` where they cannot be
-    loaded), "auto" (the default) where they can. A library is loaded only if it was built for the running TensorFlow.
-    `scripts/build_ops.sh` builds one.
+    loaded), "auto" (the default) where they can and are faster. A library is loaded only if it was built for this
+    TensorFlow; `scripts/build_ops.sh` builds one.
 
     Raises:
         CaffeError: KERAS_CAFFE_NATIVE has another value.
@@ -60,12 +60,14 @@ def native_status() -> NativeStatus:
     return _load()[0]
 
 
-def operation(name: str, x: Any = None) -> Callable[..., Any] | None:
+def operation(name: str, x: Any = None, *, faster: bool = True) -> Callable[..., Any] | None:
     """The function of a native operation, or None where its twin is to be taken.
 
     Args:
         name: as in the library, such as "Lrn".
         x: what it is to work on; None for what is no tensor of Keras's.
+        faster: on a CPU it is faster than the twin (docs/benchmarks.md); one that is not is taken with
+            KERAS_CAFFE_NATIVE=1, and on GPUs.
 
     Raises:
         CaffeError: KERAS_CAFFE_NATIVE=1, and the library cannot be loaded.
@@ -82,6 +84,8 @@ def operation(name: str, x: Any = None) -> Callable[..., Any] | None:
             )
         return None
     if x is not None and not _takes(x):
+        return None
+    if not faster and os.environ.get(SWITCH, "auto") == "auto" and not _has_gpu():
         return None
     return getattr(_load()[1], "keras_caffe" + re.sub("([A-Z])", r"_\1", name).lower())
 
@@ -126,10 +130,15 @@ def _load() -> tuple[NativeStatus, Any]:
     return NativeStatus(True, str(library), ""), functions
 
 
-def _find(version: str) -> tuple[Path | None, str]:
-    """The library for a TensorFlow, and why it cannot be used."""
+@cache
+def _has_gpu() -> bool:
     import tensorflow as tf
 
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _find(version: str) -> tuple[Path | None, str]:
+    """The library for a TensorFlow, and why it cannot be used."""
     found = sorted(FOLDER.glob("native-*.so"))
     fits = [path for path in found if _built_for(path) == version]
     if not fits:
@@ -137,7 +146,7 @@ def _find(version: str) -> tuple[Path | None, str]:
             return None, "no library has been built (scripts/build_ops.sh builds it)"
         others = ", ".join(f"{path.name} for TensorFlow {_built_for(path) or '?'}" for path in found)
         return found[0], f"this is TensorFlow {version}, and there is {others}; scripts/build_ops.sh builds another"
-    if tf.config.list_physical_devices("GPU") and b"keras_caffe_max_pool" not in fits[0].read_bytes():
+    if _has_gpu() and b"keras_caffe_max_pool" not in fits[0].read_bytes():
         return fits[0], f"{fits[0].name} has no CUDA kernels, and TensorFlow uses a GPU"
     return fits[0], ""
 

@@ -30,7 +30,7 @@ def max_pool(x: Any, axes: Sequence[Axis], training: bool | None = None) -> Any:
     Returns:
         (N, P_h, P_w, C)
     """
-    found = native_pool(x, axes, "MAX", with_mask=bool(training))
+    found = native_pool(x, axes, "MAX", with_mask=bool(training), faster=False)
     return found[0] if found else max_pool_twin(x, axes)
 
 
@@ -73,7 +73,7 @@ def average_pool(x: Any, axes: Sequence[Axis]) -> Any:
 
     Args and result as `max_pool`.
     """
-    found = native_pool(x, axes, "AVE")
+    found = native_pool(x, axes, "AVE", faster=False)
     return found[0] if found else average_pool_twin(x, axes)
 
 
@@ -184,9 +184,11 @@ def _extent(size: Any, axis: Axis) -> Any:
     return ops.cast(ops.minimum(start + axis.kernel, size + axis.pad) - start, "float32")
 
 
-def native_pool(x: Any, axes: Sequence[Axis], pool: str, with_mask: bool = False, uniform: Any = None) -> Any:
+def native_pool(
+    x: Any, axes: Sequence[Axis], pool: str, *, with_mask: bool = False, uniform: Any = None, faster: bool = True
+) -> Any:
     """(y, mask) of the native kernel, or None if there is none for it."""
-    kernel = native.operation("Pool", x)
+    kernel = native.operation("Pool", x, faster=faster)
     padded = any(axis.pad for axis in axes)
     sizes = [size for axis in axes for size in (axis.kernel, axis.stride, axis.pad)]
     if not kernel or not all(isinstance(size, int) for size in sizes) or any(axis.clip != padded for axis in axes):

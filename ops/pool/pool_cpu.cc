@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <cstring>
 #include <vector>
 
 namespace keras_caffe {
@@ -56,16 +57,26 @@ KERAS_CAFFE_TARGETS void Larger(const float* x, int64_t size, float* y) {
   for (int64_t i = 0; i < size; ++i) y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
-KERAS_CAFFE_TARGETS void LargerWithIndex(const float* x, int64_t size, int32_t index, float* y, int32_t* mask) {
+// Bits of a comparison select here and below: conditional stores would make branches that random values mispredict.
+KERAS_CAFFE_TARGETS void LargerWithIndex(const float* __restrict x, int64_t size, int32_t index,
+                                        float* __restrict y, int32_t* __restrict mask) {
   for (int64_t i = 0; i < size; ++i) {
-    const bool larger = x[i] > y[i];
-    y[i] = larger ? x[i] : y[i];
-    mask[i] = larger ? index : mask[i];
+    const int32_t larger = -static_cast<int32_t>(x[i] > y[i]);
+    mask[i] = (index & larger) | (mask[i] & ~larger);
+    y[i] = x[i] > y[i] ? x[i] : y[i];
   }
 }
 
-KERAS_CAFFE_TARGETS void AddWhere(const float* dy, const int32_t* mask, int64_t size, int32_t index, float* dx) {
-  for (int64_t i = 0; i < size; ++i) dx[i] += mask[i] == index ? dy[i] : 0.0f;
+KERAS_CAFFE_TARGETS void AddWhere(const float* __restrict dy, const int32_t* __restrict mask, int64_t size,
+                                 int32_t index, float* __restrict dx) {
+  for (int64_t i = 0; i < size; ++i) {
+    int32_t bits;
+    std::memcpy(&bits, dy + i, sizeof(bits));
+    bits &= -static_cast<int32_t>(mask[i] == index);
+    float selected;
+    std::memcpy(&selected, &bits, sizeof(bits));
+    dx[i] += selected;
+  }
 }
 
 KERAS_CAFFE_TARGETS void Add(const float* x, int64_t size, float* y) {

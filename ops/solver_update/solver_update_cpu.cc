@@ -9,6 +9,7 @@ namespace {
 constexpr int64_t kBlock = 1 << 14;
 
 inline float Gradient(const SolverUpdate& u, float gradient, float weight) {
+  if (u.decay == 0.0f) return u.scale * gradient;  // also where the weight is infinite
   if (!u.l1) return u.scale * gradient + u.decay * weight;
   const float sign = static_cast<float>((weight > 0.0f) - (weight < 0.0f));
   return u.scale * gradient + u.decay * sign;

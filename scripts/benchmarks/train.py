@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from . import plain
+from .ops import native_switch
 from .report import interleaved, ratio, table
 
-COLUMNS = ("net", "batch", "ours ms", "plain Keras ms", "ours / plain")
+COLUMNS = ("net", "batch", "ours ms", "without native ms", "plain Keras ms", "ours / plain", "without / ours")
 BATCHES = {"lenet": 64, "cifar10_full": 100, "caffenet": 32, "googlenet": 16}
 SOLVER = 'type: "SGD" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9'
 
@@ -45,13 +46,15 @@ def _net(name: str, runs: int) -> Iterator[tuple[Any, ...]]:
     net = with_loss(nets.NETS[name](batch), batch)
     with TemporaryDirectory() as folder:
         (Path(folder) / "net.prototxt").write_text(to_text(net))
-        calls = {"ours": _ours(Path(folder), batch), "plain": _plain(net, batch)}
-        for call in calls.values():
-            call()
+        calls = {key: _ours(Path(folder), batch) for key in ("ours", "without")} | {"plain": _plain(net, batch)}
+        for key, call in calls.items():
+            with native_switch("0" if key == "without" else "auto"):
+                call()  # traces the step
         repeats = max(1, math.ceil(0.3 / min(map(_seconds, calls.values()))))
         seconds = interleaved({n: _repeated(call, repeats) for n, call in calls.items()}, runs)
     medians = {key: 1e3 * statistics.median(times) / repeats for key, times in seconds.items()}
-    yield name, str(batch), *medians.values(), ratio(seconds["ours"], seconds["plain"])
+    ratios = ratio(seconds["ours"], seconds["plain"]), ratio(seconds["without"], seconds["ours"])
+    yield name, str(batch), *medians.values(), *ratios
 
 
 def _seconds(call: Callable[[], Any]) -> float:
