@@ -1,0 +1,78 @@
+"""The CUDA kernels' own source, compiled for the CPU with an emulation of CUDA (cuda_emulation/), and by nvcc."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts import test_cuda
+from scripts.cuda_tests import goldens, random_cases
+from scripts.cuda_tests.library import Library
+from scripts.cuda_tests.memory import HostMemory
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNELS = sorted(ROOT.glob("ops/*/*_cuda.cu"))
+FLAGS = ["-O1", "-std=c++17", "-shared", "-fPIC", "-fno-strict-aliasing", "-Wall", "-Werror", "-Wno-unknown-pragmas"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None:
+        pytest.skip("no C++ compiler on the PATH")
+    target = tmp_path_factory.mktemp("emulated") / "libemulated.so"
+    folders = [f"-I{ROOT}", f"-I{ROOT / 'tests' / 'ops' / 'cuda_emulation'}"]
+    subprocess.run([compiler, *FLAGS, *folders, "-x", "c++", *KERNELS, "-o", target], check=True)
+    return target
+
+
+@pytest.fixture(params=[0, 4], ids=["aligned", "unaligned"])
+def library(built: Path, request: pytest.FixtureRequest) -> Library:
+    return Library(built, HostMemory(request.param))
+
+
+@pytest.mark.parametrize("compare", goldens.CHECKS.values(), ids=goldens.CHECKS)
+def test_real_caffe(library: Library, compare: Callable[[Library], int]) -> None:
+    assert compare(library) > 0
+
+
+@pytest.mark.parametrize("compare", random_cases.CHECKS.values(), ids=random_cases.CHECKS)
+def test_random_cases(library: Library, compare: Callable[[Library], int]) -> None:
+    assert compare(library) > 0
+
+
+def test_unknown_methods_are_refused(library: Library) -> None:
+    update = random_cases.SolverUpdate(6, 0, 1, 0, 1, 0, 0, 0)
+    with pytest.raises(RuntimeError, match="keras_caffe_solver_update gave CUDA's error 1"):
+        library.call("solver_update", update, 0, None, None, None, None)
+
+
+def test_every_op_has_a_kernel_here() -> None:
+    headers = {path.parent for path in ROOT.glob("ops/*/*.h") if "extern " in path.read_text()}
+    assert headers == {path.parent for path in KERNELS} != set()
+
+
+def test_without_a_library_the_script_skips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert test_cuda.main(["--library", str(tmp_path / "none.so")]) == 0
+    assert capsys.readouterr().out.startswith("skipped: there is no ")
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
+def test_nvcc_compiles(path: Path, tmp_path: Path) -> None:
+    if shutil.which("nvcc") is None:
+        pytest.skip("no nvcc on the PATH")
+    flags = ["-std=c++17", f"-I{ROOT}", "-arch=sm_90", "-Werror=all-warnings", "-Xcompiler=-Wall,-Werror"]
+    subprocess.run(["nvcc", *flags, "-c", path, "-o", tmp_path / "kernel.o"], check=True)
+
+
+def test_without_nvcc_the_build_says_so() -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / "build_cuda.sh"], env={**os.environ, "NVCC": "no-nvcc"}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "no no-nvcc on the PATH: the CUDA kernels are not built" in done.stderr
