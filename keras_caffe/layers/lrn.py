@@ -7,8 +7,7 @@ from typing import Any
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
-from keras_caffe.ops.lrn import inverse_power, lrn_across
-from keras_caffe.ops.pooling import Axis, average_pool
+from keras_caffe.ops.lrn import lrn
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -50,11 +49,7 @@ class LRN(CaffeLayer):
         self.norm_region = norm_region
 
     def call(self, inputs: Any) -> Any:
-        if self.norm_region == "ACROSS_CHANNELS":
-            return lrn_across(inputs, self.local_size, self.alpha, self.beta, self.k)
-        window = Axis(self.local_size, 1, (self.local_size - 1) // 2, clip=self.local_size > 1)
-        average = average_pool(inputs * inputs, [window, window])
-        return inputs * inverse_power(1 + self.alpha * average, self.beta)
+        return lrn(inputs, self.local_size, self.alpha, self.beta, self.k, self.norm_region)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         if len(shapes[0]) != 4:

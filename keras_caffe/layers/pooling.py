@@ -11,7 +11,8 @@ from keras import ops
 from keras_caffe.errors import LayerError, NetError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.spatial import pair
-from keras_caffe.ops.pooling import Axis, average_pool, max_pool, max_pool_with_index, stochastic_pool
+from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -69,13 +70,15 @@ class Pooling(CaffeLayer):
         return [Axis(kernel, stride, pad, ceil, clip) for kernel, stride, pad in sizes]
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if self.global_pooling and self.pool != "STOCHASTIC" and not self.with_mask:
-            return (ops.mean if self.pool == "AVE" else ops.max)(inputs, axis=(1, 2), keepdims=True)
+        if self.global_pooling and self.pool == "AVE":
+            return ops.mean(inputs, axis=(1, 2), keepdims=True)
+        if self.global_pooling and self.pool == "MAX" and not self.with_mask:
+            return global_max_pool(inputs)
         axes = self._axes(ops.shape(inputs))
         if self.with_mask:
             return list(max_pool_with_index(inputs, axes))
         if self.pool == "MAX":
-            return max_pool(inputs, axes)
+            return max_pool(inputs, axes, training)
         if self.pool == "AVE":
             return average_pool(inputs, axes)
         return stochastic_pool(inputs, axes, self._draw(inputs, axes) if training else None)

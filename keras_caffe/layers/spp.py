@@ -11,7 +11,8 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layout import Order, caffe_order, channels_last
-from keras_caffe.ops.pooling import Axis, average_pool, max_pool, stochastic_pool
+from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.pooling import average_pool, max_pool, stochastic_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.errors import LayerError
+from keras_caffe.ops import native
 
 FLT_MIN = float(np.finfo(np.float32).tiny)
 LOG_FLT_MIN = math.log(FLT_MIN)
@@ -166,14 +167,27 @@ def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:
         labels: at least N values; the first N count.
         norm: "L1" or "L2".
     """
-    classes = scores.shape[-1]
     labels = ops.reshape(integer_labels(labels), (-1,))[: ops.shape(scores)[0]]
-    check_labels(labels, classes)
+    check_labels(labels, scores.shape[-1])
+    kernel = native.operation("HingeLoss", scores)
+    if kernel:
+        return kernel(scores=scores, labels=ops.cast(labels, "float32"), norm=norm)[0]
+    return hinge_loss_twin(scores, labels, norm)
+
+
+def hinge_loss_twin(scores: Any, labels: Any, norm: str) -> Any:
+    """`hinge_loss` without its native kernel; labels are N integers."""
+    classes = scores.shape[-1]
     sign = 2 * ops.one_hot(labels, classes, dtype=scores.dtype) - 1
     hinge = ops.relu(1 - sign * scores)
     loss = ops.sum(ops.square(hinge) if norm == "L2" else hinge)
     inside = ops.all((labels >= 0) & (labels < classes))
     return ops.where(inside, loss, ops.cast(np.nan, loss.dtype)) / batch_size(scores)
+
+
+@native.gradient_of("HingeLoss")
+def _hinge_gradient(op: Any, upstream: Any, _: Any) -> Any:
+    return upstream * op.outputs[1], None
 
 
 def _valid(labels: Any, ignore_label: int | None, dtype: Any) -> Any:

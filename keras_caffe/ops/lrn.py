@@ -1,4 +1,4 @@
-"""Local response normalisation across channels (lrn_layer.cpp), channels last."""
+"""Local response normalisation (lrn_layer.cpp), channels last."""
 
 from __future__ import annotations
 
@@ -7,12 +7,52 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_caffe.ops import native
+from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.pooling import average_pool_twin
 
-def lrn_across(x: Any, local_size: int, alpha: float, beta: float, k: float) -> Any:
-    """y = x S^-beta, S_c = k + alpha / n * sum of x_j^2 over the n channels around c.
 
-    The windows' sums are one product with a banded matrix: on a CPU faster, forward and backward, than sliding.
+def lrn(x: Any, local_size: int, alpha: float, beta: float, k: float, norm_region: str = "ACROSS_CHANNELS") -> Any:
+    """Normalises across channels, y = x S^-beta with S_c = k + alpha / n * (sum of x_j^2 over the n channels around c),
+    or within each channel, S = 1 + alpha / n^2 * (sum of x^2 over the n x n pixels around).
+
+    Args:
+        x: (N, H, W, C).
+        local_size: n, odd.
+        alpha, beta, k: see the formulas.
+        norm_region: "ACROSS_CHANNELS" or "WITHIN_CHANNEL".
     """
+    kernel = native.operation("Lrn", x)
+    if kernel:
+        return kernel(x=x, local_size=local_size, alpha=alpha, beta=beta, k=k, norm_region=norm_region)
+    return lrn_twin(x, local_size, alpha, beta, k, norm_region)
+
+
+def lrn_twin(x: Any, local_size: int, alpha: float, beta: float, k: float, norm_region: str) -> Any:
+    """`lrn` without its native kernel."""
+    if norm_region == "ACROSS_CHANNELS":
+        return _across(x, local_size, alpha, beta, k)
+    window = Axis(local_size, 1, (local_size - 1) // 2, clip=local_size > 1)
+    return x * inverse_power(1 + alpha * average_pool_twin(x * x, [window, window]), beta)
+
+
+@native.gradient_of("Lrn")
+def _gradient(op: Any, upstream: Any) -> Any:
+    return native.operation("LrnGrad")(x=op.inputs[0], dy=upstream, **_attributes(op))
+
+
+@native.gradient_of("LrnGrad")
+def _gradient_of_gradient(op: Any, upstream: Any) -> Any:
+    return native.gradients_of_gradient(lambda x: lrn_twin(x, **_attributes(op)), *op.inputs, upstream)
+
+
+def _attributes(op: Any) -> dict[str, Any]:
+    region = op.get_attr("norm_region").decode()
+    return {name: op.get_attr(name) for name in ("local_size", "alpha", "beta", "k")} | {"norm_region": region}
+
+
+def _across(x: Any, local_size: int, alpha: float, beta: float, k: float) -> Any:
+    """The windows' sums are one product with a banded matrix: on a CPU faster, forward and backward, than sliding."""
     channels = x.shape[-1]
     index = np.arange(channels)
     band = np.abs(index[:, None] - index) <= (local_size - 1) // 2

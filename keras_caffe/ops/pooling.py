@@ -6,64 +6,61 @@ Window i covers [i s - p, i s - p + k) cut to the input. With ceil rounding the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe.ops import native
+from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.same import is_same
-from keras_caffe.shapes import pool_output
 
 FLT_MAX = float(np.finfo("float32").max)
 
 
-class Axis(NamedTuple):
-    """Pooling along one spatial axis: window `kernel`, `stride` and `pad` in pixels, and the rounding rules."""
-
-    kernel: int
-    stride: int
-    pad: int
-    ceil: bool = True
-    clip: bool = False
-
-    def output(self, size: Any) -> Any:
-        """Number of windows for an input of `size`, which may be a tensor."""
-        if isinstance(size, int):
-            return pool_output(size, self.kernel, self.stride, self.pad, ceil=self.ceil, clip=self.clip)
-        span = size + 2 * self.pad - self.kernel
-        out = (-(-span // self.stride) if self.ceil else span // self.stride) + 1
-        if self.clip:
-            out = out - ops.cast((out - 1) * self.stride >= size + self.pad, "int32")
-        return out
-
-    def overhang(self, size: Any) -> Any:
-        """How far the last window reaches beyond the input; negative if rows at the end stay unused."""
-        return (self.output(size) - 1) * self.stride + self.kernel - self.pad - size
-
-
-def max_pool(x: Any, axes: Sequence[Axis]) -> Any:
+def max_pool(x: Any, axes: Sequence[Axis], training: bool | None = None) -> Any:
     """Largest value of each window; -FLT_MAX in a window without any input.
 
     Args:
         x: (N, H, W, C).
         axes: height and width.
+        training: a gradient is to be expected.
 
     Returns:
         (N, P_h, P_w, C)
     """
+    found = native_pool(x, axes, "MAX", with_mask=bool(training))
+    return found[0] if found else max_pool_twin(x, axes)
+
+
+def max_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
+    """`max_pool` without its native kernel."""
     sizes = x.shape[1:3]
     if keras.backend.backend() == "tensorflow" and all(map(_is_same, sizes, axes)):
         return _pool(x, axes, "max", "SAME")
     return _pool(_framed(x, axes, -FLT_MAX), axes, "max")
 
 
+def global_max_pool(x: Any) -> Any:
+    """(N, 1, 1, C): the largest value of each plane; of several, the gradient goes to the first."""
+    shape = ops.shape(x)
+    planes = ops.reshape(x, (shape[0], -1, shape[3]))
+    return ops.take_along_axis(planes, ops.argmax(planes, axis=1, keepdims=True), axis=1)[:, :, None]
+
+
 def max_pool_with_index(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
     """`max_pool`, and the index h W + w of each maximum in its channel's plane (the first; -1 in an empty window)."""
+    found = native_pool(x, axes, "MAX", with_mask=True)
+    return (found[0], ops.cast(found[1], "float32")) if found else max_pool_with_index_twin(x, axes)
+
+
+def max_pool_with_index_twin(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
+    """`max_pool_with_index` without its native kernel."""
     patches, valid = _patches(x, axes)
     patches = ops.where(valid, patches, -FLT_MAX)
     best = ops.argmax(patches, axis=3)
-    tops = ops.max(patches, axis=3)
+    tops = ops.take_along_axis(patches, best[:, :, :, None], axis=3)[:, :, :, 0]  # The first one gets the gradient.
     shape = ops.shape(x)
     rows = _origin(ops.shape(best)[1], axes[0])[:, None, None] + best // axes[1].kernel
     columns = _origin(ops.shape(best)[2], axes[1])[None, :, None] + best % axes[1].kernel
@@ -76,6 +73,12 @@ def average_pool(x: Any, axes: Sequence[Axis]) -> Any:
 
     Args and result as `max_pool`.
     """
+    found = native_pool(x, axes, "AVE")
+    return found[0] if found else average_pool_twin(x, axes)
+
+
+def average_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
+    """`average_pool` without its native kernel."""
     sizes = ops.shape(x)[1:3]
     mean = _pool(_framed(x, axes, 0.0), axes, "average")
     if all(isinstance(n, int) and axis.overhang(n) <= axis.pad for n, axis in zip(sizes, axes, strict=True)):
@@ -94,6 +97,12 @@ def stochastic_pool(x: Any, axes: Sequence[Axis], uniform: Any = None) -> Any:
         uniform: (N, P_h, P_w, C) numbers in [0, 1): the first cell where the running sum reaches uniform * total is
             taken (training). None: sum x^2 / sum x, 0 where the sum is not positive (inference).
     """
+    found = native_pool(x, axes, "STOCHASTIC", with_mask=uniform is not None, uniform=uniform)
+    return found[0] if found else stochastic_pool_twin(x, axes, uniform)
+
+
+def stochastic_pool_twin(x: Any, axes: Sequence[Axis], uniform: Any = None) -> Any:
+    """`stochastic_pool` without its native kernel."""
     patches, valid = _patches(x, axes)
     patches = ops.where(valid, patches, 0.0)
     total = ops.sum(patches, axis=3)
@@ -173,3 +182,44 @@ def _extent(size: Any, axis: Axis) -> Any:
     """(P,) length of each window up to the end of the padding."""
     start = _origin(axis.output(size), axis)
     return ops.cast(ops.minimum(start + axis.kernel, size + axis.pad) - start, "float32")
+
+
+def native_pool(x: Any, axes: Sequence[Axis], pool: str, with_mask: bool = False, uniform: Any = None) -> Any:
+    """(y, mask) of the native kernel, or None if there is none for it."""
+    kernel = native.operation("Pool", x)
+    padded = any(axis.pad for axis in axes)
+    sizes = [size for axis in axes for size in (axis.kernel, axis.stride, axis.pad)]
+    if not kernel or not all(isinstance(size, int) for size in sizes) or any(axis.clip != padded for axis in axes):
+        return None
+    attributes = {
+        "kernel_size": [axis.kernel for axis in axes],
+        "stride": [axis.stride for axis in axes],
+        "pad": [axis.pad for axis in axes],
+        "round_mode": "CEIL" if axes[0].ceil else "FLOOR",
+    }
+    uniform = ops.zeros((0,), x.dtype) if uniform is None else uniform
+    return kernel(x=x, uniform=uniform, pool=pool, with_mask=with_mask, **attributes)
+
+
+@native.gradient_of("Pool")
+def _gradient(op: Any, upstream: Any, _: Any) -> Any:
+    x, mask, attributes = op.inputs[0], op.outputs[1], _attributes(op)
+    if attributes["pool"] == "MAX" and not op.get_attr("with_mask"):
+        mask = native.operation("Pool")(x=x, uniform=op.inputs[1], with_mask=True, **attributes)[1]
+    return native.operation("PoolGrad")(x=x, mask=mask, dy=upstream, **attributes), None
+
+
+@native.gradient_of("PoolGrad")
+def _gradient_of_gradient(op: Any, upstream: Any) -> Any:
+    attributes = _attributes(op)
+    sizes = zip(*(attributes[name] for name in ("kernel_size", "stride", "pad")), strict=True)
+    axes = [Axis(*size, attributes["round_mode"] == "CEIL", any(attributes["pad"])) for size in sizes]
+    twin = {"MAX": max_pool_twin, "AVE": average_pool_twin, "STOCHASTIC": stochastic_pool_twin}[attributes["pool"]]
+    x, mask, dy = op.inputs
+    by_x, by_dy = native.gradients_of_gradient(lambda x: twin(x, axes), x, dy, upstream)
+    return by_x, None, by_dy
+
+
+def _attributes(op: Any) -> dict[str, Any]:
+    texts = {name: op.get_attr(name).decode() for name in ("pool", "round_mode")}
+    return texts | {name: list(op.get_attr(name)) for name in ("kernel_size", "stride", "pad")}

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_caffe.ops import native
+
 
 def momentum(variable: Any, history: Any, gradient: Any, rate: Any, momentum: float, nesterov: bool = False) -> None:
     """h <- momentum h - rate g; then w <- w + h, with nesterov w <- w + momentum h - rate g.
@@ -91,8 +93,14 @@ def adam(
         return
     mean.assign(ops.multiply(first, mean) + (1 - first) * gradient)
     square.assign(ops.multiply(second, square) + (1 - second) * ops.square(gradient))
-    rate = rate * ops.sqrt(1 - powers[1]) / (1 - powers[0])
+    rate = rate * adam_correction(power, betas, variable.dtype)
     variable.assign_sub(rate * mean / (ops.sqrt(square) + delta))
+
+
+def adam_correction(power: Any, betas: tuple[float, float], dtype: Any) -> Any:
+    """sqrt(1 - b2^t) / (1 - b1^t), t the number of the update, from 1."""
+    first, second = (ops.power(ops.cast(beta, dtype), ops.cast(power, dtype)) for beta in betas)
+    return ops.sqrt(1 - second) / (1 - first)
 
 
 def raw(kernel: str, variable: Any, slots: Sequence[Any], gradient: Any, **numbers: Any) -> Callable[..., Any]:
@@ -107,6 +115,52 @@ def raw(kernel: str, variable: Any, slots: Sequence[Any], gradient: Any, **numbe
     numbers = {name: tf.cast(number, variable.dtype) for name, number in numbers.items()}
     arguments = {"var": _tensor_variable(variable).handle, **handles, **numbers, "grad": gradient}
     return lambda **options: op(**arguments, **options)
+
+
+def has_native(variable: Any) -> bool:
+    """Whether `in_one_pass` can take a variable: float32 of TensorFlow's, and the native operations are loaded."""
+    kernel = native.operation("SolverUpdate") if _has_kernel(variable) else None
+    return kernel is not None and variable.dtype == "float32" and not native.made_for_xla()
+
+
+def in_one_pass(
+    method: str,
+    variable: Any,
+    histories: Sequence[Any],
+    gradient: Any,
+    *,
+    rate: Any,
+    decay: float,
+    scale: Any,
+    regularization_type: str,
+    **numbers: float,
+) -> None:
+    """The native kernel: g <- scale gradient + decay w (or sign(w)), then the method's formula, in one pass.
+
+    Args:
+        method: "SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta" or "Adam".
+        variable: the parameter, `has_native`.
+        histories: in Caffe's order.
+        gradient: as it came in.
+        rate: with lr_mult; Adam: and with the correction of its start.
+        decay: weight_decay decay_mult.
+        scale: of the gradient.
+        regularization_type: "L2" or "L1".
+        **numbers: momentum; decay2 (RMSProp's rms_decay, Adam's momentum2); delta.
+    """
+    import tensorflow as tf
+
+    native.operation("SolverUpdate")(
+        weights=_tensor_variable(variable).handle,
+        histories=[_tensor_variable(history).handle for history in histories],
+        gradient=gradient,
+        rate=tf.cast(rate, tf.float32),
+        decay=tf.cast(decay, tf.float32),
+        scale=tf.cast(scale, tf.float32),
+        method=method,
+        regularization_type=regularization_type,
+        **numbers,
+    )
 
 
 def _tensor_variable(variable: Any) -> Any:
@@ -124,11 +178,19 @@ def dense(gradient: Any) -> Any:
 
 def sum_over_replicas(gradients: Sequence[Any]) -> Sequence[Any]:
     """The gradients added up over the replicas of a `tf.distribute` strategy; else as they are."""
-    if keras.backend.backend() != "tensorflow":
+    if not is_distributed():
         return gradients
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return gradients
     return context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+
+
+def is_distributed() -> bool:
+    """Whether this is one of several replicas of a `tf.distribute` strategy."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync > 1

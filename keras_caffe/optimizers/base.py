@@ -42,6 +42,11 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
     slots: ClassVar[tuple[str, ...]] = ("history",)
     """Names of the history variables, one list each, in the order in which Caffe stores them."""
 
+    method: ClassVar[str] = ""
+    """Caffe's name of the type; none for a method that the native kernel does not know."""
+
+    scale: Any = None  # of the gradients of the step that is being taken, if they are not scaled yet
+
     sign: ClassVar[int] = 1
     """-1 where the history is stored with the other sign than in Caffe."""
 
@@ -79,14 +84,16 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         lr_mult, decay_mult = self.multipliers.get(self._trainable_variables[index].path, (1.0, 1.0))
         rate = ops.cast(learning_rate, variable.dtype)
+        rate = rate if lr_mult == 1 else rate * lr_mult
         histories = [getattr(self, slot)[index] for slot in self.slots]
-        self.move(
-            variable,
-            histories,
-            ops.cast(gradient, variable.dtype),
-            rate if lr_mult == 1 else rate * lr_mult,
-            self.weight_decay * decay_mult,
-        )
+        gradient, decay = ops.cast(gradient, variable.dtype), self.weight_decay * decay_mult
+        if not (self.method and update.has_native(variable)):
+            self.move(variable, histories, gradient if self.scale is None else gradient * self.scale, rate, decay)
+            return
+        scale = 1.0 if self.scale is None else self.scale
+        numbers = self.numbers() | {"scale": scale, "regularization_type": self.regularization_type}
+        rate = rate * self.correction(variable.dtype)
+        update.in_one_pass(self.method, variable, histories, gradient, rate=rate, decay=decay, **numbers)
 
     def move(self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float) -> None:
         """Regularises the gradient, and updates."""
@@ -96,6 +103,14 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         """The method's formula: changes a variable and its histories in place, given the gradient and the rate."""
         raise NotImplementedError
 
+    def numbers(self) -> dict[str, float]:
+        """What the native kernel takes: momentum, decay2, delta."""
+        raise NotImplementedError
+
+    def correction(self, dtype: Any) -> Any:
+        """What the native kernel's rate is multiplied by."""
+        return 1.0
+
     def _regularized(self, gradient: Any, variable: Any, decay: float) -> Any:
         if not decay:
             return gradient
@@ -104,6 +119,7 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
     def _clip_gradients(self, grads: Sequence[Any]) -> list[Any]:
         """Keras calls this once with all gradients: the place for what looks at all of them."""
         grads = [update.dense(g) for g in update.sum_over_replicas(grads)]
+        self.__dict__["scale"] = None
         scale = 1 / self.iter_size
         if self.clip_gradients >= 0:
             norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads))
@@ -111,6 +127,9 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
             limit = ops.convert_to_tensor(self.clip_gradients, "float32")
             scale = scale * ops.where(norm > limit, ops.divide_no_nan(limit, norm), 1.0)
         elif self.iter_size == 1:
+            return grads
+        if self.method and all(map(update.has_native, self._trainable_variables)) and not update.is_distributed():
+            self.__dict__["scale"] = scale  # The kernel multiplies by it in passing.
             return grads
         return [g * ops.cast(scale, g.dtype) for g in grads]
 

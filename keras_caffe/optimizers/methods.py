@@ -27,6 +27,7 @@ class SGD(CaffeOptimizer):
     Caffe: src/caffe/solvers/sgd_solver.cpp
     """
 
+    method: ClassVar[str] = "SGD"
     sign: ClassVar[int] = -1
     nesterov: ClassVar[bool] = False
 
@@ -44,6 +45,9 @@ class SGD(CaffeOptimizer):
     def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.momentum(variable, history, gradient, rate, self.momentum, self.nesterov)
 
+    def numbers(self) -> dict[str, float]:
+        return {"momentum": self.momentum}
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum}
 
@@ -57,6 +61,7 @@ class Nesterov(SGD):
     Caffe: src/caffe/solvers/nesterov_solver.cpp
     """
 
+    method: ClassVar[str] = "Nesterov"
     nesterov: ClassVar[bool] = True
 
 
@@ -72,12 +77,17 @@ class AdaGrad(CaffeOptimizer):
     Caffe: src/caffe/solvers/adagrad_solver.cpp
     """
 
+    method: ClassVar[str] = "AdaGrad"
+
     def __init__(self, learning_rate: Any = 0.01, delta: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
         self.delta = delta
 
     def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.adagrad(variable, history, gradient, rate, self.delta)
+
+    def numbers(self) -> dict[str, float]:
+        return {"delta": self.delta}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "delta": self.delta}
@@ -99,6 +109,8 @@ class RMSProp(CaffeOptimizer):
     Caffe: src/caffe/solvers/rmsprop_solver.cpp
     """
 
+    method: ClassVar[str] = "RMSProp"
+
     def __init__(self, learning_rate: Any = 0.01, rms_decay: float = 0.99, delta: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
         if not 0 <= rms_decay < 1:
@@ -107,6 +119,9 @@ class RMSProp(CaffeOptimizer):
 
     def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.rmsprop(variable, history, gradient, rate, self.rms_decay, self.delta)
+
+    def numbers(self) -> dict[str, float]:
+        return {"decay2": self.rms_decay, "delta": self.delta}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rms_decay": self.rms_decay, "delta": self.delta}
@@ -125,6 +140,7 @@ class AdaDelta(CaffeOptimizer):
     Caffe: src/caffe/solvers/adadelta_solver.cpp
     """
 
+    method: ClassVar[str] = "AdaDelta"
     slots: ClassVar[tuple[str, ...]] = ("history", "steps")
 
     def __init__(self, learning_rate: Any = 1.0, momentum: float = 0.95, delta: float = 1e-8, **kwargs: Any) -> None:
@@ -133,6 +149,9 @@ class AdaDelta(CaffeOptimizer):
 
     def update(self, variable: Any, history: Any, steps: Any, gradient: Any, rate: Any) -> None:
         update.adadelta(variable, history, steps, gradient, rate, self.momentum, self.delta)
+
+    def numbers(self) -> dict[str, float]:
+        return {"momentum": self.momentum, "delta": self.delta}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum, "delta": self.delta}
@@ -154,6 +173,7 @@ class Adam(CaffeOptimizer):
     Caffe: src/caffe/solvers/adam_solver.cpp
     """
 
+    method: ClassVar[str] = "Adam"
     slots: ClassVar[tuple[str, ...]] = ("mean", "square")
 
     def __init__(
@@ -170,6 +190,12 @@ class Adam(CaffeOptimizer):
     def update(self, variable: Any, mean: Any, square: Any, gradient: Any, rate: Any) -> None:
         betas = self.momentum, self.momentum2
         update.adam(variable, mean, square, gradient, rate, self.iterations + 1, betas, self.delta)
+
+    def numbers(self) -> dict[str, float]:
+        return {"momentum": self.momentum, "decay2": self.momentum2, "delta": self.delta}
+
+    def correction(self, dtype: Any) -> Any:
+        return update.adam_correction(self.iterations + 1, (self.momentum, self.momentum2), dtype)
 
     def get_config(self) -> dict[str, Any]:
         own = ("momentum", "momentum2", "delta")

@@ -10,9 +10,8 @@ namespace keras_caffe {
 
 // loss = sum h / N, or sum h^2 / N (squared), NaN if a label is none of the classes; gradient (N, K) = that of the loss.
 // Labels are truncated towards zero. The sum does not depend on the number of threads.
-template <typename T>
-void HingeLoss(int64_t samples, int64_t classes, bool squared, const T* scores, const float* labels, float* loss,
-               T* gradient, const Parallel& parallel);
+void HingeLoss(int64_t samples, int64_t classes, bool squared, const float* scores, const float* labels, float* loss,
+               float* gradient, const Parallel& parallel);
 
 }  // namespace keras_caffe
 

@@ -18,12 +18,10 @@ namespace keras_caffe {
 
 using LrnShape = KerasCaffeLrnShape;
 
-template <typename T>
-void Lrn(const LrnShape& shape, const T* x, T* y, const Parallel& parallel);
+void Lrn(const LrnShape& shape, const float* x, float* y, const Parallel& parallel);
 
 // dx_c = dy_c S_c^-beta - 2 beta factor x_c sum over the window of dy_j x_j S_j^(-beta - 1), factor = alpha/n or alpha/n^2.
-template <typename T>
-void LrnGrad(const LrnShape& shape, const T* x, const T* dy, T* dx, const Parallel& parallel);
+void LrnGrad(const LrnShape& shape, const float* x, const float* dy, float* dx, const Parallel& parallel);
 
 }  // namespace keras_caffe
 

@@ -21,31 +21,24 @@ using PoolShape = KerasCaffePoolShape;
 int64_t PoolOutput(int64_t size, int64_t kernel, int64_t stride, int64_t pad, bool ceil, bool clip);
 
 // y = first maximum of each window, -FLT_MAX in an empty one; mask (may be null) = its index h W + w, or -1.
-template <typename T>
-void MaxPool(const PoolShape& shape, const T* x, T* y, int32_t* mask, const Parallel& parallel);
+void MaxPool(const PoolShape& shape, const float* x, float* y, int32_t* mask, const Parallel& parallel);
 
 // dx = for each cell the sum of dy over the windows whose mask names it.
-template <typename T>
-void MaskPoolGrad(const PoolShape& shape, const T* dy, const int32_t* mask, T* dx, const Parallel& parallel);
+void MaskPoolGrad(const PoolShape& shape, const float* dy, const int32_t* mask, float* dx, const Parallel& parallel);
 
 // y = sum of each window / its area up to H + p (padding counts, what sticks out beyond it does not).
-template <typename T>
-void AveragePool(const PoolShape& shape, const T* x, T* y, const Parallel& parallel);
+void AveragePool(const PoolShape& shape, const float* x, float* y, const Parallel& parallel);
 
-template <typename T>
-void AveragePoolGrad(const PoolShape& shape, const T* dy, T* dx, const Parallel& parallel);
+void AveragePoolGrad(const PoolShape& shape, const float* dy, float* dx, const Parallel& parallel);
 
 // Training: y = the first cell where the running sum reaches uniform * (sum of the window), mask = its index.
-template <typename T>
-void StochasticPool(const PoolShape& shape, const T* x, const T* uniform, T* y, int32_t* mask,
+void StochasticPool(const PoolShape& shape, const float* x, const float* uniform, float* y, int32_t* mask,
                     const Parallel& parallel);
 
 // Inference: y = sum x^2 / sum x, 0 where the sum is not positive.
-template <typename T>
-void StochasticMeanPool(const PoolShape& shape, const T* x, T* y, const Parallel& parallel);
+void StochasticMeanPool(const PoolShape& shape, const float* x, float* y, const Parallel& parallel);
 
-template <typename T>
-void StochasticMeanPoolGrad(const PoolShape& shape, const T* x, const T* dy, T* dx, const Parallel& parallel);
+void StochasticMeanPoolGrad(const PoolShape& shape, const float* x, const float* dy, float* dx, const Parallel& parallel);
 
 }  // namespace keras_caffe
 

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe.ops.convolution import convolution, convolution_twin, padded
-from keras_caffe.ops.pooling import Axis, max_pool
+from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.pooling import max_pool
 from keras_caffe.ops.same import is_same
 from keras_caffe.shapes import conv_output
 
