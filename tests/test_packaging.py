@@ -21,7 +21,7 @@ import pytest
 from keras_caffe.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_COPIED = (".git", ".venv*", ".*_cache", "__pycache__", "build", "dist", "*.egg-info", "goldens")
+NOT_COPIED = (".git", ".venv*", ".*_cache", "__pycache__", "build", "dist", "*.egg-info", "goldens", "*.so")
 
 # Run by an interpreter that has nothing of the checkout on its path; prints where the modules came from.
 USE = """
@@ -41,6 +41,7 @@ print(keras_caffe.converters.__file__)
 def run(*command: str | Path, cwd: Path) -> str:
     """Output of a command that must succeed; what the checkout's own environment says about imports is taken out."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    environment.setdefault("KERAS_CAFFE_BUILD_OPS", "0")  # test_a_wheel_with_native_operations builds them
     arguments = [str(part) for part in command]
     done = subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -69,9 +70,11 @@ def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target / f"keras_caffe-{__version__}.tar.gz"
 
 
+PIP_WHEEL = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index")
+
+
 def build_wheel(source: Path, target: Path) -> Path:
-    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
-    run(*pip, "--wheel-dir", target, source, cwd=target)
+    run(*PIP_WHEEL, "--wheel-dir", target, source, cwd=target)
     return target / f"keras_caffe-{__version__}-py3-none-any.whl"
 
 
@@ -133,6 +136,43 @@ def test_an_editable_install_works_elsewhere(checkout: Path, environment: Path, 
     assert Path(package) == source / "keras_caffe" / "__init__.py"
     assert Path(converters).resolve() == source / "converters" / "__init__.py"
     assert __version__ in run(environment.with_name("keras-caffe"), "--version", cwd=tmp_path)
+
+
+NATIVE = """
+from keras_caffe.ops import native_status
+print(native_status().library or native_status().reason)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
+def test_a_wheel_with_native_operations_is_one_for_a_platform(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_CAFFE_BUILD_OPS", "1")
+    run(*PIP_WHEEL, "--wheel-dir", tmp_path, checkout, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("keras_caffe-*.whl")
+    assert re.fullmatch(rf"keras_caffe-{re.escape(__version__)}-py3-none-linux_\w+\.whl", wheel.name)
+    assert [name for name in packed(wheel) if name.endswith(".so")] == [f"keras_caffe/ops/{library_name()}"]
+    target = tmp_path / "installed"
+    run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", target, wheel, cwd=tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(target)!r})\n" + NATIVE
+    assert run(sys.executable, "-I", "-c", code, cwd=tmp_path).splitlines()[-1] == str(
+        target / "keras_caffe" / "ops" / library_name()
+    )
+
+
+def library_name() -> str:
+    import tensorflow as tf
+
+    return f"native-tensorflow-{tf.__version__}.so"
+
+
+def test_without_a_compiler_the_wheel_is_one_for_all(
+    checkout: Path, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_CAFFE_BUILD_OPS", "auto")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert packed(build_wheel(checkout, tmp_path)) == packed(wheel)
 
 
 class BuildFile:

@@ -172,6 +172,7 @@ def gradients_of_gradient(twin: Callable[[Any], Any], x: Any, dy: Any, upstream:
     return tuple(found)
 
 
+@cache
 def _register_gradients() -> None:
     import tensorflow as tf
 

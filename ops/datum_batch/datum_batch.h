@@ -31,11 +31,12 @@ struct Datum {
   bool encoded = false;
   const uint8_t* data = nullptr;  // in the record
   size_t data_size = 0;
-  const uint8_t* floats = nullptr;  // packed little-endian float32 in the record, may lie unaligned
+  const uint8_t* floats = nullptr;  // little-endian float32 in the record, may lie unaligned
   size_t float_count = 0;
+  size_t float_step = 0;  // bytes from one to the next: 4 if they are packed, else 5
 };
 
-// Reads a record's fields where they lie; false if the bytes are no Datum, or one whose floats are not packed together.
+// Reads a record's fields where they lie; false if the bytes are no Datum, or one whose floats are not all in a row.
 bool ParseDatum(const uint8_t* record, size_t size, Datum* datum);
 
 // Writes one window into its place in the batch, which begins at `out`.

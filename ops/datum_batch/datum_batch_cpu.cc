@@ -56,7 +56,20 @@ bool TakeBytes(uint64_t field, const uint8_t* bytes, uint64_t size, Datum* datum
     if (datum->floats || size % sizeof(float)) return false;
     datum->floats = bytes;
     datum->float_count = size / sizeof(float);
+    datum->float_step = sizeof(float);
   }
+  return true;
+}
+
+// One of the floats of a record that does not pack them, as Caffe writes it: each has a tag of one byte before it.
+bool TakeFloat(const uint8_t* bytes, Datum* datum) {
+  constexpr size_t kStep = sizeof(float) + 1;
+  if (!datum->floats) {
+    datum->floats = bytes;
+    datum->float_step = kStep;
+  }
+  if (datum->float_step != kStep || bytes != datum->floats + datum->float_count * kStep) return false;
+  ++datum->float_count;
   return true;
 }
 
@@ -66,7 +79,10 @@ bool TakeField(Reader* reader, Datum* datum) {
   switch (tag & 7) {
     case kVarint: return reader->Varint(&value) && TakeNumber(tag >> 3, value, datum);
     case kFixed64: return reader->Skip(8);
-    case kFixed32: return (tag >> 3) != kFloats && reader->Skip(4);
+    case kFixed32: {
+      const uint8_t* bytes = reader->at;
+      return reader->Skip(sizeof(float)) && ((tag >> 3) != kFloats || TakeFloat(bytes, datum));
+    }
     case kBytes: {
       if (!reader->Varint(&value)) return false;
       const uint8_t* bytes = reader->at;
@@ -88,12 +104,12 @@ KERAS_CAFFE_TARGETS void Row(const uint8_t* x, int64_t size, bool mirror, const 
   }
 }
 
-void FloatRow(const uint8_t* x, int64_t size, bool mirror, const float* mean, int64_t mean_step, float scale,
-              float* y) {
+void FloatRow(const uint8_t* x, size_t step, int64_t size, bool mirror, const float* mean, int64_t mean_step,
+              float scale, float* y) {
   for (int64_t i = 0; i < size; ++i) {
     const int64_t from = mirror ? size - 1 - i : i;
     float value;
-    std::memcpy(&value, x + from * sizeof(float), sizeof(float));
+    std::memcpy(&value, x + from * step, sizeof(float));
     y[i] = (value - mean[from * mean_step]) * scale;
   }
 }
@@ -114,6 +130,7 @@ void TransformDatum(const DatumShape& shape, const Datum& datum, const DatumWind
   const float zero = 0.0f;
   const bool whole = mean && shape.mean_height * shape.mean_width > 1;  // a mean of the image's size
   const bool bytes = datum.data_size > 0;
+  const size_t step = datum.float_step;
   const int64_t plane = shape.height * shape.width, width = shape.out_width;
   std::vector<float> rows(shape.channels_last ? width * shape.channels : 0);
   for (int64_t h = 0; h < shape.out_height; ++h) {
@@ -122,7 +139,7 @@ void TransformDatum(const DatumShape& shape, const Datum& datum, const DatumWind
       const float* m = !mean ? &zero : whole ? mean + from : mean + (shape.mean_channels > 1 ? c : 0);
       float* y = shape.channels_last ? rows.data() + c * width : out + (c * shape.out_height + h) * width;
       if (bytes) Row(datum.data + from, width, window.mirror, m, whole, shape.scale, y);
-      else FloatRow(datum.floats + from * sizeof(float), width, window.mirror, m, whole, shape.scale, y);
+      else FloatRow(datum.floats + from * step, step, width, window.mirror, m, whole, shape.scale, y);
     }
     if (!shape.channels_last) continue;
     float* y = out + h * width * shape.channels;
