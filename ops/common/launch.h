@@ -12,19 +12,23 @@
 #define KERAS_CAFFE_LAUNCH(kernel, blocks, threads, stream, ...) kernel<<<blocks, threads, 0, stream>>>(__VA_ARGS__)
 #endif
 
+#ifndef KERAS_CAFFE_MOST_BLOCKS
+#define KERAS_CAFFE_MOST_BLOCKS (1 << 16)  // more work than that goes round again
+#endif
+
 #define KERAS_CAFFE_DEVICE __device__ __forceinline__
 
 namespace keras_caffe {
 
-constexpr int kThreads = 256;             // of a block
-constexpr int64_t kMostBlocks = 1 << 16;  // more work than that goes round again
+constexpr int kThreads = 256;                 // of a block
 constexpr int64_t kShort = int64_t{1} << 31;  // below it numbers of elements are counted in 32 bits
 
 // Starts a kernel with one thread for each unit, or that takes several units in turn. 0, or a cudaError_t.
 template <typename... Parameters, typename... Arguments>
 int Launch(void (*kernel)(Parameters...), int64_t units, void* stream, const Arguments&... arguments) {
   if (units <= 0) return cudaSuccess;
-  const unsigned blocks = static_cast<unsigned>(std::min((units + kThreads - 1) / kThreads, kMostBlocks));
+  const int64_t wanted = (units + kThreads - 1) / kThreads;
+  const unsigned blocks = static_cast<unsigned>(std::min<int64_t>(wanted, KERAS_CAFFE_MOST_BLOCKS));
   KERAS_CAFFE_LAUNCH(kernel, blocks, kThreads, static_cast<cudaStream_t>(stream), arguments...);
   return cudaGetLastError();
 }

@@ -1,5 +1,5 @@
-// Two kernels and no memory of their own: each block of the first writes its part of the gradient and leaves the sum of
-// its part in the first place of that part; the second, one block, adds these up and puts the gradient there. Which
+// Two kernels and no memory of their own: each block of the first writes its part of the gradient and then the sum of
+// its part over the first value there; the second, one block, adds these up and puts the gradient back. Which
 // values are added in which order depends on the sizes alone.
 #include "ops/common/launch.h"
 #include "ops/hinge_loss/hinge_loss.h"
@@ -34,6 +34,7 @@ KERAS_CAFFE_DEVICE Term At(const Scores& s, int64_t sample, int64_t k, float sco
 // The sum over the block's threads, known to the first one.
 KERAS_CAFFE_DEVICE float BlockSum(float value) {
   __shared__ float sums[kThreads];
+  __syncthreads();  // the first thread has read what the last sum left
   sums[threadIdx.x] = value;
   for (unsigned half = kThreads / 2; half > 0; half /= 2) {
     __syncthreads();
@@ -42,12 +43,12 @@ KERAS_CAFFE_DEVICE float BlockSum(float value) {
   return sums[0];
 }
 
-// Each thread takes kTurns values a block's width apart and has all of them on the way before it writes the first.
+// The sum of a thread's values of a part. It takes kTurns values a block's width apart and has all of them on the way
+// before it writes the first.
 template <typename I>
-__global__ void PartKernel(Scores s, Divider<I> classes, float* __restrict__ gradient) {
-  const int64_t begin = static_cast<int64_t>(blockIdx.x) * s.part, left = s.samples * s.classes - begin;
+KERAS_CAFFE_DEVICE float Part(const Scores& s, const Divider<I>& classes, int64_t begin, I count,
+                              float* __restrict__ gradient) {
   const int64_t sample = begin / s.classes, k = begin - sample * s.classes;  // of the part's first value
-  const I count = static_cast<I>(left < s.part ? left : s.part);
   float sum = 0.0f;
   for (I i = threadIdx.x; i < count; i += kThreads * kTurns) {
     float score[kTurns] = {};
@@ -63,11 +64,19 @@ __global__ void PartKernel(Scores s, Divider<I> classes, float* __restrict__ gra
       const I own = Take(classes, &more);
       const Term term = At(s, sample + more, own, score[t]);
       sum += term.loss;
-      if (at > 0) gradient[begin + at] = term.gradient;
+      gradient[begin + at] = term.gradient;
     }
   }
-  sum = BlockSum(sum);
-  if (threadIdx.x == 0) gradient[begin] = sum;
+  return sum;
+}
+
+template <typename I>
+__global__ void PartKernel(Scores s, Divider<I> classes, float* __restrict__ gradient) {
+  for (int64_t part = blockIdx.x; part < s.parts; part += gridDim.x) {
+    const int64_t begin = part * s.part, left = s.samples * s.classes - begin;
+    const float sum = BlockSum(Part(s, classes, begin, static_cast<I>(left < s.part ? left : s.part), gradient));
+    if (threadIdx.x == 0) gradient[begin] = sum;
+  }
 }
 
 __global__ void WholeKernel(Scores s, float* gradient, float* loss) {

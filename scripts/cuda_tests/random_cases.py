@@ -101,9 +101,11 @@ def lrn(library: Library, count: int = 200) -> int:
     for number in range(count):
         x = tuple(int(n) for n in (random.integers(0, 4), random.integers(1, 41), *random.integers(1, 12, 2)))
         size, within = int(random.choice([1, 3, 5, 7, 9, 11, 17])), bool(number % 2)
-        alpha, k = float(random.choice([1e-4, 0.5, 2])), float(random.choice([1, 2, 0.5]))
+        alpha, k = float(random.choice([1e-4, 0.5, 2])), float(random.choice([1, 2, 0.5, 0]))
         beta = float(random.choice([0.75, 0.5, 1, 0.3]))
         values, dy = random.normal(size=(2, *x)).astype(np.float32)
+        if size > 1 and x[1] > 1:
+            values[:, 0] = 0  # beyond the channels there is nothing, not even with k = 0
         wanted = reference.lrn(values, dy, size, alpha, beta, k, within)
         for last in (False, True):
             shape = LrnShape(*x, size, alpha, beta, k, within, last)
@@ -119,7 +121,7 @@ def hinge(library: Library, count: int = 60) -> int:
     for number in range(count):
         samples, classes = int(random.integers(1, 30)), int(random.integers(1, 20))
         if number % 10 == 0:
-            samples, classes = 37, 1000  # several parts, which begin within a sample
+            samples, classes = 37, 1001  # several parts, which begin within a sample
         scores = random.normal(size=(samples, classes)).astype(np.float32)
         labels = random.integers(0, classes, samples) + random.choice([0, 0.9])
         labels[labels < 1] -= random.choice([0, 0.9])  # -0.9 is truncated to 0
