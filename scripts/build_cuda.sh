@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles the CUDA kernels (ops/*/*_cuda.cu) with nvcc alone into build/cuda/libkeras_caffe_cuda.so, for sm_80 and sm_90;
+# Compiles the CUDA kernels (ops/*/*_cuda.cu) with nvcc alone into build/cuda/libkeras_caffe_cuda.so, for sm_80, sm_90 and later;
 # NVCC= names another compiler, NVCC_FLAGS= adds to its arguments. scripts/test_cuda.py tests and measures the library.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ if ! command -v "$nvcc" >/dev/null; then
 fi
 
 out=build/cuda
-flags=(-O3 -std=c++17 -I. -Xcompiler -fPIC -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90)
+flags=(-O3 -std=c++17 -I. -Xcompiler -fPIC -gencode arch=compute_80,code=sm_80 -gencode 'arch=compute_90,code=[sm_90,compute_90]')
 read -ra more <<<"${NVCC_FLAGS:-}"
 mkdir -p "$out"
 rm -f "$out"/*.o

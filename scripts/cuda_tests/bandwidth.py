@@ -24,6 +24,9 @@ LRNS = {
     "5 channels, GoogLeNet norm2": ((64, 192, 56, 56), 5, False),
     "3x3 pixels, cifar10_full norm1": ((1024, 32, 16, 16), 3, True),
 }
+HINGE = (1 << 16, 1000)  # samples and classes
+PARAMETERS = 60_965_224  # CaffeNet's
+RECORDS = ((512, 3, 256, 256), (227, 227))  # and their windows
 
 
 class Work(NamedTuple):
@@ -80,7 +83,8 @@ def lrns(library: Library, sizes: str, shape: LrnShape, size: tuple[int, ...]) -
     yield _work(library, "lrn_grad", sizes, 12 * count, shape, x, y, dx)
 
 
-def hinges(library: Library, samples: int = 1 << 16, classes: int = 1000) -> Iterator[Work]:
+def hinges(library: Library) -> Iterator[Work]:
+    samples, classes = HINGE
     scores, gradient = (library.memory.empty((samples, classes)) for _ in range(2))
     labels, loss = library.memory.put(np.zeros(samples, np.float32)), library.memory.empty(())
     for squared in (False, True):
@@ -89,7 +93,8 @@ def hinges(library: Library, samples: int = 1 << 16, classes: int = 1000) -> Ite
         yield _work(library, "hinge_loss", sizes, 8 * samples * classes, *arguments)
 
 
-def solvers(library: Library, size: int = 60_965_224) -> Iterator[Work]:
+def solvers(library: Library) -> Iterator[Work]:
+    size = PARAMETERS
     arrays = [library.memory.put(np.zeros(size, np.float32)) for _ in range(4)]
     for method, name in enumerate(METHODS):
         update = SolverUpdate(method, 0, 0.01, 0.0005, 1, 0.9, 0.99, 1e-8)
@@ -100,7 +105,7 @@ def solvers(library: Library, size: int = 60_965_224) -> Iterator[Work]:
 
 
 def datums(library: Library) -> Iterator[Work]:
-    size, out = (512, 3, 256, 256), (227, 227)
+    size, out = RECORDS
     pixels = library.memory.put(np.zeros(size, np.uint8))
     windows = library.memory.put(np.tile(np.array([[1, 14, 14]], np.int32), (size[0], 1)))
     mean = library.memory.put(np.zeros(size[1:], np.float32))
@@ -109,7 +114,15 @@ def datums(library: Library) -> Iterator[Work]:
     for last in (False, True):
         shape = DatumShape(*size, *out, *size[1:], 1, last)
         yield _work(
-            library, "datum_batch", f"227 of 256, {LAYOUTS[last]}", 5 * values, shape, pixels, windows, mean, batch
+            library,
+            "datum_batch",
+            f"{out[0]} of {size[2]}, {LAYOUTS[last]}",
+            5 * values,
+            shape,
+            pixels,
+            windows,
+            mean,
+            batch,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import test_cuda
-from scripts.cuda_tests import goldens, random_cases
+from scripts.cuda_tests import bandwidth, goldens, random_cases
 from scripts.cuda_tests.library import Library
 from scripts.cuda_tests.memory import HostMemory
 
@@ -45,6 +46,36 @@ def test_real_caffe(library: Library, compare: Callable[[Library], int]) -> None
 @pytest.mark.parametrize("compare", random_cases.CHECKS.values(), ids=random_cases.CHECKS)
 def test_random_cases(library: Library, compare: Callable[[Library], int]) -> None:
     assert compare(library) > 0
+
+
+def test_the_script_says_what_fails(
+    library: Library, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(goldens, "CHECKS", {"hinge loss": goldens.hinge})
+    monkeypatch.setattr(random_cases, "CHECKS", {})
+    assert test_cuda.check(library)
+    monkeypatch.setattr(library, "hinge_loss", lambda scores, labels, squared: (labels[0] + 99, scores))
+    assert not test_cuda.check(library)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["Caffe's arrays, hinge loss: 30 agree", "Caffe's arrays, hinge loss: FAILED"]
+
+
+def test_every_kernel_is_measured(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = {name: ((1, 4, *size[2:]), windows) for name, (size, windows) in bandwidth.POOLS.items()}
+    lrns = {name: ((1, 8, *size[2:]), *more) for name, (size, *more) in bandwidth.LRNS.items()}
+    settings = {"POOLS": pools, "LRNS": lrns, "HINGE": (5, 7), "PARAMETERS": 99, "RECORDS": ((2, 3, 40, 40), (25, 26))}
+    for name, value in settings.items():
+        monkeypatch.setattr(bandwidth, name, value)
+    memory = HostMemory()
+    memory.copy = lambda source, target: None
+    memory.seconds = lambda call, times: [call(), 2.0][1]
+    rows = bandwidth.measure(Library(built, memory))
+    unmeasured = {"stochastic_pool", "stochastic_mean_pool", "stochastic_mean_pool_grad"}
+    declared = {
+        name for path in ROOT.glob("ops/*/*.h") for name in re.findall(r"int keras_caffe_(\w+)\(", path.read_text())
+    }
+    assert {row[0] for row in rows} == declared - unmeasured
+    assert all(row[5] == 100 for row in rows)
 
 
 def test_unknown_methods_are_refused(library: Library) -> None:
