@@ -16,12 +16,16 @@
 #define KERAS_CAFFE_MOST_BLOCKS (1 << 16)  // more work than that goes round again
 #endif
 
+#ifndef KERAS_CAFFE_SHORT
+#define KERAS_CAFFE_SHORT (int64_t{1} << 31)
+#endif
+
 #define KERAS_CAFFE_DEVICE __device__ __forceinline__
 
 namespace keras_caffe {
 
 constexpr int kThreads = 256;                 // of a block
-constexpr int64_t kShort = int64_t{1} << 31;  // below it numbers of elements are counted in 32 bits
+constexpr int64_t kShort = KERAS_CAFFE_SHORT;  // below it numbers of elements are counted in 32 bits
 
 // Starts a kernel with one thread for each unit, or that takes several units in turn. 0, or a cudaError_t.
 template <typename... Parameters, typename... Arguments>

@@ -22,20 +22,31 @@ FLAGS = ["-O1", "-std=c++17", "-shared", "-fPIC", "-fno-strict-aliasing", "-Wall
 FLAGS += ["-DKERAS_CAFFE_MOST_BLOCKS=3"]  # so that threads take many turns
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build(folder: Path, *more: str) -> Path:
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
         pytest.skip("no C++ compiler on the PATH")
-    target = tmp_path_factory.mktemp("emulated") / "libemulated.so"
+    target = folder / "libemulated.so"
     folders = [f"-I{ROOT}", f"-I{ROOT / 'tests' / 'ops' / 'cuda_emulation'}"]
-    subprocess.run([compiler, *FLAGS, *folders, "-x", "c++", *KERNELS, "-o", target], check=True)
+    subprocess.run([compiler, *FLAGS, *more, *folders, "-x", "c++", *KERNELS, "-o", target], check=True)
     return target
 
 
-@pytest.fixture(params=[0, 4], ids=["aligned", "unaligned"])
-def library(built: Path, request: pytest.FixtureRequest) -> Library:
-    return Library(built, HostMemory(request.param))
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("emulated"))
+
+
+@pytest.fixture(scope="module")
+def built_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the kernels that count in 64 bits, which only arrays of 2^31 values and more get."""
+    return build(tmp_path_factory.mktemp("emulated_long"), "-DKERAS_CAFFE_SHORT=0")
+
+
+@pytest.fixture(params=[("built", 0), ("built", 4), ("built_long", 0)], ids=["aligned", "unaligned", "64 bits"])
+def library(request: pytest.FixtureRequest) -> Library:
+    name, shift = request.param
+    return Library(request.getfixturevalue(name), HostMemory(shift))
 
 
 @pytest.mark.parametrize("compare", goldens.CHECKS.values(), ids=goldens.CHECKS)
