@@ -17,7 +17,9 @@ from PIL import Image
 
 import keras_caffe.data.sources.leveldb as leveldb_source
 import keras_caffe.data.sources.tensorflow_io as tensorflow_io_source
+from keras_caffe import samples
 from keras_caffe.data import dataset
+from keras_caffe.data.datum import parse
 from keras_caffe.errors import CaffeError, DataError
 from tests.data.nets import data_net, datum, image_net, labels, write_lmdb
 from tests.data.test_goldens import DATA
@@ -117,6 +119,25 @@ def test_an_lmdb_that_is_written_to_can_be_read(tmp_path: Path) -> None:
     assert len(read_all(data_net(source, 1))) == 3
 
 
+def test_an_lmdb_is_open_once_whoever_reads_it() -> None:
+    source = samples.path("db/mnist_test_lmdb")
+    given = dataset(data_net(source, 1000), epochs=1, data_format="channels_first")
+    batch = next(given.as_numpy_iterator())
+    images, wanted = samples.digits()
+    np.testing.assert_array_equal(batch["data"], images)
+    assert labels([batch]) == list(wanted)
+    again = next(dataset(data_net(source, 1), epochs=1).as_numpy_iterator())
+    assert labels([again]) == [wanted[0]]
+
+
+def test_an_lmdb_that_is_open_elsewhere_is_said_to_be(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", 3)
+    with lmdb.open(str(source), readonly=True, lock=False):
+        with pytest.raises(DataError, match="open elsewhere in this process.*Close it"):
+            dataset(data_net(source))
+    assert len(read_all(data_net(source, 1))) == 3
+
+
 BROKEN = {
     "no Datum": (b"these are not the bytes of a message", "the record is no Datum"),
     "too few pixels": (datum(1)[:20] + b"", "no Datum"),
@@ -156,6 +177,8 @@ def test_jpegs_of_other_kinds_and_sizes(tmp_path: Path) -> None:
     fast = next(dataset(net, seed=1, data_format="channels_first").as_numpy_iterator())
     slow = next(dataset(net, seed=1, data_format="channels_first", on_error="skip").as_numpy_iterator())
     np.testing.assert_array_equal(fast["data"], slow["data"])
+    whole = next(dataset(net.replace("crop_size: 5", ""), data_format="channels_first").as_numpy_iterator())
+    np.testing.assert_array_equal(whole["data"][3], parse(datum(3)).pixels())
     assert labels([fast]) == [0, 1, 2, 3, 4]
     sized = {**jpeg, b"3": datum(3, data=image((7, 9), "JPEG"), encoded=True)}
     with pytest.raises(DataError, match="differ in size.*record 3|record 3.*differ in size"):
