@@ -10,7 +10,7 @@ import lmdb
 
 from keras_caffe.errors import DataError
 
-_open: weakref.WeakValueDictionary[Path, Environment] = weakref.WeakValueDictionary()
+_open: weakref.WeakValueDictionary[tuple[int, int], Environment] = weakref.WeakValueDictionary()  # by file, not name
 _opening = threading.Lock()
 
 
@@ -39,10 +39,13 @@ def environment(path: Path) -> Environment:
     Raises:
         DataError: it cannot be opened, or is cut off.
     """
-    path = path.resolve()
+    try:
+        status = _file(path).stat()
+    except OSError as error:
+        raise broken(path, error) from None
     with _opening:
-        found = _open.get(path) or Environment(path)
-        _open[path] = found
+        found = _open.get((status.st_dev, status.st_ino)) or Environment(path)
+        _open[status.st_dev, status.st_ino] = found
     return found
 
 
@@ -52,9 +55,8 @@ def check_length(path: Path) -> None:
     Raises:
         DataError: it is empty or shorter than its last page.
     """
-    file = path / "data.mdb" if path.is_dir() else path
     try:
-        size = file.stat().st_size
+        size = _file(path).stat().st_size
         with lmdb.open(str(path), readonly=True, lock=False, subdir=path.is_dir(), map_size=1 << 20) as env:
             needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
     except (lmdb.Error, OSError) as error:
@@ -62,11 +64,15 @@ def check_length(path: Path) -> None:
     if size < needed:
         raise DataError(
             "the database is cut off",
-            where=str(file),
+            where=str(_file(path)),
             expected=f"at least {needed} bytes",
             received=size,
             fix="Copy or write it again.",
         )
+
+
+def _file(path: Path) -> Path:
+    return path / "data.mdb" if path.is_dir() else path
 
 
 def broken(path: Path, error: Exception) -> DataError:

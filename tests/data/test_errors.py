@@ -126,8 +126,18 @@ def test_an_lmdb_is_open_once_whoever_reads_it() -> None:
     images, wanted = samples.digits()
     np.testing.assert_array_equal(batch["data"], images)
     assert labels([batch]) == list(wanted)
-    again = next(dataset(data_net(source, 1), epochs=1).as_numpy_iterator())
+    again = next(dataset(data_net(source / "data.mdb", 1), epochs=1).as_numpy_iterator())
     assert labels([again]) == [wanted[0]]
+
+
+def test_an_lmdb_that_is_replaced_is_read_anew(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", 3)
+    old = iter(dataset(data_net(source, 1)).as_numpy_iterator())
+    next(old)
+    write_lmdb(tmp_path / "new", 5)
+    (tmp_path / "new" / "data.mdb").rename(source / "data.mdb")
+    assert len(read_all(data_net(source, 1))) == 5
+    assert labels([next(old) for _ in range(3)]) == [1, 2, 0]
 
 
 def test_an_lmdb_that_is_open_elsewhere_is_said_to_be(tmp_path: Path) -> None:
@@ -161,6 +171,13 @@ def test_a_bad_record_is_named_or_left_out(tmp_path: Path, record: bytes, proble
     assert len(skipping.skipped) == 1 and "key 06" in str(skipping.skipped[0])
     endless = list(dataset(net, on_error="skip").take(4).as_numpy_iterator())
     assert [len(batch["label"]) for batch in endless] == [4] * 4
+
+
+def test_the_first_record_is_counted_once_where_it_is_bad(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", {b"0": b"no", b"1": datum(1), b"2": b"no", b"3": datum(3)})
+    skipping = dataset(data_net(source, 2), epochs=2, on_error="skip")
+    assert labels(skipping.as_numpy_iterator()) == [1, 3, 1, 3]
+    assert len(skipping.skipped) == 4
 
 
 def test_a_database_of_bad_records_does_not_go_on_for_ever(tmp_path: Path) -> None:
