@@ -144,21 +144,27 @@ def infer(
 
 
 def _add_source(plan: Plan, node: Node, cls: type[Source], given: dict[str, Sequence[int]]) -> None:
-    told = zip(node.outputs, cls.declared_shapes(node.message), cls.open_axes(node.message), strict=True)
-    for value, declared, plan.open_axes[value] in told:
-        blob = plan.net.values[value].blob
-        shape = given.pop(blob, declared)
-        if shape is None:
-            raise ShapeError(
-                f"the shape of input {blob!r} is not known",
-                expected="a shape in Caffe's order (N, C, H, W)",
-                fix=f"Pass input_shapes={{{blob!r}: (N, C, H, W)}}{cls.hint(node.message)}.",
-            )
+    blobs = [plan.net.values[value].blob for value in node.outputs]
+    shapes = [given.pop(blob, told) for blob, told in zip(blobs, cls.declared_shapes(node.message), strict=True)]
+    if None in shapes:
+        raise _shapes_missing(node, cls, {blob: place for place, blob in enumerate(blobs) if shapes[place] is None})
+    for value, shape, plan.open_axes[value] in zip(node.outputs, shapes, cls.open_axes(node.message), strict=True):
         plan.shapes[value] = check_blob(tuple(shape))
         plan.orders[value] = edge_order(len(shape), plan.data_format)
         plan.inputs.append(value)
     plan.steps.append(
         Step(node, None, defaults=cls.default_values(node.message, [plan.shapes[v] for v in node.outputs]))
+    )
+
+
+def _shapes_missing(node: Node, cls: type[Source], missing: dict[str, int]) -> ShapeError:
+    """The error for tops, given with their places, whose shapes nothing tells: it says what to pass."""
+    known = cls.known_sizes(node.message)
+    passed = ", ".join(f"{blob!r}: ({', '.join(map(str, known[place]))})" for blob, place in missing.items())
+    return ShapeError(
+        f"the shape of input {', '.join(map(repr, missing))} is not known",
+        expected="a shape in Caffe's order (N, C, H, W)",
+        fix=f"Pass input_shapes={{{passed}}} with numbers for the letters{cls.hint(node.message)}.",
     )
 
 

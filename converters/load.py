@@ -17,12 +17,12 @@ from keras_caffe.converters.build import build
 from keras_caffe.converters.graph import Net, graph
 from keras_caffe.converters.infer import Plan, infer
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.converters.read import read_net
+from keras_caffe.converters.read import is_text_file, read_net
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.select import select
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.upgrade import upgrade
-from keras_caffe.errors import LayerError, NetError
+from keras_caffe.errors import LayerError, NetError, ReadError
 from keras_caffe.layers import base
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.text import parse, to_text
@@ -70,6 +70,7 @@ def load(
         ReadError, WeightsError: a file is missing, broken, or of another format; the weights do not fit.
         NetError, UnknownLayerError, LayerError, ShapeError: the net is refused, with file, line, layer and reason.
     """
+    check_order(prototxt, weights)
     planned, recipe = plan(
         prototxt,
         phase=phase,
@@ -133,6 +134,24 @@ def plan(
     # What data layers read of their sources is kept, too.
     shapes = {net.values[value].blob: planned.shapes[value] for value in planned.inputs}
     return planned, replace(recipe, input_shapes=shapes)
+
+
+def check_order(prototxt: Any, weights: str | Path | Sequence[str | Path] | None) -> None:
+    """Refuses trained values and definition that have each other's place.
+
+    Raises:
+        ReadError: `prototxt` is a binary file, and there is a text among the weights.
+    """
+    definition = [file for file in _named_file(prototxt) if file.is_file()]
+    files = [weights] if isinstance(weights, (str, Path)) else weights or []
+    texts = [file for file in map(Path, files) if file.is_file() and is_text_file(file)]
+    if texts and definition and not is_text_file(definition[0]):
+        raise ReadError(
+            "the definition and the trained values are in each other's place",
+            expected="the prototxt first, then the caffemodel",
+            received=f"{definition[0]}, then {texts[0]}",
+            fix="Give them the other way round.",
+        )
 
 
 def from_recipe(recipe: Recipe, custom_objects: Mapping[str, type] | None = None) -> CaffeModel:

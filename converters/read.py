@@ -132,7 +132,7 @@ def _content(source: str | os.PathLike[str]) -> tuple[str | None, str]:
         raise _no_file(source)
     path = Path(source)
     try:
-        data = path.read_bytes() if _is_text_file(path) else None
+        data = path.read_bytes() if is_text_file(path) else None
     except OSError as error:
         raise ReadError(f"the file cannot be read: {error.strerror or error}", where=str(source)) from None
     return None if data is None else _decode(data), str(source)
@@ -145,7 +145,12 @@ def _exists(source: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _is_text_file(path: Path) -> bool:
+def is_text_file(path: Path) -> bool:
+    """Whether a file holds text, as a prototxt does, and no binary message.
+
+    Raises:
+        ReadError: it is empty.
+    """
     with path.open("rb") as file:
         head = file.read(1 << 16)
     if not head:

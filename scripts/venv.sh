@@ -1,6 +1,6 @@
 # Sourced by the other scripts: `use_venv FOLDER [EXTRAS]` makes a virtual environment with the checkout and a TensorFlow in it
-# and enters it. PYTHON= chooses the interpreter. A finished environment is used again until pyproject.toml, setup.py or the
-# choice changes.
+# (the newest, or what the extra tensorflow-io pins) and enters it. PYTHON= chooses the interpreter. A finished environment is
+# used again until pyproject.toml, setup.py or the choice changes.
 
 find_python() {
   local candidate candidates=(python3.11 python3.12 python3.10 python3)
@@ -19,6 +19,7 @@ find_python() {
 use_venv() {
   local folder extras=tensorflow${2:+,$2} python stamp
   [ "$(uname -sm)" != "Linux x86_64" ] || extras=tensorflow-cpu${2:+,$2}  # half the download, not made for every machine
+  case ",${2:-}," in *,tensorflow-io,*) extras=$2 ;; esac  # brings its own TensorFlow
   python=$(find_python)
   mkdir -p "$1"
   folder=$(cd "$1" && pwd)

@@ -33,10 +33,12 @@ COMMANDS = {
 }
 
 # What messages say to callers in Python, as options.
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     r"skip_mismatch=True": "--skip-mismatch",
     r"allow_python_imports=True": "--allow-python-imports",
-    r"input_shapes=\{'(.*?)': \(N, C, H, W\)\}": r"--input-shape \1=N,C,H,W",
+    r"input_shapes=(\{.*?\))\}": lambda found: " ".join(
+        f"--input-shape {name}={sizes.replace(' ', '')}" for name, sizes in re.findall(r"'(.*?)': \((.*?)\)", found[1])
+    ),
 }
 
 

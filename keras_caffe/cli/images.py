@@ -32,6 +32,11 @@ class Preparation:
         pixels = resized(read_image(path, self.shape[0]), self.shape[1:])
         return (pixels.transpose(2, 0, 1) - self.mean) * np.float32(self.scale)
 
+    def size(self, path: str) -> tuple[int, int]:
+        """(height, width) of a picture itself."""
+        height, width, _ = read_image(path, self.shape[0]).shape
+        return height, width
+
 
 def read_image(path: str, channels: int) -> np.ndarray:
     """Reads a picture upright as (H, W, C), uint8: grey for one channel, blue-green-red for three.

@@ -1,7 +1,8 @@
 """What a net says of pictures.
 
 A picture is resized to the net's input and given as Caffe's nets are: blue-green-red (grey where the input has one
-channel), 0 to 255, less the mean, times the scale. Printed are the largest values of the net's output.
+channel), 0 to 255, less the mean, times the scale. Printed are the largest values of the net's output, or of a detector
+(SSD, YOLO) what it found: score, label, and the box in pixels of the picture.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from keras_caffe import CaffeModel
+from keras_caffe import CaffeModel, proto
+from keras_caffe.cli.detections import by_picture, detects, lines
 from keras_caffe.cli.images import Preparation, mean_of
 from keras_caffe.cli.options import add_net_options, load, positive, working
 from keras_caffe.converters.model import keras_name
+from keras_caffe.converters.read import read_message
 from keras_caffe.errors import DataError, NetError, ReadError
 
 BATCH = 16
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("files", metavar="FILE", nargs="+", help="WEIGHTS (unless NET is a .keras file) and pictures")
     add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
-    add("--labels", metavar="FILE", help="names of the outputs, one a line")
+    add("--labels", metavar="FILE", help="names of the outputs, one a line, or SSD's labelmap prototxt")
     add("--top", type=positive, metavar="K", default=5, help="how many values to print (default: 5)")
     add("--output", metavar="BLOB", help="the blob to print (default: the net's output)")
     add_net_options(parser)
@@ -45,14 +48,18 @@ def run(args: argparse.Namespace) -> None:
         args.wrong_usage("the following arguments are required: IMAGE")
     with working(f"Loading {args.net}"):
         model = read_keras(args.net) if is_keras else load(args, weights)
-    part = model.extract([output_blob(model, args.output)])
+    blob = output_blob(model, args.output)
+    part = model.extract([blob])
     shape = input_shape(model, part)
     prepare = Preparation(shape, mean_of(args.mean, shape), args.scale)
     labels = read_labels(args.labels) if args.labels else None
-    for image, scores in zip(images, predictions(part, model.data_format, prepare, images), strict=True):
-        print(image)
-        for line in best(scores, args.top, labels):
-            print(f"  {line}")
+    for some, values in outputs(part, model.data_format, prepare, images):
+        found = by_picture(values, len(some)) if detects(model, blob) else ranked(values, len(some), part, blob)
+        for image, own in zip(some, found, strict=True):
+            print(image)
+            told = lines(own, args.top, labels, prepare.size(image)) if own.ndim > 1 else best(own, args.top, labels)
+            for line in told:
+                print(f"  {line}")
 
 
 def read_keras(file: str) -> CaffeModel:
@@ -92,21 +99,32 @@ def input_shape(model: CaffeModel, part: Any) -> tuple[int, int, int]:
     return shapes[0][1:]
 
 
-def predictions(part: Any, data_format: str, prepare: Preparation, images: Sequence[str]) -> Iterator[np.ndarray]:
-    """The output for each picture, flat, in Caffe's order."""
+def outputs(
+    part: Any, data_format: str, prepare: Preparation, images: Sequence[str]
+) -> Iterator[tuple[Sequence[str], np.ndarray]]:
+    """Some of the pictures and the output for them, in Caffe's order, until all are done."""
     (name,) = part.output
-    size = part.inputs[0].shape[0] or min(BATCH, len(images))
+    fixed = part.inputs[0].shape[0]
+    size = fixed or BATCH
     for start in _progress(range(0, len(images), size)):
-        some = [prepare(image) for image in images[start : start + size]]
-        batch = np.zeros((size, *prepare.shape), "float32")
-        batch[: len(some)] = some
+        some = images[start : start + size]
+        batch = np.zeros((fixed or len(some), *prepare.shape), "float32")
+        batch[: len(some)] = [prepare(image) for image in some]
         fed = batch if data_format == "channels_first" else batch.transpose(0, 2, 3, 1)
-        scores = keras.ops.convert_to_numpy(part(fed, training=False)[name])
-        if not scores.ndim or len(scores) != size:
-            raise NetError(f"blob {name!r} has no row for each picture", received=scores.shape)
-        if data_format == "channels_last" and scores.ndim > 2:
-            scores = np.moveaxis(scores, -1, 1)
-        yield from scores.reshape(size, -1)[: len(some)]
+        values = keras.ops.convert_to_numpy(part(fed, training=False)[name])
+        yield some, np.moveaxis(values, -1, 1) if data_format == "channels_last" and values.ndim > 3 else values
+
+
+def ranked(values: np.ndarray, count: int, part: Any, blob: str) -> np.ndarray:
+    """The values for each picture of a batch, flat.
+
+    Raises:
+        NetError: the blob has another number of rows than the batch.
+    """
+    size = part.inputs[0].shape[0] or count
+    if not values.ndim or len(values) != size:
+        raise NetError(f"blob {blob!r} has no row for each picture", received=values.shape)
+    return values.reshape(size, -1)[:count]
 
 
 def _progress(batches: Sequence[int]) -> Iterable[int]:
@@ -127,7 +145,11 @@ def best(scores: np.ndarray, top: int, labels: Sequence[str] | None) -> Iterator
 
 
 def read_labels(file: str) -> list[str]:
-    """The lines of a file without the empty ones at its end."""
+    """The lines of a file without the empty ones at its end; of SSD's labelmap, names at the places of their labels."""
+    if Path(file).suffix == ".prototxt":
+        items = read_message(file, proto.LabelMap).item
+        names = {item.label: item.display_name or item.name for item in items}
+        return [names.get(label, "") for label in range(max(names, default=-1) + 1)]
     try:
         return Path(file).read_text(encoding="utf-8").rstrip().splitlines()
     except FileNotFoundError:

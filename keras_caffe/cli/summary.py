@@ -18,10 +18,14 @@ from keras_caffe.cli.flops import flops
 from keras_caffe.cli.options import add_net_options, plan
 from keras_caffe.converters.graph import AUTOMATIC
 from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.converters.load import check_order
 from keras_caffe.converters.weights import match
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.shapes import Shape, count
 
+HEADINGS = ("layer", "type", "blob", "Caffe", "Keras", "parameters", "FLOPs")
+NUMBERS = (5, 6)  # places of the columns that stand to the right
+LEFT_OUT = ((), ("Keras",), ("Keras", "type"), ("Keras", "type", "blob"))  # where the terminal is narrow
 ROOMY = 10_000  # columns of what is no terminal
 
 
@@ -34,9 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    check_order(args.net, args.weights)
     planned = plan(args)
     _, report = match(planned, args.weights, skip_mismatch=args.skip_mismatch)
-    _print(table(planned))
+    _print(planned)
     unknown = {step.node.type for step in planned.steps if flops(planned, step) is None}
     if unknown:
         print(f"FLOPs are not known for {', '.join(sorted(unknown))}")
@@ -44,21 +49,24 @@ def run(args: argparse.Namespace) -> None:
         print(report)
 
 
-def table(plan: Plan) -> Table:
-    """One row for each top of each layer."""
+def table(plan: Plan, without: Sequence[str] = ()) -> Table:
+    """One row for each top of each layer, without some of the columns."""
     net = plan.net
     made = Table(title=f"{net.name or 'net'} ({net.phase})", caption="FLOPs: a multiplication and an addition are 2")
-    for heading in ("layer", "type", "blob", "Caffe", "Keras"):
-        made.add_column(heading, overflow="fold")
-    for heading in ("parameters", "FLOPs"):
-        made.add_column(heading, justify="right", no_wrap=True)
+    kept = [place for place, heading in enumerate(HEADINGS) if heading not in without]
+    for place in kept:
+        side = "right" if place in NUMBERS else "left"
+        wraps = place == 0  # and is cut with an ellipsis: of all columns the layers' names give way
+        made.add_column(HEADINGS[place], justify=side, no_wrap=not wraps, overflow="ellipsis")
     for index, step in enumerate(plan.steps):
         sizes = [_number(parameters(plan, index)), _number(flops(plan, step))]
         for blobs in _blobs(plan, step):
-            made.add_row(*([step.node.name, step.node.type] if sizes else ["", ""]), *blobs, *sizes)
+            row = [*([step.node.name, step.node.type] if sizes else ["", ""]), *blobs, *sizes, "", ""]
+            made.add_row(*(row[place] for place in kept))
             sizes = []
     made.add_section()
-    made.add_row(f"{len(plan.steps)} layers", "", "", "", "", *totals(plan))
+    row = [f"{len(plan.steps)} layers", "", "", "", "", *totals(plan)]
+    made.add_row(*(row[place] for place in kept))
     return made
 
 
@@ -95,6 +103,13 @@ def _number(number: int | None) -> str:
     return "?" if number is None else f"{number:,}" if number else ""
 
 
-def _print(table: Table) -> None:
-    width = None if sys.stdout.isatty() else ROOMY
-    Console(width=width, markup=False, emoji=False).print(table)  # names are not rich's markup
+def _print(plan: Plan) -> None:
+    """Prints the table, on a terminal without the columns that it has no room for: a broken cell cannot be read."""
+    console = Console(width=None if sys.stdout.isatty() else ROOMY, markup=False, emoji=False)  # names are no markup
+    for without in LEFT_OUT:
+        made = table(plan, without)
+        if console.measure(made, options=console.options.update(max_width=ROOMY)).maximum <= console.width:
+            break
+    console.print(made)
+    if without:
+        console.print(f"The terminal is too narrow for: {', '.join(without)}")

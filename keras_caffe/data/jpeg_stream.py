@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_caffe.data import images
-from keras_caffe.data.augment import Plan
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.data.stream import AT_ONCE, Stream
 from keras_caffe.errors import DataError
 
 MARGIN = 2  # pixels; two chroma samples where chroma has half the size
+BLOCK = 16  # pixels; the decoder is slower where what it keeps does not begin with a block
+
+# What a row of numbers says of a record: what is decoded (top, left, height, width), where in that the window begins
+# (top, left, first channel), its running number, the image's height and width, the label, whether it is mirrored, and
+# whether it is a JPEG.
+DECODED, BEGIN, NUMBER, SIZE, LABEL, MIRROR, IS_JPEG = slice(0, 4), slice(4, 7), 7, slice(8, 10), 10, 11, 12
+FACTS = 13
 
 
 class JpegStream(Stream):
@@ -44,37 +51,35 @@ class JpegStream(Stream):
         tops = made.map(self._finish, num_parallel_calls=AT_ONCE, deterministic=True)
         return tops.apply(tf.data.experimental.assert_cardinality(batches.cardinality()))
 
-    def _fetch(self, batch: Any) -> tuple[Any, ...]:
-        """For each record of a batch: its bytes, running number, window, height and width, label, and if mirrored."""
-        kinds = [tf.string, tf.int64, tf.int32, tf.int64, tf.float32, tf.bool]
-        tensors = tf.numpy_function(self._records, [batch], kinds, stateful=False)
-        shapes = [None], [None], [None, 6], [None, 2], [None], [None]
-        return tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(tensors, shapes, strict=True))
+    def _fetch(self, batch: Any) -> tuple[Any, Any]:
+        """For each record of a batch: its bytes and facts."""
+        data, facts = tf.numpy_function(self._records, [batch], [tf.string, tf.int64], stateful=False)
+        return tf.ensure_shape(data, [None]), tf.ensure_shape(facts, [None, FACTS])
 
-    def _window(self, data: Any, number: Any, window: Any, *others: Any) -> tuple[Any, ...]:
-        """The window of a record's image that is kept, red-green-blue."""
-        pixels = tf.cond(
-            window[2] > 0,
-            lambda: self._decode(data, window),
-            lambda: tf.numpy_function(self._other, [number], tf.uint8, stateful=False),
-        )
-        pixels.set_shape([None, None, self.source.first_shape[0]])
-        return pixels, number, *others
-
-    def _decode(self, data: Any, window: Any) -> Any:
+    def _window(self, data: Any, facts: Any) -> tuple[Any, Any]:
+        """The window of a record's image that is kept, red-green-blue. Each op more costs as much as many pixels."""
         how = {"channels": self.source.channels, "dct_method": "INTEGER_ACCURATE"}
-        if not self.source.augment.crop:
-            return tf.io.decode_jpeg(data, **how)
-        pixels = tf.io.decode_and_crop_jpeg(data, window[:4], **how)
-        height, width = self.source.augment.crop
-        return pixels[window[4] : window[4] + height, window[5] : window[5] + width]
+        if self.source.augment.crop:
+            pixels = tf.io.decode_and_crop_jpeg(data, tf.cast(facts[DECODED], tf.int32), **how)
+            pixels = tf.slice(pixels, facts[BEGIN], [*self.source.augment.crop, -1])
+        else:
+            pixels = tf.io.decode_jpeg(data, **how)
+        pixels.set_shape([None, None, self.source.first_shape[0]])
+        return pixels, facts
 
-    def _finish(self, windows: Any, numbers: Any, sizes: Any, labels: Any, mirrored: Any) -> tuple[Any, ...]:
-        if self.fused:
-            return self._shaped([self.fused.apply(windows, mirrored), labels])
+    def _finish(self, windows: Any, facts: Any) -> tuple[Any, ...]:
         kinds = [tf.float32] * len(self.source.tops)
-        given = [windows, numbers, sizes, labels]
-        return self._shaped(tf.numpy_function(self._transformed, given, kinds, stateful=False))
+        windows = tf.cond(
+            tf.reduce_all(facts[:, IS_JPEG] > 0),
+            lambda: windows,
+            lambda: tf.numpy_function(self._with_others, [windows, facts], tf.uint8, stateful=False),
+        )
+        if not self.fused:
+            return self._shaped(tf.numpy_function(self._transformed, [windows, facts], kinds, stateful=False))
+        windows.set_shape([None, *self.source.augment.size(self.source.first_shape)[1:], self.source.first_shape[0]])
+        return self._shaped(
+            [self.fused.apply(windows, facts[:, MIRROR] > 0), tf.cast(facts[:, LABEL], tf.float32)],
+        )
 
     def _records(self, batch: Any) -> list[np.ndarray]:
         with self.problems.kept(self.source, int(batch)):
@@ -84,26 +89,29 @@ class JpegStream(Stream):
             known = [images.jpeg_size(record.data) for record in records]
             sizes = [size or self._size(number) for number, size in zip(numbers, known, strict=True)]
             plans = self.source.augment.plans(numbers, self._shapes(sizes))
+        facts = np.zeros((len(records), FACTS), np.int64)
+        facts[:, NUMBER], facts[:, SIZE] = numbers, sizes
+        facts[:, LABEL] = [record.label for record in records]
+        facts[:, MIRROR] = [plan.mirror for plan in plans]
+        facts[:, IS_JPEG] = [size is not None for size in known]
+        facts[:, : BEGIN.stop] = self._with_margins(np.array(plans)[:, 1:], facts[:, SIZE])
         data = np.empty(len(records), object)
         data[:] = [bytes(record.data) for record in records]
-        windows = [self._with_margin(plan, size) for plan, size in zip(plans, known, strict=True)]
-        labels = np.array([record.label for record in records], np.float32)
-        mirrored = np.array([plan.mirror for plan in plans])
-        return [data, numbers, np.array(windows, np.int32), np.array(sizes), labels, mirrored]
+        for place in np.flatnonzero(facts[:, IS_JPEG] == 0):
+            size = self.source.augment.crop or sizes[place]
+            data[place] = _black(*size, self.source.first_shape[0])
+            facts[place, : BEGIN.stop] = 0, 0, *size, 0, 0, 0
+        return [data, facts]
 
-    def _with_margin(self, plan: Plan, size: tuple[int, ...] | None) -> tuple[int, ...]:
-        """What is decoded of a JPEG: top, left, height, width, and where in that the window begins.
+    def _with_margins(self, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """What is decoded of JPEGs: top, left, height, width, and where in that the windows begin.
 
-        The decoder smooths colours across the window's edges only if it decodes a little more.
+        The decoder smooths colours across a window's edges only if it decodes a little more.
         """
-        if size is None or not self.source.augment.crop:
-            return (0, 0, int(size is not None), 0, 0, 0)
-        starts = [max(0, start - MARGIN) for start in (plan.top, plan.left)]
-        ends = zip((plan.top, plan.left), self.source.augment.crop, size, strict=True)
-        lengths = [
-            min(full, start + crop + MARGIN) - outer for (start, crop, full), outer in zip(ends, starts, strict=True)
-        ]
-        return (*starts, *lengths, plan.top - starts[0], plan.left - starts[1])
+        ends = np.minimum(sizes, starts + (self.source.augment.crop or sizes) + MARGIN)
+        outer = np.maximum(0, starts - MARGIN)
+        outer[:, 1] -= outer[:, 1] % BLOCK
+        return np.concatenate([outer, ends - outer, starts - outer, np.zeros_like(starts[:, :1])], axis=1)
 
     def _size(self, number: int) -> tuple[int, ...]:
         """(height, width) of a record that is no JPEG."""
@@ -120,13 +128,22 @@ class JpegStream(Stream):
             self.source.augment.check(shape)
         return shapes
 
-    def _other(self, number: Any) -> np.ndarray:
-        image = self.source.image_at(int(number))
-        plan = self.source.augment.plans(np.array([number]), [image.shape])[0]
-        return np.ascontiguousarray(self.source.augment.cropped(image, plan).transpose(1, 2, 0)[..., ::-1])
+    def _with_others(self, windows: np.ndarray, facts: np.ndarray) -> np.ndarray:
+        """The windows with those of records that are no JPEGs, for which black ones were decoded."""
+        windows = windows.copy()
+        for place in np.flatnonzero(facts[:, IS_JPEG] == 0):
+            number = facts[place, NUMBER]
+            image = self.source.image_at(int(number))
+            plan = self.source.augment.plans(np.array([number]), [image.shape])[0]
+            windows[place] = self.source.augment.cropped(image, plan).transpose(1, 2, 0)[..., ::-1]
+        return windows
 
-    def _transformed(
-        self, windows: np.ndarray, numbers: np.ndarray, sizes: np.ndarray, labels: np.ndarray
-    ) -> list[np.ndarray]:
+    def _transformed(self, windows: np.ndarray, facts: np.ndarray) -> list[np.ndarray]:
         planes = windows[..., ::-1].transpose(0, 3, 1, 2)
-        return self.source.transformed(numbers, planes, self._shapes(sizes), labels)
+        return self.source.transformed(facts[:, NUMBER], planes, self._shapes(facts[:, SIZE]), facts[:, LABEL])
+
+
+@lru_cache(maxsize=8)
+def _black(height: int, width: int, channels: int) -> bytes:
+    """A JPEG to decode where a record is none."""
+    return tf.io.encode_jpeg(np.zeros((height, width, channels), np.uint8)).numpy()

@@ -39,10 +39,22 @@ class RecordSource(Source):
     @classmethod
     def image_shape(cls, layer: Any, batch: int) -> Shape | None:
         """(N, C, H, W), or None if a size is not known."""
+        sizes = cls.image_sizes(layer, batch)
+        return None if None in sizes else tuple(sizes)
+
+    @classmethod
+    def image_sizes(cls, layer: Any, batch: int) -> Sequence[Size]:
+        """N, C, H and W as far as they are known."""
         record = record_shape(layer) or (None, None, None)
         channels = cls.channels(layer) if record[0] is None else record[0]
-        size = image_size(layer.transform_param, cls.source_size(layer, record[1:]))
-        return None if channels is None or None in size else (batch, channels, *size)
+        return (batch, channels, *image_size(layer.transform_param, cls.source_size(layer, record[1:])))
+
+    @classmethod
+    def known_sizes(cls, layer: Any) -> Sequence[Sequence[int | str]]:
+        batch = cls.batch_size(layer)
+        sizes = zip("NCHW", cls.image_sizes(layer, batch), strict=True)
+        image = [letter if size is None else size for letter, size in sizes]
+        return [image, cls.label_shape(batch)][: len(layer.top)]
 
     @classmethod
     def channels(cls, layer: Any) -> Size:

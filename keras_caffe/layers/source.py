@@ -46,6 +46,11 @@ class Source(CaffeLayer):
         return [None] * len(layer.top)
 
     @classmethod
+    def known_sizes(cls, layer: Any) -> Sequence[Sequence[int | str]]:
+        """For each top what is known where its shape is not: sizes, and letters for those that the caller must give."""
+        return ["NCHW"] * len(layer.top)
+
+    @classmethod
     def default_values(cls, layer: Any, shapes: Sequence[Shape]) -> Sequence[np.ndarray] | None:
         """What the tops hold when the caller feeds nothing; None if the caller must feed them."""
         return None

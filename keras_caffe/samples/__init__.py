@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-import lmdb
 import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.errors import ReadError
+from keras_caffe.lmdb_environment import environment
 
 SCALE = 1 / 256  # lenet_train_test.prototxt: transform_param { scale: 0.00390625 }
 
@@ -34,8 +34,8 @@ def names() -> list[str]:
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """The test digits: images, uint8 (N, 1, 28, 28), and labels, int64 (N,). Caffe multiplied images by `SCALE`."""
-    with lmdb.open(str(path("db/mnist_test_lmdb")), readonly=True, lock=False) as env, env.begin() as transaction:
-        records = [proto.Datum.FromString(value) for _, value in transaction.cursor()]
+    database = environment(path("db/mnist_test_lmdb"))
+    records = [proto.Datum.FromString(bytes(value)) for _, value in database.txn.cursor()]
     pixels = np.frombuffer(b"".join(record.data for record in records), np.uint8)
     images = pixels.reshape(-1, records[0].channels, records[0].height, records[0].width)
     return images, np.array([record.label for record in records], np.int64)

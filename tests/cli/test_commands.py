@@ -98,7 +98,7 @@ def test_a_wrong_usage_exits_with_2(arguments: list[str], capsys) -> None:
         ('layer { name: "r" type: "ReLU"', "the text ends inside a block"),
         (
             'layer { name: "d" type: "Data" top: "d" data_param { source: "none" batch_size: 2 } }',
-            "Pass --input-shape d=N,C,H,W",
+            "Pass --input-shape d=2,C,H,W with numbers",
         ),
     ],
 )
@@ -109,6 +109,26 @@ def test_bad_input_is_one_line_and_exit_code_1(layer: str, said: str, net, capsy
     assert output.err.startswith("error: ")
     assert output.err.count("\n") == 1
     assert said in output.err
+
+
+@pytest.mark.parametrize("command", ["summary", "convert", "time"])
+def test_weights_before_the_net_are_told_from_it(command: str, tmp_path: Path, capsys) -> None:
+    output = ["-o", str(tmp_path / "out.keras")] if command == "convert" else []
+    assert main([command, str(samples.path("lenet.caffemodel")), NET, *output]) == 1
+    said = capsys.readouterr().err
+    assert "in each other's place" in said and "lenet.caffemodel, then" in said and "other way round" in said
+
+
+def test_only_the_sizes_that_nothing_tells_must_be_given(net, capsys) -> None:
+    layers = """layer { name: "d" type: "Data" top: "d" top: "l" data_param { source: "none" batch_size: 4 }
+  transform_param { crop_size: 6 %s } }
+layer { name: "h" type: "HDF5Data" top: "x" top: "y" hdf5_data_param { source: "none" batch_size: 2 } }"""
+    assert main(["summary", net(layers % "")]) == 1
+    assert "Pass --input-shape d=4,C,6,6 with numbers for the letters" in capsys.readouterr().err
+    assert main(["summary", net(layers % "mean_value: 1 mean_value: 2 mean_value: 3")]) == 1
+    assert "Pass --input-shape x=N,C,H,W --input-shape y=N,C,H,W with" in capsys.readouterr().err
+    given = ["--input-shape", "d=4,1,6,6", "--input-shape", "x=2,5", "--input-shape", "y=2"]
+    assert main(["summary", net(layers % ""), *given]) == 0
 
 
 def test_a_missing_file_is_one_line(capsys) -> None:

@@ -215,3 +215,39 @@ def test_nets_that_say_nothing_of_pictures(layers: str, said: str, digits: list[
 def test_an_unknown_blob(digits: list[str], capsys) -> None:
     assert main(["predict", NET, WEIGHTS, digits[0], "--output", "pool9"]) == 1
     assert "the net has no blob 'pool9'" in capsys.readouterr().err
+
+
+# Finds one box in the middle of a picture, with a score that is its brightness.
+DETECTOR = """
+layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
+layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { pool: AVE global_pooling: true } }
+layer { name: "prior" type: "PriorBox" bottom: "pool" bottom: "data" top: "prior" prior_box_param { min_size: 2
+  variance: 0.1 } }
+layer { name: "loc" type: "InnerProduct" bottom: "pool" top: "loc" inner_product_param { num_output: 4 } }
+layer { name: "conf" type: "InnerProduct" bottom: "pool" top: "conf" inner_product_param { num_output: 4
+  weight_filler { type: "constant" value: 0.001 } } }
+layer { name: "out" type: "DetectionOutput" bottom: "loc" bottom: "conf" bottom: "prior" top: "out"
+  detection_output_param { num_classes: 4 confidence_threshold: 0.3 nms_param { nms_threshold: 0.5 } } }
+"""
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_what_a_detector_found_is_listed(tmp_path: Path, capsys, data_format: str) -> None:
+    (tmp_path / "net.prototxt").write_text(DETECTOR)
+    keras_caffe.load(tmp_path / "net.prototxt", data_format=data_format).save(tmp_path / "net.keras")
+    images = {"dark": 10, "bright": 200, "white": 255}
+    for name, value in images.items():
+        Image.new("RGB", (40, 20), (value,) * 3).save(tmp_path / f"{name}.png")
+    (tmp_path / "labelmap.prototxt").write_text(
+        'item { name: "none" label: 0 display_name: "background" }\nitem { name: "n3" label: 3 display_name: "cat" }'
+    )
+    files = [str(tmp_path / f"{name}.png") for name in images]
+    options = ["--labels", str(tmp_path / "labelmap.prototxt"), "--top", "3"]
+    assert main(["predict", str(tmp_path / "net.keras"), *files, *options]) == 0
+    said = capsys.readouterr().out.splitlines()
+    box = "left 10, top 5, right 30, bottom 15"
+    assert said == [
+        *[files[0], "  nothing found"],
+        *[files[1], *(f"  0.6000  {label}  {box}" for label in ("1", "2", "3 cat"))],
+        *[files[2], *(f"  0.7650  {label}  {box}" for label in ("1", "2", "3 cat"))],
+    ]

@@ -9,12 +9,14 @@ import pytest
 from keras_caffe import samples
 from keras_caffe.cli import main
 from keras_caffe.cli.flops import flops
+from keras_caffe.cli.summary import HEADINGS
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import infer
 from keras_caffe.converters.read import read_net
 from keras_caffe.converters.select import select
 
 NET = samples.path("lenet.prototxt")
+CONV1 = ["conv1", "Convolution", "conv1", "1x20x24x24", "1x24x24x20", "520", f"{(2 * 25 + 1) * 20 * 576:,}"]
 
 
 def rows(text: str) -> list[list[str]]:
@@ -32,7 +34,7 @@ def test_lenet(capsys) -> None:
     assert "LeNet (TEST)" in said
     assert "a multiplication and an addition are 2" in said
     assert rows(said)[1:4] == [
-        ["conv1", "Convolution", "conv1", "1x20x24x24", "1x24x24x20", "520", f"{(2 * 25 + 1) * 20 * 576:,}"],
+        CONV1,
         ["pool1", "Pooling", "pool1", "1x20x12x12", "1x12x12x20", "", f"{4 * 20 * 144:,}"],
         ["conv2", "Convolution", "conv2", "1x50x8x8", "1x8x8x50", "25,050", f"{(2 * 500 + 1) * 50 * 64:,}"],
     ]
@@ -135,3 +137,18 @@ def test_operations(layer: str, expected: int | None) -> None:
 layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 6 dim: 7 dim: 10 }} }} }}
 layer {{ name: "y" bottom: "x" top: "y" {layer} }}""")
     assert flops(plan, plan.steps[1]) == expected
+
+
+WIDTHS = [(100, []), (80, ["Keras"]), (65, ["Keras", "type"]), (55, ["Keras", "type", "blob"])]
+
+
+@pytest.mark.parametrize(("width", "gone"), WIDTHS)
+def test_a_narrow_terminal_breaks_no_cell(width: int, gone: list[str], monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["summary", str(NET), "--data-format", "channels_last"]) == 0
+    said = capsys.readouterr().out
+    whole = dict(zip(HEADINGS, CONV1, strict=True))
+    assert rows(said)[1] == [cell for heading, cell in whole.items() if heading not in gone]
+    assert all(len(line) <= width for line in said.splitlines() if "│" in line)
+    assert (f"too narrow for: {', '.join(gone)}" in said) == bool(gone)

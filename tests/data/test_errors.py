@@ -17,7 +17,9 @@ from PIL import Image
 
 import keras_caffe.data.sources.leveldb as leveldb_source
 import keras_caffe.data.sources.tensorflow_io as tensorflow_io_source
+from keras_caffe import samples
 from keras_caffe.data import dataset
+from keras_caffe.data.datum import parse
 from keras_caffe.errors import CaffeError, DataError
 from tests.data.nets import data_net, datum, image_net, labels, write_lmdb
 from tests.data.test_goldens import DATA
@@ -117,6 +119,35 @@ def test_an_lmdb_that_is_written_to_can_be_read(tmp_path: Path) -> None:
     assert len(read_all(data_net(source, 1))) == 3
 
 
+def test_an_lmdb_is_open_once_whoever_reads_it() -> None:
+    source = samples.path("db/mnist_test_lmdb")
+    given = dataset(data_net(source, 1000), epochs=1, data_format="channels_first")
+    batch = next(given.as_numpy_iterator())
+    images, wanted = samples.digits()
+    np.testing.assert_array_equal(batch["data"], images)
+    assert labels([batch]) == list(wanted)
+    again = next(dataset(data_net(source / "data.mdb", 1), epochs=1).as_numpy_iterator())
+    assert labels([again]) == [wanted[0]]
+
+
+def test_an_lmdb_that_is_replaced_is_read_anew(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", 3)
+    old = iter(dataset(data_net(source, 1)).as_numpy_iterator())
+    next(old)
+    write_lmdb(tmp_path / "new", 5)
+    (tmp_path / "new" / "data.mdb").rename(source / "data.mdb")
+    assert len(read_all(data_net(source, 1))) == 5
+    assert labels([next(old) for _ in range(3)]) == [1, 2, 0]
+
+
+def test_an_lmdb_that_is_open_elsewhere_is_said_to_be(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", 3)
+    with lmdb.open(str(source), readonly=True, lock=False):
+        with pytest.raises(DataError, match="open elsewhere in this process.*Close it"):
+            dataset(data_net(source))
+    assert len(read_all(data_net(source, 1))) == 3
+
+
 BROKEN = {
     "no Datum": (b"these are not the bytes of a message", "the record is no Datum"),
     "too few pixels": (datum(1)[:20] + b"", "no Datum"),
@@ -142,6 +173,13 @@ def test_a_bad_record_is_named_or_left_out(tmp_path: Path, record: bytes, proble
     assert [len(batch["label"]) for batch in endless] == [4] * 4
 
 
+def test_the_first_record_is_counted_once_where_it_is_bad(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", {b"0": b"no", b"1": datum(1), b"2": b"no", b"3": datum(3)})
+    skipping = dataset(data_net(source, 2), epochs=2, on_error="skip")
+    assert labels(skipping.as_numpy_iterator()) == [1, 3, 1, 3]
+    assert len(skipping.skipped) == 4
+
+
 def test_a_database_of_bad_records_does_not_go_on_for_ever(tmp_path: Path) -> None:
     net = data_net(write_lmdb(tmp_path / "db", {b"0": b"no", b"1": b"no"}), 1)
     with pytest.raises(DataError, match="no record can be read"):
@@ -156,6 +194,8 @@ def test_jpegs_of_other_kinds_and_sizes(tmp_path: Path) -> None:
     fast = next(dataset(net, seed=1, data_format="channels_first").as_numpy_iterator())
     slow = next(dataset(net, seed=1, data_format="channels_first", on_error="skip").as_numpy_iterator())
     np.testing.assert_array_equal(fast["data"], slow["data"])
+    whole = next(dataset(net.replace("crop_size: 5", ""), data_format="channels_first").as_numpy_iterator())
+    np.testing.assert_array_equal(whole["data"][3], parse(datum(3)).pixels())
     assert labels([fast]) == [0, 1, 2, 3, 4]
     sized = {**jpeg, b"3": datum(3, data=image((7, 9), "JPEG"), encoded=True)}
     with pytest.raises(DataError, match="differ in size.*record 3|record 3.*differ in size"):

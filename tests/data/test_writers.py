@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import io
-import itertools
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
-import lmdb
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,7 +16,6 @@ from keras_caffe.converters.read import read_mean
 from keras_caffe.data import dataset, write, write_hdf5
 from keras_caffe.data.datum import parse
 from keras_caffe.data.imageset import ImageSet, find_images
-from keras_caffe.data.sources import tensorflow_io
 from keras_caffe.data.statistics import Statistics, mean_image, open_any, records, write_mean
 from keras_caffe.errors import DataError
 from tests.data.nets import data_net, datum, labels, write_lmdb
@@ -161,33 +156,3 @@ def test_hdf5_output_is_caffes(tmp_path: Path) -> None:
             np.testing.assert_array_equal(found[name][()], wanted[name][()])
     with pytest.raises(DataError, match="as many rows"):
         write_hdf5(tmp_path / "out.h5", np.zeros((2, 1)), np.zeros(3))
-
-
-def fake_tensorflow_io(source: Path) -> SimpleNamespace:
-    """A module with tensorflow-io's LMDB data set, of one database."""
-    with lmdb.open(str(source), readonly=True, lock=False) as env, env.begin() as transaction:
-        items = list(transaction.cursor())
-
-    def from_lmdb(filename: str) -> SimpleNamespace:
-        assert filename == str(source / "data.mdb")
-        return SimpleNamespace(as_numpy_iterator=lambda: iter(items))
-
-    return SimpleNamespace(IODataset=SimpleNamespace(from_lmdb=from_lmdb))
-
-
-def test_both_readers_give_the_same_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With tensorflow-io itself where it loads (TensorFlow 2.16), else with a stand-in of its data set."""
-    source = tmp_path / "rgb_lmdb"
-    shutil.copytree(SRC / "rgb_lmdb", source)
-    try:
-        tensorflow_io.library()
-    except DataError:
-        monkeypatch.setitem(__import__("sys").modules, "tensorflow_io", fake_tensorflow_io(source))
-    net = data_net(source, 5, "crop_size: 6 mirror: true")
-    one, other = (
-        dataset(net, seed=1, reader=reader).take(6).as_numpy_iterator() for reader in ("lmdb", "tensorflow-io")
-    )
-    wanted = list(one)
-    for a, b in itertools.zip_longest(wanted, other):
-        np.testing.assert_array_equal(a["data"], b["data"])
-        np.testing.assert_array_equal(a["label"], b["label"])

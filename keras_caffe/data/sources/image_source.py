@@ -78,7 +78,10 @@ class ImageSource(Source):
     def first(self) -> tuple[Record, np.ndarray]:
         """The first record that can be read, and its image."""
         found = (self._loaded(self.entries([number])[0]) for number in range(GIVE_UP))
-        return next(loaded for loaded in found if loaded is not None)
+        try:
+            return next(loaded for loaded in found if loaded is not None)
+        finally:
+            self.skipped.clear()  # they are counted when they are read for a batch
 
     @cached_property
     def first_shape(self) -> Shape:

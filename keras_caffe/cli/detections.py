@@ -1,0 +1,38 @@
+"""What a detector found, one line for each box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from keras_caffe import CaffeModel
+
+# Their rows: image, label, score, and the box (left, top, right, bottom) in parts of the picture's sides.
+DETECTORS = {"DetectionOutput", "Yolov3DetectionOutput"}
+
+
+def detects(model: CaffeModel, blob: str) -> bool:
+    """Whether a blob holds what a detector found."""
+    found = [value for node in model.net.nodes if node.type in DETECTORS for value in node.outputs]
+    return any(model.net.values[value].blob == blob for value in found)
+
+
+def by_picture(rows: np.ndarray, count: int) -> Iterator[np.ndarray]:
+    """Of each picture of a batch the rows (label, score, box), the greatest score first."""
+    rows = rows.reshape(-1, 7)
+    for picture in range(count):
+        own = rows[(rows[:, 0] == picture) & (rows[:, 1] >= 0), 1:]
+        yield own[np.argsort(-own[:, 1], kind="stable")]
+
+
+def lines(rows: np.ndarray, top: int, labels: Sequence[str] | None, size: tuple[int, int]) -> Iterator[str]:
+    """Score, label, its name, and the box in pixels of the picture, which has `size` (height, width)."""
+    sides = np.array([size[1], size[0]] * 2)
+    for label, score, *box in rows[:top]:
+        number = int(label)
+        name = f" {labels[number]}" if labels and number < len(labels) and labels[number] else ""
+        left, up, right, down = np.rint(box * sides).astype(int)
+        yield f"{score:.4f}  {number}{name}  left {left}, top {up}, right {right}, bottom {down}"
+    if not len(rows):
+        yield "nothing found"
