@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from keras_caffe.errors import NetError
 from keras_caffe.proto.text import to_text
 
 Path = str | os.PathLike[str]
+NodeBlobs = Sequence[Sequence[np.ndarray]]
 
 
 def save(model: CaffeModel, prototxt: Path | None = None, caffemodel: Path | None = None) -> None:
@@ -35,20 +37,32 @@ def save(model: CaffeModel, prototxt: Path | None = None, caffemodel: Path | Non
             expected="what keras_caffe.load returns",
             received=type(model).__name__,
         )
-    plan = model.plan
-    net = definition(model)
     if prototxt is not None:
         with replacing(prototxt) as temporary:
-            temporary.write_text(to_text(net), encoding="utf-8")
+            temporary.write_text(to_text(definition(model)), encoding="utf-8")
     if caffemodel is not None:
-        arrays = [[held.get() for held in s.layer.caffe_blobs] if s.layer else [] for s in plan.steps]
-        split, positions = _with_splits(model)
-        params: list[list[np.ndarray]] = [[] for _ in split.layer]
-        for position, step, blobs in zip(positions, plan.steps, arrays, strict=True):
-            params[position] = blobs
-            _complete(split.layer[position], step.layer)
-        shared = {(positions[node], blob) for node, blob in plan.owners}
-        write_caffemodel(caffemodel, split, params, shared=shared)
+        save_params(model, caffemodel)
+
+
+def save_params(model: CaffeModel, caffemodel: Path, diffs: NodeBlobs | None = None) -> None:
+    """Writes a loaded net's parameters, and with them `diffs`: for each node of the net, one array for each blob."""
+    steps = model.plan.steps
+    arrays = [[held.get() for held in s.layer.caffe_blobs] if s.layer else [] for s in steps]
+    split, positions = _with_splits(model)
+    for position, step in zip(positions, steps, strict=True):
+        _complete(split.layer[position], step.layer)
+    params = _placed(arrays, positions, len(split.layer))
+    placed = _placed(diffs, positions, len(split.layer)) if diffs is not None else None
+    shared = {(positions[node], blob) for node, blob in model.plan.owners}
+    write_caffemodel(caffemodel, split, params, diffs=placed, shared=shared)
+
+
+def _placed(blobs: NodeBlobs, positions: Sequence[int], count: int) -> list[Sequence[np.ndarray]]:
+    """The blobs of nodes as those of the layers at their positions; other layers have none."""
+    placed: list[Sequence[np.ndarray]] = [[] for _ in range(count)]
+    for position, arrays in zip(positions, blobs, strict=True):
+        placed[position] = arrays
+    return placed
 
 
 def definition(model: CaffeModel) -> Any:

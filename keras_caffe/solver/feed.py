@@ -63,7 +63,9 @@ class Feed:
         if tf.distribute.has_strategy():  # A distributed iterator cannot be handed on: it reads ahead.
             return self._steps(step if self.restarts else 0)
         iterator = self.iterator
-        return tf.data.Dataset.counter().map(lambda _: iterator.get_next())
+        options = tf.data.Options()
+        options.experimental_optimization.inject_prefetch = False  # it takes a batch that nobody trains on
+        return tf.data.Dataset.counter().map(lambda _: iterator.get_next()).with_options(options)
 
     def raise_error(self) -> None:
         """Raises what the data raised, where TensorFlow has only its text."""
