@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +51,30 @@ def to_onnx(
         function = signature(part, plain_inputs(built, declared_shapes(model)))
         specs = list(function.structured_input_signature[1].values())
         try:
-            proto, _ = tf2onnx.convert.from_function(_positional(function, specs), specs, opset=opset)
+            with _copies_freed():
+                proto, _ = tf2onnx.convert.from_function(_positional(function, specs), specs, opset=opset)
         except (ValueError, NotImplementedError, RuntimeError) as error:
             raise ExportError("tf2onnx cannot convert the net", received=error) from error
     return write_whole(file, proto.SerializeToString())
+
+
+@contextmanager
+def _copies_freed() -> Iterator[None]:
+    """Frees soon what tf2onnx leaves in cycles: a copy of the net, weights and all, for each of its passes.
+
+    What is alive already is left out of the search, which makes it cheap; the copies are few, but large, objects.
+    """
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # so that Python counts from here
+    gc.set_threshold(200, 1, 1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+        gc.collect()
 
 
 def _positional(function: Any, specs: Sequence[Any]) -> Any:
