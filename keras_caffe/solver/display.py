@@ -62,6 +62,9 @@ class Display:
             return
         for number, (model, net) in enumerate(zip(self.solver.test_models, scores, strict=True)):
             say(f"Iteration {self.solver.iter}, Testing net (#{number})")
+            weights = loss_weights(model)
+            if self.solver.param.test_compute_loss:
+                say(f"Test loss: {sum(weights.get(name, 0) * np.sum(score) for name, score in net.items()):.6g}")
             self._lines("Test", model, net)
 
     def _outputs(self) -> set[str]:

@@ -94,6 +94,8 @@ class Feed:
         return tuple({name: x[index] for name, x in stacked.items()} for index in range(self.per_step))
 
     def _batches(self, context: Any) -> tf.data.Dataset:
+        if not self.specs:  # The net fills its blobs itself; an element without tensors there is not.
+            return tf.data.Dataset.from_tensors({"nothing": 0.0}).repeat()
         data = self.data(context) if callable(self.data) else self.data
         if isinstance(data, tf.data.Dataset):
             return data.repeat().map(self._fitted)

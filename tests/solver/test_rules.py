@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_caffe import proto
+from keras_caffe.errors import CaffeWarning
 from keras_caffe.solver import Solver, load_solver
 from keras_caffe.solver.state import read_state
 
@@ -164,3 +165,37 @@ def test_stop_while_test_nets_run(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert len(made.step(5)) == 1
     assert made.scores is None
     assert "Test interrupted." in capsys.readouterr().out
+
+
+DRAWN = """
+layer { name: "in" type: "DummyData" top: "data" top: "label" dummy_data_param {
+        shape { dim: 4 dim: 6 } shape { dim: 4 }
+        data_filler { type: "%s" %s } data_filler { type: "constant" value: 1 } } }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_output: 3
+        weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "a" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("filler", [("gaussian", "std: 1"), ("constant", "value: 2")])
+def test_nets_that_fill_their_blobs_themselves(tmp_path: Path, filler: tuple[str, str]) -> None:
+    """DummyData draws anew for every batch, unless its fillers are constant."""
+    (tmp_path / "net.prototxt").write_text(DRAWN % filler)
+    (tmp_path / "solver.prototxt").write_text(
+        'net: "net.prototxt" lr_policy: "fixed" base_lr: 0 max_iter: 4 random_seed: 3 test_iter: 2 test_interval: 4'
+    )
+    made = load_solver(tmp_path / "solver.prototxt")
+    losses = made.step(4)
+    assert len(set(losses)) == (4 if filler[0] == "gaussian" else 1)
+    assert made.test()["loss"] == pytest.approx(np.mean(losses), abs=1.5)
+
+
+def test_the_loss_of_a_test_net(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = solver(tmp_path, "display: 1 test_iter: 1 test_interval: 3 test_compute_loss: true")
+    made.step(1)
+    assert f"Test loss: {3 * made.scores['loss']:.6g}" in capsys.readouterr().out.splitlines()
+
+
+def test_debug_info_is_not_silently_ignored(tmp_path: Path) -> None:
+    with pytest.warns(CaffeWarning, match="debug_info"):
+        solver(tmp_path, "debug_info: true")
