@@ -3,52 +3,79 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_caffe import proto
+from keras_caffe.converters.graph import Node, graph
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.plain import from_keras
+from keras_caffe.converters.share import shared_params
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.write import replacing, write_caffemodel
-from keras_caffe.errors import NetError
 from keras_caffe.proto.text import to_text
 
 Path = str | os.PathLike[str]
+NodeBlobs = Sequence[Sequence[np.ndarray]]
 
 
-def save(model: CaffeModel, prototxt: Path | None = None, caffemodel: Path | None = None) -> None:
-    """Writes a loaded net as Caffe files.
+def save(model: Any, prototxt: Path | None = None, caffemodel: Path | None = None) -> None:
+    """Writes a model as Caffe files.
+
+    A plain Keras model becomes a deploy net: images are (N, C, H, W) there, and what Keras flattens channels last is
+    flattened as Caffe does, with the rows of the next Dense in that order.
 
     Args:
-        model: from `keras_caffe.load`.
+        model: from `keras_caffe.load`, or a functional or sequential Keras model of layers that Caffe has too.
         prototxt: where to write the definition: of the layers that the model has, in Caffe's current form.
         caffemodel: where to write the parameters: `.caffemodel`, or HDF5 if the name ends in `.h5`.
 
     Raises:
-        NetError: the model was not loaded from a Caffe net.
+        NetError: lists the layers of a Keras model that cannot be expressed in Caffe.
         ReadError: a file cannot be written. WeightsError: too many parameters for a binary file.
     """
-    if not isinstance(model, CaffeModel):
-        raise NetError(
-            "only a model that was loaded from a Caffe net can be written as one",
-            expected="what keras_caffe.load returns",
-            received=type(model).__name__,
-        )
-    plan = model.plan
-    net = definition(model)
+    blobs: NodeBlobs = []
+    if isinstance(model, CaffeModel):
+        net = definition(model)
+    else:
+        net, blobs = from_keras(model)
     if prototxt is not None:
         with replacing(prototxt) as temporary:
             temporary.write_text(to_text(net), encoding="utf-8")
-    if caffemodel is not None:
-        arrays = [[held.get() for held in s.layer.caffe_blobs] if s.layer else [] for s in plan.steps]
-        split, positions = _with_splits(model)
-        params: list[list[np.ndarray]] = [[] for _ in split.layer]
-        for position, step, blobs in zip(positions, plan.steps, arrays, strict=True):
-            params[position] = blobs
-            _complete(split.layer[position], step.layer)
-        shared = {(positions[node], blob) for node, blob in plan.owners}
-        write_caffemodel(caffemodel, split, params, shared=shared)
+    if caffemodel is not None and isinstance(model, CaffeModel):
+        save_params(model, caffemodel)
+    elif caffemodel is not None:
+        _save_plain(net, blobs, caffemodel)
+
+
+def _save_plain(net: Any, blobs: NodeBlobs, caffemodel: Path) -> None:
+    split, layers = with_splits(net), graph(net)
+    positions = _positions(split, layers.nodes)
+    owned = {(positions[node], blob) for node, blob in shared_params(layers)}
+    write_caffemodel(caffemodel, split, _placed(blobs, positions, len(split.layer)), shared=owned)
+
+
+def save_params(model: CaffeModel, caffemodel: Path, diffs: NodeBlobs | None = None) -> None:
+    """Writes a loaded net's parameters, and with them `diffs`: for each node of the net, one array for each blob."""
+    steps = model.plan.steps
+    arrays = [[held.get() for held in s.layer.caffe_blobs] if s.layer else [] for s in steps]
+    split, positions = _with_splits(model)
+    for position, step in zip(positions, steps, strict=True):
+        _complete(split.layer[position], step.layer)
+    params = _placed(arrays, positions, len(split.layer))
+    placed = _placed(diffs, positions, len(split.layer)) if diffs is not None else None
+    shared = {(positions[node], blob) for node, blob in model.plan.owners}
+    write_caffemodel(caffemodel, split, params, diffs=placed, shared=shared)
+
+
+def _placed(blobs: NodeBlobs, positions: Sequence[int], count: int) -> list[Sequence[np.ndarray]]:
+    """The blobs of nodes as those of the layers at their positions; other layers have none."""
+    placed: list[Sequence[np.ndarray]] = [[] for _ in range(count)]
+    for position, arrays in zip(positions, blobs, strict=True):
+        placed[position] = arrays
+    return placed
 
 
 def definition(model: CaffeModel) -> Any:
@@ -70,12 +97,17 @@ def definition(model: CaffeModel) -> Any:
 def _with_splits(model: CaffeModel) -> tuple[Any, list[int]]:
     """The net with Caffe's Split layers, and where in it each of the model's layers is."""
     split = with_splits(model.net.message)
-    positions, nodes = [], list(model.net.nodes)
+    return split, _positions(split, model.net.nodes)
+
+
+def _positions(split: Any, nodes: Sequence[Node]) -> list[int]:
+    """Where each node is in the net with Split layers."""
+    positions: list[int] = []
     for index, layer in enumerate(split.layer):
         node = nodes[len(positions)] if len(positions) < len(nodes) else None
         if node and (layer.name, layer.type) == (node.name, node.type):
             positions.append(index)
-    return split, positions
+    return positions
 
 
 def _complete(message: Any, layer: Any) -> None:

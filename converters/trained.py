@@ -68,12 +68,20 @@ class Edit:
         source, seen = self._source(node.inputs[0]), [top for top in node.outputs if top in self.old.kept]
         if not seen or node.index in self.old.fixed:
             return node.index not in self.old.fixed
+        if not set(seen).isdisjoint(self.old.net.outputs) and self._other_readers(node, source):
+            return False  # What others read is no output of a net.
         name = self.names.get(source, self._blob(source))
         if len(seen) == 1 and self._blob(seen[0]) == name:
             return True
         nodes, values = self.old.net.nodes, self.old.net.values
         is_input = not nodes[values[source].producer].inputs
         return not (len(seen) > 1 or is_input or source in self.old.kept or source in self.names)
+
+    def _other_readers(self, node: Node, source: str) -> bool:
+        """Whether what is left of the net reads the node's bottom, or one of its tops."""
+        values = {source, *node.outputs, *(value for value in self.instead if self._source(value) == source)}
+        readers = {reader for value in values for reader in self.old.net.values[value].consumers}
+        return any(self.layers.get(reader, ()) is not None for reader in readers - {node.index})
 
     def drop(self, node: Node) -> None:
         """Takes a node with one bottom out; `can_drop` was asked."""

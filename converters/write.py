@@ -40,7 +40,7 @@ def write_caffemodel(
         net: a NetParameter with Caffe's Split layers (`with_splits`).
         params: the blobs of each of its layers.
         diffs: their gradients, if they shall be in the file too.
-        shared: (layer, blob) that belong to an earlier layer, which HDF5 files leave out.
+        shared: (layer, blob) that belong to an earlier layer; HDF5 files leave their values out, but not their diffs.
         hdf5: HDF5 or binary protobuf; default: HDF5 if the name ends in `.h5`.
 
     Raises:
@@ -150,14 +150,14 @@ def _write_hdf5(path: Path, net: Any, params: Params, diffs: Params | None, shar
     import h5py  # loaded only where it is needed
 
     with h5py.File(path, "w") as file:
-        for name, values in (("data", params), ("diff", diffs)):
+        for name, values, left_out in (("data", params, shared), ("diff", diffs, ())):
             if values is not None:
                 group = file.create_group(name)
                 for index, (layer, arrays) in enumerate(zip(net.layer, values, strict=True)):
-                    _write_group(group.require_group(layer.name), index, arrays, shared)
+                    _write_group(group.require_group(layer.name), index, arrays, left_out)
 
 
-def _write_group(group: Any, layer: int, arrays: Sequence[np.ndarray], shared: Collection[Slot]) -> None:
+def _write_group(group: Any, layer: int, arrays: Sequence[np.ndarray], left_out: Collection[Slot]) -> None:
     for index, array in enumerate(arrays):
-        if (layer, index) not in shared and str(index) not in group:
+        if (layer, index) not in left_out and str(index) not in group:
             group.create_dataset(str(index), data=np.asarray(array, np.float32))

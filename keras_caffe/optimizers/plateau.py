@@ -58,12 +58,20 @@ class Plateau(Policy):
     def current_step(self, iteration: int) -> int:
         return int(self.steps)
 
-    def restore(self, iteration: int, current_step: int) -> bool:
-        """Starts to wait anew: Caffe's snapshots hold the step, but neither the minimum nor when it was."""
-        self.minimum.assign(1e38)
-        self.last_event.assign(iteration)
-        self.steps.assign(current_step)
+    def begin(self) -> None:
+        """Forgets the losses that the smoothed one was made of, as Caffe does each time it is told to train on."""
         self.seen.assign(0)
+
+    def kept(self) -> dict[str, Any]:
+        return {"minimum_loss": float(self.minimum), "iter_last_event": int(self.last_event)}
+
+    def restore(
+        self, iteration: int, current_step: int, minimum_loss: float = 1e38, iter_last_event: int = 0, **kept: Any
+    ) -> bool:
+        self.minimum.assign(minimum_loss)
+        self.last_event.assign(iter_last_event)
+        self.steps.assign(current_step)
+        self.begin()
         return False
 
     def get_config(self) -> dict[str, Any]:

@@ -40,7 +40,14 @@ class Policy(Schedule):
         """What Caffe stores in a snapshot taken after `iteration` iterations."""
         return 0
 
-    def restore(self, iteration: int, current_step: int) -> bool:
+    def begin(self) -> None:
+        """Told before each run of iterations."""
+
+    def kept(self) -> dict[str, Any]:
+        """What snapshots hold of the policy beside the step: {field of SolverState: value}."""
+        return {}
+
+    def restore(self, iteration: int, current_step: int, **kept: Any) -> bool:
         """Goes on from a snapshot; True: training functions that are compiled already do not see it."""
         return False
 
@@ -136,7 +143,7 @@ class MultiStep(Policy):
     def current_step(self, iteration: int) -> int:
         return self.start[1] + sum(iteration - 1 >= at for at in self.reached)
 
-    def restore(self, iteration: int, current_step: int) -> bool:
+    def restore(self, iteration: int, current_step: int, **kept: Any) -> bool:
         before = self.start[1], self.reached
         self.start = (iteration, current_step)
         return before != (self.start[1], self.reached)

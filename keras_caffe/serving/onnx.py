@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import ExportError
+from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
 from keras_caffe.serving.servable import net_outputs, plain_inputs, signature
+from keras_caffe.serving.versions import write_whole
 
 OPSET = 18
 
@@ -41,17 +45,36 @@ def to_onnx(
     """
     tf2onnx = _tf2onnx()
     names = [outputs] if isinstance(outputs, str) else outputs
-    built = servable_model(model, folded(model, names or ()) if fold else None, data_format, dynamic)
-    part = built.extract(names) if names else net_outputs(built)
-    function = signature(part, plain_inputs(built, declared_shapes(model)))
-    specs = list(function.structured_input_signature[1].values())
+    with stock_ops_only():
+        built = servable_model(model, folded(model, names or ()) if fold else None, data_format, dynamic)
+        part = built.extract(names) if names else net_outputs(built)
+        function = signature(part, plain_inputs(built, declared_shapes(model)))
+        specs = list(function.structured_input_signature[1].values())
+        try:
+            with _copies_freed():
+                proto, _ = tf2onnx.convert.from_function(_positional(function, specs), specs, opset=opset)
+        except (ValueError, NotImplementedError, RuntimeError) as error:
+            raise ExportError("tf2onnx cannot convert the net", received=error) from error
+    return write_whole(file, proto.SerializeToString())
+
+
+@contextmanager
+def _copies_freed() -> Iterator[None]:
+    """Frees soon what tf2onnx leaves in cycles: a copy of the net, weights and all, for each of its passes.
+
+    What is alive already is left out of the search, which makes it cheap; the copies are few, but large, objects.
+    """
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # so that Python counts from here
+    gc.set_threshold(200, 1, 1)
     try:
-        proto, _ = tf2onnx.convert.from_function(_positional(function, specs), specs, opset=opset)
-    except (ValueError, NotImplementedError, RuntimeError) as error:
-        raise ExportError("tf2onnx cannot convert the net", received=error) from error
-    path = Path(file)
-    path.write_bytes(proto.SerializeToString())
-    return path
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+        gc.collect()
 
 
 def _positional(function: Any, specs: Sequence[Any]) -> Any:

@@ -12,8 +12,10 @@ import tensorflow as tf
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import ExportError
+from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
 from keras_caffe.serving.servable import net_outputs, plain_inputs, signature
+from keras_caffe.serving.versions import write_whole
 
 KINDS = ("float32", "float16", "int8")
 
@@ -49,9 +51,11 @@ def to_tflite(
     if kind == "int8" and calibration is None:
         raise ExportError("int8 needs calibration data", expected="an iterable of inputs")
     names = [outputs] if isinstance(outputs, str) else outputs
-    built = servable_model(model, folded(model, names or ()) if fold else None, model.data_format, False, single=True)
-    part = built.extract(names) if names else net_outputs(built)
-    function = signature(part, plain_inputs(built, declared_shapes(model)))
+    with stock_ops_only():
+        trained = folded(model, names or ()) if fold else None
+        built = servable_model(model, trained, model.data_format, False, single=True)
+        part = built.extract(names) if names else net_outputs(built)
+        function = signature(part, plain_inputs(built, declared_shapes(model)))
     converter = _converter(function, kind, calibration)
     try:
         content = converter.convert()
@@ -60,9 +64,7 @@ def to_tflite(
         raise ExportError(
             "the converter of TensorFlow Lite refuses the net", received=message and message[-1]
         ) from error
-    path = Path(file)
-    path.write_bytes(content)
-    return path
+    return write_whole(file, content)
 
 
 def _converter(function: Any, kind: str, calibration: Iterable[Any] | None) -> Any:

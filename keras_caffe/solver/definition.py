@@ -61,6 +61,8 @@ def read_solver(source: Source) -> Any:
     for field in ("average_loss", "iter_size"):
         if getattr(param, field) < 1:
             raise SolverError(f"{field} is below 1", expected="at least 1", received=getattr(param, field))
+    if param.debug_info:
+        warnings.warn(CaffeWarning("debug_info prints nothing here"), stacklevel=3)
     make_optimizer(param)
     return param
 

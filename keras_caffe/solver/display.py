@@ -32,24 +32,29 @@ class Display:
         """Mean of the last average_loss losses."""
         return float(np.mean(self.losses)) if self.losses else float("nan")
 
-    def iteration(self, loss: float, logs: Mapping[str, Any]) -> None:
-        """Takes an iteration's loss and outputs, and prints them if they are due."""
+    def iteration(self, loss: float) -> None:
+        """Takes an iteration's loss, and prints it and the net's outputs if they are due."""
         self.losses.append(loss)
         every = self.solver.param.display
-        if not every or self.solver.iter % every:
+        if not self.due:
             return
         now = time.perf_counter()
         count, seconds = self.solver.iter - self._at, now - self._time
         speed = f" ({count / seconds:.6g} iter/s, {seconds:.3g}s/{every} iters)" if count else ""
         self._time, self._at = now, self.solver.iter
         say(f"Iteration {self.solver.iter}{speed}, loss = {self.smoothed_loss:.6g}")
-        outputs = {name: value for name, value in logs.items() if name in self._outputs()}
-        self._lines("Train", self.solver.model, outputs)
+        outputs = self.solver.model.last_outputs
+        self._lines("Train", self.solver.model, {name: outputs[name] for name in outputs if name in self._outputs()})
         say(f"Iteration {self.solver.iter}, lr = {self.solver.lr:.6g}")
 
-    def end(self) -> None:
-        if self.solver.param.display and self.losses:
-            say(f"Iteration {self.solver.iter}, loss = {self.smoothed_loss:.6g}")
+    @property
+    def due(self) -> bool:
+        return bool(self.solver.param.display) and self.solver.iter % self.solver.param.display == 0
+
+    def end(self, loss: float | None) -> None:
+        """Prints the smoothed loss after the last iteration, to which a further forward pass adds its own."""
+        self.losses.extend([] if loss is None else [loss])
+        say(f"Iteration {self.solver.iter}, loss = {self.smoothed_loss:.6g}")
 
     def scores(self, scores: Scores) -> None:
         """Prints test scores."""
@@ -57,6 +62,9 @@ class Display:
             return
         for number, (model, net) in enumerate(zip(self.solver.test_models, scores, strict=True)):
             say(f"Iteration {self.solver.iter}, Testing net (#{number})")
+            weights = loss_weights(model)
+            if self.solver.param.test_compute_loss:
+                say(f"Test loss: {sum(weights.get(name, 0) * np.sum(score) for name, score in net.items()):.6g}")
             self._lines("Test", model, net)
 
     def _outputs(self) -> set[str]:

@@ -63,7 +63,9 @@ class Feed:
         if tf.distribute.has_strategy():  # A distributed iterator cannot be handed on: it reads ahead.
             return self._steps(step if self.restarts else 0)
         iterator = self.iterator
-        return tf.data.Dataset.counter().map(lambda _: iterator.get_next())
+        options = tf.data.Options()
+        options.experimental_optimization.inject_prefetch = False  # it takes a batch that nobody trains on
+        return tf.data.Dataset.counter().map(lambda _: iterator.get_next()).with_options(options)
 
     def raise_error(self) -> None:
         """Raises what the data raised, where TensorFlow has only its text."""
@@ -92,6 +94,8 @@ class Feed:
         return tuple({name: x[index] for name, x in stacked.items()} for index in range(self.per_step))
 
     def _batches(self, context: Any) -> tf.data.Dataset:
+        if not self.specs:  # The net fills its blobs itself; an element without tensors there is not.
+            return tf.data.Dataset.from_tensors({"nothing": 0.0}).repeat()
         data = self.data(context) if callable(self.data) else self.data
         if isinstance(data, tf.data.Dataset):
             return data.repeat().map(self._fitted)

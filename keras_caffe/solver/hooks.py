@@ -21,6 +21,7 @@ class Hooks(keras.callbacks.Callback):
         self.count = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self.solver.begin()
         self.model.stop_training = self.solver.iter >= self.solver.param.max_iter
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -38,7 +39,9 @@ class Hooks(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: MutableMapping[str, Any] | None = None) -> None:
-        if self.solver.request != "stop":
+        if self.solver.iter >= self.solver.param.max_iter:
+            self.solver.finish()
+        elif self.solver.request != "stop":
             self.solver.test_if_due(first=True)
         if logs is not None:
             logs.update({name: total / self.count for name, total in self.sums.items()})

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.read import Source
-from keras_caffe.errors import SolverError
+from keras_caffe.errors import CaffeWarning, SolverError
 from keras_caffe.solver import nets, snapshots
 from keras_caffe.solver.definition import make_optimizer, read_solver
 from keras_caffe.solver.feed import Feed
@@ -94,8 +96,16 @@ def _prepare(param: Any, model: Any, jit: bool) -> list[Param]:
     """Gives the train net its optimizer; returns its parameters."""
     params = params_of(model.plan)
     optimizer = make_optimizer(param, {p.variable.path: (p.lr_mult, p.decay_mult) for p in params})
-    model.prepare(optimizer, [p.variable for p in updated(params, optimizer)], jit=jit)
+    variables = [p.variable for p in updated(params, optimizer)]
+    model.prepare(optimizer, variables, jit=jit, keep_steps=_keeps_steps(param))
     return params
+
+
+def _keeps_steps(param: Any) -> bool:
+    if not param.snapshot_diff or not tf.distribute.has_strategy():
+        return bool(param.snapshot_diff)
+    warnings.warn(CaffeWarning("snapshot_diff: with several replicas the diffs are written as 0"), stacklevel=3)
+    return False
 
 
 def open_test_net(

@@ -11,7 +11,7 @@ from keras_caffe.converters import load as loading
 from keras_caffe.converters import weights as weight_files
 from keras_caffe.converters.build import build
 from keras_caffe.converters.infer import Plan
-from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.read import read_net
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.select import select
@@ -49,7 +49,9 @@ class Opener:
             choice.source, **choice.selection, data_format=self.data_format, input_shapes=shapes, **self.options
         )
         model = self._model(plan, recipe, files, donors)
-        inputs = {name: tensor for name, tensor in _inputs(model).items() if name not in model._defaults}
+        own = set(map(keras_name, data.first.element_spec)) if isinstance(data, _OwnData) else set()
+        fed = own | (set(_inputs(model)) - set(model._defaults))
+        inputs = {name: tensor for name, tensor in _inputs(model).items() if name in fed}
         return model, Feed(data, inputs, per_step, what)
 
     def _model(self, plan: Plan, recipe: Recipe, files: Sequence[str], donors: Any) -> CaffeModel:
@@ -64,6 +66,7 @@ class Opener:
         net = read_net(choice.source)
         message = select(upgrade(net.message, net.where), **choice.selection)
         sources = [layer for layer in message.layer if not layer.bottom and layer.type not in FED]
+        drawn = any(layer.type == "DummyData" and _is_drawn(layer) for layer in message.layer)
         fed = [top for layer in message.layer if layer.type == "Input" for top in layer.top]
         if data is None and fed:
             raise DataError(
@@ -72,7 +75,7 @@ class Opener:
                 expected=f"batches of {', '.join(fed)}",
                 fix="Pass train_data= and test_data=, or use a net with data layers.",
             )
-        if data is None and not sources:
+        if data is None and not sources and not drawn:
             return {}, [{}]
         if data is None:
             first = self._own(choice)
@@ -94,6 +97,11 @@ class Opener:
         return dataset(
             choice.source, **choice.selection, seed=self.seed, data_format=self.data_format, **given, **extra
         )
+
+
+def _is_drawn(layer: Any) -> bool:
+    """Whether a DummyData fills its blobs with other numbers for every batch."""
+    return any(filler.type != "constant" for filler in layer.dummy_data_param.data_filler)
 
 
 class _OwnData:

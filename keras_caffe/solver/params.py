@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from keras_caffe import proto
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.share import Slot
 from keras_caffe.converters.share import multipliers as stated_multipliers
 from keras_caffe.errors import WeightsError
 from keras_caffe.layers.base import Held
@@ -67,6 +68,25 @@ def updated(params: Sequence[Param], optimizer: CaffeOptimizer) -> list[Param]:
     """
     sums_squares = not isinstance(optimizer, SGD) and optimizer.weight_decay
     return [p for p in params if p.variable.trainable or (sums_squares and p.decay_mult)]
+
+
+def last_steps(plan: Plan, taken: Mapping[int, Any]) -> list[list[np.ndarray]]:
+    """For each node what the last update took from its blobs, which is what Caffe's diffs hold after an iteration.
+
+    Args:
+        plan: of the train net.
+        taken: {id of a variable: variable with what was taken from it}; of others nothing was.
+    """
+    blobs = [step.layer.caffe_blobs if step.layer else [] for step in plan.steps]
+
+    def diff(slot: Slot, held: Held) -> np.ndarray:
+        node, index = plan.owners.get(slot, slot)
+        owner = blobs[node][index]
+        step = taken.get(id(owner.variable))
+        shape = held.blob.shape
+        return np.zeros(shape, "float32") if step is None else Held(owner.blob, step).get().reshape(shape)
+
+    return [[diff((node, index), held) for index, held in enumerate(found)] for node, found in enumerate(blobs)]
 
 
 class History:

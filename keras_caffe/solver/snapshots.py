@@ -7,9 +7,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.converters.save import save
+from keras_caffe.converters.save import save_params
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError
 from keras_caffe.solver.nets import locate
+from keras_caffe.solver.params import last_steps
 from keras_caffe.solver.state import State, read_state, write_state
 
 
@@ -38,15 +39,15 @@ def check_prefix(prefix: str, needed: bool) -> None:
 
 def write(solver: Any) -> tuple[str, str]:
     """Writes parameters, then state: a state always has its parameters."""
-    if solver.param.snapshot_diff:
-        warnings.warn(CaffeWarning("snapshot_diff: gradients are not kept, so none are written"), stacklevel=3)
     hdf5 = solver.param.snapshot_format == type(solver.param).HDF5
     stem = f"{solver.prefix}_iter_{solver.iter}"
     model, state = (f"{stem}.{kind}{'.h5' if hdf5 else ''}" for kind in ("caffemodel", "solverstate"))
     try:
-        save(solver.model, caffemodel=model)
-        step = solver.policy.current_step(solver.iter)
-        write_state(state, State(solver.iter, _named(model), step, solver.history.get()))
+        diffs = last_steps(solver.model.plan, solver.model.taken) if solver.param.snapshot_diff else None
+        save_params(solver.model, model, diffs)
+        policy, history = solver.policy, solver.history.get()
+        step, kept = policy.current_step(solver.iter), policy.kept()
+        write_state(state, State(solver.iter, _named(model), step, history=history, **kept))
     except ReadError as error:
         raise SolverError(
             f"the snapshot cannot be written: {error.problem}",
@@ -62,8 +63,8 @@ def _named(model: str) -> str:
     return model if relative.startswith("..") else relative
 
 
-def restore(solver: Any, path: str | Path) -> tuple[int, int]:
-    """Sets parameters and histories from a snapshot; returns its iteration and step of the policy."""
+def restore(solver: Any, path: str | Path) -> State:
+    """Sets parameters and histories from a snapshot, and returns its state."""
     state = read_state(path)
     history = solver.history
     history.check(state.history, str(path))
@@ -80,4 +81,4 @@ def restore(solver: Any, path: str | Path) -> tuple[int, int]:
                 stacklevel=3,
             )
     history.set(state.history)
-    return state.iteration, state.current_step
+    return state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import SolverError
 from keras_caffe.solver import snapshots
 from keras_caffe.solver.diagnose import first_bad_blob
-from keras_caffe.solver.display import Display
+from keras_caffe.solver.display import Display, say
 from keras_caffe.solver.feed import Feed
 from keras_caffe.solver.hooks import Hooks
 from keras_caffe.solver.params import History, Param
@@ -22,6 +22,10 @@ from keras_caffe.solver.scores import Scores, score
 from keras_caffe.solver.train_net import TrainNet
 
 EPOCH = 1000  # iterations of an epoch for Keras's callbacks where no tests divide them
+
+
+class Interrupted(Exception):
+    """A request to stop came while test nets ran."""
 
 
 class Solver:
@@ -63,6 +67,7 @@ class Solver:
         self.display = Display(self)
         self._train, self._tests = train_data, list(test_data)
         self._tested_at = self._saved_at = -1
+        self._finished = False
 
     @property
     def optimizer(self) -> Any:
@@ -104,6 +109,7 @@ class Solver:
             SolverError: the loss is no number any more, or a snapshot cannot be written.
             DataError: the data end or do not fit.
         """
+        self.begin()
         run = self.model.make_train_function()
         losses: list[float] = []
         for _ in range(iterations):
@@ -139,7 +145,7 @@ class Solver:
         if self.param.max_iter < 1:
             raise SolverError("max_iter is missing", expected="the number of iterations to train for")
         snapshots.check_prefix(self.prefix, needed=bool(self.param.snapshot or self.param.snapshot_after_train))
-        self.request = None
+        self.request, self._finished = None, False
         length = self._epoch()
         left = max(self.param.max_iter - self.iter, 0)
         first = self.iter // length
@@ -156,19 +162,39 @@ class Solver:
         except tf.errors.OpError:
             self._train.raise_error()
             raise
-        self._finish()
+        self.finish()
         return history
 
     def _epoch(self) -> int:
         return min(self.param.test_interval if self.test_models else EPOCH, self.param.max_iter)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Ends a run of `fit`: the last snapshot, line and tests, in Caffe's order."""
+        if self._finished:
+            return
+        self._finished = True
         wanted = self.param.snapshot_after_train or self.request == "stop"
         if wanted and self._saved_at != self.iter:
             self.snapshot()
         if self.request != "stop":
-            self.display.end()
+            if self.display.due:
+                self.display.end(self._further_loss())
             self.test_if_due(first=True)
+
+    def _further_loss(self) -> float | None:
+        """Caffe runs the train net forward once more for its last line; batch statistics move by it."""
+        if tf.distribute.has_strategy():
+            return None
+        try:
+            return self.model.loss_of(self._train.iterator)
+        except tf.errors.OpError:
+            self._train.error = None  # data of the caller's that ended with the last iteration
+            return None
+
+    def begin(self) -> None:
+        """Forgets the losses of an earlier run, as Caffe does."""
+        self.display.clear()
+        self.policy.begin()
 
     def before_iteration(self) -> None:
         self.test_if_due(first=self.param.test_initialization)
@@ -180,16 +206,24 @@ class Solver:
         if self.iter == 0 and not first:
             return None
         self._tested_at = self.iter
-        self.scores = self.test()
+        try:
+            self.scores = self._test(self._heed)
+        except Interrupted:
+            say("Test interrupted.")
+            return None
         self.display.scores(self.scores)
         return self.scores
+
+    def _heed(self, *_: Any) -> None:
+        if self.request == "stop":
+            raise Interrupted
 
     def after_iteration(self, logs: Mapping[str, Any]) -> float:
         """Counts the iteration and does what falls due after it; returns its loss."""
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             self._refuse(loss)
-        self.display.iteration(loss, logs)
+        self.display.iteration(loss)
         self.iter += 1
         interval = self.param.snapshot
         if self.request == "snapshot" or (interval and self.iter % interval == 0):
@@ -213,9 +247,11 @@ class Solver:
             For each test net {blob: mean of the outputs over the batches}, a float or an array in the blob's shape.
             With one net it can be asked for a blob at once: `solver.test()["accuracy"]`.
         """
-        batches = self.param.test_iter
-        nets = zip(self.test_models, self._tests, batches, strict=True)
-        return Scores(score(model, feed, count) for model, feed, count in nets)
+        return self._test()
+
+    def _test(self, each: Callable[[int, Any], None] | None = None) -> Scores:
+        nets = zip(self.test_models, self._tests, self.param.test_iter, strict=True)
+        return Scores(score(model, feed, count, each) for model, feed, count in nets)
 
     def snapshot(self) -> tuple[str, str]:
         """Writes the train net's parameters and the solver's state.
@@ -243,10 +279,10 @@ class Solver:
             ReadError: a file is missing or broken. WeightsError: it belongs to another net or type of solver. Nothing
                 is changed then.
         """
-        iteration, current_step = snapshots.restore(self, path)
-        self.iter = iteration
+        state = snapshots.restore(self, path)
+        self.iter = iteration = state.iteration
         self.optimizer.iterations.assign(iteration)
-        if self.policy.restore(iteration, current_step):
+        if self.policy.restore(iteration, state.current_step, **state.plateau):
             self.model.train_function = None
         self.display.clear()
         self._tested_at = self._saved_at = -1

@@ -6,13 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.converters import write
 from keras_caffe.errors import CaffeError, ReadError
-from keras_caffe.proto.wire import DELIMITED, Mapped, fields, names, read_blob, text_of, varint
+from keras_caffe.proto.wire import DELIMITED, FIXED32, VARINT, Mapped, fields, names, read_blob, text_of, varint
 
 HISTORY_LIMIT = 100_000
 
@@ -25,13 +26,22 @@ class State:
         iteration: iterations done.
         learned_net: the file with the parameters, as it is named in the state; "" if none is.
         current_step: of the policies step, multistep and plateau.
+        minimum_loss, iter_last_event: of the policy plateau.
         history: arrays in Caffe's order.
     """
 
     iteration: int = 0
     learned_net: str = ""
     current_step: int = 0
+    minimum_loss: float | None = None
+    iter_last_event: int | None = None
     history: Sequence[np.ndarray] = field(default_factory=list)
+
+    @property
+    def plateau(self) -> dict[str, Any]:
+        """What SSD's states hold beyond Caffe's."""
+        values = {"minimum_loss": self.minimum_loss, "iter_last_event": self.iter_last_event}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def write_state(path: str | os.PathLike[str], state: State) -> None:
@@ -50,7 +60,7 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
                 for array in state.history:
                     blob = write._blob(array, None)
                     file.writelines([write._tag(proto.SolverState, "history", write._size(blob)), *blob])
-                file.write(proto.SolverState(current_step=state.current_step).SerializeToString())
+                file.write(proto.SolverState(current_step=state.current_step, **state.plateau).SerializeToString())
 
 
 def _write_hdf5(path: Path, state: State) -> None:
@@ -61,6 +71,8 @@ def _write_hdf5(path: Path, state: State) -> None:
         learned = np.bytes_(state.learned_net.encode() + b"\0")  # of fixed length, as C writes it
         file.create_dataset("learned_net", data=learned)
         file.create_dataset("current_step", data=np.array([state.current_step], "int32"))
+        for name, value in state.plateau.items():
+            file.create_dataset(name, data=np.array([value], "int32" if isinstance(value, int) else "float32"))
         group = file.create_group("history")
         for number, array in enumerate(state.history):
             group.create_dataset(str(number), data=np.asarray(array, "float32"))
@@ -86,7 +98,9 @@ def read_state(path: str | os.PathLike[str]) -> State:
             history.append(_blob(file, at.start, at.end, len(history)))
         elif name == "learned_net" and at.wire_type == DELIMITED:
             state.learned_net = text_of(file, at)
-        elif name in ("iter", "current_step") and at.wire_type != DELIMITED:
+        elif name == "minimum_loss" and at.wire_type == FIXED32:
+            state.minimum_loss = float(file.array(at.start, at.end, "<f4")[0])
+        elif name in ("iter", "current_step", "iter_last_event") and at.wire_type == VARINT:
             setattr(state, "iteration" if name == "iter" else name, varint(file, at.start, at.end)[0])
         else:
             file.refuse("this is not a solver's state", at.tag)
@@ -116,6 +130,8 @@ def _read_hdf5(path: Path) -> State:
                     iteration=int(np.ravel(file["iter"][()])[0]),
                     learned_net=learned.rstrip(b"\0").decode("utf-8", "replace"),
                     current_step=int(np.ravel(file["current_step"][()])[0]),
+                    minimum_loss=float(file["minimum_loss"][0]) if "minimum_loss" in file else None,
+                    iter_last_event=int(file["iter_last_event"][0]) if "iter_last_event" in file else None,
                     history=[np.asarray(group[str(number)], "float32") for number in range(len(group))],
                 ),
                 str(path),

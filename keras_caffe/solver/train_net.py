@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.model import CaffeModel, output_name
@@ -21,21 +22,29 @@ class TrainNet(CaffeModel):
     of the net's outputs in the last pass, by the blobs' names. Where the loss is not finite nothing is changed.
     """
 
-    def prepare(self, optimizer: CaffeOptimizer, variables: Sequence[Any], jit: bool = False) -> None:
+    def prepare(
+        self, optimizer: CaffeOptimizer, variables: Sequence[Any], jit: bool = False, keep_steps: bool = False
+    ) -> None:
         """Compiles the net for Caffe's iteration.
 
         Args:
             optimizer: what updates.
             variables: the Keras variables that it changes, or whose history it changes.
             jit: compile with XLA.
+            keep_steps: keep in `taken` what the last update took from each variable.
         """
         self.compile(optimizer=optimizer, jit_compile=jit)
         with self.distribute_strategy.scope():
             self.optimizer.build(list(variables))
-        self.__dict__.update(_updated=list(variables), _step=None)
+        taken = {id(v): tf.Variable(tf.zeros_like(v.value)) for v in variables} if keep_steps else {}
+        self.__dict__.update(_updated=list(variables), taken=taken)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        batches = data if isinstance(data, tuple) else (data,)
+        loss, outputs = self.iteration(data if isinstance(data, tuple) else (data,))
+        return {**{name: tf.reduce_mean(value) for name, value in outputs.items()}, "loss": loss}
+
+    def iteration(self, batches: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any]]:
+        """One iteration of the solver; its loss, and the net's outputs in the last pass."""
         statistics = [(v.value, tf.identity(v.value)) for v in self._statistics()]
         loss, outputs, gradients = self.accumulate(batches)
         loss = loss / len(batches)
@@ -46,7 +55,7 @@ class TrainNet(CaffeModel):
             self._apply(gradients, loss)
         else:
             tf.cond(tf.math.is_finite(loss), lambda: self._apply(gradients, loss), lambda: _put_back(statistics))
-        return {**outputs, "loss": loss}
+        return loss, outputs
 
     def accumulate(self, batches: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any], list[Any]]:
         """Loss summed over the batches, outputs of the last one, gradients summed over the batches."""
@@ -61,23 +70,39 @@ class TrainNet(CaffeModel):
         learned = [v.value for v in self._updated if v.trainable]
         with tf.GradientTape() as tape:
             outputs = self(batch, training=True)
-            loss = tf.add_n(self.losses) if self.losses else tf.zeros(())
+            loss = self._loss()
             scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
         found = tape.gradient(scaled, learned, unconnected_gradients="zero") if learned else []
         found = iter(found)
         gradients = [next(found) if v.trainable else tf.zeros_like(v.value) for v in self._updated]
-        means = {name: tf.reduce_mean(tf.cast(x, "float32")) for name, x in named_outputs(self, outputs).items()}
-        return loss, means, gradients
+        named = {name: tf.cast(x, "float32") for name, x in named_outputs(self, outputs).items()}
+        return loss, named, gradients
 
     def _apply(self, gradients: Sequence[Any], loss: Any) -> Any:
         schedule = getattr(self.optimizer, "inner_optimizer", self.optimizer)._learning_rate
         if isinstance(schedule, Plateau):
             schedule.observe(loss, self.optimizer.iterations)
+        for variable in self._updated if self.taken else ():
+            self.taken[id(variable)].assign(variable.value)
         if gradients:
             self.optimizer.apply(gradients, self._updated)
         else:
             self.optimizer.iterations.assign_add(1)
+        for variable in self._updated if self.taken else ():
+            self.taken[id(variable)].assign_sub(variable.value)
         return tf.constant(True)
+
+    def loss_of(self, iterator: Any) -> float:
+        """The loss of a forward pass in training, on the next batch: statistics change, parameters do not."""
+
+        def forward(iterator: Any) -> Any:
+            self(next(iterator)[0], training=True)
+            return self._loss()
+
+        return float(tf.function(forward, autograph=False)(iterator))
+
+    def _loss(self) -> Any:
+        return tf.add_n(self.losses) if self.losses else tf.zeros(())
 
     def _statistics(self) -> list[Any]:
         """The variables that a forward pass changes."""
@@ -93,26 +118,30 @@ class TrainNet(CaffeModel):
                 generator.state.assign([generator.state[0], passes])
 
     def make_train_function(self, force: bool = False) -> Callable[[Any], dict[str, Any]]:
-        """One compiled function for an iteration, data included; `last_batches` of the model is what it took."""
+        """One compiled function for an iteration, data included.
+
+        `last_batches` and `last_outputs` of the model are what it took and what the net's outputs were.
+        """
         if self.train_function is None or force:
             step = self._one_step if self.run_eagerly else tf.function(self._one_step, autograph=False)
 
             def function(iterator: Any) -> dict[str, Any]:
-                logs, self.__dict__["last_batches"] = step(iterator)
-                return logs
+                loss, outputs, batches = step(iterator)
+                self.__dict__.update(last_batches=batches, last_outputs=outputs)
+                return {**{name: np.mean(value) for name, value in outputs.items()}, "loss": loss}
 
             self.train_function = function
         return self.train_function
 
-    def _one_step(self, iterator: Any) -> tuple[dict[str, Any], Any]:
+    def _one_step(self, iterator: Any) -> tuple[Any, dict[str, Any], Any]:
         data = next(iterator)
         if not tf.distribute.has_strategy():
             step = (
-                tf.function(self.train_step, jit_compile=True, autograph=False) if self.jit_compile else self.train_step
+                tf.function(self.iteration, jit_compile=True, autograph=False) if self.jit_compile else self.iteration
             )
-            return step(data), data
+            return *step(data), data
         strategy = self.distribute_strategy
-        results = strategy.run(self.train_step, args=(data,)), data
+        results = *strategy.run(self.iteration, args=(data,)), data
         return tf.nest.map_structure(lambda x: strategy.experimental_local_results(x)[0], results)
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:

@@ -247,3 +247,17 @@ def test_a_folded_model_saves_and_folds_again(tmp_path) -> None:
     x = np.ones((1, *model.input_shape[1:]), "float32")
     np.testing.assert_array_equal(again(x), folded(x))
     assert len(fold(folded).net.nodes) == len(folded.net.nodes)
+
+
+@pytest.mark.parametrize(
+    "layer", ['type: "Dropout" bottom: "a" top: "b"', 'type: "Split" bottom: "a" top: "b" top: "c"']
+)
+@pytest.mark.parametrize("inside", ["", 'layer { name: "i" type: "Dropout" bottom: "a" top: "a" }\n'])
+def test_an_output_that_others_read_under_another_name_stays(layer: str, inside: str) -> None:
+    """Without its Dropout or Split it would be no output any more."""
+    text = 'layer { name: "p" type: "Power" bottom: "data" top: "a" power_param { shift: 1 } }\n' + inside
+    other = 'layer { name: "q" type: "Power" bottom: "a" top: "q" power_param { scale: 2 } }\n'
+    identity = f"layer {{ name: 'd' {layer} }}\n"
+    reader = 'layer { name: "r" type: "Power" bottom: "c" top: "r" }\n' if "Split" in layer else other
+    folded = check(model_of(text + identity + reader), "Power", layer.split('"')[1], "Power")
+    assert "b" in {folded.net.values[value].blob for value in folded.net.outputs}

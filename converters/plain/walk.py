@@ -1,0 +1,138 @@
+"""A functional or sequential Keras model, layer by layer, to a Caffe net."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import tree
+
+from keras_caffe import proto
+from keras_caffe.converters.plain import images, vectors
+from keras_caffe.converters.plain.activations import apply
+from keras_caffe.converters.plain.draft import Draft, Handler, Inexpressible, Value
+from keras_caffe.errors import NetError
+from keras_caffe.layers.base import CaffeLayer
+
+HANDLERS: dict[str, Handler] = {**images.HANDLERS, **vectors.HANDLERS}
+"""Name of a Keras layer's class -> what writes it."""
+
+
+def from_keras(model: keras.Model) -> tuple[Any, list[list[np.ndarray]]]:
+    """A Keras model as a NetParameter, and the blobs of each of its layers.
+
+    Args:
+        model: functional or sequential, of layers that Caffe has too; its parts may be such models.
+
+    Raises:
+        NetError: lists every layer that cannot be expressed, and why.
+    """
+    model = _functional(model)
+    walk = _Walk(_data_format(model))
+    walk.inputs(model)
+    outputs = walk.run(model, [walk.values[id(tensor)] for tensor in model.inputs])
+    walk.finish(outputs)
+    net = proto.NetParameter(name=model.name)
+    net.layer.extend(walk.draft.layers)
+    return net, walk.draft.blobs
+
+
+def _functional(model: Any) -> Any:
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise NetError(
+            "only functional and sequential models that are built can be written as Caffe nets",
+            received=type(model).__name__,
+            fix="Call the model on a keras.Input, or build it.",
+        )
+    return keras.Model(model.inputs, model.outputs, name=model.name) if isinstance(model, keras.Sequential) else model
+
+
+def _data_format(model: Any) -> str:
+    found = {layer.data_format for layer in _layers(model) if getattr(layer, "data_format", None)}
+    if len(found) > 1:
+        raise NetError("layers of different data_format cannot be written as one Caffe net", received=sorted(found))
+    return found.pop() if found else keras.config.image_data_format()
+
+
+def _layers(model: Any) -> list[Any]:
+    parts = [_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in model.layers]
+    return [layer for part in parts for layer in part]
+
+
+class _Walk:
+    def __init__(self, data_format: str) -> None:
+        self.draft = Draft(data_format)
+        self.values: dict[int, Value] = {}
+        self.refused: list[str] = []
+
+    def inputs(self, model: Any) -> None:
+        for tensor in model.inputs:
+            try:
+                shape = self.draft.caffe_shape(tensor.shape)
+            except Inexpressible as reason:
+                raise NetError(
+                    f"input {tensor.name!r}: {reason}",
+                    expected="sizes, but for the batch",
+                    fix="Build the model on an input of the size that the Caffe net shall have.",
+                ) from None
+            param = {"input_param": {"shape": [{"dim": shape}]}}
+            self.values[id(tensor)] = self.draft.add("Input", tensor.name, [], shape, **param)
+
+    def run(self, model: Any, values: Sequence[Value]) -> list[Value]:
+        """Writes a model's layers; `values`: of its inputs. Returns those of its outputs."""
+        return tree.flatten(_functional(model)._run_through_graph(list(values), self._step))
+
+    def _step(self, operation: Any) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            values = [value for value in tree.flatten((args, kwargs)) if isinstance(value, Value)]
+            if isinstance(operation, keras.Model):
+                return self._part(operation, values)
+            try:
+                return self._layer(operation, values)
+            except Inexpressible as reason:
+                self.refused.append(f"{operation.name!r} ({type(operation).__name__}): {reason}")
+                return self._instead(operation)
+
+        return call
+
+    def _part(self, model: Any, values: Sequence[Value]) -> Any:
+        before, self.draft.prefix = self.draft.prefix, f"{self.draft.prefix}{model.name}/"
+        found = self.run(model, values)
+        self.draft.prefix = before
+        return found[0] if len(found) == 1 else found
+
+    def _layer(self, layer: Any, values: Sequence[Value]) -> Value:
+        if isinstance(layer, CaffeLayer):
+            raise Inexpressible("it is Caffe's own, and only what keras_caffe.load returns is written with such layers")
+        handler = HANDLERS.get(type(layer).__name__)
+        if handler is None or not type(layer).__module__.startswith("keras."):
+            raise Inexpressible("Caffe has no such layer")
+        value = handler(self.draft, layer, values)
+        return apply(self.draft, layer, value)
+
+    def _instead(self, operation: Any) -> Any:
+        """Values to go on with, so that all refused layers are found."""
+        outputs = [getattr(operation, "output", None)] if _called_once(operation) else [None]
+        shapes = [getattr(tensor, "shape", (1, 1)) for tensor in tree.flatten(outputs)]
+        sizes = [tuple(1 if size is None else size for size in shape) for shape in shapes]
+        found = [Value("", self.draft.caffe_shape(shape or (1,))) for shape in sizes]
+        return found[0] if len(found) == 1 else found
+
+    def finish(self, outputs: Sequence[Value]) -> None:
+        for value in outputs if not self.refused else ():
+            try:
+                value.plain()
+            except Inexpressible as reason:
+                self.refused.append(f"output {value.blob!r}: {reason}")
+        if self.refused:
+            raise NetError(
+                f"{len(self.refused)} layer{'s' if len(self.refused) > 1 else ''} cannot be expressed in Caffe: "
+                + "; ".join(self.refused),
+                expected="layers that Caffe has too: " + ", ".join(sorted(HANDLERS)),
+            )
+
+
+def _called_once(operation: Any) -> bool:
+    return len(getattr(operation, "_inbound_nodes", ())) == 1
