@@ -70,10 +70,10 @@ class Pooling(CaffeLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.global_pooling and self.pool != "STOCHASTIC" and not self.with_mask:
-            return (ops.mean if self.pool == "AVE" else ops.max)(inputs, axis=(1, 2), keepdims=True)
+            return ops.mean(inputs, axis=(1, 2), keepdims=True) if self.pool == "AVE" else _global_max(inputs)
         axes = self._axes(ops.shape(inputs))
         if self.with_mask:
-            return list(max_pool_with_index(inputs, axes))
+            return [max_pool(inputs, axes), max_pool_with_index(inputs, axes)[1]]
         if self.pool == "MAX":
             return max_pool(inputs, axes)
         if self.pool == "AVE":
@@ -120,6 +120,12 @@ class Pooling(CaffeLayer):
             with_mask=with_mask,
             **kwargs,
         )
+
+
+def _global_max(x: Any) -> Any:
+    """(N, H, W, C) -> (N, 1, 1, C); the gradient goes to the first of equal maxima, where `max` would divide it."""
+    flat = ops.reshape(x, (ops.shape(x)[0], -1, 1, x.shape[3]))
+    return ops.take_along_axis(flat, ops.argmax(flat, axis=1, keepdims=True), axis=1)
 
 
 def _round_mode(param: Any) -> str:
