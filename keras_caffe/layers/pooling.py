@@ -12,6 +12,7 @@ from keras_caffe.errors import LayerError, NetError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.spatial import pair
 from keras_caffe.ops.pooling import Axis, average_pool, max_pool, max_pool_with_index, stochastic_pool
+from keras_caffe.ops.windows import first_global_max
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -70,7 +71,7 @@ class Pooling(CaffeLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.global_pooling and self.pool != "STOCHASTIC" and not self.with_mask:
-            return ops.mean(inputs, axis=(1, 2), keepdims=True) if self.pool == "AVE" else _global_max(inputs)
+            return ops.mean(inputs, axis=(1, 2), keepdims=True) if self.pool == "AVE" else first_global_max(inputs)
         axes = self._axes(ops.shape(inputs))
         if self.with_mask:
             return [max_pool(inputs, axes), max_pool_with_index(inputs, axes)[1]]
@@ -120,12 +121,6 @@ class Pooling(CaffeLayer):
             with_mask=with_mask,
             **kwargs,
         )
-
-
-def _global_max(x: Any) -> Any:
-    """(N, H, W, C) -> (N, 1, 1, C); the gradient goes to the first of equal maxima, where `max` would divide it."""
-    flat = ops.reshape(x, (ops.shape(x)[0], -1, 1, x.shape[3]))
-    return ops.take_along_axis(flat, ops.argmax(flat, axis=1, keepdims=True), axis=1)
 
 
 def _round_mode(param: Any) -> str:

@@ -82,3 +82,9 @@ def _origin(ranges: Any, level: Any, k: Any) -> Any:
     block = 2**level
     start = ops.minimum(ranges[0] + k * block, ranges[1] - block)
     return ops.maximum(start, 0)
+
+
+def first_global_max(x: Any) -> Any:
+    """(N, H, W, C) -> (N, 1, 1, C); the gradient goes to the first of equal maxima, where `max` would divide it."""
+    flat = ops.reshape(x, (ops.shape(x)[0], -1, 1, x.shape[3]))
+    return ops.take_along_axis(flat, ops.argmax(flat, axis=1, keepdims=True), axis=1)

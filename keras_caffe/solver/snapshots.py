@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,18 @@ def check_prefix(prefix: str, needed: bool) -> None:
         )
 
 
-def write(solver: Any) -> tuple[str, str]:
-    """Writes parameters, then state: a state always has its parameters."""
-    if solver.param.snapshot_diff:
+def write(solver: Any, save_params: Callable[[str], Any] | None = None) -> tuple[str, str]:
+    """Writes parameters, then state: a state always has its parameters. `save_params`: what writes the parameters."""
+    if solver.param.snapshot_diff and save_params is None:
         warnings.warn(CaffeWarning("snapshot_diff: gradients are not kept, so none are written"), stacklevel=3)
     hdf5 = solver.param.snapshot_format == type(solver.param).HDF5
     stem = f"{solver.prefix}_iter_{solver.iter}"
     model, state = (f"{stem}.{kind}{'.h5' if hdf5 else ''}" for kind in ("caffemodel", "solverstate"))
     try:
-        save(solver.model, caffemodel=model)
+        if save_params is not None:
+            save_params(model)
+        else:
+            save(solver.model, caffemodel=model)
         step = solver.policy.current_step(solver.iter)
         write_state(state, State(solver.iter, _named(model), step, solver.history.get()))
     except ReadError as error:
@@ -62,8 +66,13 @@ def _named(model: str) -> str:
     return model if relative.startswith("..") else relative
 
 
-def restore(solver: Any, path: str | Path) -> tuple[int, int]:
-    """Sets parameters and histories from a snapshot; returns its iteration and step of the policy."""
+def restore(
+    solver: Any, path: str | os.PathLike[str], load_params: Callable[[str], Any] | None = None
+) -> tuple[int, int]:
+    """Sets parameters and histories from a snapshot; returns its iteration and step of the policy.
+
+    `load_params`: what reads the parameters and returns its report.
+    """
     state = read_state(path)
     history = solver.history
     history.check(state.history, str(path))
@@ -71,7 +80,7 @@ def restore(solver: Any, path: str | Path) -> tuple[int, int]:
         name = state.learned_net
         found = name if Path(name).exists() else locate(Path(name).name, Path(path).parent)
         try:
-            report = solver.model.load_weights_from(found)
+            report = (load_params or solver.model.load_weights_from)(found)
         except CaffeError as error:
             raise error.at(where=str(path)) from None
         if report.kept:
