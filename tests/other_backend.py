@@ -1,4 +1,4 @@
-"""Runs goldens forward on the Keras backend in KERAS_BACKEND, without TensorFlow, and prints {kind: [problem]} as JSON.
+"""Runs goldens on the Keras backend JAX, without TensorFlow, and prints {kind: [problem]} as JSON.
 
 Started by test_other_backend.py: python -m tests.other_backend CASES_PER_KIND
 """
@@ -12,17 +12,37 @@ import tempfile
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 sys.modules["tensorflow"] = None  # type: ignore[assignment]  # Whoever imports it fails.
 
-from tests.layers.golden_case import Case, Run, assert_close, from_edge  # noqa: E402
-from tests.layers.test_goldens import KINDS, all_cases  # noqa: E402
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+
+from tests.layers.golden_case import KINDS, Case, Run, assert_close, cases  # noqa: E402
 
 
 def chosen(kind: str, number: int) -> list[Case]:
-    """Cases from the beginning to the end of a kind."""
-    found = [case for case in every if case.kind == kind and case.group("top")]
-    return found[:: max(1, len(found) // number)][:number]
+    """The first case of a kind, the last, and some between them: the last ones are hand-picked edges."""
+    found = [case for case in cases(kind) if case.compares]
+    return [found[round(place)] for place in np.linspace(0, len(found) - 1, min(number, len(found)))]
+
+
+def step(run: Run, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tops, and the gradients of what `run.sources` names; compiled where the layers can be."""
+    learned, others = run.tops.trainable_variables, run.tops.non_trainable_variables
+    paths = [variable.path for variable in learned]
+
+    def total(learned: Any, inputs: Any) -> tuple[Any, Any]:
+        outputs, _ = run.tops.stateless_call(learned, others, inputs, training=run.case.training)
+        return run.total(outputs), outputs
+
+    compute = jax.value_and_grad(total, (0, 1), has_aux=True)
+    compute = jax.jit(compute) if all(layer.supports_jit for layer in run.model.layers) else compute
+    (_, outputs), found = compute([v.value for v in learned], inputs)
+    by_source = {**dict(zip(paths, found[0], strict=True)), **{id(inputs[name]): g for name, g in found[1].items()}}
+    keys = {key: getattr(source, "path", id(source)) for key, source in run.sources(inputs).items()}
+    return outputs, {key: by_source.get(source) for key, source in keys.items()}
 
 
 def problem(case: Case) -> str | None:
@@ -31,9 +51,15 @@ def problem(case: Case) -> str | None:
             Path(key.removeprefix("file/")).write_bytes(content.tobytes())
     try:
         run = Run(case, "channels_last")
-        for i, top in enumerate(run.forward(case.group("bottom"))):
+        inputs = run.fed(case.group("bottom"))
+        tops, diffs = run.outcome(*(step(run, inputs) if run.tops else ({}, {})))
+        for i, want in case.group("top").items():
             # gradient=True: the compiler sums in another order, within the tolerance that gradients have.
-            assert_close(case, from_edge(top, run.data_format), case.group("top")[i], f"top {i}", gradient=True)
+            assert_close(case, tops[i], want, f"top {i}", gradient=True)
+        for key in ("bottom_diff", "param_diff"):
+            for i, want in case.group(key).items():
+                got = diffs.get(f"{key}/{i}")
+                assert_close(case, np.zeros_like(want) if got is None else got, want, f"{key} {i}", gradient=True)
     except Exception:
         return f"{case}: {traceback.format_exc()}"
     return None
@@ -42,6 +68,5 @@ def problem(case: Case) -> str | None:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     os.chdir(tempfile.mkdtemp())
-    every = all_cases()
     found = {kind: [problem(case) for case in chosen(kind, int(sys.argv[1]))] for kind in KINDS}
     print(json.dumps({kind: [text for text in problems if text] for kind, problems in found.items() if problems}))

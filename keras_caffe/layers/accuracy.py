@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import FORK, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order, caffe_order
@@ -64,7 +64,9 @@ class Accuracy(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         check_label_count(shapes[0], self.axis, shapes[1])
         classes = shapes[0][self.axis]
-        if classes is not None and self.top_k > classes:
+        if classes is None:
+            raise ShapeError("Accuracy needs to know the number of classes", received=shapes[0])
+        if self.top_k > classes:
             raise LayerError(
                 "top_k is beyond the number of classes", expected=f"at most {classes}", received=self.top_k
             )

@@ -14,7 +14,7 @@ from keras_caffe.layers.spatial import spatial_params
 from keras_caffe.layout import Order, axis_last
 from keras_caffe.ops.convolution import convolution
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis, conv_output, same_shape
+from keras_caffe.shapes import Shape, Size, canonical_axis, conv_output, same_shape
 
 
 @serializable
@@ -108,13 +108,15 @@ class Convolution(CaffeLayer):
         ]
         return blobs if self.bias_term else blobs[:1]
 
-    def weight_shape(self, channels: int) -> Shape:
+    def weight_shape(self, channels: Size) -> Shape:
         """Shape of the weight blob in Caffe's order."""
         self.check_group(channels)
         return (self.num_output, channels // self.group, *self.kernel_size)
 
-    def check_group(self, channels: int) -> None:
-        """Raises LayerError unless `group` divides the input and output channels."""
+    def check_group(self, channels: Size) -> None:
+        """Raises LayerError unless `group` divides the input and output channels, which have to be known."""
+        if channels is None:
+            raise ShapeError("a convolution needs to know the number of input channels")
         if channels % self.group or self.num_output % self.group:
             raise LayerError(
                 f"group {self.group} does not divide the channels",

@@ -6,7 +6,7 @@ from keras_caffe.layers.base import serializable
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.ops.convolution import deconvolution
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, deconv_output
+from keras_caffe.shapes import Shape, Size, deconv_output
 
 
 @serializable
@@ -26,6 +26,6 @@ class Deconvolution(Convolution):
     kernel_op = staticmethod(deconvolution)
     output_size = staticmethod(deconv_output)
 
-    def weight_shape(self, channels: int) -> Shape:
+    def weight_shape(self, channels: Size) -> Shape:
         self.check_group(channels)
         return (channels, self.num_output // self.group, *self.kernel_size)

@@ -40,6 +40,7 @@ class PSROIPooling(CaffeLayer):
     def __init__(self, output_dim: int, group_size: int, spatial_scale: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.autocast = False  # Half precision cannot hold the corners of regions.
+        self.supports_jit = False  # XLA rounds the bins' edges otherwise, and a pixel more or less changes the result.
         self.output_dim, self.group_size, self.spatial_scale = output_dim, group_size, spatial_scale
 
     def call(self, inputs: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, area, nms, overlap, split
@@ -31,9 +32,10 @@ def ground_truth(rows: Any, batch: Any, use_difficult: bool) -> Truth:
     rows = ops.pad(ops.reshape(rows, (-1, 8)), ((0, 1), (0, 0)), constant_values=-1)  # at least one row, for no image
     counts = ops.ones_like(rows[:, 0], dtype="bool") if use_difficult else rows[:, 7] == 0
     mine = counts & (ops.cast(rows[:, 0], "int32") == ops.arange(batch, dtype="int32")[:, None])
-    most = ops.maximum(ops.max(ops.sum(ops.cast(mine, "int32"), axis=1), initial=0), 1)
     places = ops.arange(ops.shape(rows)[0])
-    order = ops.argsort(ops.where(mine, places, places + ops.shape(rows)[0]), axis=1)[:, :most]
+    order = ops.argsort(ops.where(mine, places, places + ops.shape(rows)[0]), axis=1)
+    if keras.backend.backend() == "tensorflow":  # JAX needs to know all sizes; there the rows left over stay.
+        order = order[:, : ops.maximum(ops.max(ops.sum(ops.cast(mine, "int32"), axis=1), initial=0), 1)]
     rows = ops.take(rows, order, axis=0)
     return Truth(split(rows[..., 3:7]), ops.cast(rows[..., 1], "int32"), ops.take_along_axis(mine, order, axis=1))
 

@@ -56,14 +56,19 @@ class Parameters:
             if start <= index <= end and changes:
                 blob.data_memory.pull()
 
-    def copy_from(self, *files: Path) -> None:
-        """Loads caffemodels (binary or HDF5) by layer name; layers that they do not have keep their values."""
+    def copy_from(self, *files: Path) -> Any:
+        """Loads caffemodels (binary or HDF5) by layer name; layers that they do not have keep their values.
+
+        Returns:
+            Which layers were loaded, skipped, or left as they were.
+        """
         self._push()
         arrays, self.load_report = weight_files.match(self._plan, files)
         for index, found in arrays.items():
             for number, stored in found.items():
                 self._plan.steps[index].layer.caffe_blobs[number].read(stored)
                 self._params[index, number].data_memory.pull()
+        return self.load_report
 
     load_hdf5 = copy_from
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,17 @@ def check_prefix(prefix: str, needed: bool) -> None:
         )
 
 
-def write(solver: Any) -> tuple[str, str]:
-    """Writes parameters, then state: a state always has its parameters."""
+def write(solver: Any, write_params: Callable[[str], Any] | None = None) -> tuple[str, str]:
+    """Writes parameters, then state: a state always has its parameters. `write_params`: what writes the parameters."""
     hdf5 = solver.param.snapshot_format == type(solver.param).HDF5
     stem = f"{solver.prefix}_iter_{solver.iter}"
     model, state = (f"{stem}.{kind}{'.h5' if hdf5 else ''}" for kind in ("caffemodel", "solverstate"))
     try:
-        diffs = last_steps(solver.model.plan, solver.model.taken) if solver.param.snapshot_diff else None
-        save_params(solver.model, model, diffs)
+        if write_params is not None:
+            write_params(model)
+        else:
+            diffs = last_steps(solver.model.plan, solver.model.taken) if solver.param.snapshot_diff else None
+            save_params(solver.model, model, diffs)
         policy, history = solver.policy, solver.history.get()
         step, kept = policy.current_step(solver.iter), policy.kept()
         write_state(state, State(solver.iter, _named(model), step, history=history, **kept))
@@ -63,8 +67,8 @@ def _named(model: str) -> str:
     return model if relative.startswith("..") else relative
 
 
-def restore(solver: Any, path: str | Path) -> State:
-    """Sets parameters and histories from a snapshot, and returns its state."""
+def restore(solver: Any, path: str | os.PathLike[str], load_params: Callable[[str], Any] | None = None) -> State:
+    """Sets parameters and histories from a snapshot; returns its state. `load_params`: what reads the parameters."""
     state = read_state(path)
     history = solver.history
     history.check(state.history, str(path))
@@ -72,7 +76,7 @@ def restore(solver: Any, path: str | Path) -> State:
         name = state.learned_net
         found = name if Path(name).exists() else locate(Path(name).name, Path(path).parent)
         try:
-            report = solver.model.load_weights_from(found)
+            report = (load_params or solver.model.load_weights_from)(found)
         except CaffeError as error:
             raise error.at(where=str(path)) from None
         if report.kept:

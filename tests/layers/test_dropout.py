@@ -19,10 +19,10 @@ STOCHASTIC = [case for case in cases("Dropout") if "stochastic" in case.note]
 def test_as_in_caffe_each_value_is_dropped_or_scaled(case: Case, data_format: str) -> None:
     run = Run(case, data_format)
     scale = 1 / (1 - run.model.caffe_layers["layer"].dropout_ratio)
-    tops, bottom_diffs, _ = run.forward_backward()
+    tops, diffs = run.outcome(*run.step(run.fed(case.group("bottom"))))
     x, kept = case.group("bottom")[0], tops[0] != 0
     np.testing.assert_allclose(tops[0], np.where(kept, x * scale, 0), rtol=1e-5)
-    np.testing.assert_allclose(bottom_diffs[0], np.where(kept, case.group("top_diff")[0] * scale, 0), rtol=1e-5)
+    np.testing.assert_allclose(diffs["bottom_diff/0"], np.where(kept, case.group("top_diff")[0] * scale, 0), rtol=1e-5)
     assert from_edge(to_edge(x, data_format), data_format).shape == x.shape
 
 

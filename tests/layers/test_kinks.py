@@ -56,3 +56,14 @@ def test_values_at_the_ends() -> None:
     np.testing.assert_allclose(layers.Power(0)(x * np.inf), [1, 1, 1])
     np.testing.assert_allclose(layers.Clip(2, 1)(x), [2, 2, 2])
     np.testing.assert_allclose(layers.Threshold(0)(x), [0, 0, 1])
+
+
+@pytest.mark.parametrize("arguments", [{"kernel_size": (2, 2)}, {"global_pooling": True}], ids=["windows", "global"])
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_the_first_of_equal_maxima_gets_the_gradient(arguments: dict[str, Any], with_mask: bool) -> None:
+    bottom = tf.constant([[1.0, 3.0], [3.0, 3.0]])[None, :, :, None]
+    layer = layers.Pooling("MAX", with_mask=with_mask, **arguments)
+    with tf.GradientTape() as tape:
+        tape.watch(bottom)
+        top = layer(bottom)[0] if with_mask else layer(bottom)
+    np.testing.assert_array_equal(tape.gradient(top, bottom)[0, :, :, 0], [[0, 1], [0, 0]])

@@ -1,0 +1,274 @@
+"""pycaffe's solvers: Caffe's training loop on a pycaffe net (python/caffe/_caffe.cpp, src/caffe/solver.cpp)."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_caffe import proto
+from keras_caffe.converters.read import read_message
+from keras_caffe.errors import SolverError
+from keras_caffe.pycaffe.blob import Blob
+from keras_caffe.pycaffe.net import PHASES, Net
+from keras_caffe.solver import nets, snapshots
+from keras_caffe.solver.definition import make_optimizer, make_policy, read_solver, upgrade_solver
+from keras_caffe.solver.display import output_lines, say
+from keras_caffe.solver.params import History, params_of, updated
+
+
+class Solver:
+    """pycaffe's solver: it trains `net`, whose blobs, parameters and diffs a script may read and write in between.
+
+    An iteration is Caffe's: the parameters' diffs are set to 0, test nets run where they are due, then iter_size
+    forward and backward passes on the next batches, the update, a snapshot. Afterwards blobs hold the last batch, and
+    the parameters' diffs what was subtracted from them. `keras_caffe.load_solver` gives a faster loop for plain training.
+
+    Args:
+        solver_file: path or text of a solver prototxt, or a SolverParameter. The classes SGDSolver to AdamSolver take
+            their own method whatever `type` it states.
+        **options: further arguments of `Net` (custom_layers, python_layers, fork, ...).
+
+    Attributes:
+        net, test_nets: pycaffe nets; test nets use the parameters of `net`.
+        param: the SolverParameter; a new `param.base_lr` counts from the next iteration on.
+        iter: iterations done.
+        max_iter: where `solve` ends.
+        lr: the rate of the next iteration, without the parameters' lr_mult.
+
+    Raises:
+        CaffeError: what `keras_caffe.load_solver` raises.
+
+    Caffe: src/caffe/solver.cpp, python/caffe/_caffe.cpp
+    """
+
+    type: ClassVar[str | None] = None
+
+    def __init__(self, solver_file: Any, **options: Any) -> None:
+        self.param = _read(solver_file, self.type)
+        path = Path(solver_file) if isinstance(solver_file, (str, os.PathLike)) and _is_file(solver_file) else None
+        if self.param.random_seed >= 0:
+            keras.utils.set_random_seed(self.param.random_seed % 2**32)
+        folder = path.parent if path is not None else None
+        self.net = _net(nets.train_net(self.param, folder), options)
+        self.test_nets = [_net(choice, options) for choice in nets.test_nets(self.param, folder)]
+        files = [name.strip() for names in self.param.weights for name in names.split(",") if name.strip()]
+        self.net.copy_from(*(nets.locate(name, folder) for name in files))
+        for net in self.test_nets:
+            net.share_with(self.net)
+        self.prefix = snapshots.prefix_of(self.param, Path(), path)
+        snapshots.check_prefix(self.prefix, needed=bool(self.param.snapshot))
+        self.iter = 0
+        self._losses: deque[float] = deque(maxlen=self.param.average_loss)
+        self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
+        self._make_optimizer()
+
+    def _make_optimizer(self) -> None:
+        self._params = params_of(self.net._plan)
+        multipliers = {p.variable.path: (p.lr_mult, p.decay_mult) for p in self._params}
+        self._optimizer = make_optimizer(self.param, multipliers)
+        self._updated = updated(self._params, self._optimizer)
+        self._optimizer.build([p.variable for p in self._updated])
+        self._base_lr = self.param.base_lr
+        self._update = tf.function(self._updates, autograph=False)
+
+    @property
+    def max_iter(self) -> int:
+        return self.param.max_iter
+
+    @property
+    def lr(self) -> float:
+        return float(self.policy(self.iter))
+
+    @property
+    def policy(self) -> Any:
+        """The schedule of the rate, for `param.base_lr` as it is now."""
+        self._follow_base_lr()
+        return self._optimizer._learning_rate
+
+    def _follow_base_lr(self) -> None:
+        if self.param.base_lr != self._base_lr:
+            self._base_lr = self.param.base_lr
+            self._optimizer._learning_rate = make_policy(self.param)
+            self._update = tf.function(self._updates, autograph=False)
+
+    @property
+    def history(self) -> History:
+        """The optimizer's state in Caffe's order."""
+        return History(self._optimizer, self._params)
+
+    def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
+        """Calls a function before each iteration's passes, and another between them and the update."""
+        self._callbacks.append((on_start, on_gradients_ready))
+
+    def step(self, iterations: int) -> None:
+        """Runs some iterations, with the tests, lines and snapshots that fall due.
+
+        Raises:
+            SolverError: the loss is no number any more; the parameters are those before that iteration.
+        """
+        self.policy.begin()
+        for _ in range(iterations):
+            self.net.clear_param_diffs()
+            if self._test_is_due() and (self.iter or self.param.test_initialization):
+                self._test_all()
+            for on_start, _ready in self._callbacks:
+                on_start()
+            loss = sum(self._forward_backward() for _ in range(self.param.iter_size)) / self.param.iter_size
+            self._display(loss)
+            for _start, on_gradients_ready in self._callbacks:
+                on_gradients_ready()
+            self.apply_update()
+            self.iter += 1
+            if self.param.snapshot and self.iter % self.param.snapshot == 0:
+                self.snapshot()
+
+    def solve(self, resume_file: str | os.PathLike[str] | None = None) -> None:
+        """Trains up to max_iter, from a snapshot's state if one is given."""
+        if resume_file is not None:
+            self.restore(resume_file)
+        self.step(max(self.max_iter - self.iter, 0))
+        saved = self.param.snapshot and self.iter % self.param.snapshot == 0
+        if self.param.snapshot_after_train and not saved:
+            self.snapshot()
+        if self.param.display and self.iter % self.param.display == 0:
+            self._losses.append(self.net._forward(0, len(self.net.layers) - 1))
+            say(f"Iteration {self.iter}, loss = {np.mean(self._losses):.6g}")
+        if self._test_is_due():
+            self._test_all()
+
+    def _forward_backward(self) -> float:
+        last = len(self.net.layers) - 1
+        loss = self.net._forward(0, last)
+        self.net._backward(last, 0)
+        if not math.isfinite(loss):
+            raise SolverError(
+                f"the loss is {loss} in iteration {self.iter}",
+                expected="a finite loss",
+                fix="Try a lower base_lr, or clip_gradients; net.blobs hold the values of this batch.",
+            )
+        return loss
+
+    def _blobs(self) -> list[Blob]:
+        """The blobs of `_params`."""
+        return [blob for slot, blob in self.net._params.items() if slot not in self.net._plan.owners]
+
+    def apply_update(self) -> None:
+        """Updates the parameters by their diffs, which then hold what was subtracted."""
+        self.net._push()
+        blobs = dict(zip(map(str, self._params), self._blobs(), strict=True))
+        gradients = [p.held.blob.to_keras(blobs[str(p)].diff) for p in self._updated]
+        self._follow_base_lr()
+        steps = self._update([tf.constant(gradient) for gradient in gradients])
+        for blob in blobs.values():
+            blob.data_memory.pull()
+        moved = {str(p): p.held.blob.to_caffe(step.numpy()) for p, step in zip(self._updated, steps, strict=True)}
+        for name, blob in blobs.items():
+            blob.diff[...] = moved.get(name, 0)
+
+    def _updates(self, gradients: Sequence[Any]) -> list[Any]:
+        variables = [p.variable for p in self._updated]
+        before = [tf.identity(v.value) for v in variables]
+        with tf.control_dependencies(before):
+            self._optimizer.apply(list(gradients), variables)
+            return [old - v.value for old, v in zip(before, variables, strict=True)]
+
+    def _test_is_due(self) -> bool:
+        return bool(self.test_nets) and self.iter % self.param.test_interval == 0
+
+    def _test_all(self) -> None:
+        for number, (net, batches) in enumerate(zip(self.test_nets, self.param.test_iter, strict=True)):
+            found = [{name: np.array(x) for name, x in net.forward().items()} for _ in range(batches)]
+            self._say_outputs(f"Iteration {self.iter}, Testing net (#{number})", "Test", net, found)
+
+    def _display(self, loss: float) -> None:
+        self._losses.append(loss)
+        outputs = {name: self.net.blobs[name].data for name in self.net.outputs}
+        if self.param.display and self.iter % self.param.display == 0:
+            title = f"Iteration {self.iter}, loss = {np.mean(self._losses):.6g}"
+            self._say_outputs(title, "Train", self.net, [outputs])
+            say(f"Iteration {self.iter}, lr = {self.lr:.6g}")
+
+    def _say_outputs(self, title: str, which: str, net: Net, found: Sequence[dict[str, np.ndarray]]) -> None:
+        if self.param.display:
+            say(title)
+            means = {name: np.mean([outputs[name] for outputs in found], axis=0) for name in net.outputs}
+            for number, line in enumerate(output_lines(means, net.blob_loss_weights)):
+                say(f"    {which} net output #{number}: {line}")
+
+    def snapshot(self) -> tuple[str, str]:
+        """Writes the parameters and the solver's state; returns the two paths."""
+        hdf5 = self.param.snapshot_format == type(self.param).HDF5
+        save = self.net.save_hdf5 if hdf5 else self.net.save
+        return snapshots.write(self, lambda path: save(path, write_diff=self.param.snapshot_diff))
+
+    def restore(self, state_file: str | os.PathLike[str]) -> None:
+        """Goes on from a snapshot, ours or Caffe's; data layers go on where they are.
+
+        Raises:
+            ReadError, WeightsError: a file is missing or broken, or belongs to another net or type of solver.
+        """
+        state = snapshots.restore(self, state_file, self.net.copy_from)
+        self.iter = state.iteration
+        self._optimizer.iterations.assign(self.iter)
+        self.policy.restore(self.iter, state.current_step, **state.plateau)
+        self._update = tf.function(self._updates, autograph=False)
+        self._losses.clear()
+
+
+class SGDSolver(Solver):
+    type = "SGD"
+
+
+class NesterovSolver(Solver):
+    type = "Nesterov"
+
+
+class AdaGradSolver(Solver):
+    type = "AdaGrad"
+
+
+class RMSPropSolver(Solver):
+    type = "RMSProp"
+
+
+class AdaDeltaSolver(Solver):
+    type = "AdaDelta"
+
+
+class AdamSolver(Solver):
+    type = "Adam"
+
+
+def get_solver(solver_file: Any, **options: Any) -> Solver:
+    """The solver whose class is the `type` that a solver prototxt states; arguments as for the classes."""
+    classes = {cls.type: cls for cls in Solver.__subclasses__()}
+    return classes[_read(solver_file, None).type](solver_file, **options)
+
+
+def _read(source: Any, kind: str | None) -> Any:
+    param = upgrade_solver(read_message(source, proto.SolverParameter, strict=True))
+    if kind is not None:
+        param.type = kind
+    try:
+        return read_solver(param)
+    except SolverError as error:
+        raise error.at(where=str(source) if _is_file(source) else None) from None
+
+
+def _net(choice: nets.NetChoice, options: dict[str, Any]) -> Net:
+    return Net(choice.source, PHASES.index(choice.phase), choice.level, choice.stages, **options)
+
+
+def _is_file(source: Any) -> bool:
+    try:
+        return Path(source).is_file()
+    except (OSError, ValueError, TypeError):  # the text of a prototxt, or a message
+        return False
