@@ -114,10 +114,8 @@ class Convolution(CaffeLayer):
         return (self.num_output, channels // self.group, *self.kernel_size)
 
     def check_group(self, channels: Size) -> None:
-        """Raises LayerError unless `group` divides the input and output channels, which have to be known."""
-        if channels is None:
-            raise ShapeError("a convolution needs to know the number of input channels")
-        if channels % self.group or self.num_output % self.group:
+        """Raises LayerError unless `group` divides the input and output channels; unknown ones are refused."""
+        if channels is None or channels % self.group or self.num_output % self.group:
             raise LayerError(
                 f"group {self.group} does not divide the channels",
                 expected=f"input channels and num_output that are multiples of {self.group}",

@@ -29,7 +29,7 @@ class Solver:
 
     An iteration is Caffe's: the parameters' diffs are set to 0, test nets run where they are due, then iter_size
     forward and backward passes on the next batches, the update, a snapshot. Afterwards blobs hold the last batch, and
-    the parameters' diffs what was subtracted from them. `keras_caffe.load_solver` gives a faster loop for plain training.
+    the parameters' diffs what was subtracted. `keras_caffe.load_solver` gives a faster loop for plain training.
 
     Args:
         solver_file: path or text of a solver prototxt, or a SolverParameter. The classes SGDSolver to AdamSolver take

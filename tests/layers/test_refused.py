@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from keras_caffe.converters.load import load
 from keras_caffe.errors import LayerError
 from tests.layers.layer_case import tops
 
@@ -58,3 +59,13 @@ def test_refused(text: str, shapes: list[tuple[int, ...]]) -> None:
 )
 def test_accepted(text: str, top: tuple[int, ...], data_format: str) -> None:
     assert tops(text, FOUR, data_format=data_format) == [top]
+
+
+@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
+def test_channels_on_the_first_axis_fix_the_shape(kind: str) -> None:
+    text = f"""layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 4 dim: 5 dim: 5 }} }} }}
+        layer {{ name: "y" type: "{kind}" bottom: "x" top: "y"
+          convolution_param {{ axis: 0 num_output: 2 kernel_size: 1 group: 2 }} }}"""
+    model = load(text)
+    assert model.input.shape == (4, 5, 5)
+    assert model.output.shape == (2, 5, 5)
