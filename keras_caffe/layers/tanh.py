@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
-
 from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.ops import normalize
 from keras_caffe.registry import register_layer
 
 
@@ -21,4 +20,4 @@ class TanH(CaffeLayer):
     """
 
     def call(self, inputs: Any) -> Any:
-        return ops.tanh(inputs)
+        return normalize.tanh(inputs)

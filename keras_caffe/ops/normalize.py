@@ -47,6 +47,16 @@ def scale_and_shift(x: Any, scale: Any, shift: Any) -> Any:
     return x * scale + shift
 
 
+def tanh(x: Any) -> Any:
+    """tanh(x), as -tanh(-x) behind a normalisation.
+
+    TensorFlow's graph optimiser would make one operation of a convolution, its normalisation and a tanh, for which its
+    CPU has no kernel.
+    """
+    made_by = getattr(getattr(x, "op", None), "type", "")
+    return -ops.tanh(-x) if made_by == "FusedBatchNormV3" else ops.tanh(x)
+
+
 def _or(values: Any, value: float, x: Any) -> Any:
     return ops.full(x.shape[-1:], value, "float32") if values is None else ops.convert_to_tensor(values)
 
