@@ -66,6 +66,26 @@ def compiler() -> str:
     raise BuildError(f"no C++ compiler was found ({named or 'g++, clang++ or c++'}); on Debian: apt install g++")
 
 
+def cuda_home() -> Path:
+    """The folder of the CUDA toolkit: $CUDA_HOME, or where it is by default."""
+    return Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))
+
+
+def wants_cuda(tf: TensorFlow) -> bool:
+    """Whether CUDA kernels go into the library: KERAS_CAFFE_CUDA=1 asks for them.
+
+    Raises:
+        BuildError: TensorFlow or the compiler cannot do it.
+    """
+    if os.environ.get("KERAS_CAFFE_CUDA", "0") != "1":
+        return False
+    if not tf.cuda:
+        raise BuildError(f"this TensorFlow {tf.version} was built without CUDA, and KERAS_CAFFE_CUDA=1 is set")
+    if not shutil.which("nvcc"):
+        raise BuildError("nvcc is not on the PATH, and KERAS_CAFFE_CUDA=1 is set")
+    return True
+
+
 def digest(flags: tuple[str, ...]) -> str:
     """What the library is made from: a short name for the contents of all sources, and the flags."""
     found = hashlib.sha256("\n".join(flags).encode())
@@ -89,6 +109,8 @@ def commands(tf: TensorFlow, cuda: bool, marks: tuple[str, ...]) -> list[tuple[P
     found = [(path, [*plain, str(path)]) for path in sources("*_cpu.cc")]
     glue = [compiler(), *OPTIMIZE, *QUIET, f"-I{ROOT}", *tf.compile, *marks, "-c"]
     others = [path for path in sources("*.cc") if path not in sources("*_cpu.cc")]
+    if cuda:
+        glue.insert(1, f"-isystem{cuda_home() / 'include'}")
     found += [(path, [*glue, str(path)]) for path in others if cuda or path.name != "stream.cc"]
     nvcc = ["nvcc", "-O3", "-std=c++17", "-Xcompiler", "-fPIC", f"-I{ROOT}", "-c"]
     nvcc += [f"-gencode=arch=compute_{a},code=sm_{a}" for a in CUDA_ARCHITECTURES]
@@ -117,7 +139,7 @@ def build(target: Path = TARGET, force: bool = False) -> Path:
     """
     compiler()
     tf = tensorflow()
-    cuda = tf.cuda and shutil.which("nvcc") is not None
+    cuda = wants_cuda(tf)
     sum_of_all = digest((*OPTIMIZE, *tf.compile, str(cuda), tf.version))
     library = target / library_name(tf.version)
     if library.exists() and not force and f"SOURCES={sum_of_all};".encode() in library.read_bytes():
@@ -129,7 +151,7 @@ def build(target: Path = TARGET, force: bool = False) -> Path:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda call: run([*call[1], "-o", str(call[0])]), calls))
         made = Path(folder) / library.name
-        runtime = ["-lcudart"] if cuda else []
+        runtime = [f"-L{cuda_home() / 'lib64'}", "-lcudart"] if cuda else []
         run([compiler(), "-shared", *(str(path) for path, _ in calls), *tf.link, *runtime, "-o", str(made)])
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(made, library.with_suffix(".tmp"))

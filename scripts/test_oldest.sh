@@ -13,4 +13,5 @@ export KERAS_CAFFE_TEST_TENSORFLOW_IO=1  # a reader that does not load is a fail
 
 [ $# -gt 0 ] || set -- tests/data tests/ops tests/optimizers tests/test_load.py
 python -c 'from importlib.metadata import version as v; print("TensorFlow", v("tensorflow"), "tensorflow-io", v("tensorflow-io"))'
+python scripts/build_ops.py
 exec pytest --quiet -n "${KERAS_CAFFE_TEST_PROCESSES:-2}" --dist worksteal "$@"

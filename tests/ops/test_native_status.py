@@ -32,7 +32,7 @@ def test_a_library_that_was_built_is_loaded(monkeypatch: pytest.MonkeyPatch) -> 
     built = native.FOLDER / f"native-tensorflow-{tf.__version__}.so"
     monkeypatch.setenv(native.SWITCH, "auto")
     assert native_status().loaded == built.exists()
-    assert native_status().library == (str(built) if built.exists() else None)
+    assert (native_status().library == str(built)) == built.exists()
 
 
 def test_0_switches_off(monkeypatch: pytest.MonkeyPatch) -> None:
