@@ -19,7 +19,7 @@ step ruff check .
 step ruff format --check .
 step mypy
 step python scripts/build_ops.py
-step pytest --quiet -n "${KERAS_CAFFE_TEST_PROCESSES:-2}" --dist worksteal "$@"
+step pytest --quiet --durations=25 -n "${KERAS_CAFFE_TEST_PROCESSES:-2}" --dist worksteal "$@"
 if [ $# = 0 ] && ls keras_caffe/ops/native-*.so > /dev/null 2>&1; then
   export KERAS_CAFFE_NATIVE=0
   step pytest --quiet -n "${KERAS_CAFFE_TEST_PROCESSES:-2}" --dist worksteal "${without_native[@]}" -k "$computed_natively"

@@ -20,7 +20,7 @@ from keras_caffe.ops.pool_axis import Axis
 STATUS = native_status()
 pytestmark = pytest.mark.skipif(not STATUS.loaded, reason=f"no native operations: {STATUS.reason}")
 
-CASES = 300  # of each test, in one process: a few thousand together
+CASES = 200  # of each test: a few thousand together
 ONLY_ROUNDING = {"rtol": 1e-5, "atol": 1e-6}  # float32 sums in another order
 
 
