@@ -17,7 +17,16 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "ops"
 TARGET = ROOT / "keras_caffe" / "ops"
 
-OPTIMIZE = ("-O3", "-fPIC", "-Wall", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
+# Without -ffp-contract=off, what is rounded would depend on the processor.
+OPTIMIZE = (
+    "-O3",
+    "-fPIC",
+    "-Wall",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fvisibility=hidden",
+)
 QUIET = ("-Wno-deprecated-declarations", "-Wno-psabi")
 CUDA_ARCHITECTURES = (80, 90)
 

@@ -1,4 +1,5 @@
-// Each method is one loop over the parameters. Blocks go to the threads; within one the loop runs on vectors.
+// Each method is one loop over the parameters. Blocks go to the threads; within one the loop runs on vectors. Sums of
+// products are rounded once, as they are in the BLAS that Caffe calls for them.
 #include "ops/solver_update/solver_update.h"
 
 #include <cmath>
@@ -10,14 +11,14 @@ constexpr int64_t kBlock = 1 << 14;
 
 inline float Gradient(const SolverUpdate& u, float gradient, float weight) {
   if (u.decay == 0.0f) return u.scale * gradient;  // also where the weight is infinite
-  if (!u.l1) return u.scale * gradient + u.decay * weight;
+  if (!u.l1) return std::fma(u.decay, weight, u.scale * gradient);
   const float sign = static_cast<float>((weight > 0.0f) - (weight < 0.0f));
   return u.scale * gradient + u.decay * sign;
 }
 
 KERAS_CAFFE_TARGETS void Sgd(SolverUpdate u, int64_t size, const float* gradient, float* w, float* h) {
   for (int64_t i = 0; i < size; ++i) {
-    h[i] = u.momentum * h[i] - u.rate * Gradient(u, gradient[i], w[i]);
+    h[i] = std::fma(-u.rate, Gradient(u, gradient[i], w[i]), u.momentum * h[i]);
     w[i] += h[i];
   }
 }
