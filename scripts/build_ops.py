@@ -18,7 +18,7 @@ SOURCES = ROOT / "ops"
 TARGET = ROOT / "keras_caffe" / "ops"
 
 # Without -ffp-contract=off, what is rounded would depend on the processor.
-OPTIMIZE = (
+OPTIMIZE = ("-O3", "-fPIC", "-Wall", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
     "-O3",
     "-fPIC",
     "-Wall",
