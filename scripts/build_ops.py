@@ -19,14 +19,6 @@ TARGET = ROOT / "keras_caffe" / "ops"
 
 # Without -ffp-contract=off, what is rounded would depend on the processor.
 OPTIMIZE = ("-O3", "-fPIC", "-Wall", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
-    "-O3",
-    "-fPIC",
-    "-Wall",
-    "-ffp-contract=off",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-fvisibility=hidden",
-)
 QUIET = ("-Wno-deprecated-declarations", "-Wno-psabi")
 CUDA_ARCHITECTURES = (80, 90)
 
