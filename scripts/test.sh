@@ -11,8 +11,8 @@ use_venv "${KERAS_CAFFE_VENV:-.venv-test}" dev
 export TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
 
 without_native=(tests/layers/test_goldens.py tests/layers/test_losses.py tests/solver/test_trajectories.py tests/optimizers
-  tests/ops/test_native_status.py tests/ops/test_same.py)
-computed_natively="Pooling or LRN or SPP or Hinge or hinge or trajectories or optimizers or status or same"
+  tests/ops/test_same.py)
+computed_natively="Pooling or LRN or SPP or Hinge or hinge or trajectories or optimizers or same"
 
 step() { echo "== $*"; "$@"; }
 step ruff check .
