@@ -28,6 +28,11 @@ class Axis(NamedTuple):
             out = out - ops.cast((out - 1) * self.stride >= size + self.pad, "int32")
         return out
 
+    def framed(self, size: Any) -> Any:
+        """`output`, or 1 where there is no window, which some of TensorFlow's kernels do not survive."""
+        out = self.output(size)
+        return max(out, 1) if isinstance(out, int) else ops.maximum(out, 1)
+
     def overhang(self, size: Any) -> Any:
-        """How far the last window reaches beyond the input; negative if rows at the end stay unused."""
-        return (self.output(size) - 1) * self.stride + self.kernel - self.pad - size
+        """How far the last of the `framed` windows reaches beyond the input; negative if rows stay unused."""
+        return (self.framed(size) - 1) * self.stride + self.kernel - self.pad - size

@@ -39,7 +39,7 @@ def max_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
     sizes = x.shape[1:3]
     if keras.backend.backend() == "tensorflow" and all(map(_is_same, sizes, axes)):
         return _pool(x, axes, "max", "SAME")
-    return _pool(_framed(x, axes, -FLT_MAX), axes, "max")
+    return _framed_pool(x, axes, "max", -FLT_MAX)
 
 
 def global_max_pool(x: Any) -> Any:
@@ -80,7 +80,7 @@ def average_pool(x: Any, axes: Sequence[Axis]) -> Any:
 def average_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
     """`average_pool` without its native kernel."""
     sizes = ops.shape(x)[1:3]
-    mean = _pool(_framed(x, axes, 0.0), axes, "average")
+    mean = _framed_pool(x, axes, "average", 0.0)
     if all(isinstance(n, int) and axis.overhang(n) <= axis.pad for n, axis in zip(sizes, axes, strict=True)):
         return mean
     high, wide = (_extent(n, axis) for n, axis in zip(sizes, axes, strict=True))
@@ -115,8 +115,16 @@ def stochastic_pool_twin(x: Any, axes: Sequence[Axis], uniform: Any = None) -> A
     return ops.sum(patches * chosen, axis=3)
 
 
+def _framed_pool(x: Any, axes: Sequence[Axis], kind: str, fill: float) -> Any:
+    tops = _pool(_framed(x, axes, fill), axes, kind)
+    high, wide = (axis.output(n) for n, axis in zip(ops.shape(x)[1:3], axes, strict=True))
+    # One axis at a time, and only where it is needed: a size that is known stays known.
+    tops = tops if isinstance(high, int) and high > 0 else tops[:, :high]
+    return tops if isinstance(wide, int) and wide > 0 else tops[:, :, :wide]
+
+
 def _framed(x: Any, axes: Sequence[Axis], fill: float) -> Any:
-    """The input padded (or cut at the end) so that unpadded windows fit it exactly."""
+    """The input padded so that unpadded windows fit it, one at least."""
     after = [axis.overhang(n) for n, axis in zip(ops.shape(x)[1:3], axes, strict=True)]
     if all(isinstance(n, int) and n <= 0 for n in after) and not any(axis.pad for axis in axes):
         return x  # Unused rows at the end do no harm.
@@ -141,11 +149,6 @@ def _is_same(size: int | None, axis: Axis) -> bool:
 
 def _pool(x: Any, axes: Sequence[Axis], kind: str, padding: str = "VALID") -> Any:
     kernel, stride = tuple(axis.kernel for axis in axes), tuple(axis.stride for axis in axes)
-    sizes = x.shape[1:3]
-    if padding == "VALID" and None not in sizes and any(n < k for n, k in zip(sizes, kernel, strict=True)):
-        # No window at all, which ends the process in some of TensorFlow's kernels; any empty part of x will do.
-        high, wide = (max(0, (n - k) // s + 1) for n, k, s in zip(sizes, kernel, stride, strict=True))
-        return x[:, :high, :wide]
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -157,16 +160,17 @@ def _pool(x: Any, axes: Sequence[Axis], kind: str, padding: str = "VALID") -> An
 
 def _patches(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
     """(N, P_h, P_w, k_h k_w, C) values of each window in row-major order, and which of them lie in the input."""
-    sizes = ops.shape(x)[1:3]
+    images, *sizes, channels = ops.shape(x)
+    high, wide = (axis.output(n) for n, axis in zip(sizes, axes, strict=True))
     rows, columns = (_taps(n, axis) for n, axis in zip(sizes, axes, strict=True))
     inside = [(taps >= 0) & (taps < n) for taps, n in zip((rows, columns), sizes, strict=True)]
-    x = ops.take(x, ops.reshape(ops.clip(rows, 0, sizes[0] - 1), (-1,)), axis=1)
-    x = ops.take(x, ops.reshape(ops.clip(columns, 0, sizes[1] - 1), (-1,)), axis=2)
-    high, wide, channels = ops.shape(rows)[0], ops.shape(columns)[0], x.shape[-1]
+    x = ops.take(_framed(x, axes, 0.0), ops.reshape(rows + axes[0].pad, (-1,)), axis=1)
+    x = ops.take(x, ops.reshape(columns + axes[1].pad, (-1,)), axis=2)
     k_h, k_w = axes[0].kernel, axes[1].kernel
-    x = ops.transpose(ops.reshape(x, (-1, high, k_h, wide, k_w, channels)), (0, 1, 3, 2, 4, 5))
-    valid = inside[0][:, None, :, None] & inside[1][None, :, None, :]
-    return ops.reshape(x, (-1, high, wide, k_h * k_w, channels)), ops.reshape(valid, (high, wide, k_h * k_w, 1))
+    x = ops.reshape(x, (images, ops.shape(rows)[0], k_h, ops.shape(columns)[0], k_w, channels))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))[:, :high, :wide]
+    valid = inside[0][:high, None, :, None] & inside[1][None, :wide, None, :]
+    return ops.reshape(x, (images, high, wide, k_h * k_w, channels)), ops.reshape(valid, (high, wide, k_h * k_w, 1))
 
 
 def _origin(windows: Any, axis: Axis) -> Any:
@@ -174,8 +178,8 @@ def _origin(windows: Any, axis: Axis) -> Any:
 
 
 def _taps(size: Any, axis: Axis) -> Any:
-    """(P, k) positions that each window covers."""
-    return _origin(axis.output(size), axis)[:, None] + ops.arange(axis.kernel, dtype="int32")[None, :]
+    """(P, k) positions that each window covers; of no windows, those that the first would."""
+    return _origin(axis.framed(size), axis)[:, None] + ops.arange(axis.kernel, dtype="int32")[None, :]
 
 
 def _extent(size: Any, axis: Axis) -> Any:
