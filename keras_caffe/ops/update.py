@@ -119,7 +119,7 @@ def raw(kernel: str, variable: Any, slots: Sequence[Any], gradient: Any, **numbe
 
 def has_native(variable: Any) -> bool:
     """Whether `in_one_pass` can take a variable: float32 of TensorFlow's, and the native operations are loaded."""
-    kernel = native.operation("SolverUpdate", faster=False) if _has_kernel(variable) else None
+    kernel = native.operation("SolverUpdate") if _has_kernel(variable) else None
     return kernel is not None and variable.dtype == "float32" and not native.made_for_xla()
 
 

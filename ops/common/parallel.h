@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <functional>
 
-// A function with it is compiled for each of these processors; the first one that the machine has is taken.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(KERAS_CAFFE_ONE_TARGET)
-#define KERAS_CAFFE_TARGETS __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
+// A function with it is compiled for each of these levels of processors, and the highest that the machine has is taken.
+// (The name of a processor in their place, such as haswell, would be taken on that very model only.)
+#if defined(KERAS_CAFFE_ONE_TARGET) || !defined(__x86_64__) || !defined(__GNUC__) || defined(__clang__)
 #define KERAS_CAFFE_TARGETS
+#elif __GNUC__ >= 12
+#define KERAS_CAFFE_TARGETS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define KERAS_CAFFE_TARGETS __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 
 namespace keras_caffe {
