@@ -129,7 +129,8 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         elif self.iter_size == 1:
             return grads
         if self.method and all(map(update.has_native, self._trainable_variables)) and not update.is_distributed():
-            self.__dict__["scale"] = scale  # The kernel multiplies by it in passing.
+            # The kernel multiplies by it in passing. (A plain entry: Keras would track an attribute that is set.)
+            self.__dict__["scale"] = scale
             return grads
         return [g * ops.cast(scale, g.dtype) for g in grads]
 

@@ -25,8 +25,14 @@
 
 namespace keras_caffe {
 
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::shape_inference::DimensionHandle;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
 
 // TensorFlow's worker threads.
 inline Parallel WorkersOf(OpKernelContext* context) {

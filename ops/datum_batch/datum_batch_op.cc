@@ -9,13 +9,7 @@
 namespace keras_caffe {
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::TensorShape;
 using tensorflow::tstring;
-using tensorflow::shape_inference::DimensionHandle;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::shape_inference::ShapeHandle;
 
 absl::Status DatumBatchShapes(InferenceContext* context) {
   ShapeHandle records, windows, mean;

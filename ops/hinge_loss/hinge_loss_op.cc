@@ -5,13 +5,6 @@
 namespace keras_caffe {
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::TensorShape;
-using tensorflow::shape_inference::DimensionHandle;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::shape_inference::ShapeHandle;
-
 absl::Status HingeLossShapes(InferenceContext* context) {
   ShapeHandle scores, labels;
   DimensionHandle samples;

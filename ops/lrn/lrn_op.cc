@@ -5,11 +5,6 @@
 namespace keras_caffe {
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::shape_inference::ShapeHandle;
-
 #define KERAS_CAFFE_LRN_ATTRIBUTES(op)                                                                             \
   op.Attr("T: {float, bfloat16}")                                                                                  \
       .Attr("local_size: int = 5")                                                                                 \

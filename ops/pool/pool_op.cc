@@ -8,13 +8,6 @@
 namespace keras_caffe {
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::TensorShape;
-using tensorflow::shape_inference::DimensionHandle;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::shape_inference::ShapeHandle;
-
 #define KERAS_CAFFE_POOL_ATTRIBUTES(op)                      \
   op.Attr("T: {float, bfloat16}")                            \
       .Attr("pool: {'MAX', 'AVE', 'STOCHASTIC'} = 'MAX'")    \

@@ -13,13 +13,9 @@
 namespace keras_caffe {
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
 using tensorflow::Var;
 using tensorflow::mutex_lock;
 using tensorflow::core::RefCountPtr;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::shape_inference::ShapeHandle;
 
 constexpr int kFirst = 1;  // input; the gradient and the numbers come after the histories
 
@@ -111,7 +107,7 @@ class SolverUpdateOp : public OpKernel {
   }
 
   // The variable's memory, which becomes a copy if somebody else still reads it.
-  static absl::Status Own(OpKernelContext* context, Var* variable, const tensorflow::TensorShape& shape,
+  static absl::Status Own(OpKernelContext* context, Var* variable, const TensorShape& shape,
                           float** values) {
     Tensor* tensor = variable->tensor();
     if (!variable->is_initialized || tensor->dtype() != tensorflow::DT_FLOAT || tensor->shape() != shape) {
