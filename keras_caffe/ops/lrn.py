@@ -22,7 +22,7 @@ def lrn(x: Any, local_size: int, alpha: float, beta: float, k: float, norm_regio
         alpha, beta, k: see the formulas.
         norm_region: "ACROSS_CHANNELS" or "WITHIN_CHANNEL".
     """
-    kernel = native.operation("Lrn", x, faster=norm_region == "ACROSS_CHANNELS")
+    kernel = native.operation("Lrn", x)
     if kernel:
         return kernel(x=x, local_size=local_size, alpha=alpha, beta=beta, k=k, norm_region=norm_region)
     return lrn_twin(x, local_size, alpha, beta, k, norm_region)

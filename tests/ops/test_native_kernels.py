@@ -20,8 +20,34 @@ from keras_caffe.ops.pool_axis import Axis
 STATUS = native_status()
 pytestmark = pytest.mark.skipif(not STATUS.loaded, reason=f"no native operations: {STATUS.reason}")
 
+
+@pytest.fixture(autouse=True)
+def forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Native operations also where their twins are faster."""
+    monkeypatch.setenv(native.SWITCH, "1")
+
+
 CASES = 200  # of each test: a few thousand together
 ONLY_ROUNDING = {"rtol": 1e-5, "atol": 1e-6}  # float32 sums in another order
+
+
+FACES = {
+    "Pool": [
+        lambda x: pooling.max_pool(x, [Axis(1, 1, 0)] * 2),
+        lambda x: pooling.max_pool_with_index(x, [Axis(1, 1, 0)] * 2),
+        lambda x: pooling.average_pool(x, [Axis(1, 1, 0)] * 2),
+        lambda x: pooling.stochastic_pool(x, [Axis(1, 1, 0)] * 2),
+    ],
+    "Lrn": [lambda x: lrn(x, 3, 1.0, 0.75, 1.0), lambda x: lrn(x, 3, 1.0, 0.75, 1.0, "WITHIN_CHANNEL")],
+    "HingeLoss": [lambda x: hinge_loss(tf.reshape(x, (1, -1)), tf.zeros(1))],
+}
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_what_is_compared_here_are_native_operations(name: str) -> None:
+    for face in FACES[name]:
+        graph = tf.function(face).get_concrete_function(tf.TensorSpec((1, 2, 2, 3))).graph
+        assert f"KerasCaffe>{name}" in {op.type for op in graph.get_operations()}
 
 
 def cases(seed: int) -> Iterator[np.random.Generator]:
