@@ -38,7 +38,7 @@ def lrn_twin(x: Any, local_size: int, alpha: float, beta: float, k: float, norm_
 
 @native.gradient_of("Lrn")
 def _gradient(op: Any, upstream: Any) -> Any:
-    return native.operation("LrnGrad")(x=op.inputs[0], dy=upstream, **_attributes(op))
+    return native.function("LrnGrad")(x=op.inputs[0], dy=upstream, **_attributes(op))
 
 
 @native.gradient_of("LrnGrad")

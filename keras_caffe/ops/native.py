@@ -87,6 +87,11 @@ def operation(name: str, x: Any = None, *, faster: bool = True) -> Callable[...,
         return None
     if not faster and os.environ.get(SWITCH, "auto") == "auto" and not _has_gpu():
         return None
+    return function(name)
+
+
+def function(name: str) -> Callable[..., Any]:
+    """The function of an operation whatever the switch says now, for the gradient of one that is in use."""
     return getattr(_load()[1], "keras_caffe" + re.sub("([A-Z])", r"_\1", name).lower())
 
 

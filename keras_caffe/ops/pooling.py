@@ -211,8 +211,8 @@ def native_pool(
 def _gradient(op: Any, upstream: Any, _: Any) -> Any:
     x, mask, attributes = op.inputs[0], op.outputs[1], _attributes(op)
     if attributes["pool"] == "MAX" and not op.get_attr("with_mask"):
-        mask = native.operation("Pool")(x=x, uniform=op.inputs[1], with_mask=True, **attributes)[1]
-    return native.operation("PoolGrad")(x=x, mask=mask, dy=upstream, **attributes), None
+        mask = native.function("Pool")(x=x, uniform=op.inputs[1], with_mask=True, **attributes)[1]
+    return native.function("PoolGrad")(x=x, mask=mask, dy=upstream, **attributes), None
 
 
 @native.gradient_of("PoolGrad")

@@ -351,6 +351,18 @@ def test_shapes_are_known_in_a_graph() -> None:
     assert pooled.output_shapes.as_list() == [None, 5, None, 5]
 
 
+@pytest.mark.parametrize("face", [FACES["Pool"][0], FACES["Lrn"][0], FACES["HingeLoss"][0]])
+def test_what_began_natively_goes_back_natively(face: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the switch says by then."""
+    x = tf.ones((1, 2, 2, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = face(x)
+        monkeypatch.setenv(native.SWITCH, "0")
+        gradient = tape.gradient(y, x)
+    assert np.abs(gradient).sum() > 0
+
+
 def test_gradients_have_gradients() -> None:
     x = tf.constant(np.random.default_rng(0).standard_normal((1, 5, 5, 6)).astype("float32"))
     axes = [Axis(3, 2, 0)] * 2
