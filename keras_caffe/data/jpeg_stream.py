@@ -1,4 +1,4 @@
-"""Batches of JPEG records: tf.data decodes them in parallel, and only the windows that are kept."""
+"""Batches of JPEG records: TensorFlow decodes them in parallel, and only the windows that are kept."""
 
 from __future__ import annotations
 
@@ -44,28 +44,30 @@ class JpegStream(Stream):
         return bytes(source.first[0].data[:2]) == images.JPEG
 
     def dataset(self) -> tf.data.Dataset:
-        batches = self._numbers()
-        records = batches.map(self._fetch, num_parallel_calls=AT_ONCE, deterministic=True).unbatch()
-        windows = records.map(self._window, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        made = windows.batch(self.batch, drop_remainder=self.total is None or self.share.drop_remainder)
-        tops = made.map(self._finish, num_parallel_calls=AT_ONCE, deterministic=True)
-        return tops.apply(tf.data.experimental.assert_cardinality(batches.cardinality()))
+        at_once = AT_ONCE if self.batch > 1 else tf.data.AUTOTUNE
+        return self._numbers().map(self._made, num_parallel_calls=at_once, deterministic=True)
 
-    def _fetch(self, batch: Any) -> tuple[Any, Any]:
-        """For each record of a batch: its bytes and facts."""
-        data, facts = tf.numpy_function(self._records, [batch], [tf.string, tf.int64], stateful=False)
-        return tf.ensure_shape(data, [None]), tf.ensure_shape(facts, [None, FACTS])
+    def _made(self, number: Any) -> tuple[Any, ...]:
+        """A batch's tops. Its images are decoded by operations of one graph: a data set's element each costs more."""
+        data, facts = tf.numpy_function(self._records, [number], [tf.string, tf.int64], stateful=False)
+        data, facts = tf.ensure_shape(data, [self.batch]), tf.ensure_shape(facts, [self.batch, FACTS])
+        windows = tf.stack(self._decoded(data, facts))
+        if self.total is not None:  # the last batch may be filled up
+            count = self.total - number * self.batch
+            windows, facts = windows[:count], facts[:count]
+        return self._finish(windows, facts)
 
-    def _window(self, data: Any, facts: Any) -> tuple[Any, Any]:
-        """The window of a record's image that is kept, red-green-blue. Each op more costs as much as many pixels."""
+    def _decoded(self, data: Any, facts: Any) -> list[Any]:
+        """The windows of images that are kept, red-green-blue."""
         how = {"channels": self.source.channels, "dct_method": "INTEGER_ACCURATE"}
-        if self.source.augment.crop:
-            pixels = tf.io.decode_and_crop_jpeg(data, tf.cast(facts[DECODED], tf.int32), **how)
-            pixels = tf.slice(pixels, facts[BEGIN], [*self.source.augment.crop, -1])
-        else:
-            pixels = tf.io.decode_jpeg(data, **how)
-        pixels.set_shape([None, None, self.source.first_shape[0]])
-        return pixels, facts
+        if not self.source.augment.crop:
+            return [tf.io.decode_jpeg(image, **how) for image in tf.unstack(data)]
+        places = tf.unstack(tf.cast(facts[:, DECODED], tf.int32)), tf.unstack(facts[:, BEGIN])
+        size = [*self.source.augment.crop, -1]
+        return [
+            tf.slice(tf.io.decode_and_crop_jpeg(image, place, **how), begin, size)
+            for image, place, begin in zip(tf.unstack(data), *places, strict=True)
+        ]
 
     def _finish(self, windows: Any, facts: Any) -> tuple[Any, ...]:
         kinds = [tf.float32] * len(self.source.tops)
@@ -82,6 +84,7 @@ class JpegStream(Stream):
         )
 
     def _records(self, batch: Any) -> list[np.ndarray]:
+        """For each record of a batch: its bytes and facts. A last batch is filled up with black images."""
         with self.problems.kept(self.source, int(batch)):
             self.recent.append(int(batch))
             numbers = self.running_numbers(int(batch))
@@ -89,16 +92,17 @@ class JpegStream(Stream):
             known = [images.jpeg_size(record.data) for record in records]
             sizes = [size or self._size(number) for number, size in zip(numbers, known, strict=True)]
             plans = self.source.augment.plans(numbers, self._shapes(sizes))
-        facts = np.zeros((len(records), FACTS), np.int64)
-        facts[:, NUMBER], facts[:, SIZE] = numbers, sizes
-        facts[:, LABEL] = [record.label for record in records]
-        facts[:, MIRROR] = [plan.mirror for plan in plans]
-        facts[:, IS_JPEG] = [size is not None for size in known]
-        facts[:, : BEGIN.stop] = self._with_margins(np.array(plans)[:, 1:], facts[:, SIZE])
-        data = np.empty(len(records), object)
-        data[:] = [bytes(record.data) for record in records]
+        facts = np.zeros((self.batch, FACTS), np.int64)
+        real = facts[: len(records)]
+        real[:, NUMBER], real[:, SIZE] = numbers, sizes
+        real[:, LABEL] = [record.label for record in records]
+        real[:, MIRROR] = [plan.mirror for plan in plans]
+        real[:, IS_JPEG] = [size is not None for size in known]
+        real[:, : BEGIN.stop] = self._with_margins(np.array(plans)[:, 1:], real[:, SIZE])
+        data = np.empty(self.batch, object)
+        data[: len(records)] = [bytes(record.data) for record in records]
         for place in np.flatnonzero(facts[:, IS_JPEG] == 0):
-            size = self.source.augment.crop or sizes[place]
+            size = self.source.augment.crop or sizes[min(place, len(sizes) - 1)]
             data[place] = _black(*size, self.source.first_shape[0])
             facts[place, : BEGIN.stop] = 0, 0, *size, 0, 0, 0
         return [data, facts]
