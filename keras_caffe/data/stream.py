@@ -81,8 +81,6 @@ class Stream:
         share: which of its records.
     """
 
-    pixels = False  # whether windows come as TensorFlow decodes them
-
     def __init__(self, source: Source, share: Share) -> None:
         self.source, self.share, self.problems = source, share, Problems()
         self.batch = source.batch_size * (share.replicas if source.counts_records else 1)
@@ -124,7 +122,7 @@ class Stream:
             return None
         if None in source.shapes()[0][1:] or source.first[1].dtype != np.uint8 or not Fused.suits(source.augment):
             return None
-        return Fused(source.augment, source.first_shape, source.settings.data_format, self.pixels)
+        return Fused(source.augment, source.first_shape, source.settings.data_format)
 
     def _full(self, shape: Sequence[int | None]) -> Sequence[int | None]:
         """A top's shape with the batch size, if every batch has it."""

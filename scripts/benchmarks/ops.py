@@ -16,7 +16,7 @@ import numpy as np
 
 from .report import interleaved, ratio, table
 
-KINDS = ("pool", "lrn", "hinge", "solver", "datum")
+KINDS = ("pool", "lrn", "hinge", "solver", "datum", "pixel")
 COLUMNS = ("operation", "on", "native ms", "twin ms", "stock ms", "twin / native", "stock / native")
 SWITCH = "KERAS_CAFFE_NATIVE"
 
@@ -241,4 +241,21 @@ def _datums() -> Iterator[Row]:
         yield Row("DatumBatch", f"{DATUMS} records, {data_format}", {n: tf.function(c) for n, c in calls.items()})
 
 
-ROWS = {"pool": _pools, "lrn": _lrns, "hinge": _hinges, "solver": _solvers, "datum": _datums}
+def _pixels() -> Iterator[Row]:
+    """What is done with JPEGs once they are decoded."""
+    import tensorflow as tf
+
+    from keras_caffe.ops.pixel_batch import pixel_batch, pixel_batch_twin
+
+    random = np.random.default_rng(0)
+    images = [tf.constant(random.integers(0, 256, (231, 240, 3), np.uint8)) for _ in range(DATUMS)]
+    windows = tf.constant([[number % 2, 2, 7] for number in range(DATUMS)])
+    mean, size = np.array([104.0, 117.0, 123.0], np.float32), (3, 227, 227)
+    for data_format in ("channels_first", "channels_last"):
+        how = {"size": size, "scale": 0.0078125, "data_format": data_format}
+        calls = {"native": partial(pixel_batch, images, windows, mean, **how)}
+        calls["twin"] = partial(pixel_batch_twin, images, windows, mean, **how)
+        yield Row("PixelBatch", f"{DATUMS} images, {data_format}", {n: tf.function(c) for n, c in calls.items()})
+
+
+ROWS = {"pool": _pools, "lrn": _lrns, "hinge": _hinges, "solver": _solvers, "datum": _datums, "pixel": _pixels}

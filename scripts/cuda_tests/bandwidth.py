@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .library import METHODS, DatumShape, Library, LrnShape, PoolShape, SolverUpdate
+from .library import METHODS, DatumShape, Library, LrnShape, PixelShape, PoolShape, SolverUpdate
 from .reference import Windows
 
 TIMES = 50
@@ -63,6 +63,7 @@ def works(library: Library) -> Iterator[Work]:
     yield from hinges(library)
     yield from solvers(library)
     yield from datums(library)
+    yield from pixels(library)
 
 
 def pools(library: Library, sizes: str, shape: PoolShape) -> Iterator[Work]:
@@ -124,6 +125,20 @@ def datums(library: Library) -> Iterator[Work]:
             mean,
             batch,
         )
+
+
+def pixels(library: Library) -> Iterator[Work]:
+    size, out = RECORDS
+    image = library.memory.put(np.zeros((*size[2:], size[1]), np.uint8))
+    windows = np.tile(np.array([[1, 14, 14]], np.int32), (size[0], 1))
+    images = library.images([image] * size[0], [size[3]] * size[0], windows)
+    mean = library.memory.put(np.zeros(size[1], np.float32))
+    values = size[0] * size[1] * out[0] * out[1]
+    batch = library.memory.empty((values,))
+    for last in (False, True):
+        shape = PixelShape(*size[:2], *out, size[1], 1, last)
+        sizes = f"{out[0]} of {size[2]}, {LAYOUTS[last]}"
+        yield _work(library, "pixel_batch", sizes, 5 * values, shape, images, mean, batch)
 
 
 def _work(library: Library, kernel: str, sizes: str, moved: int, *arguments: Any) -> Work:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import c_float, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,18 @@ class DatumShape(ctypes.Structure):
     @property
     def top(self) -> tuple[int, ...]:
         return tuple(ordered((self.batch, self.channels, self.out_height, self.out_width), self.channels_last))
+
+
+class PixelShape(ctypes.Structure):
+    _fields_ = [(name, c_int64) for name in ("batch", "channels", "height", "width", "means")]
+    _fields_ += [("scale", c_float), ("channels_last", c_int32)]
+
+    @property
+    def top(self) -> tuple[int, ...]:
+        return tuple(ordered((self.batch, self.channels, self.height, self.width), self.channels_last))
+
+
+IMAGE = np.dtype([("pixels", "u8"), ("width", "i8"), ("mirror", "i4"), ("top", "i4"), ("left", "i4")], align=True)
 
 
 def ordered(shape: tuple[int, ...], channels_last: Any) -> tuple[int, ...]:
@@ -131,3 +144,20 @@ class Library:
         self, shape: DatumShape, pixels: np.ndarray, windows: np.ndarray, mean: np.ndarray | None
     ) -> np.ndarray:
         return self.run("datum_batch", [shape], [pixels, windows, mean], [(shape.top, np.float32)])[0]
+
+    def images(self, pixels: Sequence[Any], widths: Sequence[int], windows: np.ndarray) -> Any:
+        """What says of each image where its pixels lie in the memory, and what is kept of it."""
+        records = np.zeros(len(windows), IMAGE)
+        records["pixels"] = [self.memory.pointer(image) for image in pixels]
+        records["width"] = widths
+        records["mirror"], records["top"], records["left"] = windows.T
+        return self.memory.put(records.view(np.int32))
+
+    def pixel_batch(
+        self, shape: PixelShape, pixels: Sequence[np.ndarray], windows: np.ndarray, mean: np.ndarray | None
+    ) -> np.ndarray:
+        held = [self.memory.put(image) for image in pixels]
+        images = self.images(held, [image.shape[1] for image in pixels], windows)
+        top, mean = self.memory.empty(shape.top), None if mean is None else self.memory.put(mean)
+        self.call("pixel_batch", shape, images, mean, top)
+        return self.memory.get(top)

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import reference
 from .goldens import FORWARD, GRADIENT, from_layout, to_layout
-from .library import METHODS, DatumShape, Library, LrnShape, SolverUpdate
+from .library import METHODS, DatumShape, Library, LrnShape, PixelShape, SolverUpdate
 from .reference import Windows
 
 LARGE = 1 << 18  # values from which kernels take four at a time
@@ -186,6 +186,32 @@ def datum_batches(library: Library, count: int = 60) -> int | str:
     return 2 * count
 
 
+def pixel_batches(library: Library, count: int = 60) -> int:
+    random = np.random.default_rng(7)
+    for number in range(count):
+        n, c = int(random.integers(1, 5)), int(random.choice([1, 3]))
+        height, width = (int(size) for size in random.integers(1, 20, 2))
+        pixels, windows = [], []
+        for _ in range(n):
+            more = random.integers(0, 4, 2)
+            pixels.append(random.integers(0, 256, (height + more[0], width + more[1], c), np.uint8))
+            windows.append([random.integers(2), *random.integers(0, more + 1)])
+        shape = [(), (1, 1, 1), (c, 1, 1), (c, height, width)][number % 4]
+        mean = random.uniform(0, 200, shape).astype(np.float32) if shape else None
+        scale = np.float32(random.choice([1, 0.00390625, 0.017]))
+        wanted = np.empty((n, c, height, width), np.float32)
+        for image, (mirror, top, left), out in zip(pixels, windows, wanted, strict=True):
+            window = image[top : top + height, left : left + width, ::-1].transpose(2, 0, 1)
+            window = (window.astype(np.float32) - (0 if mean is None else mean)) * scale
+            out[...] = window[:, :, ::-1] if mirror else window
+        for last in (False, True):
+            given = mean.transpose(1, 2, 0) if last and mean is not None else mean
+            sizes = PixelShape(n, c, height, width, 0 if mean is None else mean.size, scale, last)
+            got = library.pixel_batch(sizes, pixels, np.array(windows, np.int32), given)
+            np.testing.assert_array_equal(from_layout(got, last), wanted)
+    return 2 * count
+
+
 CHECKS: dict[str, Any] = {
     "pooling": pooling,
     "stochastic pooling": stochastic_pooling,
@@ -193,4 +219,5 @@ CHECKS: dict[str, Any] = {
     "hinge loss": hinge,
     "solver updates": solvers,
     "datum batches": datum_batches,
+    "pixel batches": pixel_batches,
 }

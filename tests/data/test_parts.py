@@ -18,6 +18,7 @@ from keras_caffe.data.fused import Fused
 from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.lmdb import LmdbWalk
 from keras_caffe.errors import DataError
+from keras_caffe.ops.pixel_batch import pixel_batch
 from tests.data.nets import datum, write_lmdb
 
 INTS = st.integers(-(2**31), 2**31 - 1)
@@ -117,8 +118,13 @@ def test_fused_arithmetic_gives_the_bits_of_numpys(mean: str, pixels: bool, data
     augment = Augment((7, 9), True, 0.0078125 * 3, means[mean])
     windows = random.integers(0, 256, (6, 3, 7, 9), dtype=np.uint8)
     mirrored = np.arange(6) % 2 == 1
-    given = np.ascontiguousarray(windows.transpose(0, 2, 3, 1)[..., ::-1]) if pixels else windows
-    found = Fused(augment, (3, 11, 12), data_format, pixels).apply(given, mirrored).numpy()
+    fused = Fused(augment, (3, 11, 12), data_format)
+    if pixels:
+        how = {"size": (3, 7, 9), "scale": augment.scale, "data_format": data_format}
+        places = np.stack([mirrored, 0 * mirrored, 0 * mirrored], axis=1)
+        found = pixel_batch(list(windows.transpose(0, 2, 3, 1)[..., ::-1]), places, fused.mean, **how).numpy()
+    else:
+        found = fused.apply(windows, mirrored).numpy()
     wanted = np.empty((6, 3, 7, 9), np.float32)
     for window, mirror, out in zip(windows, mirrored, wanted, strict=True):
         augment.apply(window, Plan(bool(mirror), 2, 1), out)

@@ -12,6 +12,7 @@
 #include "ops/datum_batch/datum_batch.h"
 #include "ops/hinge_loss/hinge_loss.h"
 #include "ops/lrn/lrn.h"
+#include "ops/pixel_batch/pixel_batch.h"
 #include "ops/pool/pool.h"
 #include "ops/solver_update/solver_update.h"
 
@@ -217,6 +218,23 @@ void CheckDatum() {
   }
 }
 
+void CheckPixels() {
+  keras_caffe::PixelShape s{1, Draw(0, 1) ? 3 : 1, Draw(1, 9), Draw(1, 40), 0, 0.5f, static_cast<int32_t>(Draw(0, 1))};
+  const int64_t size = s.channels * s.height * s.width, kinds[] = {0, 1, s.channels, size};
+  s.means = kinds[Draw(0, 3)];
+  const Floats mean = Values(s.means);
+  const int64_t height = s.height + Draw(0, 3), width = s.width + Draw(0, 3);
+  Bytes pixels(height * width * s.channels);
+  for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(Draw(0, 255));
+  const keras_caffe::Image image{pixels.data(), width, static_cast<int32_t>(Draw(0, 1)),
+                                 static_cast<int32_t>(Draw(0, height - s.height)),
+                                 static_cast<int32_t>(Draw(0, width - s.width))};
+  Floats batch(size), other(size);
+  keras_caffe_pixel_batch(&s, &image, mean.data(), other.data(), nullptr);
+  keras_caffe::TransformPixels(s, image, keras_caffe::RowMeans(s, mean.data()), batch.data());
+  Expect(batch == other, "TransformPixels differs");
+}
+
 // What was parsed must lie within the record; a sanitizer sees what was read beyond it.
 void Parse(const Bytes& bytes) {
   const Bytes record(bytes.begin(), bytes.end());  // of exactly this size
@@ -257,6 +275,7 @@ int main(int argc, char** argv) {
     CheckSolver();
     CheckDatum();
     CheckDamagedDatum();
+    CheckPixels();
   }
   std::printf("%d rounds over all kernels, %d differences\n", rounds, failures);
   return failures ? 1 : 0;

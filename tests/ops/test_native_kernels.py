@@ -15,6 +15,7 @@ from keras_caffe.ops import native, native_status, pooling
 from keras_caffe.ops.datum_batch import datum_batch, datum_batch_twin
 from keras_caffe.ops.losses import hinge_loss, hinge_loss_twin
 from keras_caffe.ops.lrn import lrn, lrn_twin
+from keras_caffe.ops.pixel_batch import pixel_batch, pixel_batch_twin
 from keras_caffe.ops.pool_axis import Axis
 
 STATUS = native_status()
@@ -275,6 +276,39 @@ def test_datum_batch_of_floats() -> None:
 def test_what_is_no_datum_is_refused(record: bytes) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match="record 0 of the batch is no raw Datum of 2 x 3 x 4"):
         datum_batch([record], [[0, 0, 0]], shape=(2, 3, 4), size=(1, 1))
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_pixel_batch(data_format: str) -> None:
+    for random in list(cases(12))[::5]:
+        size = [int(random.choice([1, 3])), *(int(n) for n in random.integers(1, 9, 2))]
+        images, windows = [], []
+        for _ in range(random.integers(1, 5)):
+            more = random.integers(0, 4, 2)
+            pixels = random.integers(0, 256, (size[1] + more[0], size[2] + more[1], size[0]), np.uint8)
+            images.append(tf.constant(pixels))
+            windows.append([random.integers(2), *random.integers(0, more + 1)])
+        whole = size if data_format == "channels_first" else [*size[1:], size[0]]
+        mean = random.random([(0,), (1,), (size[0],), whole][random.integers(4)], "float32")
+        got = pixel_batch(images, windows, mean if mean.size else None, size=size, scale=0.5, data_format=data_format)
+        want = pixel_batch_twin(images, tf.constant(windows), mean, size, 0.5, data_format)
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(
+    ("windows", "mean", "size", "message"),
+    [
+        ([[0, 1, 0]], None, (3, 4, 5), "window at .1, 0. lies outside of the image"),
+        ([[0, 0, -1]], None, (3, 2, 2), "window at .0, -1. lies outside of the image"),
+        ([[0, 0, 0]], [1, 2], (3, 4, 5), "the mean .* does not fit the window"),
+        ([[0, 0, 0]], None, (1, 4, 5), r"takes images .height, width, 1., not \[4,5,3\]"),
+        ([[0, 0]], None, (3, 4, 5), r"takes windows .N, 3., not \[1,2\]"),
+        ([[0, 0, 0]], None, (3, 0, 5), "all positive"),
+    ],
+)
+def test_pixel_batches_that_make_no_sense(windows: list, mean: list | None, size: tuple, message: str) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        pixel_batch([tf.zeros((4, 5, 3), tf.uint8)], windows, mean, size=size)
 
 
 @pytest.mark.parametrize("axes", [[Axis(3, 2, 1, clip=True), Axis(2, 1, 0, clip=True)], [Axis(2, 2, 0)] * 2])
