@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_caffe.data import images
 from keras_caffe.data.sources.image_source import ImageSource
-from keras_caffe.data.stream import AT_ONCE, Stream
+from keras_caffe.data.stream import AT_ONCE, Stream, in_python
 from keras_caffe.ops.pixel_batch import cut, pixel_batch
 
 MARGIN = 2  # pixels; two chroma samples where chroma has half the size
@@ -46,12 +46,11 @@ class JpegStream(Stream):
 
     def _made(self, number: Any) -> tuple[Any, ...]:
         """A batch's tops. Its images are decoded by operations of one graph: a data set's element each costs more."""
-        kinds = [tf.float32] * len(self.source.tops)
-        found = tf.numpy_function(self._records, [number], [tf.bool, tf.string, tf.int64], stateful=False)
+        found = in_python(self._records, [number], [tf.bool, tf.string, tf.int64])
         tops = tf.cond(
             found[0],
             lambda: self._decoded(number, *found[1:]),
-            lambda: tf.numpy_function(self._tops, [number], kinds, stateful=False),
+            lambda: in_python(self._tops, [number], self._kinds()),
         )
         return self._shaped(tops)
 
@@ -63,8 +62,7 @@ class JpegStream(Stream):
         augment, first, kept = self.source.augment, self.source.first_shape, facts[:count]
         if not self.fused:
             windows = cut(images, facts[:, WINDOW], augment.crop) if augment.crop else tf.stack(images)
-            kinds = [tf.float32] * len(self.source.tops)
-            return tf.numpy_function(self._transformed, [windows[:count], kept], kinds, stateful=False)
+            return in_python(self._transformed, [windows[:count], kept], self._kinds())
         how = {"size": augment.size(first), "scale": self.fused.scale, "data_format": self.source.settings.data_format}
         batch = pixel_batch(images, facts[:, WINDOW], self.fused.mean, **how)
         return [batch[:count], tf.cast(kept[:, LABEL], tf.float32)][: len(self.source.tops)]

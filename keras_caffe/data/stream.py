@@ -7,10 +7,11 @@ be saved and restored, and two workers that take different numbers take differen
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakMethod
 
 import numpy as np
 import tensorflow as tf
@@ -104,12 +105,14 @@ class Stream:
 
     def _read(self, number: Any) -> tuple[Any, ...]:
         if not self.fused:
-            kinds = [tf.float32] * len(self.source.tops)
-            return self._shaped(tf.numpy_function(self._tops, [number], kinds, stateful=self.source.in_order))
+            return self._shaped(in_python(self._tops, [number], self._kinds(), stateful=self.source.in_order))
         kinds = [tf.uint8, tf.bool, tf.float32]
-        windows, mirrored, labels = tf.numpy_function(self._windows, [number], kinds, stateful=False)
+        windows, mirrored, labels = in_python(self._windows, [number], kinds)
         windows.set_shape([None, *self.source.augment.size(self.source.first_shape)])
         return self._shaped([self.fused.apply(windows, tf.ensure_shape(mirrored, [None])), labels])
+
+    def _kinds(self) -> list[tf.DType]:
+        return [tf.float32] * len(self.source.tops)
 
     def _shaped(self, tops: Sequence[Any]) -> tuple[Any, ...]:
         shapes = [self._full(shape) for shape in self.source.stored_shapes()]
@@ -154,3 +157,22 @@ class Stream:
         first, end = batch * self.batch, (batch + 1) * self.batch
         own = np.arange(first, end if self.total is None else min(end, self.total))
         return self.share.index + self.share.workers * own
+
+
+def in_python(
+    method: Callable[..., Any], inputs: Sequence[Any], kinds: Sequence[tf.DType], stateful: bool = False
+) -> Any:
+    """tf.numpy_function of a method.
+
+    TensorFlow keeps such a function as long as the process lives; here it does not keep the method's object, which the
+    data set and its iterators hold.
+    """
+    held = WeakMethod(method)
+
+    def call(*arguments: Any) -> Any:
+        found = held()
+        if found is None:
+            raise RuntimeError("the data set that this iterator reads is gone; keep it while it is read")
+        return found(*arguments)
+
+    return tf.numpy_function(call, inputs, kinds, stateful=stateful)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import tensorflow as tf
 
 import keras_caffe
 from keras_caffe.data import dataset
+from keras_caffe.data.stream import Stream
 from keras_caffe.errors import DataError
 from tests.data.nets import data_net, image_net, labels, write_lmdb
 from tests.data.test_goldens import DATA, batches, case
@@ -49,6 +52,19 @@ def test_a_seed_gives_the_same_batches_again(net: str) -> None:
     assert_same(read(net, 9, seed=7), first)
     other = read(net, 9, seed=8)
     assert any(not np.array_equal(a["data"], b["data"]) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("net", [SOURCES["mean image"], SOURCES["jpeg"]], ids=["mean image", "jpeg"])
+def test_a_data_set_that_is_gone_leaves_nothing_behind(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, begin = [], Stream.__init__
+    monkeypatch.setattr(Stream, "__init__", lambda self, *args: made.append(weakref.ref(self)) or begin(self, *args))
+    iterator = iter(dataset(net, base_dir=DATA).map(lambda batch: batch["data"]).prefetch(1))
+    next(iterator)
+    gc.collect()
+    assert [stream() is not None for stream in made] == [True]
+    del iterator
+    gc.collect()
+    assert [stream() for stream in made] == [None]
 
 
 @pytest.mark.parametrize("net", SOURCES.values(), ids=SOURCES)
