@@ -75,6 +75,11 @@ def test_batch_of_any_size_and_nothing_found() -> None:
         np.testing.assert_array_equal(rows[0, 0], [[image] + [-1] * 6 for image in range(size)])
 
 
+def test_the_background_alone_is_never_found() -> None:
+    rows = layers.DetectionOutput(1)([np.zeros((2, 8), "float32"), np.ones((2, 2), "float32"), np.ones((1, 2, 8))])
+    np.testing.assert_array_equal(rows[0, 0], [[image] + [-1] * 6 for image in range(2)])
+
+
 def test_detection_output_is_exportable(tmp_path) -> None:
     import keras
 
@@ -173,6 +178,18 @@ def test_parts_of_the_loss() -> None:
     values = bottoms(np.random.default_rng(7), [row(0, 1, 3), row(1, 2, 4)])
     parts = [layers.MultiBoxLoss(3, parts=parts)(values) for parts in ((True, False), (False, True))]
     np.testing.assert_allclose(sum(parts), layers.MultiBoxLoss(3)(values), rtol=1e-6)
+    assert layers.MultiBoxLoss(3, parts=(False, False))(values).shape == ()
+
+
+def test_labels_of_ground_truth() -> None:
+    rng = np.random.default_rng(8)
+    layer, agnostic = layers.MultiBoxLoss(3), {"map_object_to_agnostic": True, "mining_type": "NONE"}
+    for label in (-1, 0, 3):
+        with pytest.raises(LayerError):
+            layer(bottoms(rng, [row(0, label, 3)]))
+    layer(bottoms(rng, [row(0, 1, 3), row(-1, 9, 3)]))
+    values, other = (bottoms(np.random.default_rng(8), [row(0, label, 3)]) for label in (1, 7))
+    np.testing.assert_array_equal(*(layers.MultiBoxLoss(3, **agnostic)(truth) for truth in (values, other)))
 
 
 def test_multi_box_config() -> None:
@@ -190,6 +207,7 @@ SHAPES = [(2, 48), (2, 36), (1, 2, 48), (1, 1, 5, 8)]
         ("", SHAPES),
         ("num_classes: 3 share_location: false", [(2, 144), *SHAPES[1:]]),
         ("num_classes: 3 background_label_id: 3", SHAPES),
+        ("num_classes: 3 background_label_id: 3 conf_loss_type: LOGISTIC", SHAPES),
         ("num_classes: 3 map_object_to_agnostic: true", SHAPES),
         ("num_classes: 3 do_neg_mining: false", SHAPES),
         ("num_classes: 3 mining_type: HARD_EXAMPLE sample_size: 0", SHAPES),
