@@ -43,6 +43,7 @@ def test_open_sizes() -> None:
         ("zoom_factor: 2 shrink_factor: 2", (5, 7)),
         ("zoom_factor: 2 shrink_factor: 2 height: 3 width: 3", (3, 3)),
         ("height: 3 width: 20", (3, 20)),
+        ("zoom_factor: 0 shrink_factor: 0 height: 3 width: 20", (3, 20)),
     ],
 )
 def test_which_size_wins(param: str, top: tuple[int, int]) -> None:
