@@ -39,7 +39,10 @@ def detections(
     Returns:
         (rows, 7)
     """
-    labels = np.array([c for c in range(scores.shape[1]) if c != background], "int32")
+    labels = [c for c in range(scores.shape[1]) if c != background]
+    if not labels:
+        images = ops.arange(ops.shape(scores)[0], dtype=scores.dtype)
+        return _chosen_or_nothing(ops.zeros((0, 7), scores.dtype), ops.zeros((0,), "bool"), images)
     scores = ops.take(scores, labels, axis=1)
     if boxes[0].shape[1] != 1:
         boxes = tuple(ops.take(side, labels, axis=1) for side in boxes)  # type: ignore[assignment]
@@ -68,7 +71,7 @@ def _best_of_image(scores: Any, kept: Any, count: int) -> Any:
     return kept & ops.reshape(rank < count, shape)
 
 
-def _rows(scores: Any, boxes: Boxes, kept: Any, labels: np.ndarray) -> Any:
+def _rows(scores: Any, boxes: Boxes, kept: Any, labels: list[int]) -> Any:
     images = ops.arange(ops.shape(scores)[0], dtype=scores.dtype)
     columns = [images[:, None, None], ops.convert_to_tensor(labels, scores.dtype)[None, :, None], scores, *boxes]
     found = ops.stack([column + ops.zeros_like(scores) for column in columns], axis=-1)

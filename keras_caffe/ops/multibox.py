@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.errors import LayerError
-from keras_caffe.ops.boxes import Boxes, decode, encode, split
+from keras_caffe.ops.boxes import Boxes, decode, encode, first_priors, split
 from keras_caffe.ops.distances import smooth_l1
 from keras_caffe.ops.losses import LOG_FLT_MIN, check_labels, log_probability, seen, with_gradient_of
 from keras_caffe.ops.matching import NEGATIVE, Truth, ground_truth, match, mine
@@ -66,7 +66,7 @@ def multibox_loss(locations: Any, scores: Any, priors: Any, truth: Any, rules: M
     batch = ops.shape(locations)[0]
     scores = ops.reshape(scores, (batch, -1, rules.num_classes))
     codes = split(ops.transpose(ops.reshape(locations, (batch, -1, rules.sets, 4)), (0, 2, 1, 3)))  # (N, sets, P)
-    halves = ops.stop_gradient(ops.reshape(priors, (2, 1, 1, -1, 4)))
+    halves = ops.stop_gradient(first_priors(priors))[:, None, None]
     prior, variance = split(halves[0]), split(halves[1])
     real = ground_truth(ops.stop_gradient(truth), batch, rules.use_difficult_gt)
     _check_labels(real, rules)

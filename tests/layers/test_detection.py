@@ -76,8 +76,10 @@ def test_batch_of_any_size_and_nothing_found() -> None:
 
 
 def test_the_background_alone_is_never_found() -> None:
-    rows = layers.DetectionOutput(1)([np.zeros((2, 8), "float32"), np.ones((2, 2), "float32"), np.ones((1, 2, 8))])
-    np.testing.assert_array_equal(rows[0, 0], [[image] + [-1] * 6 for image in range(2)])
+    bottoms = [np.zeros((2, 8), "float32"), np.ones((2, 2), "float32"), np.ones((1, 2, 8))]
+    for top_k in (-1, 0):
+        rows = layers.DetectionOutput(1, top_k=top_k)(bottoms)
+        np.testing.assert_array_equal(rows[0, 0], [[image] + [-1] * 6 for image in range(2)])
 
 
 def test_detection_output_is_exportable(tmp_path) -> None:
@@ -93,6 +95,13 @@ def test_detection_output_is_exportable(tmp_path) -> None:
     ]
     served = tf.saved_model.load(str(tmp_path / "saved")).serve(values)
     np.testing.assert_array_equal(served, model(values))
+
+
+def test_priors_of_the_first_image_count() -> None:
+    rng = np.random.default_rng(9)
+    prior, values = boxes(rng, 3, 2, 2).reshape(3, 2, 8), [rng.normal(size=(2, n)).astype("float32") for n in (8, 4)]
+    rows = [layers.DetectionOutput(2)([*values, p]) for p in (prior, prior[:1])]
+    np.testing.assert_array_equal(*rows)
 
 
 def test_prior_boxes_of_open_size() -> None:
@@ -229,6 +238,9 @@ def test_multi_box_loss_refuses(param: str, shapes: list[tuple[int, ...]]) -> No
         ("num_classes: 3 nms_param { eta: 0 }", SHAPES[:3]),
         ("num_classes: 4", SHAPES[:3]),
         ("num_classes: 3 share_location: false", SHAPES[:3]),
+        ("num_classes: 3", [*SHAPES[:2], (1, 1, 48)]),
+        ("num_classes: 3", [*SHAPES[:2], (2, 48)]),
+        ("num_classes: 3", [(2, 12, 4), *SHAPES[1:3]]),
     ],
 )
 def test_detection_output_refuses(param: str, shapes: list[tuple[int, ...]]) -> None:
