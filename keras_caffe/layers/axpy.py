@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.layers.loss_bottoms import check_rank
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, merge_shapes
 
@@ -20,7 +21,7 @@ class Axpy(CaffeLayer):
     Shapes: a (N, C) or (N, 1, ..., C), x and b (N, ..., C) -> (N, ..., C).
 
     Raises:
-        ShapeError: x and b differ in shape, or a has more than one value per image and channel.
+        ShapeError: x and b differ in shape, more than 4 axes, or a has more than one value per image and channel.
 
     Caffe: src/caffe/layers/axpy_layer.cpp (hujie-frank/SENet)
     """
@@ -35,6 +36,7 @@ class Axpy(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         a, x, b = shapes
+        check_rank(shapes)
         top = merge_shapes(x, b, "the second and third bottom of Axpy must have one shape")
         if len(a) < 2 or len(x) < 2 or any(size not in (1, None) for size in a[1:-1]):
             raise ShapeError(

@@ -7,10 +7,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.loss import full_precision
-from keras_caffe.layers.loss_bottoms import check_size
+from keras_caffe.layers.loss_bottoms import check_single, check_size
 from keras_caffe.ops import boxes as box_ops
 from keras_caffe.ops.detection import detections
 from keras_caffe.registry import register_layer
@@ -81,7 +81,7 @@ class DetectionOutput(CaffeLayer):
         batch, sets = ops.shape(scores)[0], 1 if self.share_location else self.num_classes
         code = box_ops.split(ops.transpose(ops.reshape(locations, (batch, -1, sets, 4)), (0, 2, 1, 3)))
         scores = ops.transpose(ops.reshape(scores, (batch, -1, self.num_classes)), (0, 2, 1))
-        prior = ops.reshape(priors, (2, -1, 4))
+        prior = box_ops.first_priors(priors)
         variance = None if self.variance_encoded_in_target else box_ops.split(prior[1])
         rows = detections(
             box_ops.decode(code, box_ops.split(prior[0]), variance, self.code_type),
@@ -129,9 +129,13 @@ class DetectionOutput(CaffeLayer):
 def check_detection_shapes(shapes: Sequence[Shape], num_classes: int, share_location: bool) -> None:
     """Raises ShapeError unless locations, scores and priors fit together."""
     locations, scores, priors = shapes[:3]
+    if len(priors) < 3 or (priors[1] is not None and priors[1] < 2):
+        raise ShapeError("the third bottom holds no priors", expected="(1, 2, 4 * priors)", received=priors)
     same_shape(locations[:1], scores[:1], "locations and scores must have the same batch size")
     size = count(priors[2:])
     if size is not None:
         sets = 1 if share_location else num_classes
-        check_size(count(locations[1:]), size * sets, "the number of locations does not match that of the priors")
-        check_size(count(scores[1:]), size // 4 * num_classes, "the number of scores does not match that of the priors")
+        check_size(count(locations[1:2]), size * sets, "the number of locations does not match the priors")
+        check_size(count(scores[1:2]), size // 4 * num_classes, "the number of scores does not match the priors")
+    check_single(locations, "the locations", 2)
+    check_single(scores, "the scores", 2)

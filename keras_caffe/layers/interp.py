@@ -85,10 +85,10 @@ class Interp(CaffeLayer):
             raise LayerError("Interp can only crop", expected="pad_beg and pad_end of 0 or less")
         if not (zoom or shrink or sized):
             raise LayerError("Interp has no size", expected="height and width, zoom_factor or shrink_factor")
-        size = (
-            (param.height, param.width) if sized and zoom == shrink else None
-        )  # One factor alone comes before a size.
-        if min(*(size or ()), param.zoom_factor, param.shrink_factor) < 1:
-            raise LayerError("sizes and factors must be positive", received=str(param).strip())
-        factors = {} if size else {"zoom_factor": param.zoom_factor, "shrink_factor": param.shrink_factor}
-        return cls(size=size, **factors, pad_beg=param.pad_beg, pad_end=param.pad_end, **kwargs)
+        # One factor alone comes before a size, both come after it.
+        names = ("height", "width") if sized and zoom == shrink else ("zoom_factor", "shrink_factor")
+        values = {name: getattr(param, name) for name in names}
+        if min(values.values()) < 1:
+            raise LayerError("sizes and factors must be positive", received=values)
+        sizes = {"size": tuple(values.values())} if "height" in values else values
+        return cls(**sizes, pad_beg=param.pad_beg, pad_end=param.pad_end, **kwargs)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from keras import ops
+
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.detection_output import check_detection_shapes
@@ -48,7 +50,7 @@ class MultiBoxLoss(LossLayer):
 
     def call(self, inputs: Any) -> Any:
         losses = multibox_loss(*inputs, rules=self.rules)
-        return sum(loss for loss, counts in zip(losses, self.parts, strict=True) if counts)
+        return sum((loss for loss, counts in zip(losses, self.parts, strict=True) if counts), ops.zeros_like(losses[0]))
 
     def check_shapes(self, *shapes: Shape) -> None:
         check_detection_shapes(shapes, self.rules.num_classes, self.rules.share_location)
@@ -83,9 +85,10 @@ def _refuse(layer: Any) -> None:
         "num_classes is missing": param.num_classes < 1,
         "do_neg_mining contradicts mining_type": param.HasField("do_neg_mining") and param.do_neg_mining != mining,
         "mining needs share_location": mining and not param.share_location,
-        "background_label_id is none of the classes": enum_name(param, "conf_loss_type") == "SOFTMAX"
+        "background_label_id is none of the classes": (mining or enum_name(param, "conf_loss_type") == "SOFTMAX")
         and param.background_label_id >= param.num_classes,
-        "map_object_to_agnostic needs two classes": param.map_object_to_agnostic and param.num_classes != 2,
+        "map_object_to_agnostic needs two classes, the background first": param.map_object_to_agnostic
+        and (param.num_classes, param.background_label_id) != (2, 0),
         "sample_size must be positive": enum_name(param, "mining_type") == "HARD_EXAMPLE" and param.sample_size < 1,
         "priors and ground truth have no gradient": True in layer.propagate_down[2:],
     }

@@ -8,13 +8,14 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.ops.losses import with_gradient_of
 from keras_caffe.registry import register_layer
 
 
 @serializable
 @register_layer("ReLU6")
 class ReLU6(CaffeLayer):
-    """y = min(max(x, 0), 6) + negative_slope min(x, 0); the gradient at 0 is the slope, at 6 it is 0.
+    """y = min(max(x, 0) + negative_slope min(x, 0), 6); the gradient at 0 is the slope, from x = 6 on it is 0.
 
     Args:
         negative_slope: slope for negative values, without unit.
@@ -32,7 +33,9 @@ class ReLU6(CaffeLayer):
         if self.negative_slope == 0:
             return ops.relu6(inputs)
         y = ops.where(inputs > 0, inputs, inputs * self.negative_slope)
-        return ops.where(inputs < 6, y, 6)
+        y = ops.where(inputs < 6, y, 6)
+        # A falling branch is cut, too, but only in the value.
+        return y if self.negative_slope > 0 else with_gradient_of(ops.minimum(y, 6), y)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

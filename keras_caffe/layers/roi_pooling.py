@@ -42,7 +42,7 @@ class ROIPooling(CaffeLayer):
     def __init__(self, pooled_h: int, pooled_w: int, spatial_scale: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.autocast = False  # Half precision cannot hold the corners of regions.
-        self.supports_jit = False  # XLA rounds the bins' edges otherwise, and a pixel more or less changes the result.
+        self.supports_jit = False  # XLA finds other windows.
         self.pooled_h, self.pooled_w, self.spatial_scale = pooled_h, pooled_w, spatial_scale
 
     def call(self, inputs: Any) -> Any:

@@ -24,10 +24,10 @@ class ShuffleChannel(CaffeLayer):
         group: number of groups.
         axis: tensor axis of the channels in the four-axis top.
 
-    Shapes: up to 4 axes; the top has 4, missing ones of size 1.
+    Shapes: 2 to 4 axes; the top has 4, missing ones of size 1.
 
     Raises:
-        LayerError, ShapeError: groups that do not divide the channels, more than 4 axes.
+        LayerError, ShapeError: groups that do not divide the channels, other numbers of axes.
 
     Caffe: src/caffe/layers/shuffle_channel_layer.cpp (farmingyard/ShuffleNet)
     """
@@ -44,6 +44,8 @@ class ShuffleChannel(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         shape = legacy_shape(shapes[0])
+        if len(shapes[0]) < 2:
+            raise ShapeError("ShuffleChannel needs channels", expected="2 to 4 axes", received=shapes[0])
         channels = shape[self.axis]
         if channels is not None and channels % self.group:
             raise ShapeError(

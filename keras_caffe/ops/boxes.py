@@ -57,6 +57,11 @@ def prior_boxes(
     return ops.reshape(ops.stack([corner + nothing for corner in corners], axis=-1), (-1, 4))
 
 
+def first_priors(priors: Any) -> Any:
+    """(2, P, 4) boxes and variances of a (1, 2, 4 P) blob; of several images those of the first."""
+    return ops.reshape(priors[:1, :2], (2, -1, 4))
+
+
 def split(array: Any) -> Boxes:
     """(..., 4) -> four tensors (...)."""
     return tuple(array[..., i] for i in range(4))  # type: ignore[return-value]

@@ -28,6 +28,7 @@ def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints,
     Returns:
         (N, *out, C_out)
     """
+    kernel, dilation = spread(kernel, dilation)
     out = [conv_output(*axis) for axis in zip(x.shape[1:-1], kernel.shape[:-2], stride, pad, dilation, strict=True)]
     if 0 in out:  # Caffe's empty blob.
         return ops.zeros((ops.shape(x)[0], *out, kernel.shape[-1]), x.dtype)
@@ -44,6 +45,12 @@ def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints,
     if on_tensorflow:
         return _tensorflow(x, kernel, stride, dilation, group, "VALID")
     return convolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)
+
+
+def spread(kernel: Any, dilation: Ints) -> tuple[Any, Ints]:
+    """Kernel and dilation without the zeros of the latter: there all taps fall on one pixel and may be added up."""
+    still = [axis for axis, d in enumerate(dilation) if d == 0]
+    return (ops.sum(kernel, axis=still, keepdims=True) if still else kernel), [max(d, 1) for d in dilation]
 
 
 def convolution_twin(x: Any, kernel: Any, *, stride: Ints, dilation: Ints, group: int = 1) -> Any:
@@ -72,6 +79,7 @@ def deconvolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Int
     Returns:
         (N, *out, C_out)
     """
+    kernel, dilation = spread(kernel, dilation)
     if keras.backend.backend() == "tensorflow" and (len(stride) in (1, 2) or (len(stride) == 3 and group == 1)):
         y = _tensorflow_adjoint(x, kernel, stride, dilation, group)
     else:
@@ -151,8 +159,8 @@ def _tensorflow_3d(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int
     import tensorflow as tf
 
     parts = zip(tf.split(x, group, axis=-1), tf.split(kernel, group, axis=-1), strict=True)
-    steps, spread = (1, *stride, 1), (1, *dilation, 1)
-    return tf.concat([tf.nn.conv3d(a, k, steps, padding, dilations=spread) for a, k in parts], axis=-1)
+    steps, spacing = (1, *stride, 1), (1, *dilation, 1)
+    return tf.concat([tf.nn.conv3d(a, k, steps, padding, dilations=spacing) for a, k in parts], axis=-1)
 
 
 def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:
@@ -166,11 +174,11 @@ def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group
         s * (i - 1) + d * (k - 1) + 1 for i, k, s, d in zip(sizes[1:-1], kernel.shape, stride, dilation, strict=False)
     ]
     shape = tf.stack([sizes[0], *out, kernel.shape[-2] * group])
-    steps, spread = (1, *stride, 1), (1, *dilation, 1)
+    steps, spacing = (1, *stride, 1), (1, *dilation, 1)
     if len(stride) == 3:
-        return tf.nn.conv3d_transpose(x, kernel, shape, steps, "VALID", dilations=spread)
+        return tf.nn.conv3d_transpose(x, kernel, shape, steps, "VALID", dilations=spacing)
     return tf.raw_ops.Conv2DBackpropInput(
-        input_sizes=shape, filter=kernel, out_backprop=x, strides=steps, padding="VALID", dilations=spread
+        input_sizes=shape, filter=kernel, out_backprop=x, strides=steps, padding="VALID", dilations=spacing
     )
 
 

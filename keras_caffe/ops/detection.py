@@ -40,6 +40,9 @@ def detections(
         (rows, 7)
     """
     labels = [c for c in range(scores.shape[1]) if c != background]
+    if not labels:
+        images = ops.arange(ops.shape(scores)[0], dtype=scores.dtype)
+        return _chosen_or_nothing(ops.zeros((0, 7), scores.dtype), ops.zeros((0,), "bool"), images)
     scores = ops.take(scores, labels, axis=1)
     if boxes[0].shape[1] != 1:
         boxes = tuple(ops.take(side, labels, axis=1) for side in boxes)  # type: ignore[assignment]

@@ -38,8 +38,8 @@ def contrastive_loss(a: Any, b: Any, similar: Any, *, margin: float = 1.0, legac
 def smooth_l1(difference: Any, sigma: float = 1.0) -> Any:
     """(sigma d)^2 / 2 where |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2), element by element."""
     scale = sigma * sigma
-    size = ops.abs(difference)
-    return ops.where(size < 1 / scale, 0.5 * scale * ops.square(difference), size - 0.5 / scale)
+    size, limit = ops.abs(difference), 1 / scale if scale else np.inf
+    return ops.where(size < limit, 0.5 * scale * ops.square(difference), size - 0.5 * limit)
 
 
 def smooth_l1_loss(

@@ -18,7 +18,7 @@ def interp(x: Any, height: Any, width: Any) -> Any:
     Returns:
         (N, height, width, C)
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or x.shape[-1] == 0:
         return interp_twin(x, height, width)
     import tensorflow as tf
 

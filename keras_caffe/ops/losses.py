@@ -23,17 +23,24 @@ def integer_labels(labels: Any) -> Any:
     return ops.cast(labels, "int32")
 
 
+def seen(values: Any) -> np.ndarray | None:
+    """The values, or None while they cannot be known because a graph is traced."""
+    try:
+        return np.asarray(values)
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+
+
 def check_labels(labels: Any, classes: int | None, ignore_label: int | None = None) -> None:
     """Refuses labels outside [0, classes), as far as their values can be seen: while tracing a graph they cannot.
 
     Raises:
         LayerError: a label is none of the classes and not `ignore_label`.
     """
-    try:
-        seen = np.asarray(labels)
-    except (NotImplementedError, TypeError, ValueError):
+    known = seen(labels)
+    if known is None:
         return
-    wrong = seen[((seen < 0) | (seen >= classes)) & (seen != ignore_label)]
+    wrong = known[((known < 0) | (known >= classes)) & (known != ignore_label)]
     if wrong.size:
         raise LayerError(
             "a label is out of range",

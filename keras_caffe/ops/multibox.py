@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from keras import ops
 
-from keras_caffe.ops.boxes import Boxes, decode, encode, split
+from keras_caffe.errors import LayerError
+from keras_caffe.ops.boxes import Boxes, decode, encode, first_priors, split
 from keras_caffe.ops.distances import smooth_l1
-from keras_caffe.ops.losses import LOG_FLT_MIN, check_labels, log_probability, with_gradient_of
+from keras_caffe.ops.losses import LOG_FLT_MIN, check_labels, log_probability, seen, with_gradient_of
 from keras_caffe.ops.matching import NEGATIVE, Truth, ground_truth, match, mine
 
 
@@ -64,10 +66,10 @@ def multibox_loss(locations: Any, scores: Any, priors: Any, truth: Any, rules: M
     batch = ops.shape(locations)[0]
     scores = ops.reshape(scores, (batch, -1, rules.num_classes))
     codes = split(ops.transpose(ops.reshape(locations, (batch, -1, rules.sets, 4)), (0, 2, 1, 3)))  # (N, sets, P)
-    halves = ops.stop_gradient(ops.reshape(priors, (2, 1, 1, -1, 4)))
+    halves = ops.stop_gradient(first_priors(priors))[:, None, None]
     prior, variance = split(halves[0]), split(halves[1])
     real = ground_truth(ops.stop_gradient(truth), batch, rules.use_difficult_gt)
-    check_labels(real.labels, rules.num_classes, -1)
+    _check_labels(real, rules)
     still = tuple(ops.stop_gradient(side) for side in codes)
     decoded = decode(still, prior, None if rules.encode_variance_in_target else variance, rules.code_type)
     index, best = _match(decoded, prior, real, rules)
@@ -79,6 +81,18 @@ def multibox_loss(locations: Any, scores: Any, priors: Any, truth: Any, rules: M
     norm = _normalizer(matched, rules)
     location = ops.sum(ops.where(matched, located, 0)) / norm
     return rules.loc_weight * location, _class_loss(scores, index, counted, real, rules) / norm
+
+
+def _check_labels(truth: Truth, rules: MultiBoxRules) -> None:
+    """Refuses boxes of the background or of no class, as far as they can be seen; unmined agnostic ones pass."""
+    there = seen(truth.there)
+    if there is None:
+        return
+    labels = np.asarray(truth.labels)[there]
+    if rules.background_label_id in labels:
+        raise LayerError("ground truth has the label of the background", received=rules.background_label_id)
+    if rules.mining_type != "NONE" or not rules.map_object_to_agnostic:
+        check_labels(labels, rules.num_classes)
 
 
 def _match(decoded: Boxes, prior: Boxes, truth: Truth, rules: MultiBoxRules) -> tuple[Any, Any]:

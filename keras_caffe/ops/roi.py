@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from keras_caffe.ops.indices import checked_indices
@@ -25,12 +26,24 @@ def round_away(x: Any) -> Any:
     return ops.sign(x) * (whole + ops.cast(ops.abs(x) - whole >= 0.5, x.dtype))
 
 
-def _bins(start: Any, step: Any, count: int, size: Any, offset: Any) -> Bins:
-    """Bins [floor(p step + start), ceil((p + 1) step + start)) + offset, in the order of roundings that Caffe has."""
+def _whole_bins(start: Any, extent: Any, count: int, size: Any) -> Bins:
+    """Bins [floor(p extent / count), ceil((p + 1) extent / count)) + start, of whole numbers."""
+    p = ops.arange(count, dtype="int32")[None, :]
+    edges = p * extent // count, ((p + 1) * extent + count - 1) // count
+    return Bins(*(ops.clip(edge + start, 0, size) for edge in edges))
+
+
+def _bins(start: Any, step: Any, count: int, size: Any) -> Bins:
+    """Bins [floor(p step + start), ceil((p + 1) step + start)), in the order of roundings that Caffe has."""
     p = ops.arange(count, dtype="float32")[None, :]
-    first = ops.floor(p * step + start) + offset
-    last = ops.ceil((p + 1) * step + start) + offset
-    return Bins(*(ops.cast(ops.clip(x, 0, ops.cast(size, "float32")), "int32") for x in (first, last)))
+    edges = ops.floor(p * step + start), ops.ceil((p + 1) * step + start)
+    return Bins(*(ops.cast(ops.clip(edge, 0, ops.cast(size, "float32")), "int32") for edge in edges))
+
+
+def _divided(x: Any, count: int) -> Any:
+    """x / count, rounded once. TensorFlow's graphs multiply by 1 / count, which only double precision survives."""
+    x = ops.cast(x, "float64") if keras.backend.backend() == "tensorflow" else x
+    return ops.cast(x / count, "float32")
 
 
 def roi_max_pool(x: Any, rois: Any, pooled: Sequence[int], scale: float) -> Any:
@@ -45,10 +58,10 @@ def roi_max_pool(x: Any, rois: Any, pooled: Sequence[int], scale: float) -> Any:
     Returns:
         (R, P_h, P_w, C); the gradient goes to the first maximum in row-major order.
     """
-    corner = round_away(ops.cast(rois[:, 1:], "float32") * scale)
-    sizes = ops.maximum(corner[:, 2:] - corner[:, :2] + 1, 1.0)
+    corner = ops.cast(round_away(ops.cast(rois[:, 1:], "float32") * scale), "int32")
+    sizes = ops.maximum(corner[:, 2:] - corner[:, :2] + 1, 1)
     columns, rows = (
-        _bins(0.0, sizes[:, a : a + 1] / n, n, ops.shape(x)[2 - a], corner[:, a : a + 1])
+        _whole_bins(corner[:, a : a + 1], sizes[:, a : a + 1], n, ops.shape(x)[2 - a])
         for a, n in enumerate((pooled[1], pooled[0]))
     )
     index = first_maximum(ops.stop_gradient(x), _images(rois, ops.shape(x)[0]), rows, columns)
@@ -70,11 +83,9 @@ def psroi_average_pool(x: Any, rois: Any, group: int, scale: float) -> Any:
     """
     corner = round_away(ops.cast(rois[:, 1:], "float32"))
     first, last = corner[:, :2] * scale, (corner[:, 2:] + 1) * scale
-    step = ops.maximum(last - first, 0.1) / group
+    step = _divided(ops.maximum(last - first, 0.1), group)
     columns, rows = (
-        _mean_weights(
-            _bins(first[:, a : a + 1], step[:, a : a + 1], group, ops.shape(x)[2 - a], 0.0), ops.shape(x)[2 - a]
-        )
+        _mean_weights(_bins(first[:, a : a + 1], step[:, a : a + 1], group, ops.shape(x)[2 - a]), ops.shape(x)[2 - a])
         for a in (0, 1)
     )
     images, high, wide, channels = (*ops.shape(x)[:3], x.shape[-1])
@@ -117,7 +128,7 @@ def _mean_weights(bins: Bins, size: Any) -> Any:
 
 def _sample_weights(start: Any, extent: Any, count: int, size: Any, ratio: int) -> Any:
     """(R, P, size): how much each position counts in the mean of a bin's samples."""
-    step = extent / count
+    step = _divided(extent, count)
     samples = ops.full_like(step, ratio) if ratio > 0 else ops.ceil(step)
     most = ratio if ratio > 0 else ops.cast(ops.max(ops.concatenate([samples[:, 0], ops.ones((1,))])), "int32")
     p = ops.arange(count, dtype="float32")[None, :, None]

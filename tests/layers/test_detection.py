@@ -75,6 +75,13 @@ def test_batch_of_any_size_and_nothing_found() -> None:
         np.testing.assert_array_equal(rows[0, 0], [[image] + [-1] * 6 for image in range(size)])
 
 
+def test_the_background_alone_is_never_found() -> None:
+    bottoms = [np.zeros((2, 8), "float32"), np.ones((2, 2), "float32"), np.ones((1, 2, 8))]
+    for top_k in (-1, 0):
+        rows = layers.DetectionOutput(1, top_k=top_k)(bottoms)
+        np.testing.assert_array_equal(rows[0, 0], [[image] + [-1] * 6 for image in range(2)])
+
+
 def test_detection_output_is_exportable(tmp_path) -> None:
     import keras
 
@@ -88,6 +95,13 @@ def test_detection_output_is_exportable(tmp_path) -> None:
     ]
     served = tf.saved_model.load(str(tmp_path / "saved")).serve(values)
     np.testing.assert_array_equal(served, model(values))
+
+
+def test_priors_of_the_first_image_count() -> None:
+    rng = np.random.default_rng(9)
+    prior, values = boxes(rng, 3, 2, 2).reshape(3, 2, 8), [rng.normal(size=(2, n)).astype("float32") for n in (8, 4)]
+    rows = [layers.DetectionOutput(2)([*values, p]) for p in (prior, prior[:1])]
+    np.testing.assert_array_equal(*rows)
 
 
 def test_prior_boxes_of_open_size() -> None:
@@ -173,6 +187,18 @@ def test_parts_of_the_loss() -> None:
     values = bottoms(np.random.default_rng(7), [row(0, 1, 3), row(1, 2, 4)])
     parts = [layers.MultiBoxLoss(3, parts=parts)(values) for parts in ((True, False), (False, True))]
     np.testing.assert_allclose(sum(parts), layers.MultiBoxLoss(3)(values), rtol=1e-6)
+    assert layers.MultiBoxLoss(3, parts=(False, False))(values).shape == ()
+
+
+def test_labels_of_ground_truth() -> None:
+    rng = np.random.default_rng(8)
+    layer, agnostic = layers.MultiBoxLoss(3), {"map_object_to_agnostic": True, "mining_type": "NONE"}
+    for label in (-1, 0, 3):
+        with pytest.raises(LayerError):
+            layer(bottoms(rng, [row(0, label, 3)]))
+    layer(bottoms(rng, [row(0, 1, 3), row(-1, 9, 3)]))
+    values, other = (bottoms(np.random.default_rng(8), [row(0, label, 3)]) for label in (1, 7))
+    np.testing.assert_array_equal(*(layers.MultiBoxLoss(3, **agnostic)(truth) for truth in (values, other)))
 
 
 def test_multi_box_config() -> None:
@@ -190,6 +216,7 @@ SHAPES = [(2, 48), (2, 36), (1, 2, 48), (1, 1, 5, 8)]
         ("", SHAPES),
         ("num_classes: 3 share_location: false", [(2, 144), *SHAPES[1:]]),
         ("num_classes: 3 background_label_id: 3", SHAPES),
+        ("num_classes: 3 background_label_id: 3 conf_loss_type: LOGISTIC", SHAPES),
         ("num_classes: 3 map_object_to_agnostic: true", SHAPES),
         ("num_classes: 3 do_neg_mining: false", SHAPES),
         ("num_classes: 3 mining_type: HARD_EXAMPLE sample_size: 0", SHAPES),
@@ -211,6 +238,9 @@ def test_multi_box_loss_refuses(param: str, shapes: list[tuple[int, ...]]) -> No
         ("num_classes: 3 nms_param { eta: 0 }", SHAPES[:3]),
         ("num_classes: 4", SHAPES[:3]),
         ("num_classes: 3 share_location: false", SHAPES[:3]),
+        ("num_classes: 3", [*SHAPES[:2], (1, 1, 48)]),
+        ("num_classes: 3", [*SHAPES[:2], (2, 48)]),
+        ("num_classes: 3", [(2, 12, 4), *SHAPES[1:3]]),
     ],
 )
 def test_detection_output_refuses(param: str, shapes: list[tuple[int, ...]]) -> None:

@@ -27,6 +27,10 @@ def test_the_portable_twin_agrees(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-5, atol=1e-2)
 
 
+def test_no_channels() -> None:
+    assert Interp(size=(4, 7))(np.zeros((2, 5, 6, 0))).shape == (2, 4, 7, 0)
+
+
 def test_open_sizes() -> None:
     layer = Interp(zoom_factor=3, pad_beg=-1)
     inputs = keras.Input((None, None, 2))
@@ -43,6 +47,7 @@ def test_open_sizes() -> None:
         ("zoom_factor: 2 shrink_factor: 2", (5, 7)),
         ("zoom_factor: 2 shrink_factor: 2 height: 3 width: 3", (3, 3)),
         ("height: 3 width: 20", (3, 20)),
+        ("zoom_factor: 0 shrink_factor: 0 height: 3 width: 20", (3, 20)),
     ],
 )
 def test_which_size_wins(param: str, top: tuple[int, int]) -> None:

@@ -21,6 +21,7 @@ from keras_caffe import layers
         (layers.ReLU6(), 6.0, 0),
         (layers.ReLU6(0.25), 0.0, 0.25),
         (layers.ReLU6(0.25), 6.0, 0),
+        (layers.ReLU6(-2), -4.0, -2),
         (layers.PReLU(), 0.0, 0.25),
         (layers.ELU(0.5), 0.0, 0.5),
         (layers.Clip(-1, 2), -1.0, 1),
@@ -56,6 +57,7 @@ def test_values_at_the_ends() -> None:
     np.testing.assert_allclose(layers.Power(0)(x * np.inf), [1, 1, 1])
     np.testing.assert_allclose(layers.Clip(2, 1)(x), [2, 2, 2])
     np.testing.assert_allclose(layers.Threshold(0)(x), [0, 0, 1])
+    np.testing.assert_allclose(layers.ReLU6(-2)(x), [6, 0, 6])
 
 
 @pytest.mark.parametrize("arguments", [{"kernel_size": (2, 2)}, {"global_pooling": True}], ids=["windows", "global"])

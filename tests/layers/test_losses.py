@@ -138,6 +138,14 @@ def test_weights_of_the_ssd_smooth_l1_stay_out_of_the_gradient() -> None:
     np.testing.assert_allclose(tape.gradient(loss, a), [[0.25, 1.0]])
 
 
+def test_smooth_l1_without_width_is_flat() -> None:
+    a = tf.Variable([[0.5, 4.0]])
+    with tf.GradientTape() as tape:
+        loss = layers.SmoothL1Loss("rcnn", 0.0)([a, tf.zeros((1, 2))])
+    assert loss == 0
+    np.testing.assert_array_equal(tape.gradient(loss, a), [[0, 0]])
+
+
 @pytest.mark.parametrize(
     ("fork", "bottoms", "param", "definition"),
     [

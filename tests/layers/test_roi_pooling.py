@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import LayerError
-from keras_caffe.layers import PSROIPooling, ROIPooling
+from keras_caffe.layers import PSROIPooling, ROIAlign, ROIPooling
 from keras_caffe.ops.roi import round_away
 
 F = np.float32
@@ -35,13 +35,22 @@ def by_loops(x: np.ndarray, rois: np.ndarray, pooled: tuple[int, int], scale: fl
     top = np.zeros((len(rois), *pooled, x.shape[-1]), "float32")
     for r, roi in enumerate(rois):
         x1, y1, x2, y2 = (c_round(v * F(scale)) for v in roi[1:])
-        step_h, step_w = F(max(y2 - y1 + 1, 1)) / F(pooled[0]), F(max(x2 - x1 + 1, 1)) / F(pooled[1])
+        high, wide = max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1)
         for i, j in np.ndindex(*pooled):
-            h0, h1 = (cut(math.floor(i * step_h) + y1, x.shape[1]), cut(math.ceil((i + 1) * step_h) + y1, x.shape[1]))
-            w0, w1 = (cut(math.floor(j * step_w) + x1, x.shape[2]), cut(math.ceil((j + 1) * step_w) + x1, x.shape[2]))
+            h0, h1 = (cut(e + y1, x.shape[1]) for e in (i * high // pooled[0], -(-(i + 1) * high // pooled[0])))
+            w0, w1 = (cut(e + x1, x.shape[2]) for e in (j * wide // pooled[1], -(-(j + 1) * wide // pooled[1])))
             if h0 < h1 and w0 < w1:
                 top[r, i, j] = x[int(roi[0]), h0:h1, w0:w1].max((0, 1))
     return top
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_bins_are_the_same_in_a_graph(count: int) -> None:
+    """Graphs would multiply by 1 / count, which rounds otherwise than Caffe's division."""
+    x = np.random.default_rng(2).standard_normal((1, 2, 64, count**2)).astype("float32")
+    rois = np.array([(0, 0, 0, width, 1) for width in range(64)], "float32")
+    for layer in (ROIPooling(1, count), PSROIPooling(1, count, 1.0), ROIAlign(pooled_h=1, pooled_w=count)):
+        np.testing.assert_allclose(tf.function(layer)([x, rois]), layer([x, rois]), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("pooled", [(1, 1), (2, 3), (7, 7)])
