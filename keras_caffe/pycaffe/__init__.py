@@ -1,6 +1,6 @@
 """The pycaffe interface: scripts written for it run with `from keras_caffe import pycaffe as caffe`."""
 
-from keras_caffe.pycaffe import coord_map, io, proto
+from keras_caffe.pycaffe import coord_map, draw, io, proto
 from keras_caffe.pycaffe.classifier import Classifier
 from keras_caffe.pycaffe.detector import Detector
 from keras_caffe.pycaffe.net import TEST, TRAIN, Net
@@ -30,6 +30,7 @@ __all__ = [
     "RMSPropSolver",
     "SGDSolver",
     "coord_map",
+    "draw",
     "get_solver",
     "io",
     "layer_type_list",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.errors import NetError
+from keras_caffe.layers.spatial import stated
 from keras_caffe.pycaffe.net_spec import Function, Top, layers
 
 PASS_THROUGH_LAYERS = [
@@ -46,19 +47,14 @@ def conv_params(fn: Function) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """(axis, stride, extent of the kernel, pad) of a layer with windows; one number each, or one for each axis."""
     message, pools = fn.message(), fn.type_name == "Pooling"
     param = message.pooling_param if pools else message.convolution_param
-    kernel = _sizes(param, "kernel_size", "kernel", 0)
-    if not kernel.all():
+    if not stated(param, "kernel_size"):
         raise UndefinedMapException("positions depend on a kernel_size that is not given", layer=fn.type_name)
+    kernel, stride, pad = (
+        np.array(stated(param, name) or [default], np.int64)
+        for name, default in (("kernel_size", 1), ("stride", 1), ("pad", 0))
+    )
     dilation = np.array(1 if pools else param.dilation or 1, np.int64)
-    axis = 1 if pools else param.axis
-    return axis, _sizes(param, "stride", "stride", 1), (kernel - 1) * dilation + 1, _sizes(param, "pad", "pad", 0)
-
-
-def _sizes(param: Any, name: str, stem: str, default: int) -> np.ndarray:
-    h, w = f"{stem}_h", f"{stem}_w"
-    if param.HasField(h) or param.HasField(w):
-        return np.array([getattr(param, h), getattr(param, w)], np.int64)
-    return np.array(getattr(param, name) or default, np.int64, ndmin=1)
+    return 1 if pools else param.axis, stride, (kernel - 1) * dilation + 1, pad
 
 
 def crop_params(fn: Function) -> tuple[int, np.ndarray]:
