@@ -9,7 +9,19 @@ from keras_caffe.ops import convolution
 from keras_caffe.shapes import count
 
 MOVES_ONLY = {
-    *("BatchReindex", "Concat", "Crop", "Dropout", "Embed", "Filter", "Flatten", "HDF5Output", "Im2col", "Parameter"),
+    *(
+        "BatchReindex",
+        "Concat",
+        "ContinuationIndicator",
+        "Crop",
+        "Dropout",
+        "Embed",
+        "Filter",
+        "Flatten",
+        "HDF5Output",
+        "Im2col",
+        "Parameter",
+    ),
     *("Permute", "PriorBox", "Reorg", "Reshape", "ShuffleChannel", "Silence", "Slice", "Split", "Tile"),
 }
 PER_TOP_VALUE = {
