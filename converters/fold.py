@@ -11,7 +11,6 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.passes import run_all
 from keras_caffe.converters.rebuild import is_foreign, node_blobs, plan_again, rebuild
 from keras_caffe.converters.trained import Trained
-from keras_caffe.errors import NetError
 
 
 def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
@@ -31,12 +30,10 @@ def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
         (1e-5 relative). Other blobs may be gone, or hold what a folded layer makes of them.
 
     Raises:
-        NetError: `keep` names what is no blob.
+        UnknownNameError: `keep` names what is no blob.
     """
     keep = [keep] if isinstance(keep, str) else list(keep)
-    unknown = [name for name in keep if name not in model.net.blobs and name not in model.net.values]
-    if unknown:
-        raise NetError(f"no blob {', '.join(map(repr, unknown))}", expected=f"among {', '.join(model.net.blobs)}")
+    model.net.check_blobs(keep)
     trained = folded(model, keep)
     shapes = {k: v for k, v in model._recipe.input_shapes.items() if k in trained.net.blobs}
     plan = plan_again(model, trained.net, shapes, model.data_format)

@@ -6,7 +6,7 @@ Caffe: Net::Init, AppendTop and AppendBottom in net.cpp, InsertSplits in insert_
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -14,6 +14,7 @@ from keras_caffe import proto
 from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place
 from keras_caffe.converters.select import phase_name
 from keras_caffe.errors import CaffeError, NetError, UnknownLayerError
+from keras_caffe.named import unknown
 
 AUTOMATIC = "(automatic)"
 SHARES_MEMORY = {"Flatten", "Reshape", "Split"}
@@ -76,15 +77,22 @@ class Net:
     message: proto.NetParameter = field(default=None, repr=False)
 
     def value(self, name: str) -> Value:
-        """The value that a blob name (its last write) or a value id stands for; KeyError if there is none."""
+        """The value that a blob name (its last write) or a value id stands for."""
+        self.check_blobs([name])
         return self.values[self.blobs.get(name, name)]
 
+    def check_blobs(self, names: Iterable[str]) -> None:
+        """Raises UnknownNameError if a name is neither that of a blob nor the id of a value."""
+        wrong = [name for name in names if name not in self.blobs and name not in self.values]
+        if wrong:
+            raise unknown("blob", wrong, self.values if any("@" in str(name) for name in wrong) else self.blobs)
+
     def node(self, name: str) -> Node:
-        """The first layer of this name; KeyError if there is none."""
+        """The first layer of this name; UnknownNameError if there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise KeyError(name)
+        raise unknown("layer", [name], [node.name for node in self.nodes])
 
     def last_write(self, name: str) -> Value:
         """The value that is in the blob's memory after a forward pass.
@@ -92,9 +100,10 @@ class Net:
         Reshape, Flatten and Split share memory with their bottom: an in-place layer on their top overwrites it too. A
         value id is taken as it is.
         """
+        found = self.value(name)
         if name not in self.blobs:
-            return self.values[name]
-        todo, found = [self.blobs[name]], self.value(name)
+            return found
+        todo = [found.id]
         while todo:
             value = self.values[todo.pop()]
             for reader in (self.nodes[index] for index in value.consumers):

@@ -10,8 +10,9 @@ from typing import Any
 from keras_caffe import registry
 from keras_caffe.converters.backward import Backward, needs_backward
 from keras_caffe.converters.graph import Net, Node
+from keras_caffe.converters.input_shapes import shapes_missing, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
-from keras_caffe.errors import CaffeError, LayerError, NetError, ShapeError
+from keras_caffe.errors import CaffeError, LayerError, NetError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer
 from keras_caffe.layers.source import Source
 from keras_caffe.layout import Order, edge_order, to_caffe, to_stored
@@ -130,7 +131,11 @@ def infer(
             cls = classes[node.type].for_layer(node.message)
             _check_arity(node, cls)
             if issubclass(cls, Source):
-                _add_source(plan, node, cls, shapes)
+                told = source_shapes(net, node, cls, shapes)
+                if None in told.values():
+                    raise shapes_missing(net, node, classes, shapes)
+                _add_source(plan, node, cls, told.values())
+                shapes = {blob: shape for blob, shape in shapes.items() if blob not in told}
             else:
                 _add_layer(plan, node, cls, {"name": names(node), "dtype": dtype})
         except CaffeError as error:
@@ -143,28 +148,13 @@ def infer(
     return plan
 
 
-def _add_source(plan: Plan, node: Node, cls: type[Source], given: dict[str, Sequence[int]]) -> None:
-    blobs = [plan.net.values[value].blob for value in node.outputs]
-    shapes = [given.pop(blob, told) for blob, told in zip(blobs, cls.declared_shapes(node.message), strict=True)]
-    if None in shapes:
-        raise _shapes_missing(node, cls, {blob: place for place, blob in enumerate(blobs) if shapes[place] is None})
+def _add_source(plan: Plan, node: Node, cls: type[Source], shapes: Iterable[Sequence[int]]) -> None:
     for value, shape, plan.open_axes[value] in zip(node.outputs, shapes, cls.open_axes(node.message), strict=True):
         plan.shapes[value] = check_blob(tuple(shape))
         plan.orders[value] = edge_order(len(shape), plan.data_format)
         plan.inputs.append(value)
     plan.steps.append(
         Step(node, None, defaults=cls.default_values(node.message, [plan.shapes[v] for v in node.outputs]))
-    )
-
-
-def _shapes_missing(node: Node, cls: type[Source], missing: dict[str, int]) -> ShapeError:
-    """The error for tops, given with their places, whose shapes nothing tells: it says what to pass."""
-    known = cls.known_sizes(node.message)
-    passed = ", ".join(f"{blob!r}: ({', '.join(map(str, known[place]))})" for blob, place in missing.items())
-    return ShapeError(
-        f"the shape of input {', '.join(map(repr, missing))} is not known",
-        expected="a shape in Caffe's order (N, C, H, W)",
-        fix=f"Pass input_shapes={{{passed}}} with numbers for the letters{cls.hint(node.message)}.",
     )
 
 

@@ -17,6 +17,7 @@ from keras_caffe.converters.recipe import Recipe
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
+from keras_caffe.named import Named
 from keras_caffe.shapes import Shape
 
 ANCHOR = "no_input"
@@ -88,14 +89,17 @@ class Blobs(Mapping[str, Any]):
     """{blob name: Keras tensor}: what Caffe's `net.blobs[name]` holds after forward.
 
     A name that in-place layers overwrite means the last value; `blobs["conv1@conv1"]` is what layer conv1 wrote.
+    An unknown name raises UnknownNameError, a KeyError.
     """
 
     def __init__(self, tensors: Tensors) -> None:
         self._tensors, self._net = tensors, tensors.plan.net
 
     def __getitem__(self, name: str) -> Any:
-        own = self._net.value(name).id if name in self._net.blobs else name
-        return self._tensors.at_edge_as(self._net.last_write(name).id, own)
+        return self._tensors.at_edge_as(self._net.last_write(name).id, self._net.value(name).id)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._net.blobs or name in self._net.values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._net.blobs)
@@ -204,14 +208,14 @@ class CaffeModel(BlobModel):
         return Blobs(self._tensors)
 
     @property
-    def caffe_layers(self) -> dict[str, CaffeLayer]:
+    def caffe_layers(self) -> Named[CaffeLayer]:
         steps = self._tensors.plan.steps
-        return {s.node.name: s.layer for s in reversed(steps) if s.layer is not None}
+        return Named("layer", {s.node.name: s.layer for s in reversed(steps) if s.layer is not None})
 
     @property
-    def caffe_shapes(self) -> dict[str, Shape]:
+    def caffe_shapes(self) -> Named[Shape]:
         """{blob name: shape in Caffe's order, with the batch size that the net declares}."""
-        return {name: self._tensors.plan.shapes[value] for name, value in self.net.blobs.items()}
+        return Named("blob", {name: self._tensors.plan.shapes[value] for name, value in self.net.blobs.items()})
 
     def extract(self, names: Sequence[str] | str) -> keras.Model:
         """The part of the net that computes the named blobs.
@@ -223,23 +227,19 @@ class CaffeModel(BlobModel):
             A keras.Model on the inputs those blobs need, whose output is a dict {name: tensor}; layers are shared.
 
         Raises:
-            NetError: a name is no blob of the net.
+            UnknownNameError: a name is no blob of the net.
         """
         names = [names] if isinstance(names, str) else list(names)
-        unknown = [name for name in names if name not in self.net.blobs and name not in self.net.values]
-        if unknown:
-            raise NetError(
-                f"no blob {', '.join(map(repr, unknown))}", expected=f"blobs among {', '.join(self.net.blobs)}"
-            )
+        self.net.check_blobs(names)
         outputs = {name: self.blobs[name] for name in names}
         needed = self._tensors.plan.inputs_of(self.net.last_write(name).id for name in names)
         model = BlobModel(_unwrap(self._tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
         model.__dict__["_defaults"] = self._tensors.defaults
         return model
 
-    def get_caffe_params(self) -> dict[str, list[np.ndarray]]:
+    def get_caffe_params(self) -> Named[list[np.ndarray]]:
         """{Caffe layer name: its blobs in Caffe's shape and order}; layers without blobs are left out."""
-        params = {}
+        params: Named[list[np.ndarray]] = Named("layer with parameters")
         for name, layer in self.caffe_layers.items():
             if layer.caffe_blobs:
                 params[name] = [held.get() for held in layer.caffe_blobs]

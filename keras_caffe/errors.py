@@ -59,6 +59,10 @@ class NetError(CaffeError):
     """The layers do not form a net: unknown bottoms, two producers of one top, clashing rules or shared parameters."""
 
 
+class UnknownNameError(NetError, KeyError):
+    """The net has no blob or layer of this name; a KeyError too, for it is what dicts of them raise."""
+
+
 class LayerError(CaffeError):
     """A layer's parameters contradict each other, are missing, or ask for what cannot be computed exactly."""
 

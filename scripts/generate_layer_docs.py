@@ -27,6 +27,7 @@ GOLDENS = ROOT / "tests" / "goldens" / "layers"
 # Why a type has no arrays that Caffe computed, and what stands in for them.
 WITHOUT_GOLDENS = {
     "BN": "formulas of each fork in tests/layers/test_bn.py",
+    "ContinuationIndicator": "worked cases in tests/layers/test_continuation_indicator.py",
     "ConvolutionDepthwise": "equal to a grouped Convolution in tests/layers/test_convolution_depthwise.py",
     "DetectionEvaluate": "worked cases in tests/layers/test_detection_evaluate.py",
     "HDF5Output": "it has no top; what it writes is in tests/goldens/data",
@@ -41,6 +42,7 @@ DATA_LAYER = "shapes in tests/layers, values in tests/goldens/data"
 NO_GRADIENT = {
     "Accuracy",
     "ArgMax",
+    "ContinuationIndicator",
     "DetectionEvaluate",
     "DetectionOutput",
     "HDF5Output",
@@ -53,7 +55,6 @@ NO_GRADIENT = {
 # Messages of LayerParameter that no layer here reads.
 UNREAD = {
     "box_annotator_ohem_param": "R-FCN's hard example mining has no layer here",
-    "continuation_indicator_param": "the layer belongs to data preparation; feed the indicator as an input",
     "dense_image_data_param": "SegNet's data layer: feed its tops, or use a Python layer",
     "lstm_param": "a fork's LSTM from before recurrent_param, with another definition",
     "margin_inner_product_param": "SphereFace's training layer, whose lambda depends on the iteration",

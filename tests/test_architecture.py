@@ -18,7 +18,7 @@ PACKAGE = "keras_caffe"
 # Imports point one way. A room may import the rooms of lower floors; on its own floor only what NEIGHBOURS lists.
 FLOORS = [
     {"errors", "version", "_requirements"},
-    {"proto", "registry", "shapes", "layout", "fillers", "lmdb_environment"},
+    {"proto", "registry", "named", "shapes", "layout", "fillers", "lmdb_environment"},
     {"ops"},
     {"layers"},
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
@@ -32,7 +32,7 @@ ONLY = {"samples": {"errors", "proto", "lmdb_environment"}}  # rooms that need l
 
 TENSORFLOW = {"ops", "data", "solver", "serving", "pycaffe"}
 NO_KERAS = {"errors", "version", "_requirements", "proto", "registry", "shapes", "layout"}
-NO_KERAS |= {"lmdb_environment", "samples"}
+NO_KERAS |= {"lmdb_environment", "named", "samples"}
 BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "graph")}
 
 FILE_LINES, LAYER_LINES, FUNCTION_LINES, PUBLIC_LINES = 400, 150, 60, 40

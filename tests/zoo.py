@@ -32,6 +32,8 @@ def data(kind: str, param: str, tops: str = "x y") -> str:
 NETS = {
     "AnnotatedData": data("AnnotatedData", f"data_param {{ batch_size: 2 }} {SIZE}"),
     "BN": blob("x", 2, 4, 6, 6) + layer("BN", "x", "y", "bn_param { momentum: 0.8 }"),
+    "ContinuationIndicator": blob("x", 2, 4)
+    + layer("ContinuationIndicator", "x", "y", "continuation_indicator_param { time_step: 3 }"),
     "ConvolutionDepthwise": blob("x", 2, 4, 6, 6)
     + layer("ConvolutionDepthwise", "x", "y", "convolution_param { num_output: 4 kernel_size: 3 }"),
     "Data": data("Data", f"data_param {{ batch_size: 2 }} {SIZE}"),

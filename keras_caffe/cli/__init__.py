@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from keras_caffe.cli import compare, convert, dataset, export, predict, summary, test, time, train, upgrade
+from keras_caffe.cli import compare, convert, dataset, draw, export, predict, summary, test, time, train, upgrade
 from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.version import __version__
 
 COMMANDS = {
     "convert": convert,
     "summary": summary,
+    "draw": draw,
     "predict": predict,
     "upgrade": upgrade,
     "export": export,

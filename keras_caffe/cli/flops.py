@@ -9,8 +9,9 @@ from keras_caffe.ops import convolution
 from keras_caffe.shapes import count
 
 MOVES_ONLY = {
-    *("BatchReindex", "Concat", "Crop", "Dropout", "Embed", "Filter", "Flatten", "HDF5Output", "Im2col", "Parameter"),
-    *("Permute", "PriorBox", "Reorg", "Reshape", "ShuffleChannel", "Silence", "Slice", "Split", "Tile"),
+    *("BatchReindex", "Concat", "ContinuationIndicator", "Crop", "Dropout", "Embed", "Filter", "Flatten"),
+    *("HDF5Output", "Im2col", "Parameter", "Permute", "PriorBox", "Reorg", "Reshape", "ShuffleChannel", "Silence"),
+    *("Slice", "Split", "Tile"),
 }
 PER_TOP_VALUE = {
     **dict.fromkeys(("AbsVal", "BNLL", "Bias", "Clip", "ELU", "Exp", "Log", "PReLU", "Power", "ReLU", "ReLU6"), 1),

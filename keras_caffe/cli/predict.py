@@ -85,8 +85,7 @@ def output_blob(model: CaffeModel, name: str | None) -> str:
     if name is None:
         fix = f"Name one with --output: {', '.join(outputs or model.blobs)}."
         raise NetError(f"the net has {len(outputs) or 'no'} outputs", expected="one", fix=fix)
-    if name not in model.blobs:
-        raise NetError(f"the net has no blob {name!r}", expected=f"one of {', '.join(model.blobs)}")
+    model.net.check_blobs([name])
     return name
 
 

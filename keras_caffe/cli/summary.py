@@ -96,7 +96,7 @@ def _blobs(plan: Plan, step: Step) -> Iterator[Sequence[str]]:
 
 
 def _shape(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "scalar"
+    return "x".join("?" if size is None else str(size) for size in shape) or "scalar"
 
 
 def _number(number: int | None) -> str:

@@ -13,6 +13,7 @@ from keras_caffe.layers.bnll import BNLL
 from keras_caffe.layers.center_loss import CenterLoss
 from keras_caffe.layers.clip import Clip
 from keras_caffe.layers.concat import Concat
+from keras_caffe.layers.continuation_indicator import ContinuationIndicator
 from keras_caffe.layers.contrastive_loss import ContrastiveLoss
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.layers.convolution_depthwise import ConvolutionDepthwise
@@ -108,6 +109,7 @@ __all__ = [
     "CenterLoss",
     "Clip",
     "Concat",
+    "ContinuationIndicator",
     "ContrastiveLoss",
     "Convolution",
     "ConvolutionDepthwise",

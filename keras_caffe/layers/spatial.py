@@ -52,6 +52,15 @@ def _repeated(values: Sequence[int], name: str, default: int | None, spatial: in
     return [values[0] if values else default] * spatial
 
 
+def stated(param: Any, name: str) -> list[int]:
+    """kernel_size, stride or pad as the message states it, with `_h` and `_w` as a pair; nothing if it does not."""
+    h, w = (f"{name.removesuffix('_size')}_{axis}" for axis in "hw")
+    if param.HasField(h) or param.HasField(w):
+        return [getattr(param, h), getattr(param, w)]
+    value = getattr(param, name)
+    return list(value) if hasattr(value, "extend") else [value] * param.HasField(name)
+
+
 def pair(param: Any, name: str, h: str, w: str, required: bool = False) -> list[int]:
     """(height, width) of a message in which the three fields are single values, as in PoolingParameter.
 

@@ -1,6 +1,6 @@
 """The pycaffe interface: scripts written for it run with `from keras_caffe import pycaffe as caffe`."""
 
-from keras_caffe.pycaffe import io, proto
+from keras_caffe.pycaffe import coord_map, draw, io, proto
 from keras_caffe.pycaffe.classifier import Classifier
 from keras_caffe.pycaffe.detector import Detector
 from keras_caffe.pycaffe.net import TEST, TRAIN, Net
@@ -29,6 +29,8 @@ __all__ = [
     "NetSpec",
     "RMSPropSolver",
     "SGDSolver",
+    "coord_map",
+    "draw",
     "get_solver",
     "io",
     "layer_type_list",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from keras_caffe.converters.graph import SHARES_MEMORY
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import plan
 from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.named import Named, unknown
 from keras_caffe.pycaffe.batches import Batches
 from keras_caffe.pycaffe.blob import Blob
 from keras_caffe.pycaffe.engine import Engine
@@ -73,15 +73,15 @@ class Net(Parameters, Batches):
         self._make_params(planned)
         nodes = planned.net.nodes
         self._layer_names = [node.name for node in nodes]
-        self.bottom_names = OrderedDict((n.name, [self._blob_name(v) for v in n.inputs]) for n in nodes)
-        self.top_names = OrderedDict((n.name, [self._blob_name(v) for v in n.outputs]) for n in nodes)
+        self.bottom_names = Named("layer", ((n.name, [self._blob_name(v) for v in n.inputs]) for n in nodes))
+        self.top_names = Named("layer", ((n.name, [self._blob_name(v) for v in n.outputs]) for n in nodes))
         self.inputs = [self._blob_name(v) for v in planned.net.inputs]
         self.outputs = [self._blob_name(v) for v in planned.net.outputs]
         self._make_blobs()
 
     def _make_blobs(self) -> None:
-        self.blobs: OrderedDict[str, Blob] = OrderedDict()
-        self.blob_loss_weights: OrderedDict[str, float] = OrderedDict()
+        self.blobs: Named[Blob] = Named("blob")
+        self.blob_loss_weights: Named[float] = Named("blob")
         for step in self._plan.steps:
             shares = step.node.type in SHARES_MEMORY
             data = self.blobs[self._blob_name(step.node.inputs[0])].data_memory if shares else None
@@ -135,7 +135,7 @@ class Net(Parameters, Batches):
         for name, array in inputs.items():
             _assign(self.blobs[name].data, array, f"input {name!r}")
         self._forward(first, last)
-        return {name: self._blob(name).data for name in wanted}
+        return {name: self.blobs[name].data for name in wanted}
 
     def backward(
         self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **top_diffs: Any
@@ -163,7 +163,7 @@ class Net(Parameters, Batches):
         for name, array in top_diffs.items():
             _assign(self.blobs[name].diff, array, f"diff of {name!r}")
         self._backward(first, last)
-        return {name: self._blob(name).diff for name in wanted}
+        return {name: self.blobs[name].diff for name in wanted}
 
     def _forward(self, start: int, end: int) -> float:
         """Runs layers by number; returns the loss."""
@@ -178,7 +178,7 @@ class Net(Parameters, Batches):
         feeds = {value: self._stored(value, "data") for value in self._engine.needs(start, end)}
         found, loss = self._engine.forward(start, end, feeds)
         for value, tensor in found.items():
-            self._blob(self._blob_name(value)).put(tensor, self._plan.orders[value])
+            self.blobs[self._blob_name(value)].put(tensor, self._plan.orders[value])
         self._pull(start, end)
         return loss
 
@@ -197,14 +197,14 @@ class Net(Parameters, Batches):
         diffs = {value: self._stored(value, "diff") for value in self._engine.diffs_needed(start, end)}
         blobs, params = self._engine.backward(start, end, diffs)
         for value, tensor in blobs.items():
-            self._blob(self._blob_name(value)).put_diff(tensor, self._plan.orders[value])
+            self.blobs[self._blob_name(value)].put_diff(tensor, self._plan.orders[value])
         for slot, gradient in params.items():
             diff = self._params[slot].diff
             diff += np.asarray(gradient).reshape(diff.shape)
 
     def _stored(self, value: str, what: str) -> np.ndarray:
         """A copy of a blob's data or diff as the plan stores this value."""
-        array = getattr(self._blob(self._blob_name(value)), what)
+        array = getattr(self.blobs[self._blob_name(value)], what)
         order = self._plan.orders[value]
         return np.array(array.transpose(order) if order else array, order="C")
 
@@ -222,7 +222,7 @@ class Net(Parameters, Batches):
         """
         self._plan_again(self._held())
         for value, shape in self._plan.shapes.items():
-            self._blob(self._blob_name(value)).take_shape(shape)
+            self.blobs[self._blob_name(value)].take_shape(shape)
         self._seed_losses()
 
     def _plan_again(self, held: Mapping[int, Mapping[int, Any]]) -> None:
@@ -234,16 +234,11 @@ class Net(Parameters, Batches):
         engine.take_states(self._engine)
         self._plan, self._engine = new, engine
 
-    def _blob(self, name: str) -> Blob:
-        if name not in self.blobs:
-            raise NetError(f"no blob {name!r}", expected=f"one of {', '.join(self.blobs)}")
-        return self.blobs[name]
-
     def _layer_index(self, name: str | None, default: int) -> int:
         if name is None:
             return default
         if name not in self._layer_names:
-            raise NetError(f"no layer {name!r}", expected=f"one of {', '.join(self._layer_names)}")
+            raise unknown("layer", [name], self._layer_names)
         return self._layer_names.index(name)
 
     def _check_names(self, what: str, given: Mapping[str, Any], wanted: Sequence[str]) -> None:

@@ -48,6 +48,17 @@ class Function:
         self.ntop, self.in_place = self.params.pop("ntop", 1), self.params.pop("in_place", False)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
 
+    def message(self) -> Any:
+        """Its LayerParameter, as yet without names.
+
+        Raises:
+            NetError: a parameter is no field, or a field cannot have this value.
+        """
+        layer = proto.LayerParameter(type=self.type_name)
+        for name, value in self.params.items():
+            _assign(_holder(layer, name), name, value)
+        return layer
+
 
 class _Names:
     """Names of tops and layers: those that the caller gave, or type and number."""
@@ -69,11 +80,11 @@ class _Names:
         if function in self.layers:
             return self.layers[function]
         bottoms = [self.add(top.fn).top[top.n] for top in function.inputs]
-        layer = proto.LayerParameter(type=function.type_name, bottom=bottoms)
+        layer = function.message()
+        layer.bottom.extend(bottoms)
         layer.top.extend(bottoms if function.in_place else [self.of(top) for top in function.tops])
-        layer.name = self.of(function.tops[0] if function.tops else function)
-        for name, value in function.params.items():
-            _assign(_holder(layer, name), name, value)
+        name = self.of(function.tops[0] if function.tops else function)
+        layer.name = layer.name or name
         self.layers[function] = layer
         return layer
 

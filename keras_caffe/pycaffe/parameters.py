@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.share import Slot
 from keras_caffe.converters.write import write_caffemodel
 from keras_caffe.errors import ShapeError, WeightsError
+from keras_caffe.named import Named
 from keras_caffe.pycaffe.blob import Blob, ParamMemory
 from keras_caffe.pycaffe.layer import Layer
 
@@ -32,8 +32,9 @@ class Parameters:
                 memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(held), None)
                 self._params[slot] = Blob(held.blob.shape, *memories)
         self.layers = [Layer(n.name, n.type, self._blobs_of(n.index)) for n in planned.net.nodes]
-        self.layer_dict = OrderedDict((layer.name, layer) for layer in self.layers)
-        self.params = OrderedDict((layer.name, layer.blobs) for layer in self.layers if layer.blobs)
+        self.layer_dict = Named("layer", ((layer.name, layer) for layer in self.layers))
+        parameters = ((layer.name, layer.blobs) for layer in self.layers if layer.blobs)
+        self.params = Named("layer with parameters", parameters)
 
     def _blobs_of(self, node: int) -> list[Blob]:
         return [blob for (index, _), blob in self._params.items() if index == node]

@@ -124,7 +124,8 @@ def test_only_the_sizes_that_nothing_tells_must_be_given(net, capsys) -> None:
   transform_param { crop_size: 6 %s } }
 layer { name: "h" type: "HDF5Data" top: "x" top: "y" hdf5_data_param { source: "none" batch_size: 2 } }"""
     assert main(["summary", net(layers % "")]) == 1
-    assert "Pass --input-shape d=4,C,6,6 with numbers for the letters" in capsys.readouterr().err
+    all_three = "--input-shape d=4,C,6,6 --input-shape x=N,C,H,W --input-shape y=N,C,H,W"
+    assert f"Pass {all_three} with numbers for the letters" in capsys.readouterr().err
     assert main(["summary", net(layers % "mean_value: 1 mean_value: 2 mean_value: 3")]) == 1
     assert "Pass --input-shape x=N,C,H,W --input-shape y=N,C,H,W with" in capsys.readouterr().err
     given = ["--input-shape", "d=4,1,6,6", "--input-shape", "x=2,5", "--input-shape", "y=2"]

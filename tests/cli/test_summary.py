@@ -101,6 +101,16 @@ layer { name: "s" type: "Silence" bottom: "q" }
     assert said.endswith("FLOPs are not known for MVN\n")
 
 
+def test_a_size_that_values_decide_is_a_question_mark(tmp_path: Path, capsys) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text("""
+layer { name: "in" type: "Input" top: "a" top: "b" input_param { shape { dim: 3 dim: 2 } shape { dim: 3 } } }
+layer { name: "f" type: "Filter" bottom: "a" bottom: "b" top: "f" }
+""")
+    assert main(["summary", str(net)]) == 0
+    assert rows(capsys.readouterr().out)[2][:4] == ["f", "Filter", "f", "?x2"]
+
+
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [

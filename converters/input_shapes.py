@@ -1,0 +1,52 @@
+"""The shapes of a net's inputs: what the caller gives, else what the layers tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from keras_caffe.converters.graph import Net, Node
+from keras_caffe.errors import CaffeError, ShapeError
+from keras_caffe.layers.base import CaffeLayer
+from keras_caffe.layers.source import Source
+from keras_caffe.shapes import Shape
+
+Given = Mapping[str, Sequence[int]]
+
+
+def source_shapes(net: Net, node: Node, cls: type[Source], given: Given) -> dict[str, Sequence[int] | None]:
+    """{blob: shape in Caffe's order} of the tops of a layer without bottoms; None where nothing tells it."""
+    told: Sequence[Shape | None] = cls.declared_shapes(node.message)
+    blobs = [net.values[value].blob for value in node.outputs]
+    return {blob: given.get(blob, shape) for blob, shape in zip(blobs, told, strict=True)}
+
+
+def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]], given: Given) -> ShapeError:
+    """The error for inputs whose shapes nothing tells: it says what to pass for all of them.
+
+    Args:
+        net: the graph.
+        first: the first layer with such inputs.
+        classes: {type: class} of all types in the net.
+        given: {blob: shape} that the caller passes already.
+    """
+    passed: dict[str, str] = {}
+    hints = []
+    for node in net.nodes[first.index :]:
+        with suppress(CaffeError):  # what else is wrong with a layer below comes up once the shapes are there
+            cls = classes[node.type].for_layer(node.message)
+            if not issubclass(cls, Source):
+                continue
+            shapes = source_shapes(net, node, cls, given)
+            if None in shapes.values():
+                hints.append(cls.hint(node.message))
+            known = zip(shapes.items(), cls.known_sizes(node.message), strict=False)
+            passed |= {blob: ", ".join(map(str, sizes)) for (blob, shape), sizes in known if shape is None}
+    what = "shape of input" if len(passed) == 1 else "shapes of inputs"
+    hint = hints[0] if len(hints) == 1 else ", or put the data where the layers look for them"
+    return ShapeError(
+        f"the {what} {', '.join(map(repr, passed))} {'is' if len(passed) == 1 else 'are'} not known",
+        expected="a shape in Caffe's order (N, C, H, W)" + ("" if len(passed) == 1 else " for each"),
+        fix=f"Pass input_shapes={{{', '.join(f'{blob!r}: ({sizes})' for blob, sizes in passed.items())}}}"
+        f" with numbers for the letters{hint}.",
+    )
