@@ -109,6 +109,12 @@ def plan(
     With `splits`, Caffe's Split layers are inserted first.
     """
     data_format = _checked_format(data_format)
+    if not isinstance(input_shapes or {}, Mapping):
+        raise NetError(
+            "input_shapes is no dictionary",
+            expected="{input: its shape in Caffe's order}, such as {'data': (1, 3, 224, 224)}",
+            received=repr(input_shapes),
+        )
     source = read_net(prototxt, strict=strict, fork=fork)
     message = select(upgrade(source.message, source.where), phase, level, stages, where=source.where)
     if not message.layer:

@@ -209,8 +209,12 @@ class CaffeModel(BlobModel):
 
     @property
     def caffe_layers(self) -> Named[CaffeLayer]:
-        steps = self._tensors.plan.steps
-        return Named("layer", {s.node.name: s.layer for s in reversed(steps) if s.layer is not None})
+        """{Caffe layer name: Keras layer} in the net's order; of several with one name the first."""
+        layers: dict[str, CaffeLayer] = {}
+        for step in self._tensors.plan.steps:
+            if step.layer is not None:
+                layers.setdefault(step.node.name, step.layer)
+        return Named("layer", layers)
 
     @property
     def caffe_shapes(self) -> Named[Shape]:
@@ -274,6 +278,13 @@ class CaffeModel(BlobModel):
                 held[blob].read(stored)
         self.__dict__["load_report"] = report
         return report
+
+    def load_weights(self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Keras's `load_weights`; Caffe's files go to `load_weights_from`."""
+        if str(filepath).endswith((".caffemodel", ".caffemodel.h5")):
+            self.load_weights_from(filepath, skip_mismatch=skip_mismatch)
+        else:
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {"recipe": self._recipe.to_config(), "trainable": self.trainable}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from keras_caffe import proto
 from keras_caffe.converters.read_binary import read_binary_net
 from keras_caffe.converters.read_weights import LayerBlobs, read_mean, read_weights
-from keras_caffe.errors import ReadError
+from keras_caffe.errors import ReadError, unreadable
 from keras_caffe.proto import text
 from keras_caffe.proto.wire import Blob, Mapped, is_text
 
@@ -129,12 +128,12 @@ def _content(source: str | os.PathLike[str]) -> tuple[str | None, str]:
     if not _exists(source):
         if isinstance(source, str) and _LOOKS_LIKE_TEXT.match(source):
             return source, TEXT
-        raise _no_file(source)
+        raise unreadable(source, FileNotFoundError())
     path = Path(source)
     try:
         data = path.read_bytes() if is_text_file(path) else None
     except OSError as error:
-        raise ReadError(f"the file cannot be read: {error.strerror or error}", where=str(source)) from None
+        raise unreadable(source, error) from None
     return None if data is None else _decode(data), str(source)
 
 
@@ -154,7 +153,7 @@ def is_text_file(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(1 << 16)
     if not head:
-        raise ReadError("the file is empty", where=str(path), expected="a net or solver definition")
+        raise ReadError("the file is empty", where=str(path), fix="Fetch or write it again.")
     return is_text(head)
 
 
@@ -166,14 +165,3 @@ def _decode(data: bytes) -> str:
         except UnicodeDecodeError:
             continue
     raise AssertionError("latin-1 reads every byte")
-
-
-def _no_file(source: str | os.PathLike[str]) -> ReadError:
-    path = Path(source)
-    fix = None
-    try:
-        near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], 1)
-        fix = f"Did you mean {path.parent / near[0]}?" if near else None
-    except (OSError, ValueError):
-        pass
-    return ReadError("there is no such file", where=str(source)[:200] or "''", fix=fix)

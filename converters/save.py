@@ -15,6 +15,7 @@ from keras_caffe.converters.plain import from_keras
 from keras_caffe.converters.share import shared_params
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.write import replacing, write_caffemodel
+from keras_caffe.errors import NetError
 from keras_caffe.proto.text import to_text
 
 Path = str | os.PathLike[str]
@@ -33,9 +34,11 @@ def save(model: Any, prototxt: Path | None = None, caffemodel: Path | None = Non
         caffemodel: where to write the parameters: `.caffemodel`, or HDF5 if the name ends in `.h5`.
 
     Raises:
-        NetError: lists the layers of a Keras model that cannot be expressed in Caffe.
+        NetError: lists the layers of a Keras model that cannot be expressed in Caffe; or no file is named.
         ReadError: a file cannot be written. WeightsError: too many parameters for a binary file.
     """
+    if prototxt is None and caffemodel is None:
+        raise NetError("nothing says what to write", expected="prototxt=, caffemodel=, or both")
     blobs: NodeBlobs = []
     if isinstance(model, CaffeModel):
         net = definition(model)

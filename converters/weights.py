@@ -156,6 +156,10 @@ def _fit(blob: StoredBlob, shape: Shape) -> Fitted:
     )
 
 
+def _with_blobs(layers: Mapping[str, Any]) -> list[str]:
+    return [name for name, layer in layers.items() if layer.caffe_blobs]
+
+
 def set_params(layers: Mapping[str, Any], params: Mapping[str, Sequence[np.ndarray]]) -> None:
     """Sets variables from {Caffe layer name: arrays in Caffe's order}, all or none of them.
 
@@ -169,7 +173,7 @@ def set_params(layers: Mapping[str, Any], params: Mapping[str, Sequence[np.ndarr
             raise WeightsError(
                 "another number of blobs than the layer has" if name in layers else "no such layer with blobs",
                 layer=repr(name),
-                expected=f"{len(blobs)} blobs" if name in layers else f"one of {', '.join(layers)}",
+                expected=f"{len(blobs)} blobs" if name in layers else f"one of {', '.join(_with_blobs(layers))}",
                 received=f"{len(arrays)} arrays",
             )
         for held, array in zip(layers[name].caffe_blobs, arrays, strict=True):

@@ -5,6 +5,10 @@ Every message answers: what is wrong, where (file:line, layer, blob), what was e
 
 from __future__ import annotations
 
+import difflib
+import os
+from pathlib import Path
+
 
 class CaffeError(ValueError):
     """Base of every error that keras_caffe raises about a Caffe file, net or array.
@@ -93,3 +97,21 @@ class ExportError(CaffeError):
 
 class CaffeWarning(UserWarning):
     """Something in a Caffe file is unusual, ignored or handled otherwise than Caffe does."""
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> ReadError:
+    """The error for a file that cannot be opened; of a missing one it says which name may have been meant."""
+    where = str(path)[:200] or "''"
+    if isinstance(error, FileNotFoundError):
+        return ReadError("there is no such file", where=where, fix=_near(Path(path)))
+    if isinstance(error, IsADirectoryError):
+        return ReadError("this is a folder", where=where, expected="a file", fix="Name a file in it.")
+    return ReadError(f"the file cannot be read: {error.strerror or error}", where=where)
+
+
+def _near(path: Path) -> str | None:
+    try:
+        near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], 1)
+    except (OSError, ValueError):
+        return None
+    return f"Did you mean {path.parent / near[0]}?" if near else None

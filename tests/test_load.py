@@ -109,6 +109,30 @@ def test_set_caffe_params_sets_all_or_nothing() -> None:
     with pytest.raises(WeightsError, match="(5, 192)"):
         model.set_caffe_params(wrong)
     assert (model.get_caffe_params()["conv/1"][0] != wrong["conv/1"][0]).all()
+    with pytest.raises(WeightsError, match="layer 'relu2': no such layer with blobs; expected one of conv/1, bn, fc;"):
+        model.set_caffe_params({"relu2": []})
+
+
+def test_layers_and_params_are_in_the_nets_order() -> None:
+    model = keras_caffe.load(NET)
+    assert list(model.caffe_layers) == ["conv/1", "relu", "bn", "fc", "prob"]
+    assert list(model.get_caffe_params()) == ["conv/1", "bn", "fc"]
+
+
+def test_load_weights_takes_caffes_files_too(tmp_path: Path) -> None:
+    model, other = keras_caffe.load(NET), keras_caffe.load(NET)
+    for name in ("w.caffemodel", "w.caffemodel.h5"):
+        keras_caffe.save(model, caffemodel=tmp_path / name)
+        other.set_caffe_params({"fc": [np.zeros((5, 192)), np.zeros(5)]})
+        other.load_weights(tmp_path / name)
+        np.testing.assert_array_equal(other.get_caffe_params()["fc"][0], model.get_caffe_params()["fc"][0])
+
+
+def test_arguments_that_say_nothing() -> None:
+    with pytest.raises(NetError, match="input_shapes is no dictionary; expected .*; received .1, 3, 8, 6"):
+        keras_caffe.load(NET, input_shapes=(1, 3, 8, 6))
+    with pytest.raises(NetError, match="nothing says what to write; expected prototxt=, caffemodel=, or both"):
+        keras_caffe.save(keras_caffe.load(NET))
 
 
 SCRIPT = """

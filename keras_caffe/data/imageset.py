@@ -99,6 +99,7 @@ def find_images(source: str | os.PathLike[str]) -> tuple[list[Line], list[str]]:
             "no images were found",
             where=str(path),
             expected="a list of names and labels, or a folder with a folder of images for each class",
+            received=None if path.exists() else "no file or folder of this name",
         )
     return lines, classes
 

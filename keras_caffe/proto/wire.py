@@ -20,7 +20,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from keras_caffe import proto
-from keras_caffe.errors import ReadError, WeightsError
+from keras_caffe.errors import ReadError, WeightsError, unreadable
 
 VARINT, FIXED64, DELIMITED, START_GROUP, END_GROUP, FIXED32 = range(6)
 GROUP_LIMIT = 64
@@ -65,7 +65,7 @@ class Mapped:
                     raise ReadError("the file is empty", where=str(path), fix="Fetch or write it again.")
                 self.buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except OSError as error:
-            raise ReadError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from None
+            raise unreadable(path, error) from None
         self.size = len(self.buffer)
 
     def array(self, start: int, end: int, dtype: str) -> np.ndarray:

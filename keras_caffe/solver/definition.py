@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_caffe import optimizers, proto
-from keras_caffe.converters.read import Source, read_message
+from keras_caffe.converters.read import Source, read_message, read_net
 from keras_caffe.converters.upgrade import upgrade_solver
-from keras_caffe.errors import CaffeWarning, SolverError
+from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError
 
 POLICIES: dict[str, tuple[type[optimizers.Policy], tuple[str, ...]]] = {
     "fixed": (optimizers.Fixed, ()),
@@ -45,7 +45,13 @@ def read_solver(source: Source) -> Any:
         ReadError: there is no such file, or it is not a solver definition; unknown fields are refused.
         SolverError: an unknown type or lr_policy, a missing or contradictory value.
     """
-    param = upgrade_solver(read_message(source, proto.SolverParameter, strict=True))
+    try:
+        param = upgrade_solver(read_message(source, proto.SolverParameter, strict=True))
+    except ReadError as error:
+        if _is_net(source):
+            fix = "Give the file that states base_lr, and names this one as its net."
+            raise ReadError("this is a net, not a solver", where=error.where, fix=fix) from None
+        raise
     _check_known("type", param.type, METHODS)
     _check_known("lr_policy", param.lr_policy, POLICIES)
     if not param.HasField("base_lr"):
@@ -65,6 +71,16 @@ def read_solver(source: Source) -> Any:
         warnings.warn(CaffeWarning("debug_info prints nothing here"), stacklevel=3)
     make_optimizer(param)
     return param
+
+
+def _is_net(source: Source) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CaffeWarning)
+            net = read_net(source).message
+    except CaffeError:
+        return False
+    return bool(net.layer or net.layers)
 
 
 def _check_known(field: str, value: str, known: Mapping[str, Any]) -> None:

@@ -12,10 +12,13 @@ from keras_caffe.errors import CaffeError
 
 
 class Bad(NamedTuple):
-    """What is wrong first, as a rule a blob that is not finite, and in which layer."""
+    """What is wrong first, as a rule a blob that is not finite, in which layer, and what can be done."""
 
     what: str
-    layer: str
+    layer: str | None
+    expected: object = "a finite loss"
+    received: object = None
+    fix: str | None = "Try a lower base_lr, or clip_gradients."
 
 
 def first_bad_blob(model: CaffeModel, batches: tuple[Mapping[str, Any], ...] | None) -> Bad | None:
@@ -31,7 +34,7 @@ def first_bad_blob(model: CaffeModel, batches: tuple[Mapping[str, Any], ...] | N
             if found is not None:
                 return found
     except CaffeError as error:  # some layers see more when they run outside a compiled function
-        return Bad(error.problem, error.layer or "")
+        return Bad(error.problem, error.layer, error.expected, error.received, error.fix)
     finally:
         model.set_caffe_params(kept)
     return None

@@ -98,6 +98,7 @@ class Feed:
             return tf.data.Dataset.from_tensors({"nothing": 0.0}).repeat()
         data = self.data(context) if callable(self.data) else self.data
         if isinstance(data, tf.data.Dataset):
+            self._check_shapes(self._named(_first(data.element_spec)))  # in a graph it would be TensorFlow's error
             return data.repeat().map(self._fitted)
         return tf.data.Dataset.from_generator(self._guarded, output_signature=self.specs)
 
@@ -146,15 +147,19 @@ class Feed:
 
     def _checked(self, batch: Batch) -> dict[str, np.ndarray]:
         arrays = {name: np.asarray(batch[name], spec.dtype.as_numpy_dtype) for name, spec in self.specs.items()}
+        self._check_shapes(arrays)
+        return arrays
+
+    def _check_shapes(self, batch: Batch) -> None:
         for name, spec in self.specs.items():
-            if not spec.shape.is_compatible_with(arrays[name].shape):
+            received = tf.TensorShape(batch[name].shape)
+            if not spec.shape.is_compatible_with(received):
                 raise DataError(
                     f"the {self.what} have another shape for input {name!r} than the net",
                     expected=tuple(spec.shape),
-                    received=arrays[name].shape,
+                    received=tuple(received),
                     fix="The order of axes is that of data_format.",
                 )
-        return arrays
 
 
 def _close(iterators: dict[str, Any]) -> None:
@@ -162,11 +167,15 @@ def _close(iterators: dict[str, Any]) -> None:
     gc.collect()
 
 
+def _first(element: Any) -> Any:
+    """What is fed of an element: Keras's data sets have tuples, of inputs and targets."""
+    return element[0] if isinstance(element, tuple) else element
+
+
 def peek(data: Any) -> tuple[dict[str, tuple[int | None, ...]], Any]:
     """{blob: shape of a batch}, and data from which nothing is missing."""
     if isinstance(data, tf.data.Dataset):
-        spec = data.element_spec
-        spec = spec[0] if isinstance(spec, tuple) else spec
+        spec = _first(data.element_spec)
         return ({n: tuple(s.shape) for n, s in spec.items()} if isinstance(spec, Mapping) else {}), data
     batches = iter(data)
     first = next(batches, None)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import SolverError
 from keras_caffe.solver import snapshots
-from keras_caffe.solver.diagnose import first_bad_blob
+from keras_caffe.solver.diagnose import Bad, first_bad_blob
 from keras_caffe.solver.display import Display, say
 from keras_caffe.solver.feed import Feed
 from keras_caffe.solver.hooks import Hooks
@@ -232,12 +232,13 @@ class Solver:
         return loss
 
     def _refuse(self, loss: float) -> None:
-        blob = first_bad_blob(self.model, self.model.last_batches)
+        bad = first_bad_blob(self.model, self.model.last_batches) or Bad("", None)
         raise SolverError(
-            f"the loss is {loss} in iteration {self.iter}" + (f": {blob.what}" if blob else ""),
-            layer=blob.layer if blob else None,
-            expected="a finite loss",
-            fix="The parameters are those before this iteration. Try a lower base_lr, or clip_gradients.",
+            f"the loss is {loss} in iteration {self.iter}" + (f": {bad.what}" if bad.what else ""),
+            layer=bad.layer,
+            expected=bad.expected,
+            received=bad.received,
+            fix=" ".join(filter(None, ("The parameters are those before this iteration.", bad.fix))),
         )
 
     def test(self) -> Scores:

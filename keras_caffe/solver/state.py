@@ -84,6 +84,12 @@ def read_state(path: str | os.PathLike[str]) -> State:
     Raises:
         ReadError: the file is missing, broken or of another kind.
     """
+    if os.fspath(path).endswith((".caffemodel", ".caffemodel.h5")):
+        raise ReadError(
+            "these are a net's trained values, not a solver's state",
+            where=str(path),
+            fix="Give the .solverstate beside it, or begin anew with these values: weights= (--weights).",
+        )
     if os.fspath(path).endswith(".h5"):
         return _read_hdf5(Path(path))
     file = Mapped(path)

@@ -63,7 +63,8 @@ def test_stats_says_what_is_in_it(capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["convert", "nowhere", "x"], "no images were found"),
+        (["convert", "nowhere", "x"], "no images were found; expected a list of names and labels"),
+        (["convert", "nowhere", "x"], "received no file or folder of this name"),
         (["stats", "nowhere"], "no such database"),
         (["mean", str(SRC / "varsize_lmdb")], "differ in size"),
         (["show", str(SRC / "rgb_lmdb"), "s.png", "--skip", "99"], "there are no records"),

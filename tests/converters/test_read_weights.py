@@ -128,6 +128,17 @@ def test_other_files_are_named(tmp_path: Path, content: bytes, said: str) -> Non
     assert said in str(caught.value)
 
 
+def test_what_is_no_file_of_trained_values(tmp_path: Path) -> None:
+    (tmp_path / "net.caffemodel").write_bytes(b"x")
+    with pytest.raises(ReadError, match="nte.caffemodel: there is no such file. Did you mean .*net.caffemodel"):
+        read_weights(tmp_path / "nte.caffemodel")
+    with pytest.raises(ReadError, match="this is a folder; expected a file"):
+        read_weights(tmp_path)
+    (tmp_path / "s_iter_1.solverstate").write_bytes(b"\x08\x01")
+    with pytest.raises(ReadError, match="solver's state, not a net's.*Give the .caffemodel"):
+        read_weights(tmp_path / "s_iter_1.solverstate")
+
+
 def test_a_layer_with_countless_blobs_is_refused(tmp_path: Path) -> None:
     blobs = b"\x3a\x02\x08\x00" * 20_000
     (tmp_path / "w").write_bytes(

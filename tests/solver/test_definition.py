@@ -66,6 +66,12 @@ def test_what_is_missing_or_contradictory(text: str, problem: str) -> None:
         read_solver(f'net: "net.prototxt" {text}')
 
 
+@pytest.mark.parametrize("text", [NET % "", 'layers { name: "r" type: RELU bottom: "d" top: "r" }'])
+def test_a_net_is_no_solver(text: str) -> None:
+    with pytest.raises(ReadError, match="this is a net, not a solver"):
+        read_solver(text)
+
+
 def test_near_match() -> None:
     with pytest.raises(SolverError, match="Did you mean 'RMSProp'"):
         read_solver('net: "n" base_lr: 1 lr_policy: "fixed" type: "RMSprop"')

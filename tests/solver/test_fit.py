@@ -180,9 +180,10 @@ def test_parameter_that_is_no_number(tmp_path: Path) -> None:
 
 def test_label_out_of_range(tmp_path: Path) -> None:
     batch = {**next(MLP.batches()), "label": np.full(6, 99.0)}
-    with pytest.raises(SolverError, match="label.*out of range") as caught:
+    with pytest.raises(SolverError, match="label.*out of range.*from 0 to 3; received 99.*Fix the labels") as caught:
         solver(tmp_path, train_data=[batch]).step(1)
     assert "loss" in caught.value.layer
+    assert "base_lr" not in str(caught.value)
 
 
 def test_diverging(tmp_path: Path) -> None:
@@ -208,8 +209,15 @@ def test_data_that_end(tmp_path: Path) -> None:
     ],
 )
 def test_data_that_do_not_fit(tmp_path: Path, batch: dict[str, Any], problem: str) -> None:
-    made = solver(tmp_path, train_data=[batch])
-    with pytest.raises(DataError, match=problem):
+    for data in ([batch], tf.data.Dataset.from_tensors(batch)):
+        made = solver(tmp_path, train_data=data)
+        with pytest.raises(DataError, match=f"^the train data .*{problem}"):
+            made.step(1)
+
+
+def test_a_data_set_of_tuples_without_names(tmp_path: Path) -> None:
+    made = solver(tmp_path, train_data=tf.data.Dataset.from_tensors((np.ones((6, 10)), np.ones(6))))
+    with pytest.raises(DataError, match="^the train data are no dictionaries; expected {blob: batch} of data, label"):
         made.step(1)
 
 

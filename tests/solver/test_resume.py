@@ -158,7 +158,7 @@ def test_state_without_its_parameters(tmp_path: Path) -> None:
     model, state = solver.snapshot()
     Path(model).unlink()
     solver.step(1)
-    with pytest.raises(ReadError, match="No such file"):
+    with pytest.raises(ReadError, match="no such file"):
         solver.restore(state)
     assert solver.iter == 2
 
@@ -183,6 +183,8 @@ def test_what_is_no_state(tmp_path: Path) -> None:
             solver.restore(tmp_path / name)
     with pytest.raises(ReadError):
         solver.restore(tmp_path / "absent.solverstate")
+    with pytest.raises(ReadError, match="trained values, not a solver's state.*weights="):
+        solver.restore(solver.snapshot()[0])
 
 
 def test_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
