@@ -30,12 +30,12 @@ def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str =
 
     Args:
         path: of the folder, or of the file (TFRecord with one shard).
-        records: (key, value), each key once.
+        records: (key, value) in bytes, each key once; a Datum as `datum.SerializeToString()`.
         kind: "lmdb", "leveldb" or "tfrecord".
         shards: files of a TFRecord folder.
 
     Raises:
-        DataError: something of that name exists, a key comes twice, or there are no records.
+        DataError: something of that name exists, a key comes twice, a record is not bytes, or there are none.
     """
     target = Path(path)
     if kind not in KINDS:
@@ -46,7 +46,7 @@ def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str =
         raise DataError("there is no folder for the database", where=str(target.resolve().parent))
     new = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        count = KINDS[kind](new, records, shards)
+        count = KINDS[kind](new, _checked(records), shards)
         if not count:
             raise DataError("there are no records to write", where=str(target))
         new.rename(target)
@@ -55,6 +55,17 @@ def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str =
         if new.is_dir():
             shutil.rmtree(new)
         new.unlink(missing_ok=True)
+
+
+def _checked(records: Iterable[KeyValue]) -> Iterator[KeyValue]:
+    for number, record in enumerate(records):
+        if not all(isinstance(part, bytes | bytearray | memoryview) for part in record):
+            raise DataError(
+                f"key and value of record {number} are not bytes",
+                expected="(key.encode(), datum.SerializeToString())",
+                received=f"({', '.join(type(part).__name__ for part in record)})",
+            )
+        yield record
 
 
 def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_caffe.converters.save import save_params
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError
+from keras_caffe.solver.display import say
 from keras_caffe.solver.nets import locate
 from keras_caffe.solver.params import last_steps
 from keras_caffe.solver.state import State, read_state, write_state
@@ -43,6 +44,10 @@ def write(solver: Any, write_params: Callable[[str], Any] | None = None) -> tupl
     hdf5 = solver.param.snapshot_format == type(solver.param).HDF5
     stem = f"{solver.prefix}_iter_{solver.iter}"
     model, state = (f"{stem}.{kind}{'.h5' if hdf5 else ''}" for kind in ("caffemodel", "solverstate"))
+    if solver.param.display:
+        kind = "HDF5" if hdf5 else "binary proto"
+        say(f"Snapshotting to {kind} file {model}")
+        say(f"Snapshotting solver state to {kind} file {state}")
     try:
         if write_params is not None:
             write_params(model)

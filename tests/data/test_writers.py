@@ -91,6 +91,8 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         write(tmp_path / "twice", [(b"a", b"b"), (b"a", b"c")])
     with pytest.raises(DataError, match="no records"):
         write(tmp_path / "empty", [])
+    with pytest.raises(DataError, match=r"record 1 are not bytes.*SerializeToString.*received \(str, Datum\)"):
+        write(tmp_path / "kinds", [(b"a", b"b"), ("b", proto.Datum())])  # type: ignore[list-item]
     with pytest.raises(DataError, match="no folder"):
         write(tmp_path / "gone" / "db", [(b"a", b"b")])
     assert contents(source) == before

@@ -59,7 +59,7 @@ def test_command_train_says_what_caffe_says(folder: Path, capsys: pytest.Capture
     """Its lines' form; Caffe's run had random numbers of its own."""
     assert main(["train", "--solver=lenet_cli_solver.prototxt"]) == 0
     ours = capsys.readouterr().out.splitlines()
-    pattern = r"solver\.cpp:\d+\] ((?:Iteration|    T).*)"
+    pattern = r"solver\.cpp:\d+\] ((?:Iteration|    T|Snapshotting).*)"
     logged = [line for line in re.findall(pattern, Path("lenet_cli.log").read_text())]
     assert sorted(words(ours[:-1])) == sorted(words(logged))
     assert ours[-1] == "Optimization Done."
@@ -67,7 +67,9 @@ def test_command_train_says_what_caffe_says(folder: Path, capsys: pytest.Capture
 
 
 def words(lines: list[str]) -> list[str]:
-    return [re.sub(r" \(.*?iter/s.*?\)", "", re.sub(r"= -?[\d.e-]+", "=", line)) for line in lines]
+    """Lines without their numbers, rates and names of files."""
+    varies = (r"(?<==) -?[\d.e-]+", r" \(.*?iter/s.*?\)", r"(?<=file) \S+")
+    return [re.sub("|".join(varies), "", line) for line in lines]
 
 
 def numbers(lines: list[str]) -> list[float]:
