@@ -26,6 +26,7 @@ FLOORS = [
     {"data", "solver", "serving", "pycaffe", "samples"},
     {"public"},  # keras_caffe/__init__.py
     {"cli"},
+    {"__main__"},
 ]
 NEIGHBOURS = {("fillers", "proto"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
 ONLY = {"samples": {"errors", "proto", "lmdb_environment"}}  # rooms that need less than their floor allows

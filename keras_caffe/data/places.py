@@ -41,7 +41,7 @@ class Places:
                 f"{what} is missing" if name else f"no {what} is named",
                 where=name or None,
                 expected=f"{name!r} in {looked}" if name else "a source",
-                fix="Names start at the working directory; pass base_dir= to start elsewhere." if name else None,
+                fix="Names start at the working directory; keras_caffe.dataset takes base_dir=." if name else None,
             )
         return path
 

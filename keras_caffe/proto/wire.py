@@ -35,7 +35,7 @@ _FOREIGN = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Run `git lfs pull`."),
     (b"<!DOCTYPE", "a web page", "The download failed; fetch the file itself."),
     (b"<html", "a web page", "The download failed; fetch the file itself."),
-    (b"PK\x03\x04", "a zip archive", "Unpack it first."),
+    (b"PK\x03\x04", "a zip archive", "Unpack it first; keras.saving.load_model reads .keras files."),
     (b"\x1f\x8b", "a gzip archive", "Unpack it first."),
 )
 
