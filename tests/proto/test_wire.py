@@ -165,12 +165,12 @@ def test_copy_and_release_keep_the_values(read) -> None:
 
 
 def test_files_that_are_not_there_or_empty(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match="No such file"):
+    with pytest.raises(ReadError, match="no such file"):
         Mapped(tmp_path / "nothing")
     (tmp_path / "empty").touch()
     with pytest.raises(ReadError, match="empty"):
         Mapped(tmp_path / "empty")
-    with pytest.raises(ReadError, match="directory"):
+    with pytest.raises(ReadError, match="this is a folder"):
         Mapped(tmp_path)
 
 
