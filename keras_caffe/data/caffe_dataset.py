@@ -22,6 +22,8 @@ class CaffeDataset(tf.data.Dataset):
     def __init__(self, dataset: tf.data.Dataset, streams: Sequence[Stream]) -> None:
         self._dataset, self._streams = dataset, list(streams)
         super().__init__(dataset._variant_tensor)
+        if not tf.executing_eagerly():
+            _keep_with_graph(self._streams)
 
     @property
     def skipped(self) -> list[CaffeError]:
@@ -43,6 +45,14 @@ class CaffeDataset(tf.data.Dataset):
             iterator.__class__ = _translating(type(iterator))
             iterator.streams = self._streams
         return iterator
+
+
+def _keep_with_graph(streams: Sequence[Stream]) -> None:
+    """Keeps the streams of a data set that is made in a function as long as the function's graph, which reads it."""
+    graph = tf.compat.v1.get_default_graph()
+    while hasattr(getattr(graph, "outer_graph", None), "outer_graph"):
+        graph = graph.outer_graph
+    graph.keras_caffe_streams = [*getattr(graph, "keras_caffe_streams", ()), *streams]
 
 
 @cache

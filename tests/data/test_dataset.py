@@ -67,6 +67,25 @@ def test_a_data_set_that_is_gone_leaves_nothing_behind(net: str, monkeypatch: py
     assert [stream() for stream in made] == [None]
 
 
+def test_data_sets_may_be_made_in_functions() -> None:
+    def made(_: Any = None) -> tf.data.Dataset:
+        return dataset(SOURCES["mean image"], base_dir=DATA, seed=7).take(2)
+
+    @tf.function
+    def total() -> tf.Tensor:
+        value = tf.zeros(())
+        for batch in made():
+            value += tf.reduce_sum(batch["data"])
+        return value
+
+    nested = tf.data.Dataset.range(2).flat_map(made)
+    once = sum(batch["data"].sum() for batch in made().as_numpy_iterator())
+    for _ in range(2):
+        gc.collect()
+        np.testing.assert_allclose(total(), once, rtol=1e-4)  # a float32 sum of some thousand values
+        assert len(list(nested)) == 4
+
+
 @pytest.mark.parametrize("net", SOURCES.values(), ids=SOURCES)
 def test_a_saved_iterator_goes_on_at_the_same_record(net: str, tmp_path: Path) -> None:
     wanted = read(net, 9, seed=7)

@@ -145,14 +145,6 @@ class ImageSource(Source):
         except CaffeError as error:
             raise error.at(where=entry.where) from None
 
-    def image_at(self, number: int) -> np.ndarray:
-        """The image with this running number before it is transformed."""
-        record = self.record_at(self.entries([number])[0])
-        try:
-            return self.pixels(record)
-        except CaffeError as error:
-            raise error.at(where=record.where) from None
-
     def _buffer(self, count: int, size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Memory for a batch as it is stored, and a view of it as (N, C, H, W)."""
         channels, height, width = size
