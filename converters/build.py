@@ -1,4 +1,4 @@
-"""Plan -> CaffeModel: calls the planned Keras layers, with transposes only where a value is stored otherwise."""
+"""Plan -> Tensors: calls the planned Keras layers, with transposes only where a value is stored otherwise."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import keras
 
 from keras_caffe.converters.infer import Plan, Step
-from keras_caffe.converters.model import CaffeModel, Tensors
-from keras_caffe.converters.recipe import Recipe
+from keras_caffe.converters.tensors import Tensors
 from keras_caffe.errors import NetError
 from keras_caffe.layers.base import Held
 from keras_caffe.layers.loss_weight import LossWeight
@@ -18,26 +17,17 @@ from keras_caffe.layout import to_stored
 Initial = Mapping[int, Mapping[int, Any]]
 
 
-def build(
-    plan: Plan,
-    recipe: Recipe,
-    initial: Initial | None = None,
-    *,
-    donors: Mapping[str, Sequence[Held]] | None = None,
-    model_class: type[CaffeModel] = CaffeModel,
-) -> CaffeModel:
+def build(plan: Plan, initial: Initial | None = None, *, donors: Mapping[str, Sequence[Held]] | None = None) -> Tensors:
     """Builds the Keras model.
 
     Args:
         plan: from `infer`.
-        recipe: what the model keeps to build itself again.
         initial: {node index: {blob index: what `copy(permutation)`s to an array}}: first values; the others come from
             the fillers.
         donors: {layer name: its blobs in another model}: layers of these names use the same variables.
-        model_class: what to build.
 
     Returns:
-        A functional CaffeModel.
+        The tensors of all values, of which a CaffeModel is made.
 
     Raises:
         NetError: a layer's blobs differ in number or shape from those that it is to use.
@@ -52,7 +42,7 @@ def build(
             preset(plan, index, initial)
             _call(step, tensors)
             _add_losses(step, tensors)
-    return model_class.from_plan(tensors, recipe)
+    return tensors
 
 
 def _given(plan: Plan, donors: Mapping[str, Sequence[Held]]) -> dict[int, dict[int, Any]]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_caffe.converters.infer import Plan
-from keras_caffe.converters.load import settings
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.passes import run_all
 from keras_caffe.converters.rebuild import is_foreign, node_blobs, plan_again, rebuild
 from keras_caffe.converters.trained import Trained
+from keras_caffe.layers.base import LoadContext, loading
 
 
 def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
@@ -35,14 +35,14 @@ def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
     keep = [keep] if isinstance(keep, str) else list(keep)
     model.net.check_blobs(keep)
     trained = folded(model, keep)
-    shapes = {k: v for k, v in model._recipe.input_shapes.items() if k in trained.net.blobs}
+    shapes = {k: v for k, v in model.recipe.input_shapes.items() if k in trained.net.blobs}
     plan = plan_again(model, trained.net, shapes, model.data_format)
     return rebuild(model, plan, trained.blobs, shapes)
 
 
 def folded(model: CaffeModel, keep: Iterable[str]) -> Trained:
     """The model's net and blobs after all passes."""
-    plan = model._tensors.plan
+    plan = model.plan
     kept = {model.net.value(name).id for name in keep} | {model.net.last_write(name).id for name in keep}
     by_id = {model.net.values[name].producer for name in keep if name in model.net.values}
     trained = Trained(
@@ -52,7 +52,7 @@ def folded(model: CaffeModel, keep: Iterable[str]) -> Trained:
         frozenset(_fixed(plan) | by_id),
         frozenset({*plan.outputs(), *kept}),
     )
-    with settings(FORK=model._recipe.fork):
+    with loading(LoadContext(model.recipe.fork)):
         return run_all(trained)
 
 

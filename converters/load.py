@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from keras_caffe import proto
 from keras_caffe.converters import weights as weight_files
 from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build
@@ -23,9 +21,9 @@ from keras_caffe.converters.select import select
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import LayerError, NetError, ReadError
-from keras_caffe.layers import base
+from keras_caffe.layers.base import LoadContext, loading
 from keras_caffe.layout import DATA_FORMATS
-from keras_caffe.proto.text import parse, to_text
+from keras_caffe.proto.text import to_text
 
 
 def load(
@@ -134,8 +132,7 @@ def plan(
         fork=fork,
     )
     net = graph(message, source.where)
-    found = {"PYTHON_LAYERS": python_layers, "ALLOW_PYTHON_IMPORTS": allow_python_imports}
-    with settings(FORK=fork, FILES=recipe.files, **found):
+    with loading(LoadContext(fork, python_layers, allow_python_imports, recipe.files)):
         planned = _planned(net, recipe, custom_layers)
     # What data layers read of their sources is kept, too.
     shapes = {net.values[value].blob: planned.shapes[value] for value in planned.inputs}
@@ -160,30 +157,6 @@ def check_order(prototxt: Any, weights: str | Path | Sequence[str | Path] | None
         )
 
 
-def from_recipe(recipe: Recipe, custom_objects: Mapping[str, type] | None = None) -> CaffeModel:
-    """The model of a recipe, with its fillers' values; `custom_objects`: layer classes and Python layers' classes."""
-    message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
-    net = graph(message)
-    given = {node.type: keras.saving.get_registered_object(node.type, custom_objects) for node in net.nodes}
-    custom = {name: cls for name, cls in given.items() if isinstance(cls, type) and issubclass(cls, base.CaffeLayer)}
-    with settings(FORK=recipe.fork, FILES=recipe.files, PYTHON_LAYERS=custom_objects):
-        return _filled(_planned(net, recipe, custom), recipe, [])
-
-
-CaffeModel.rebuild = staticmethod(from_recipe)
-
-
-@contextmanager
-def settings(**values: Any) -> Iterator[None]:
-    """Sets what layer classes look up while a net is built."""
-    tokens = [(getattr(base, name), getattr(base, name).set(value)) for name, value in values.items()]
-    try:
-        yield
-    finally:
-        for variable, token in tokens:
-            variable.reset(token)
-
-
 def _planned(net: Net, recipe: Recipe, custom_layers: Mapping[str, type] | None) -> Plan:
     return infer(
         net,
@@ -205,9 +178,8 @@ def _filled(
     if planned.net.phase == "TRAIN" or planned.net.message.force_backward:
         check_gradients(planned.net, planned.backward(), losses_only=True)
     initial, report = weight_files.match(planned, files, skip_mismatch=skip_mismatch)
-    model = build(planned, recipe, initial)
-    model.__dict__.update(load_report=report, sources=[*definition, *map(Path, files)])
-    return model
+    sources = [*definition, *map(Path, files)]
+    return CaffeModel.from_tensors(build(planned, initial), recipe, load_report=report, sources=sources)
 
 
 def _named_file(prototxt: Any) -> list[Path]:

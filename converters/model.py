@@ -2,87 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
 from keras import tree
 
+from keras_caffe import proto
 from keras_caffe.converters import weights
-from keras_caffe.converters.graph import AUTOMATIC, Net
-from keras_caffe.converters.infer import Plan, keras_name
+from keras_caffe.converters.build import build
+from keras_caffe.converters.graph import AUTOMATIC, Net, graph
+from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
+from keras_caffe.converters.tensors import Tensors
 from keras_caffe.errors import NetError, ShapeError
-from keras_caffe.layers.base import CaffeLayer, serializable
-from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
+from keras_caffe.layers.base import CaffeLayer, LoadContext, loading, serializable
 from keras_caffe.named import Named
+from keras_caffe.proto.text import parse
 from keras_caffe.shapes import Shape
-
-ANCHOR = "no_input"
-"""Name of the input of a net that has none."""
-
-
-class Tensors:
-    """The Keras tensor of each value, stored as its layer made it; other orders are transposed once and kept."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.defaults: dict[str, np.ndarray] = {}
-        self._tensors: dict[tuple[str, Order], Any] = {}
-        self._anchor: Any = None
-
-    def __getitem__(self, value: str) -> Any:
-        return self._tensors[value, self.plan.orders[value]]
-
-    def __setitem__(self, value: str, tensor: Any) -> None:
-        self._tensors[value, self.plan.orders[value]] = tensor
-
-    def stored_as(self, value: str, order: Order) -> Any:
-        """The value's tensor with its Caffe axes stored in `order`."""
-        if (value, order) not in self._tensors:
-            have = self.plan.orders[value]
-            tensor = keras.ops.transpose(self._tensors[value, have], permutation(have, order))
-            self._tensors[value, order] = tensor
-        return self._tensors[value, order]
-
-    def at_edge(self, value: str) -> Any:
-        """The value's tensor as callers see it."""
-        return self.stored_as(value, edge_order(len(self.plan.shapes[value]), self.plan.data_format))
-
-    def at_edge_as(self, value: str, like: str) -> Any:
-        """The value in the shape of another one that shares its memory in Caffe."""
-        if value == like or self.plan.shapes[value] == self.plan.shapes[like]:
-            return self.at_edge(value)
-        shape, order = self.plan.shapes[like], edge_order(len(self.plan.shapes[like]), self.plan.data_format)
-        flat = self.stored_as(value, caffe_order(len(self.plan.shapes[value])))
-        tensor = keras.ops.reshape(flat, (-1, *shape[1:]) if self.plan.dynamic and shape else shape)
-        return keras.ops.transpose(tensor, order) if order != caffe_order(len(shape)) else tensor
-
-    def inputs(self, values: Sequence[str]) -> dict[str, Any]:
-        """{name: `keras.Input`} of the given values."""
-        named = {keras_name(self.plan.net.values[v].blob): self.at_edge(v) for v in values}
-        return named if self._anchor is None else {**named, ANCHOR: self._anchor}
-
-    def anchor(self) -> Any:
-        """The tensor that layers without bottoms are called on: any input, or one made for them."""
-        if self.plan.inputs:
-            return self.at_edge(self.plan.inputs[0])
-        if self._anchor is None:
-            self._anchor = keras.Input(batch_shape=(1,), name=ANCHOR, dtype="float32")
-            self.defaults[ANCHOR] = np.zeros(1, "float32")
-        return self._anchor
-
-    def add_inputs(self, values: Sequence[str], defaults: Sequence[np.ndarray] | None) -> None:
-        """Makes the `keras.Input` of each value."""
-        for index, value in enumerate(values):
-            shape = to_stored(self.plan.input_shape(value), self.plan.orders[value])
-            name = keras_name(self.plan.net.values[value].blob)
-            self[value] = keras.Input(batch_shape=shape, name=name, dtype="float32")
-            if defaults is not None:
-                axes = permutation(caffe_order(len(shape)), self.plan.orders[value])
-                self.defaults[name] = np.transpose(defaults[index], axes)
 
 
 class Blobs(Mapping[str, Any]):
@@ -118,6 +57,8 @@ class BlobModel(keras.Model):
         NetError: a dict lacks an input.
     """
 
+    tensors: Tensors | None = None
+
     def __call__(self, inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(self._fed(inputs), *args, **kwargs)
 
@@ -129,7 +70,10 @@ class BlobModel(keras.Model):
             inputs = {names[0]: inputs} if len(names) == 1 else inputs
         if inputs is not None and not isinstance(inputs, Mapping):
             raise NetError("several inputs need a dict or a list", expected=f"values for {', '.join(names)}")
-        inputs = {**self.__dict__.get("_defaults", {}), **{keras_name(n): x for n, x in (inputs or {}).items()}}
+        inputs = {
+            **(self.tensors.defaults if self.tensors else {}),
+            **{keras_name(n): x for n, x in (inputs or {}).items()},
+        }
         missing = [name for name in names if name not in inputs]
         if missing:
             raise NetError(
@@ -176,42 +120,46 @@ class CaffeModel(BlobModel):
         load_report: what the last loading of weights did.
     """
 
-    rebuild: ClassVar[Callable[..., CaffeModel]]
-    """Builds a model from a Recipe; set where the steps from text to model are put together."""
-
     @classmethod
-    def from_plan(cls, tensors: Tensors, recipe: Recipe) -> CaffeModel:
+    def from_tensors(
+        cls,
+        tensors: Tensors,
+        recipe: Recipe,
+        *,
+        load_report: weights.Report | None = None,
+        sources: Sequence[Path] = (),
+    ) -> CaffeModel:
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
         inputs = tensors.inputs(tensors.plan.inputs)
         outputs = {output_name(net, v): tensors.at_edge(v) for v in tensors.plan.outputs()}
         model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
-        # Past Keras's __setattr__, which would track what is only looked up.
-        model.__dict__.update(_tensors=tensors, _recipe=recipe, _defaults=tensors.defaults, load_report=None)
+        model.tensors, model.recipe = tensors, recipe
+        model.load_report, model.sources = load_report, sources
         return model
 
     @property
     def plan(self) -> Plan:
         """Every layer's Keras twin, every blob's shape and stored order."""
-        return self._tensors.plan
+        return self.tensors.plan
 
     @property
     def net(self) -> Net:
-        return self._tensors.plan.net
+        return self.tensors.plan.net
 
     @property
     def data_format(self) -> str:
-        return self._tensors.plan.data_format
+        return self.tensors.plan.data_format
 
     @property
     def blobs(self) -> Blobs:
-        return Blobs(self._tensors)
+        return Blobs(self.tensors)
 
     @property
     def caffe_layers(self) -> Named[CaffeLayer]:
         """{Caffe layer name: Keras layer} in the net's order; of several with one name the first."""
         layers: dict[str, CaffeLayer] = {}
-        for step in self._tensors.plan.steps:
+        for step in self.tensors.plan.steps:
             if step.layer is not None:
                 layers.setdefault(step.node.name, step.layer)
         return Named("layer", layers)
@@ -219,7 +167,7 @@ class CaffeModel(BlobModel):
     @property
     def caffe_shapes(self) -> Named[Shape]:
         """{blob name: shape in Caffe's order, with the batch size that the net declares}."""
-        return Named("blob", {name: self._tensors.plan.shapes[value] for name, value in self.net.blobs.items()})
+        return Named("blob", {name: self.tensors.plan.shapes[value] for name, value in self.net.blobs.items()})
 
     def extract(self, names: Sequence[str] | str) -> keras.Model:
         """The part of the net that computes the named blobs.
@@ -236,9 +184,9 @@ class CaffeModel(BlobModel):
         names = [names] if isinstance(names, str) else list(names)
         self.net.check_blobs(names)
         outputs = {name: self.blobs[name] for name in names}
-        needed = self._tensors.plan.inputs_of(self.net.last_write(name).id for name in names)
-        model = BlobModel(_unwrap(self._tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
-        model.__dict__["_defaults"] = self._tensors.defaults
+        needed = self.tensors.plan.inputs_of(self.net.last_write(name).id for name in names)
+        model = BlobModel(_unwrap(self.tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
+        model.tensors = self.tensors
         return model
 
     def get_caffe_params(self) -> Named[list[np.ndarray]]:
@@ -271,12 +219,12 @@ class CaffeModel(BlobModel):
             ReadError: a file is missing or broken.
             WeightsError: blobs do not fit and `skip_mismatch` is False; nothing is set then.
         """
-        first, report = weights.match(self._tensors.plan, files, skip_mismatch=skip_mismatch)
+        first, report = weights.match(self.tensors.plan, files, skip_mismatch=skip_mismatch)
         for index, arrays in first.items():
-            held = self._tensors.plan.steps[index].layer.caffe_blobs  # type: ignore[union-attr]
+            held = self.tensors.plan.steps[index].layer.caffe_blobs  # type: ignore[union-attr]
             for blob, stored in arrays.items():
                 held[blob].read(stored)
-        self.__dict__["load_report"] = report
+        self.load_report = report
         return report
 
     def load_weights(self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
@@ -287,11 +235,24 @@ class CaffeModel(BlobModel):
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return {"recipe": self._recipe.to_config(), "trainable": self.trainable}
+        return {"recipe": self.recipe.to_config(), "trainable": self.trainable}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> CaffeModel:
-        model = cls.rebuild(Recipe.from_config(config["recipe"]), custom_objects)
+        recipe = Recipe.from_config(config["recipe"])
+        message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
+        net = graph(message)
+        given = {node.type: keras.saving.get_registered_object(node.type, custom_objects) for node in net.nodes}
+        custom = {n: c for n, c in given.items() if isinstance(c, type) and issubclass(c, CaffeLayer)}
+        with loading(LoadContext(recipe.fork, custom_objects, files=recipe.files)):
+            plan = infer(
+                net,
+                data_format=recipe.data_format,
+                input_shapes=recipe.input_shapes,
+                custom_layers=custom,
+                dtype=recipe.dtype,
+            )
+            model = cls.from_tensors(build(plan), recipe, load_report=weights.match(plan, [])[1])
         model.trainable = config["trainable"]
         return model
 

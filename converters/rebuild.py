@@ -11,8 +11,8 @@ from keras_caffe import registry
 from keras_caffe.converters.build import build
 from keras_caffe.converters.graph import Net
 from keras_caffe.converters.infer import Plan, Step, infer
-from keras_caffe.converters.load import settings
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.layers.base import LoadContext, loading
 from keras_caffe.layers.python import Python
 from keras_caffe.layers.python_class import class_name
 from keras_caffe.proto.text import to_text
@@ -34,21 +34,21 @@ class InCaffesOrder:
 
 def node_blobs(model: CaffeModel) -> list[list[np.ndarray]]:
     """For each node of the model's net its learned blobs in Caffe's shape and order."""
-    steps = model._tensors.plan.steps
+    steps = model.plan.steps
     return [[held.get() for held in step.layer.caffe_blobs] if step.layer else [] for step in steps]
 
 
 def plan_again(model: CaffeModel, net: Net, input_shapes: Mapping[str, Shape], data_format: str) -> Plan:
     """Plans a net with the classes and settings that the model was loaded with. Raises as `infer` does."""
-    recipe, (custom, python) = model._recipe, _classes(model)
-    with settings(FORK=recipe.fork, FILES=recipe.files, PYTHON_LAYERS=python):
+    recipe, (custom, python) = model.recipe, _classes(model)
+    with loading(LoadContext(recipe.fork, python, files=recipe.files)):
         return infer(net, data_format=data_format, input_shapes=input_shapes, custom_layers=custom, dtype=recipe.dtype)
 
 
 def rebuild(model: CaffeModel, plan: Plan, blobs: NodeBlobs, input_shapes: Mapping[str, Shape]) -> CaffeModel:
     """The model of a plan that `plan_again` made, with these blobs, one list for each node."""
     recipe = replace(
-        model._recipe,
+        model.recipe,
         net=to_text(plan.net.message),
         data_format=plan.data_format,
         input_shapes={name: tuple(shape) for name, shape in input_shapes.items()},
@@ -57,10 +57,9 @@ def rebuild(model: CaffeModel, plan: Plan, blobs: NodeBlobs, input_shapes: Mappi
         index: {i: InCaffesOrder(array) for i, array in enumerate(arrays) if (index, i) not in plan.owners}
         for index, arrays in enumerate(blobs)
     }
-    with settings(FORK=recipe.fork, PYTHON_LAYERS=_classes(model)[1]):
-        built = build(plan, recipe, initial)
-    built.__dict__.update(sources=model.__dict__.get("sources"), load_report=model.load_report)
-    return built
+    with loading(LoadContext(recipe.fork, _classes(model)[1])):
+        tensors = build(plan, initial)
+        return CaffeModel.from_tensors(tensors, recipe, load_report=model.load_report, sources=model.sources)
 
 
 def is_foreign(step: Step) -> bool:
@@ -75,7 +74,7 @@ def _classes(model: CaffeModel) -> tuple[dict[str, type], dict[str, type]]:
     """{type: class} of foreign layers, {"module.Class": class} of Python layers."""
     custom: dict[str, type] = {}
     python: dict[str, type] = {}
-    for step in model._tensors.plan.steps:
+    for step in model.plan.steps:
         if step.layer is None:
             continue
         if step.node.type == "Python":

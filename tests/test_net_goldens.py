@@ -121,7 +121,7 @@ def blobs_of(run: Run, layer: str, arrays: list[np.ndarray]) -> Any:
 def target(name: str) -> keras_caffe.CaffeModel:
     """The net that weights are loaded into, its parameters set to 9 + index."""
     model = keras_caffe.load(golden("weights_by_name")[0]["targets"][name]["prototxt"])
-    for step in model._tensors.plan.steps:
+    for step in model.plan.steps:
         for i, held in enumerate(step.layer.caffe_blobs if step.layer else ()):
             held.set(np.full(held.blob.shape, 9 + i, "float32"))
     return model
@@ -145,7 +145,7 @@ def test_weights_go_by_name(name: str, suffix: str) -> None:
 
 def check_params(model: keras_caffe.CaffeModel, wanted: dict[str, list[np.ndarray]]) -> None:
     """Of layers with one name the goldens have the last, as pycaffe's `net.params` does."""
-    steps = model._tensors.plan.steps
+    steps = model.plan.steps
     params = {s.node.name: [h.get() for h in s.layer.caffe_blobs] for s in steps if s.blobs}
     assert params.keys() == wanted.keys()
     for layer, arrays in wanted.items():

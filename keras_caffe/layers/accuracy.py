@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import FORK, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Bottom, CaffeLayer, load_context, serializable
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.accuracy import accuracy
@@ -86,7 +86,7 @@ class Accuracy(CaffeLayer):
             top_k=param.top_k,
             axis=bottoms[0].axis(param.axis),
             ignore_label=param.ignore_label if param.HasField("ignore_label") else None,
-            ties="bvlc" if FORK.get() in (None, "bvlc") else "ssd",
+            ties="bvlc" if load_context().fork in (None, "bvlc") else "ssd",
             per_class=len(layer.top) > 1,
             **kwargs,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +20,45 @@ from keras_caffe.shapes import Shape, canonical_axis
 
 PACKAGE = "keras_caffe"
 
-# The fork whose definitions `from_caffe` follows where forks differ under one name; None: what the file holds decides.
-FORK: ContextVar[str | None] = ContextVar("FORK", default=None)
 
-# {"module.Class": class} for layers of type "Python", and whether others may be imported because a file names them.
-PYTHON_LAYERS: ContextVar[Mapping[str, type] | None] = ContextVar("PYTHON_LAYERS", default=None)
-ALLOW_PYTHON_IMPORTS: ContextVar[bool] = ContextVar("ALLOW_PYTHON_IMPORTS", default=False)
+@dataclass(frozen=True)
+class LoadContext:
+    """What a layer class may look up while a net is loaded.
 
-# {path: content} of the files that `from_caffe` reads: kept with a model, so that it is built again without them.
-FILES: ContextVar[dict[str, bytes] | None] = ContextVar("FILES", default=None)
+    Args:
+        fork: whose definitions hold where forks differ under one name; None: what the file holds decides.
+        python_layers: {"module.Class": class} for layers of type "Python".
+        allow_python_imports: whether the modules that a file names may be imported.
+        files: {path: content} of the files that `from_caffe` reads, kept with the model.
+    """
+
+    fork: str | None = None
+    python_layers: Mapping[str, type] | None = None
+    allow_python_imports: bool = False
+    files: dict[str, bytes] | None = None
+
+
+_CONTEXT: ContextVar[LoadContext] = ContextVar("_CONTEXT", default=LoadContext())
+
+
+def load_context() -> LoadContext:
+    """The context of the load that is going on; outside of one, the defaults."""
+    return _CONTEXT.get()
+
+
+@contextmanager
+def loading(context: LoadContext) -> Iterator[None]:
+    """Makes `context` the one that layer classes see."""
+    token = _CONTEXT.set(context)
+    try:
+        yield
+    finally:
+        _CONTEXT.reset(token)
 
 
 def read_file(path: str) -> bytes:
-    """The content of a file that a layer names, kept in FILES. Raises OSError if it cannot be read."""
-    files = FILES.get()
+    """The content of a file that a layer names, kept in the load's context. Raises OSError if it cannot be read."""
+    files = load_context().files
     if files is None:
         return Path(path).read_bytes()
     if path not in files:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from keras_caffe import fillers
-from keras_caffe.layers.base import FORK, enum_name
+from keras_caffe.layers.base import enum_name, load_context
 
 SEGNET_EPS = 1e-9  # No field of SegNet's message; its code has this number.
 
 
 def definition(layer: Any) -> str:
     """Whose definition a layer follows."""
-    fork, has = FORK.get(), layer.bn_param.HasField
+    fork, has = load_context().fork, layer.bn_param.HasField
     if fork in ("segnet", "pspnet"):
         return fork
     if has("bn_mode") or len(layer.top) > 1:

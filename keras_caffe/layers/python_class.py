@@ -9,7 +9,7 @@ import keras
 
 from keras_caffe import registry
 from keras_caffe.errors import UnknownLayerError
-from keras_caffe.layers.base import ALLOW_PYTHON_IMPORTS, PYTHON_LAYERS
+from keras_caffe.layers.base import load_context
 from keras_caffe.layers.source import Source
 
 
@@ -24,10 +24,10 @@ def find_class(name: str, required: bool = True) -> Any:
     Raises:
         UnknownLayerError: there is none, or the module that the caller allows to import has none.
     """
-    found = (PYTHON_LAYERS.get() or {}).get(name) or keras.saving.get_registered_object(name)
+    found = (load_context().python_layers or {}).get(name) or keras.saving.get_registered_object(name)
     found = found or registry.registered().get(name)
     reason = None
-    if found is None and ALLOW_PYTHON_IMPORTS.get():
+    if found is None and load_context().allow_python_imports:
         module, _, attribute = name.rpartition(".")
         try:
             found = getattr(importlib.import_module(module), attribute)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import FORK, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Bottom, CaffeLayer, load_context, serializable
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import alike_orders, check_rank
 from keras_caffe.layout import Order
@@ -58,7 +58,8 @@ class SmoothL1Loss(LossLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         given = layer.HasField("smooth_l1_loss_param")
-        rcnn = FORK.get() not in (None, "bvlc", "ssd") or (FORK.get() != "ssd" and (given or len(bottoms) == 4))
+        fork = load_context().fork
+        rcnn = fork not in (None, "bvlc", "ssd") or (fork != "ssd" and (given or len(bottoms) == 4))
         if len(bottoms) not in ((2, 4) if rcnn else (2, 3)):
             raise LayerError(
                 f"wrong number of bottoms for the {'Fast R-CNN' if rcnn else 'SSD'} SmoothL1Loss",

@@ -34,8 +34,8 @@ def card(
     """
     return {
         "name": model.net.name,
-        "sources": [_source(path) for path in model.__dict__.get("sources") or ()],
-        "net_sha256": hashlib.sha256(model._recipe.net.encode()).hexdigest(),
+        "sources": [_source(path) for path in model.sources],
+        "net_sha256": hashlib.sha256(model.recipe.net.encode()).hexdigest(),
         "parameters_sha256": _parameters(model),
         "versions": {"keras_caffe": __version__, "tensorflow": tf.__version__, "keras": keras.__version__, **_numpy()},
         "data_format": built.data_format,

@@ -86,7 +86,7 @@ def compare(
     """
     arrays = read_reference(reference)
     model = prototxt if isinstance(prototxt, CaffeModel) else _loaded(prototxt, weights, arrays, options)
-    inputs = [model.net.values[value].blob for value in model._tensors.plan.inputs]
+    inputs = [model.net.values[value].blob for value in model.plan.inputs]
     names = [name for name in model.blobs if name in arrays and name not in inputs]
     if not names:
         raise ReadError(
@@ -117,7 +117,7 @@ def read_reference(reference: Any) -> Mapping[str, np.ndarray]:
 
 def _loaded(prototxt: Any, weights: Any, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> CaffeModel:
     model = load(prototxt, weights, **options)
-    inputs = [model.net.values[value].blob for value in model._tensors.plan.inputs]
+    inputs = [model.net.values[value].blob for value in model.plan.inputs]
     shapes = {name: arrays[name].shape for name in inputs if name in arrays}
     if all(model.caffe_shapes[name] == shape for name, shape in shapes.items()):
         return model
@@ -127,7 +127,7 @@ def _loaded(prototxt: Any, weights: Any, arrays: Mapping[str, np.ndarray], optio
 def _run(model: CaffeModel, names: list[str], inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     fed = {keras_name(name): array.transpose(_edge(model, array.ndim)) for name, array in inputs.items()}
     part = model.extract(names)
-    missing = [name for name in part.input_names if name not in fed and name not in model._tensors.defaults]
+    missing = [name for name in part.input_names if name not in fed and name not in model.tensors.defaults]
     if missing:
         raise NetError(
             f"the reference lacks input {', '.join(map(repr, missing))}",

@@ -40,13 +40,13 @@ def servable_model(
 
 def declared_shapes(model: CaffeModel) -> dict[str, Shape]:
     """{input blob: shape in Caffe's order}, as the model was loaded."""
-    plan = model._tensors.plan
+    plan = model.plan
     return {plan.net.values[value].blob: plan.shapes[value] for value in plan.inputs}
 
 
 def _fed(model: CaffeModel) -> set[str]:
     """The inputs that callers must feed: those without a default."""
-    steps = [step for step in model._tensors.plan.steps if step.layer is None and step.defaults is None]
+    steps = [step for step in model.plan.steps if step.layer is None and step.defaults is None]
     return {model.net.values[value].blob for step in steps for value in step.node.outputs}
 
 

@@ -114,7 +114,7 @@ def _signatures(
 def _values(model: CaffeModel, names: Mapping[str, list[str] | None]) -> list[str]:
     """Ids of all values that signatures give."""
     blobs = [model.net.last_write(blob).id for blobs in names.values() for blob in blobs or ()]
-    return [*blobs, *(model._tensors.plan.outputs() if None in names.values() else ())]
+    return [*blobs, *(model.plan.outputs() if None in names.values() else ())]
 
 
 def _list(names: Sequence[str] | str | None) -> list[str] | None:

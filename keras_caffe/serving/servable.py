@@ -47,8 +47,8 @@ def plain_inputs(model: CaffeModel, shapes: Mapping[str, Shape]) -> Inputs:
         model: what is served.
         shapes: {input blob: declared shape in Caffe's order}.
     """
-    tensors = {keras_name(model.net.values[v].blob): model._tensors.at_edge(v) for v in model._tensors.plan.inputs}
-    asked = {name: x for name, x in tensors.items() if name not in model._tensors.defaults}
+    tensors = {keras_name(model.net.values[v].blob): model.tensors.at_edge(v) for v in model.plan.inputs}
+    asked = {name: x for name, x in tensors.items() if name not in model.tensors.defaults}
     arguments = {argument(name): name for name in asked}
     if len(arguments) < len(asked):
         raise ExportError("two inputs have one name in a signature", received=", ".join(asked))
@@ -88,10 +88,10 @@ def picture_inputs(plain: Inputs, name: str, fitted: Fitted, data_format: str, e
 
 def net_outputs(model: CaffeModel) -> BlobModel:
     """The whole model with a dict {blob: tensor} as its output, also if there is only one."""
-    tensors = model._tensors
+    tensors = model.tensors
     named = {output_name(model.net, value): tensors.at_edge(value) for value in tensors.plan.outputs()}
     part = BlobModel(model.input, named, name=f"{model.name}_outputs")
-    part.__dict__["_defaults"] = tensors.defaults
+    part.tensors = tensors
     return part
 
 
@@ -104,7 +104,7 @@ def signature(part: Any, inputs: Inputs, finish: Callable[[dict[str, Any]], dict
         finish: what is made of the outputs.
     """
     needed = inputs.of([argument(name) for name in part.input_names])
-    defaults = part.__dict__.get("_defaults", {})
+    defaults = part.tensors.defaults
 
     def serve(**given: Any) -> dict[str, Any]:
         known = {**{name: tf.constant(value) for name, value in defaults.items()}, **inputs.prepare(given)}

@@ -17,7 +17,7 @@ PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 def check_layers(model: CaffeModel, values: Iterable[str]) -> None:
     """Raises ExportError, naming the layers, if the given values are computed by Python code."""
-    steps = model._tensors.plan.steps
+    steps = model.plan.steps
     found = [
         f"{steps[index].node.name!r} ({steps[index].node.type})"
         for index in sorted(_upstream(model.net, values))

@@ -38,7 +38,7 @@ def layer_times(model: CaffeModel, runs: int = 20, seed: int = 0) -> Iterator[La
         runs: how often each layer runs.
         seed: of the inputs: standard normal where they have three axes or more, else 0.
     """
-    steps = [step for step in model._tensors.plan.steps if step.layer is not None]
+    steps = [step for step in model.plan.steps if step.layer is not None]
     for step, bottoms in zip(steps, _bottoms(model, steps, random_inputs(model, seed)), strict=True):
         forward, both = _functions(step.layer, bottoms, model.net.phase == "TRAIN")
         seconds = _median(forward, runs)
@@ -59,7 +59,7 @@ def random_inputs(model: CaffeModel, seed: int) -> dict[str, Any]:
     for name, tensor in zip(model.input_names, model.inputs, strict=True):
         shape = _declared(model).get(name, tuple(tensor.shape))
         values = rng.standard_normal(shape, "float32") if len(shape) > 2 else np.zeros(shape, "float32")
-        fed[name] = tf.constant(model._tensors.defaults.get(name, values))
+        fed[name] = tf.constant(model.tensors.defaults.get(name, values))
     return fed
 
 
@@ -71,7 +71,7 @@ def _declared(model: CaffeModel) -> dict[str, tuple[int, ...]]:
 
 def _bottoms(model: CaffeModel, steps: Sequence[Step], inputs: dict[str, Any]) -> list[list[Any]]:
     """What each layer gets, in the order of axes in which it wants it."""
-    tensors = model._tensors
+    tensors = model.tensors
     wanted = [
         [tensors.stored_as(v, order) for v, order in zip(s.node.inputs, s.orders, strict=True)] or [tensors.anchor()]
         for s in steps

@@ -50,16 +50,14 @@ class Opener:
         )
         model = self._model(plan, recipe, files, donors)
         own = set(map(keras_name, data.first.element_spec)) if isinstance(data, _OwnData) else set()
-        fed = own | (set(_inputs(model)) - set(model._defaults))
+        fed = own | (set(_inputs(model)) - set(model.tensors.defaults))
         inputs = {name: tensor for name, tensor in _inputs(model).items() if name in fed}
         return model, Feed(data, inputs, per_step, what)
 
     def _model(self, plan: Plan, recipe: Recipe, files: Sequence[str], donors: Any) -> CaffeModel:
         initial, report = weight_files.match(plan, files, skip_mismatch=self.skip_mismatch)
         kind = TrainNet if donors is None else CaffeModel
-        model = build(plan, recipe, initial, donors=donors, model_class=kind)
-        model.__dict__["load_report"] = report
-        return model
+        return kind.from_tensors(build(plan, initial, donors=donors), recipe, load_report=report)
 
     def _data(self, choice: NetChoice, data: Any, what: str) -> tuple[dict[str, Any], Any]:
         """Shapes in Caffe's order of the blobs that data layers fill, and the data; by default those of the layers."""

@@ -143,7 +143,7 @@ class Run:
         if self.tops is None:
             return {}
         named = {f"in{i}": to_edge(array, self.data_format) for i, array in bottoms.items()}
-        named = {**self.tops.__dict__["_defaults"], **named}
+        named = {**self.tops.tensors.defaults, **named}
         for name in {tensor.name for tensor in self.tops.inputs} - named.keys():  # Input layers under test.
             named[name] = to_edge(np.zeros(self.model.caffe_shapes[name]), self.data_format)
         return {t.name: keras.ops.convert_to_tensor(named[t.name], "float32") for t in self.tops.inputs}

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import FORK
+from keras_caffe.layers.base import LoadContext, loading
 from tests.layers.test_losses import from_caffe
 
 EVEN = np.zeros((3, 3), "float32")
@@ -44,9 +44,8 @@ def test_labels_out_of_range() -> None:
 
 @pytest.mark.parametrize(("fork", "ties"), [(None, "bvlc"), ("bvlc", "bvlc"), ("ssd", "ssd")])
 def test_the_fork_decides_about_ties(fork: str | None, ties: str) -> None:
-    token = FORK.set(fork)
-    layer = from_caffe('type: "Accuracy" top: "a"', (4, 3), (4,))
-    FORK.reset(token)
+    with loading(LoadContext(fork)):
+        layer = from_caffe('type: "Accuracy" top: "a"', (4, 3), (4,))
     assert layer.ties == ties
 
 

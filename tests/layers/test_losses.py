@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_caffe import layers, proto
 from keras_caffe.errors import CaffeError, DataError, LayerError, ShapeError
-from keras_caffe.layers.base import FORK, Bottom
+from keras_caffe.layers.base import Bottom, LoadContext, loading
 from keras_caffe.layers.infogain_loss import read_matrix
 from keras_caffe.layout import channels_last
 
@@ -158,9 +158,8 @@ def test_smooth_l1_without_width_is_flat() -> None:
     ],
 )
 def test_which_smooth_l1(fork: str | None, bottoms: int, param: str, definition: str) -> None:
-    token = FORK.set(fork)
-    layer = from_caffe(f'type: "SmoothL1Loss" top: "l" {param}', *[(2, 3)] * bottoms)
-    FORK.reset(token)
+    with loading(LoadContext(fork)):
+        layer = from_caffe(f'type: "SmoothL1Loss" top: "l" {param}', *[(2, 3)] * bottoms)
     assert layer.definition == definition
     assert layer.is_loss == (definition == "ssd")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_caffe.data.sources.base import Settings, Source
 from keras_caffe.errors import DataError, LayerError
-from keras_caffe.layers.base import ALLOW_PYTHON_IMPORTS
+from keras_caffe.layers.base import LoadContext, loading
 from keras_caffe.layers.python_class import class_name, find_class
 from keras_caffe.ops.python_layer import Runner
 from keras_caffe.shapes import Shape
@@ -32,11 +32,8 @@ class PythonData(Source):
         name = class_name(self.layer)
         if name in self.settings.python_layers:
             return self.settings.python_layers[name]
-        token = ALLOW_PYTHON_IMPORTS.set(self.settings.allow_python_imports)
-        try:
+        with loading(LoadContext(allow_python_imports=self.settings.allow_python_imports)):
             return find_class(name)
-        finally:
-            ALLOW_PYTHON_IMPORTS.reset(token)
 
     def shapes(self) -> list[Shape]:
         """The first axis and the last two of an image may change from batch to batch."""

@@ -1,0 +1,76 @@
+"""The Keras tensor of every value of a net, in every stored order that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_caffe.converters.infer import Plan, keras_name
+from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
+
+ANCHOR = "no_input"
+"""Name of the input of a net that has none."""
+
+
+class Tensors:
+    """The Keras tensor of each value, stored as its layer made it; other orders are transposed once and kept."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.defaults: dict[str, np.ndarray] = {}
+        self._tensors: dict[tuple[str, Order], Any] = {}
+        self._anchor: Any = None
+
+    def __getitem__(self, value: str) -> Any:
+        return self._tensors[value, self.plan.orders[value]]
+
+    def __setitem__(self, value: str, tensor: Any) -> None:
+        self._tensors[value, self.plan.orders[value]] = tensor
+
+    def stored_as(self, value: str, order: Order) -> Any:
+        """The value's tensor with its Caffe axes stored in `order`."""
+        if (value, order) not in self._tensors:
+            have = self.plan.orders[value]
+            tensor = keras.ops.transpose(self._tensors[value, have], permutation(have, order))
+            self._tensors[value, order] = tensor
+        return self._tensors[value, order]
+
+    def at_edge(self, value: str) -> Any:
+        """The value's tensor as callers see it."""
+        return self.stored_as(value, edge_order(len(self.plan.shapes[value]), self.plan.data_format))
+
+    def at_edge_as(self, value: str, like: str) -> Any:
+        """The value in the shape of another one that shares its memory in Caffe."""
+        if value == like or self.plan.shapes[value] == self.plan.shapes[like]:
+            return self.at_edge(value)
+        shape, order = self.plan.shapes[like], edge_order(len(self.plan.shapes[like]), self.plan.data_format)
+        flat = self.stored_as(value, caffe_order(len(self.plan.shapes[value])))
+        tensor = keras.ops.reshape(flat, (-1, *shape[1:]) if self.plan.dynamic and shape else shape)
+        return keras.ops.transpose(tensor, order) if order != caffe_order(len(shape)) else tensor
+
+    def inputs(self, values: Sequence[str]) -> dict[str, Any]:
+        """{name: `keras.Input`} of the given values."""
+        named = {keras_name(self.plan.net.values[v].blob): self.at_edge(v) for v in values}
+        return named if self._anchor is None else {**named, ANCHOR: self._anchor}
+
+    def anchor(self) -> Any:
+        """The tensor that layers without bottoms are called on: any input, or one made for them."""
+        if self.plan.inputs:
+            return self.at_edge(self.plan.inputs[0])
+        if self._anchor is None:
+            self._anchor = keras.Input(batch_shape=(1,), name=ANCHOR, dtype="float32")
+            self.defaults[ANCHOR] = np.zeros(1, "float32")
+        return self._anchor
+
+    def add_inputs(self, values: Sequence[str], defaults: Sequence[np.ndarray] | None) -> None:
+        """Makes the `keras.Input` of each value."""
+        for index, value in enumerate(values):
+            shape = to_stored(self.plan.input_shape(value), self.plan.orders[value])
+            name = keras_name(self.plan.net.values[value].blob)
+            self[value] = keras.Input(batch_shape=shape, name=name, dtype="float32")
+            if defaults is not None:
+                axes = permutation(caffe_order(len(shape)), self.plan.orders[value])
+                self.defaults[name] = np.transpose(defaults[index], axes)
