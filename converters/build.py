@@ -10,14 +10,16 @@ import keras
 from keras_caffe.converters.infer import Plan, Step
 from keras_caffe.converters.tensors import Tensors
 from keras_caffe.errors import NetError
-from keras_caffe.layers.base import Held
+from keras_caffe.layers.base import BoundBlob
 from keras_caffe.layers.loss_weight import LossWeight
 from keras_caffe.layout import to_stored
 
 Initial = Mapping[int, Mapping[int, Any]]
 
 
-def build(plan: Plan, initial: Initial | None = None, *, donors: Mapping[str, Sequence[Held]] | None = None) -> Tensors:
+def build(
+    plan: Plan, initial: Initial | None = None, *, donors: Mapping[str, Sequence[BoundBlob]] | None = None
+) -> Tensors:
     """Builds the Keras model.
 
     Args:
@@ -45,7 +47,7 @@ def build(plan: Plan, initial: Initial | None = None, *, donors: Mapping[str, Se
     return tensors
 
 
-def _given(plan: Plan, donors: Mapping[str, Sequence[Held]]) -> dict[int, dict[int, Any]]:
+def _given(plan: Plan, donors: Mapping[str, Sequence[BoundBlob]]) -> dict[int, dict[int, Any]]:
     """What layers use of another model's. Caffe: Net::ShareTrainedLayersWith in net.cpp."""
     found = {}
     for index, step in enumerate(plan.steps):

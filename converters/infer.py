@@ -14,7 +14,7 @@ from keras_caffe.converters.input_shapes import shapes_missing, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer
-from keras_caffe.layers.source import Source
+from keras_caffe.layers.source import SourceLayer
 from keras_caffe.layout import Order, edge_order, to_caffe, to_stored
 from keras_caffe.shapes import INT_MAX, Shape, check_blob, count
 
@@ -130,7 +130,7 @@ def infer(
         try:
             cls = classes[node.type].for_layer(node.message)
             _check_arity(node, cls)
-            if issubclass(cls, Source):
+            if issubclass(cls, SourceLayer):
                 told = source_shapes(net, node, cls, shapes)
                 if None in told.values():
                     raise shapes_missing(net, node, classes, shapes)
@@ -148,7 +148,7 @@ def infer(
     return plan
 
 
-def _add_source(plan: Plan, node: Node, cls: type[Source], shapes: Iterable[Sequence[int]]) -> None:
+def _add_source(plan: Plan, node: Node, cls: type[SourceLayer], shapes: Iterable[Sequence[int]]) -> None:
     for value, shape, plan.open_axes[value] in zip(node.outputs, shapes, cls.open_axes(node.message), strict=True):
         plan.shapes[value] = check_blob(tuple(shape))
         plan.orders[value] = edge_order(len(shape), plan.data_format)
@@ -270,7 +270,7 @@ class _KerasNames:
     """Keras layer names from Caffe's: unique, and without what Keras forbids."""
 
     def __init__(self, net: Net, classes: Mapping[str, type]) -> None:
-        sources = [node for node in net.nodes if issubclass(classes[node.type], Source)]
+        sources = [node for node in net.nodes if issubclass(classes[node.type], SourceLayer)]
         self.used = {keras_name(net.values[value].blob) for node in sources for value in node.outputs}
 
     def __call__(self, node: Node) -> str:

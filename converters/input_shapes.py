@@ -8,13 +8,13 @@ from contextlib import suppress
 from keras_caffe.converters.graph import Net, Node
 from keras_caffe.errors import CaffeError, ShapeError
 from keras_caffe.layers.base import CaffeLayer
-from keras_caffe.layers.source import Source
+from keras_caffe.layers.source import SourceLayer
 from keras_caffe.shapes import Shape
 
 Given = Mapping[str, Sequence[int]]
 
 
-def source_shapes(net: Net, node: Node, cls: type[Source], given: Given) -> dict[str, Sequence[int] | None]:
+def source_shapes(net: Net, node: Node, cls: type[SourceLayer], given: Given) -> dict[str, Sequence[int] | None]:
     """{blob: shape in Caffe's order} of the tops of a layer without bottoms; None where nothing tells it."""
     told: Sequence[Shape | None] = cls.declared_shapes(node.message)
     blobs = [net.values[value].blob for value in node.outputs]
@@ -35,7 +35,7 @@ def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]
     for node in net.nodes[first.index :]:
         with suppress(CaffeError):  # what else is wrong with a layer below comes up once the shapes are there
             cls = classes[node.type].for_layer(node.message)
-            if not issubclass(cls, Source):
+            if not issubclass(cls, SourceLayer):
                 continue
             shapes = source_shapes(net, node, cls, given)
             if None in shapes.values():

@@ -18,11 +18,11 @@ from keras_caffe.converters.read_binary import read_binary_net
 from keras_caffe.converters.read_weights import LayerBlobs, read_mean, read_weights
 from keras_caffe.errors import ReadError, unreadable
 from keras_caffe.proto import text
-from keras_caffe.proto.wire import Blob, Mapped, is_text
+from keras_caffe.proto.wire import Mapped, StoredBlob, is_text
 
-__all__ = ["Blob", "LayerBlobs", "NetFile", "read_mean", "read_message", "read_net", "read_weights"]
+__all__ = ["StoredBlob", "LayerBlobs", "NetFile", "read_mean", "read_message", "read_net", "read_weights"]
 
-Source: TypeAlias = str | os.PathLike[str] | Message
+Readable: TypeAlias = str | os.PathLike[str] | Message
 TEXT = "<text>"
 _LOOKS_LIKE_TEXT = re.compile(r"\s*(#|[a-z_]+\s*(:\s*[\"'\d]|[{<]))")
 
@@ -47,7 +47,7 @@ class NetFile:
         return f"{self.file}:{line}" if line else self.file
 
 
-def read_net(source: Source, *, strict: bool = False, fork: str | None = None) -> NetFile:
+def read_net(source: Readable, *, strict: bool = False, fork: str | None = None) -> NetFile:
     """Reads a net definition.
 
     Args:
@@ -75,7 +75,7 @@ def read_net(source: Source, *, strict: bool = False, fork: str | None = None) -
     return NetFile(parsed.message, file, MappingProxyType(lines))
 
 
-def read_message(source: Source, message_class: Any, *, strict: bool = False) -> Any:
+def read_message(source: Readable, message_class: Any, *, strict: bool = False) -> Any:
     """Reads a message of any class, such as `proto.SolverParameter`, from a text or binary file.
 
     Args:

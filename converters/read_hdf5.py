@@ -10,15 +10,15 @@ import h5py
 import numpy as np
 
 from keras_caffe.errors import ReadError, WeightsError
-from keras_caffe.proto.wire import Blob
+from keras_caffe.proto.wire import StoredBlob
 
 COMPRESSION_LIMIT = 1100  # no filter of HDF5 packs floats tighter than deflate's 1032 to 1
 
 
-Blobs = tuple[Blob | None, ...]
+StoredBlobs = tuple[StoredBlob | None, ...]
 
 
-def read_hdf5_weights(path: Path) -> list[tuple[str, Blobs]]:
+def read_hdf5_weights(path: Path) -> list[tuple[str, StoredBlobs]]:
     """Layer names and blobs of a `.caffemodel.h5`, in the order of the names; raises ReadError or WeightsError."""
     try:
         with h5py.File(path, "r") as file:
@@ -37,8 +37,8 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, Blobs]]:
         ) from None
 
 
-def _layers(data: h5py.Group, path: Path) -> list[tuple[str, Blobs]]:
-    layers: list[tuple[str, Blobs]] = []
+def _layers(data: h5py.Group, path: Path) -> list[tuple[str, StoredBlobs]]:
+    layers: list[tuple[str, StoredBlobs]] = []
     pending, seen = [("", data)], set()
     while pending:
         name, group = pending.pop()
@@ -67,14 +67,14 @@ def _member(group: h5py.Group, key: str, path: Path) -> Any:
     raise ReadError(f"{group.name}/{key} is neither a group nor a dataset of this file", where=str(path))
 
 
-def _blobs(datasets: dict[str, h5py.Dataset], layer: str, path: Path) -> Blobs:
+def _blobs(datasets: dict[str, h5py.Dataset], layer: str, path: Path) -> StoredBlobs:
     numbers = {key for key in datasets if key.isascii() and key.isdigit() and int(key) < 1000}
     if len(numbers) < len(datasets):
         odd = sorted(set(datasets) - numbers)[0]
         raise ReadError("a blob has no number", where=str(path), layer=layer, expected="0, 1, ...", received=odd)
-    blobs: list[Blob | None] = [None] * (1 + max(map(int, numbers), default=-1))
+    blobs: list[StoredBlob | None] = [None] * (1 + max(map(int, numbers), default=-1))
     for key in numbers:
-        blobs[int(key)] = Blob(_values(datasets[key], f"{layer}, blob {key}", path))
+        blobs[int(key)] = StoredBlob(_values(datasets[key], f"{layer}, blob {key}", path))
     return tuple(blobs)
 
 

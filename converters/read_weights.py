@@ -16,9 +16,9 @@ from keras_caffe.proto.wire import (
     DELIMITED,
     END_GROUP,
     VARINT,
-    Blob,
     Field,
     Mapped,
+    StoredBlob,
     fields,
     names,
     read_blob,
@@ -44,7 +44,7 @@ class LayerBlobs:
 
     name: str
     type: str = ""
-    blobs: tuple[Blob | None, ...] = ()
+    blobs: tuple[StoredBlob | None, ...] = ()
 
 
 def read_weights(path: str | os.PathLike[str]) -> list[LayerBlobs]:

@@ -22,7 +22,7 @@ NodeBlobs = Sequence[Sequence[np.ndarray]]
 
 
 @dataclass(frozen=True)
-class InCaffesOrder:
+class CaffeArray:
     """An array as a layer's first value."""
 
     array: np.ndarray
@@ -54,7 +54,7 @@ def rebuild(model: CaffeModel, plan: Plan, blobs: NodeBlobs, input_shapes: Mappi
         input_shapes={name: tuple(shape) for name, shape in input_shapes.items()},
     )
     initial = {
-        index: {i: InCaffesOrder(array) for i, array in enumerate(arrays) if (index, i) not in plan.owners}
+        index: {i: CaffeArray(array) for i, array in enumerate(arrays) if (index, i) not in plan.owners}
         for index, arrays in enumerate(blobs)
     }
     with loading(LoadContext(recipe.fork, _classes(model)[1])):

@@ -68,7 +68,7 @@ TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 SPEC_FIELDS = {"param": "name", "blob_share_mode": "share_mode", "blobs_lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
-class Step(NamedTuple):
+class Rewrite(NamedTuple):
     """One upgrade: `rewrite` returns a new message and is asked only where `needed` says so."""
 
     needed: Callable[[Any], bool]
@@ -120,7 +120,7 @@ def _run(net: proto.NetParameter) -> proto.NetParameter:
             received=f"{len(net.layer)} `layer` and {len(net.layers)} `layers` blocks",
             fix="Rewrite the old ones by hand.",
         )
-    for step in STEPS:
+    for step in REWRITES:
         if step.needed(net):
             net = step.rewrite(net)
     return net
@@ -236,10 +236,10 @@ def _freeze_batch_norm(net: proto.NetParameter) -> proto.NetParameter:
     return new
 
 
-STEPS = (
-    Step(is_v0, v0_to_v1),
-    Step(_has_old_transform, _move_transform),
-    Step(lambda net: bool(net.layers), _v1_to_v2),
-    Step(lambda net: bool(net.input), _inputs_to_layer),
-    Step(_has_old_batch_norm, _freeze_batch_norm),
+REWRITES = (
+    Rewrite(is_v0, v0_to_v1),
+    Rewrite(_has_old_transform, _move_transform),
+    Rewrite(lambda net: bool(net.layers), _v1_to_v2),
+    Rewrite(lambda net: bool(net.input), _inputs_to_layer),
+    Rewrite(_has_old_batch_norm, _freeze_batch_norm),
 )

@@ -13,12 +13,12 @@ import numpy as np
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.read_weights import LayerBlobs, read_weights
 from keras_caffe.errors import CaffeWarning, WeightsError
-from keras_caffe.proto.wire import Blob as StoredBlob
+from keras_caffe.proto.wire import StoredBlob
 from keras_caffe.shapes import Shape
 
 
 @dataclass(frozen=True)
-class Fitted:
+class MatchedBlob:
     """A stored blob that fits a layer's blob of `shape`; nothing is read before `copy`."""
 
     blob: StoredBlob
@@ -29,7 +29,7 @@ class Fitted:
         return self.blob.copy(self.shape, permutation)
 
 
-Arrays = dict[int, dict[int, Fitted]]
+MatchedBlobs = dict[int, dict[int, MatchedBlob]]
 """{node index: {blob index: what the files hold for it}}"""
 
 
@@ -57,7 +57,7 @@ class Report:
         return "\n".join(lines)
 
 
-def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = False) -> tuple[Arrays, Report]:
+def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = False) -> tuple[MatchedBlobs, Report]:
     """Finds the layer of every stored blob; sets nothing.
 
     Args:
@@ -69,7 +69,7 @@ def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = Fals
         ReadError: a file is missing or broken.
         WeightsError: a layer has another number of blobs or other shapes than in the file.
     """
-    arrays: Arrays = {}
+    arrays: MatchedBlobs = {}
     report = Report()
     loaded: set[int] = set()
     named: dict[str, list[int]] = {}
@@ -108,7 +108,7 @@ def _from_hdf5(source: LayerBlobs) -> bool:
 
 
 def _match_layer(
-    plan: Plan, index: int, source: LayerBlobs, file: str, arrays: Arrays, skipped: dict[str, str] | None
+    plan: Plan, index: int, source: LayerBlobs, file: str, arrays: MatchedBlobs, skipped: dict[str, str] | None
 ) -> bool:
     """Adds what fits to `arrays`; whether there was anything. A misfit goes into `skipped`, or is raised if None."""
     step = plan.steps[index]
@@ -122,7 +122,7 @@ def _match_layer(
         return False
     for i, fitted in found.items():
         owner, blob = plan.owners.get((index, i), (index, i))
-        arrays.setdefault(owner, {})[blob] = Fitted(fitted.blob, plan.steps[owner].blobs[blob].shape)
+        arrays.setdefault(owner, {})[blob] = MatchedBlob(fitted.blob, plan.steps[owner].blobs[blob].shape)
     return bool(step.blobs)
 
 
@@ -142,12 +142,12 @@ def _paired(plan: Plan, index: int, source: LayerBlobs) -> Iterator[tuple[int, S
     return ((i, blob) for i, blob in enumerate(stored) if blob is not None)
 
 
-def _fit(blob: StoredBlob, shape: Shape) -> Fitted:
+def _fit(blob: StoredBlob, shape: Shape) -> MatchedBlob:
     """The stored blob for a layer's shape; legacy 4-axis shapes match when they agree from the right."""
     have = tuple(blob.array.shape)
     padded = (1,) * (4 - len(shape)) + tuple(shape) if len(shape) <= 4 else shape
     if have == tuple(shape) or (blob.legacy and have == padded):
-        return Fitted(blob, shape)
+        return MatchedBlob(blob, shape)
     raise WeightsError(
         "a stored blob has another shape than the layer's",
         expected=tuple(shape),

@@ -17,8 +17,8 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from keras_caffe import layers, proto, registry
 from keras_caffe.layers.base import CaffeLayer
-from keras_caffe.layers.records import RecordSource
-from keras_caffe.layers.source import Source
+from keras_caffe.layers.records import RecordLayer
+from keras_caffe.layers.source import SourceLayer
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "layers.md"
@@ -101,7 +101,7 @@ def parameters(name: str, cls: type[CaffeLayer]) -> list[Any]:
     """The fields of LayerParameter that a type reads, as descriptors."""
     functions = [getattr(cls, key) for key in dir(cls) if callable(getattr(cls, key)) and key not in dir(object)]
     read = set().union(*(_read(getattr(f, "__func__", f), frozenset()) for f in functions))
-    if issubclass(cls, RecordSource):
+    if issubclass(cls, RecordLayer):
         read.add(cls.param)
     fields = proto.LayerParameter.DESCRIPTOR.fields
     read |= {f.name for f in fields if f.name.replace("_", "") == f"{name.lower()}param"} - set(UNREAD)
@@ -118,20 +118,22 @@ def _read(function: Any, seen: frozenset[Any]) -> set[str]:
 
 
 def values(name: str, cls: type[CaffeLayer]) -> str:
-    if issubclass(cls, Source) and not goldens(name)[0]:
+    if issubclass(cls, SourceLayer) and not goldens(name)[0]:
         return DATA_LAYER
     return "exact" if goldens(name)[0] else WITHOUT_GOLDENS[name]
 
 
 def gradient(name: str, cls: type[CaffeLayer]) -> str:
-    if issubclass(cls, Source) or name in NO_GRADIENT:
+    if issubclass(cls, SourceLayer) or name in NO_GRADIENT:
         return "none"
     return "exact" if goldens(name)[1] else "formula"
 
 
 def stored(cls: type[CaffeLayer]) -> str:
     return (
-        "–" if issubclass(cls, Source) else {"caffe": "Caffe", "channels_last": "channels last"}.get(cls.stores, "any")
+        "–"
+        if issubclass(cls, SourceLayer)
+        else {"caffe": "Caffe", "channels_last": "channels last"}.get(cls.stores, "any")
     )
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import keras
 
-from keras_caffe.converters.plain.draft import Draft, Inexpressible, Value, array
+from keras_caffe.converters.plain.draft import Draft, DraftValue, Inexpressible, array
 
 SIMPLE = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "TanH", "softplus": "BNLL", "silu": "Swish", "swish": "Swish"}
 SIMPLE |= {"exponential": "Exp", "elu": "ELU"}
 
 
-def apply(draft: Draft, layer: Any, value: Value) -> Value:
+def apply(draft: Draft, layer: Any, value: DraftValue) -> DraftValue:
     """The activation that a layer has beside what it does itself."""
     function = getattr(layer, "activation", None)
     if function is None or isinstance(layer, keras.layers.Activation):
@@ -20,7 +20,7 @@ def apply(draft: Draft, layer: Any, value: Value) -> Value:
     return activation(draft, f"{layer.name}_{_name(function)}", function, value)
 
 
-def activation(draft: Draft, name: str, function: Any, value: Value) -> Value:
+def activation(draft: Draft, name: str, function: Any, value: DraftValue) -> DraftValue:
     kind = _name(function)
     if kind == "linear":
         return value
@@ -39,20 +39,20 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def clip(draft: Draft, name: str, value: Value, limit: float) -> Value:
+def clip(draft: Draft, name: str, value: DraftValue, limit: float) -> DraftValue:
     return draft.like("Clip", name, value, clip_param={"min": 0.0, "max": limit})
 
 
-def softmax(draft: Draft, name: str, value: Value, axis: int) -> Value:
+def softmax(draft: Draft, name: str, value: DraftValue, axis: int) -> DraftValue:
     axis = draft.axis(axis, len(value.shape))
     return draft.like("Softmax", name, value, softmax_param={"axis": axis})
 
 
-def plain_activation(draft: Draft, layer: Any, values: Any) -> Value:
+def plain_activation(draft: Draft, layer: Any, values: Any) -> DraftValue:
     return activation(draft, layer.name, layer.activation, values[0])
 
 
-def relu(draft: Draft, layer: Any, values: Any) -> Value:
+def relu(draft: Draft, layer: Any, values: Any) -> DraftValue:
     (value,), slope = values, float(layer.negative_slope or 0)
     if layer.threshold or (layer.max_value is not None and slope):
         raise Inexpressible("a threshold, or a slope with max_value")
@@ -61,15 +61,15 @@ def relu(draft: Draft, layer: Any, values: Any) -> Value:
     return draft.like("ReLU", layer.name, value, **({"relu_param": {"negative_slope": slope}} if slope else {}))
 
 
-def leaky_relu(draft: Draft, layer: Any, values: Any) -> Value:
+def leaky_relu(draft: Draft, layer: Any, values: Any) -> DraftValue:
     return draft.like("ReLU", layer.name, values[0], relu_param={"negative_slope": float(layer.negative_slope)})
 
 
-def elu(draft: Draft, layer: Any, values: Any) -> Value:
+def elu(draft: Draft, layer: Any, values: Any) -> DraftValue:
     return draft.like("ELU", layer.name, values[0], elu_param={"alpha": float(layer.alpha)})
 
 
-def prelu(draft: Draft, layer: Any, values: Any) -> Value:
+def prelu(draft: Draft, layer: Any, values: Any) -> DraftValue:
     (value,), alpha = values, array(layer.alpha)
     wanted = [1] * alpha.ndim
     wanted[0 if draft.data_format == "channels_first" or not value.is_image else -1] = value.channels
@@ -79,13 +79,13 @@ def prelu(draft: Draft, layer: Any, values: Any) -> Value:
     return draft.like("PReLU", layer.name, value, [by_index(alpha, value)], owner=layer)
 
 
-def softmax_layer(draft: Draft, layer: Any, values: Any) -> Value:
+def softmax_layer(draft: Draft, layer: Any, values: Any) -> DraftValue:
     if not isinstance(layer.axis, int):
         raise Inexpressible("softmax over several axes")
     return softmax(draft, layer.name, values[0], layer.axis)
 
 
-def by_index(numbers: Any, value: Value) -> Any:
+def by_index(numbers: Any, value: DraftValue) -> Any:
     """One number for each channel, in the order of Caffe's blob."""
     if value.index is None:
         return numbers

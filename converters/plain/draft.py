@@ -18,7 +18,7 @@ class Inexpressible(Exception):
 
 
 @dataclass(frozen=True)
-class Value:
+class DraftValue:
     """A blob, and how a Keras tensor lies in it.
 
     Args:
@@ -39,7 +39,7 @@ class Value:
     def is_image(self) -> bool:
         return len(self.shape) == 4
 
-    def plain(self) -> Value:
+    def plain(self) -> DraftValue:
         """This value, where what reads it depends on the order of its numbers."""
         if self.index is not None:
             raise Inexpressible("numbers flattened channels last are not in Caffe's order, which only a Dense can undo")
@@ -74,13 +74,13 @@ class Draft:
         self,
         kind: str,
         name: str,
-        bottoms: Sequence[Value],
+        bottoms: Sequence[DraftValue],
         shape: Shape,
         blobs: Sequence[Any] = (),
         index: np.ndarray | None = None,
         owner: Any = None,
         **params: Any,
-    ) -> Value:
+    ) -> DraftValue:
         """Adds a layer with one top of its own name; `owner`: the Keras layer that its blobs are shared by."""
         name = self.name(name)
         layer = proto.LayerParameter(name=name, type=kind, bottom=[b.blob for b in bottoms], top=[name], **params)
@@ -88,7 +88,7 @@ class Draft:
         self._share(layer, owner, arrays)
         self.layers.append(layer)
         self.blobs.append(arrays)
-        return Value(name, tuple(shape), index)
+        return DraftValue(name, tuple(shape), index)
 
     def _share(self, layer: Any, owner: Any, blobs: Sequence[np.ndarray]) -> None:
         """A Keras layer that is called again shares its blobs by name, in Caffe's way."""
@@ -104,7 +104,7 @@ class Draft:
             del sharer.param[:]
             sharer.param.extend(proto.ParamSpec(name=f"{self.layers[first].name}/{i}") for i in range(len(blobs)))
 
-    def like(self, kind: str, name: str, value: Value, blobs: Sequence[Any] = (), **params: Any) -> Value:
+    def like(self, kind: str, name: str, value: DraftValue, blobs: Sequence[Any] = (), **params: Any) -> DraftValue:
         """Adds a layer whose top has the shape and order of its bottom."""
         return self.add(kind, name, [value], value.shape, blobs, value.index, **params)
 
@@ -126,7 +126,7 @@ class Draft:
         return tuple(sizes)
 
 
-Handler = Callable[[Draft, Any, Sequence[Value]], Value]
+Handler = Callable[[Draft, Any, Sequence[DraftValue]], DraftValue]
 
 
 def array(variable: Any) -> np.ndarray:

@@ -10,24 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.converters.plain.draft import Draft, Handler, Inexpressible, Value, array
+from keras_caffe.converters.plain.draft import Draft, DraftValue, Handler, Inexpressible, array
 from keras_caffe.shapes import pool_output
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """(before, after) for height and width"""
 
 
-def conv2d(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def conv2d(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     weight = array(layer.kernel).transpose(3, 2, 0, 1)
     return _convolution(draft, layer, layer.name, values[0], weight, _bias(layer), layer.groups)
 
 
-def depthwise_conv2d(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def depthwise_conv2d(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     (value,), weight = values, _depthwise(layer.kernel)
     return _convolution(draft, layer, layer.name, value, weight, _bias(layer), value.channels)
 
 
-def separable_conv2d(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def separable_conv2d(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     (value,), weight = values, _depthwise(layer.depthwise_kernel)
     deep = _convolution(
         draft, layer, f"{layer.name}_depthwise", value, weight, [], value.channels, (id(layer), "depthwise")
@@ -48,8 +48,15 @@ def _bias(layer: Any) -> list[np.ndarray]:
 
 
 def _convolution(
-    draft: Draft, layer: Any, name: str, value: Value, weight: np.ndarray, bias: list, groups: int, owner: Any = None
-) -> Value:
+    draft: Draft,
+    layer: Any,
+    name: str,
+    value: DraftValue,
+    weight: np.ndarray,
+    bias: list,
+    groups: int,
+    owner: Any = None,
+) -> DraftValue:
     strides, dilation = _pair(layer.strides), _pair(layer.dilation_rate)
     if layer.padding not in ("same", "valid"):
         raise Inexpressible(f"padding {layer.padding!r}")
@@ -64,14 +71,14 @@ def _write_convolution(
     draft: Draft,
     owner: Any,
     name: str,
-    value: Value,
+    value: DraftValue,
     blobs: list[np.ndarray],
     groups: int,
     strides: Sequence[int] = (1, 1),
     pad: Sequence[int] = (0, 0),
     dilation: Sequence[int] = (1, 1),
     kind: str = "Convolution",
-) -> Value:
+) -> DraftValue:
     kernel = blobs[0].shape[2:]
     param: dict[str, Any] = {"bias_term": len(blobs) > 1, **_sizes("kernel", kernel), **_sizes("stride", strides)}
     param |= {**_sizes("pad", pad), **({"group": groups} if groups > 1 else {})}
@@ -89,7 +96,7 @@ def _write_convolution(
     return draft.add(kind, name, [value], shape, blobs, owner=owner, convolution_param=param)
 
 
-def conv2d_transpose(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def conv2d_transpose(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     (value,), strides = values, _pair(layer.strides)
     weight = array(layer.kernel).transpose(3, 2, 0, 1)
     if max(_pair(layer.dilation_rate)) > 1 or getattr(layer, "output_padding", None) is not None:
@@ -102,7 +109,7 @@ def conv2d_transpose(draft: Draft, layer: Any, values: Sequence[Value]) -> Value
     return _write_convolution(draft, layer, layer.name, value, blobs, 1, strides, pad, kind="Deconvolution")
 
 
-def zero_padding2d(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def zero_padding2d(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     """A convolution of each channel with a kernel of 1."""
     (value,) = values
     ones = np.ones((value.channels, 1, 1, 1), "float32")
@@ -110,7 +117,7 @@ def zero_padding2d(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
     return _write_convolution(draft, None, layer.name, value, [weight], value.channels, pad=pad)
 
 
-def up_sampling2d(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def up_sampling2d(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     (value,), size = values, _pair(layer.size)
     if layer.interpolation != "nearest":
         raise Inexpressible(f"interpolation {layer.interpolation!r}")
@@ -119,7 +126,7 @@ def up_sampling2d(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
 
 
 def _pooling(kind: str) -> Handler:
-    def write(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+    def write(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
         (value,), kernel, strides = values, _pair(layer.pool_size), _pair(layer.strides)
         spatial = list(zip(value.shape[2:], kernel, strides, strict=True))
         param: dict[str, Any] = {"pool": kind, **_single("kernel", kernel), **_single("stride", strides)}
@@ -153,7 +160,7 @@ def _rounding(spatial: Sequence[tuple[int, int, int]], pads: Sequence[int], want
 
 
 def _global_pooling(kind: str) -> Handler:
-    def write(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+    def write(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
         (value,), param = values, {"pool": kind, "global_pooling": True}
         shape = (*value.shape[:2], 1, 1)
         if layer.keepdims:

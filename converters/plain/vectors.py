@@ -9,11 +9,11 @@ import numpy as np
 
 from keras_caffe.converters.plain import activations
 from keras_caffe.converters.plain.activations import by_index
-from keras_caffe.converters.plain.draft import Draft, Handler, Inexpressible, Value, array
+from keras_caffe.converters.plain.draft import Draft, DraftValue, Handler, Inexpressible, array
 from keras_caffe.shapes import count
 
 
-def dense(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def dense(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     (value,), kernel = values, array(layer.kernel)
     bias = [array(layer.bias)] if layer.use_bias else []
     outputs = kernel.shape[1]
@@ -32,7 +32,7 @@ def dense(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
     return draft.add("InnerProduct", layer.name, [value], shape, [rows, *bias], owner=layer, inner_product_param=param)
 
 
-def batch_normalization(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def batch_normalization(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     (value,) = values
     if draft.axis(layer.axis, len(value.shape)) != 1:
         raise Inexpressible("normalisation along another axis than the channels")
@@ -50,17 +50,17 @@ def batch_normalization(draft: Draft, layer: Any, values: Sequence[Value]) -> Va
     )
 
 
-def dropout(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def dropout(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     if layer.noise_shape is not None:
         raise Inexpressible("noise_shape")
     return draft.like("Dropout", layer.name, values[0], dropout_param={"dropout_ratio": layer.rate})
 
 
-def identity(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def identity(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     return values[0]
 
 
-def rescaling(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def rescaling(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     if np.ndim(layer.scale) or np.ndim(layer.offset):
         raise Inexpressible("several scales or offsets")
     return draft.like(
@@ -68,7 +68,7 @@ def rescaling(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
     )
 
 
-def flatten(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def flatten(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     (value,) = values
     if len(value.shape) < 3:
         return value
@@ -76,14 +76,14 @@ def flatten(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
     return draft.add("Flatten", layer.name, [value], shape, index=_channels_last(value.plain()))
 
 
-def _channels_last(value: Value) -> np.ndarray | None:
+def _channels_last(value: DraftValue) -> np.ndarray | None:
     """Where in Caffe's flattened image the numbers are that Keras flattens channels last."""
     if not value.is_image or value.channels == 1 or count(value.shape[2:]) == 1:
         return None
     return np.arange(count(value.shape[1:])).reshape(value.shape[1:]).transpose(1, 2, 0).reshape(-1)
 
 
-def reshape(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def reshape(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     (value,) = values
     sizes = count(value.shape[1:])
     target = [sizes // -count(layer.target_shape) if size == -1 else size for size in layer.target_shape]
@@ -101,7 +101,7 @@ def _is_vector(shape: Sequence[int]) -> bool:
     return count(shape[2:]) == 1
 
 
-def concatenate(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def concatenate(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     axis = draft.axis(layer.axis, len(values[0].shape))
     shape = list(values[0].shape)
     shape[axis] = sum(value.shape[axis] for value in values)
@@ -114,7 +114,7 @@ def concatenate(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
 
 
 def _eltwise(operation: str, coeff: Any = lambda count: []) -> Handler:
-    def write(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+    def write(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
         first = values[0]
         if any(value.shape != first.shape for value in values):
             raise Inexpressible(f"shapes {', '.join(str(v.shape) for v in values)}, which Caffe does not broadcast")
@@ -126,11 +126,11 @@ def _eltwise(operation: str, coeff: Any = lambda count: []) -> Handler:
     return write
 
 
-def _order(value: Value) -> np.ndarray:
+def _order(value: DraftValue) -> np.ndarray:
     return np.arange(count(value.shape[1:])) if value.index is None else value.index
 
 
-def multiply(draft: Draft, layer: Any, values: Sequence[Value]) -> Value:
+def multiply(draft: Draft, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
     """Also images times one number for each channel, as in squeeze-and-excitation blocks."""
     if len(values) == 2 and values[0].shape != values[1].shape and values[0].is_image and values[1].is_image:
         wide, narrow = sorted(values, key=lambda value: -count(value.shape))

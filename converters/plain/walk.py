@@ -12,7 +12,7 @@ from keras import tree
 from keras_caffe import proto
 from keras_caffe.converters.plain import images, vectors
 from keras_caffe.converters.plain.activations import apply
-from keras_caffe.converters.plain.draft import Draft, Handler, Inexpressible, Value
+from keras_caffe.converters.plain.draft import Draft, DraftValue, Handler, Inexpressible
 from keras_caffe.errors import NetError
 from keras_caffe.layers.base import CaffeLayer
 
@@ -64,7 +64,7 @@ def _layers(model: Any) -> list[Any]:
 class _Walk:
     def __init__(self, data_format: str) -> None:
         self.draft = Draft(data_format)
-        self.values: dict[int, Value] = {}
+        self.values: dict[int, DraftValue] = {}
         self.refused: list[str] = []
 
     def inputs(self, model: Any) -> None:
@@ -80,13 +80,13 @@ class _Walk:
             param = {"input_param": {"shape": [{"dim": shape}]}}
             self.values[id(tensor)] = self.draft.add("Input", tensor.name, [], shape, **param)
 
-    def run(self, model: Any, values: Sequence[Value]) -> list[Value]:
+    def run(self, model: Any, values: Sequence[DraftValue]) -> list[DraftValue]:
         """Writes a model's layers; `values`: of its inputs. Returns those of its outputs."""
         return tree.flatten(_functional(model)._run_through_graph(list(values), self._step))
 
     def _step(self, operation: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            values = [value for value in tree.flatten((args, kwargs)) if isinstance(value, Value)]
+            values = [value for value in tree.flatten((args, kwargs)) if isinstance(value, DraftValue)]
             if isinstance(operation, keras.Model):
                 return self._part(operation, values)
             try:
@@ -97,13 +97,13 @@ class _Walk:
 
         return call
 
-    def _part(self, model: Any, values: Sequence[Value]) -> Any:
+    def _part(self, model: Any, values: Sequence[DraftValue]) -> Any:
         before, self.draft.prefix = self.draft.prefix, f"{self.draft.prefix}{model.name}/"
         found = self.run(model, values)
         self.draft.prefix = before
         return found[0] if len(found) == 1 else found
 
-    def _layer(self, layer: Any, values: Sequence[Value]) -> Value:
+    def _layer(self, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
         if isinstance(layer, CaffeLayer):
             raise Inexpressible("it is Caffe's own, and only what keras_caffe.load returns is written with such layers")
         handler = HANDLERS.get(type(layer).__name__)
@@ -117,10 +117,10 @@ class _Walk:
         outputs = [getattr(operation, "output", None)] if _called_once(operation) else [None]
         shapes = [getattr(tensor, "shape", (1, 1)) for tensor in tree.flatten(outputs)]
         sizes = [tuple(1 if size is None else size for size in shape) for shape in shapes]
-        found = [Value("", self.draft.caffe_shape(shape or (1,))) for shape in sizes]
+        found = [DraftValue("", self.draft.caffe_shape(shape or (1,))) for shape in sizes]
         return found[0] if len(found) == 1 else found
 
-    def finish(self, outputs: Sequence[Value]) -> None:
+    def finish(self, outputs: Sequence[DraftValue]) -> None:
         for value in outputs if not self.refused else ():
             try:
                 value.plain()

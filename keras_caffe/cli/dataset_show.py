@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from itertools import islice
 
-from keras_caffe.cli.files import output_file, replacing
+from keras_caffe.cli.files import output_beside, output_file
 from keras_caffe.data.database import empty
 from keras_caffe.data.sheet import contact_sheet
 from keras_caffe.data.statistics import open_any, records
@@ -28,6 +28,6 @@ def run(args: argparse.Namespace) -> None:
     if not found:
         raise empty(args.database)
     sheet = contact_sheet(found, args.columns, args.size)
-    with replacing(args.picture) as new:
+    with output_beside(args.picture) as new:
         sheet.save(new, "PNG")
     print(f"{len(found)} records drawn in {args.picture}")

@@ -26,7 +26,7 @@ def output_file(suffix: str = "") -> Callable[[str], Path]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def output_beside(path: Path) -> Iterator[Path]:
     """The name of a new file beside `path`, which takes its place if all goes well and else is removed."""
     target = path.resolve()  # where `path` is a link, the link stays
     new = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")

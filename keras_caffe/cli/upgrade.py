@@ -10,7 +10,7 @@ import argparse
 import sys
 from typing import Any
 
-from keras_caffe.cli.files import output_file, replacing
+from keras_caffe.cli.files import output_beside, output_file
 from keras_caffe.converters.read import read_message, read_net
 from keras_caffe.converters.upgrade import upgrade, upgrade_solver
 from keras_caffe.errors import ReadError
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output == STDOUT:
         sys.stdout.write(text)
         return
-    with replacing(args.output) as file:
+    with output_beside(args.output) as file:
         file.write_text(text, encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from keras_caffe.data.draws import draws
 from keras_caffe.errors import DataError, LayerError
 
 
-class Plan(NamedTuple):
+class Placement(NamedTuple):
     """What is drawn for one image: whether it is mirrored, and where its window begins."""
 
     mirror: bool
@@ -73,7 +73,7 @@ class Augment:
         if wanted != given:
             raise DataError("the mean does not fit the image", expected=wanted, received=given, fix=fix)
 
-    def plans(self, numbers: np.ndarray, shapes: Sequence[Sequence[int]]) -> list[Plan]:
+    def placements(self, numbers: np.ndarray, shapes: Sequence[Sequence[int]]) -> list[Placement]:
         """What is drawn for the records with these running numbers, whose images are (C, H, W)."""
         random = self.draws(numbers).tolist()
         return [self._plan(drawn, shape) for drawn, shape in zip(random, shapes, strict=True)]
@@ -82,33 +82,33 @@ class Augment:
         """(N, 3): what decides about mirror, top and left of each record."""
         return draws(self.seed, numbers, 3)
 
-    def _plan(self, drawn: Sequence[int], shape: Sequence[int]) -> Plan:
+    def _plan(self, drawn: Sequence[int], shape: Sequence[int]) -> Placement:
         height, width = self.crop or shape[1:]
         free = shape[1] - height, shape[2] - width
         top, left = (d % (f + 1) if self.train else f // 2 for d, f in zip(drawn[1:], free, strict=True))
-        return Plan(self.mirror and bool(drawn[0] & 1), top, left)
+        return Placement(self.mirror and bool(drawn[0] & 1), top, left)
 
-    def apply(self, image: np.ndarray, plan: Plan, out: np.ndarray) -> None:
+    def apply(self, image: np.ndarray, placement: Placement, out: np.ndarray) -> None:
         """Writes the transformed image; `out` is (C, h, w), in memory in that order or as (h, w, C)."""
         planar = out if out.flags.c_contiguous else np.empty(out.shape, np.float32)
-        planar[...] = self._window(image, plan)
+        planar[...] = self._window(image, placement)
         if self.mean is not None:
-            planar -= self._window(self.mean, plan)
+            planar -= self._window(self.mean, placement)
         if self.scale != 1:
             planar *= np.float32(self.scale)
         if planar is not out:
             for target, plane in zip(out, planar, strict=True):  # by far faster than all at once
                 target[...] = plane
 
-    def cropped(self, image: np.ndarray, plan: Plan) -> np.ndarray:
+    def cropped(self, image: np.ndarray, placement: Placement) -> np.ndarray:
         """The part of an image, or of a mean of its size, that is kept; one that is cropped already stays as it is."""
         if not self.crop or image.shape[1:] in (self.crop, (1, 1)):
             return image
-        return image[:, plan.top : plan.top + self.crop[0], plan.left : plan.left + self.crop[1]]
+        return image[:, placement.top : placement.top + self.crop[0], placement.left : placement.left + self.crop[1]]
 
-    def _window(self, image: np.ndarray, plan: Plan) -> np.ndarray:
-        image = self.cropped(image, plan)
-        return image[:, :, ::-1] if plan.mirror else image
+    def _window(self, image: np.ndarray, placement: Placement) -> np.ndarray:
+        image = self.cropped(image, placement)
+        return image[:, :, ::-1] if placement.mirror else image
 
 
 def from_layer(layer: Any, mean: np.ndarray | None, train: bool, seed: int) -> Augment:

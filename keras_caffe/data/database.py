@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -134,6 +134,3 @@ def check_backend(path: Path, backend: str, layer_says: bool) -> None:
 
 def _shown(key: bytes) -> str:
     return bytes(key).decode("utf-8", "backslashreplace")
-
-
-Opener = Callable[[Path], Walk]

@@ -27,7 +27,7 @@ class Fused:
         self.last = data_format == "channels_last"
         self.scale, self.mean = augment.scale, augment.mean
         if self.mean is not None:
-            plan = augment.plans(np.zeros(1, np.int64), [shape])[0]
+            plan = augment.placements(np.zeros(1, np.int64), [shape])[0]
             self.mean = augment.cropped(self.mean, plan)
             self.mean = self.mean.transpose(1, 2, 0) if self.last else self.mean
         self.apply = tf.function(self._apply, jit_compile=True)

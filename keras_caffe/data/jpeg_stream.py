@@ -84,11 +84,11 @@ class JpegStream(Stream):
             sizes = [images.jpeg_size(record.data) for record in records]
             if None in sizes:
                 return [False, np.zeros(0, object), np.zeros((0, FACTS), np.int64)]
-            plans = self.source.augment.plans(numbers, self._shapes(sizes))
+            placements = self.source.augment.placements(numbers, self._shapes(sizes))
         facts, missing = np.zeros((len(records), FACTS), np.int64), self.batch - len(records)
         facts[:, NUMBER], facts[:, SIZE] = numbers, sizes
         facts[:, LABEL] = [record.label for record in records]
-        facts[:, WINDOW] = plans
+        facts[:, WINDOW] = placements
         facts[:, DECODED], facts[:, WINDOW][:, 1:] = self._with_margins(facts[:, WINDOW][:, 1:], facts[:, SIZE])
         data = np.array([*(bytes(record.data) for record in records), *[bytes(records[-1].data)] * missing], object)
         return [True, data, np.pad(facts, [(0, missing), (0, 0)], "edge")]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_caffe.layers.records import RecordSource
+from keras_caffe.layers.records import RecordLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
 
 @register_layer("AnnotatedData")
-class AnnotatedData(RecordSource):
+class AnnotatedData(RecordLayer):
     """Inputs in the shape of the annotated records that SSD would read; `keras_caffe.dataset` reads them.
 
     Shapes: no bottoms; data (batch_size, C, H, W) with H and W of crop_size or resize_param, label (1, 1, boxes, 8)

@@ -98,7 +98,7 @@ class Blob(NamedTuple):
         return self.shape if self.permutation is None else tuple(self.shape[a] for a in self.permutation)
 
 
-class Held(NamedTuple):
+class BoundBlob(NamedTuple):
     """A blob and the variable (or `SharedView`) that holds it."""
 
     blob: Blob
@@ -128,7 +128,7 @@ class SharedView:
     Caffe allows that with `share_mode: PERMISSIVE`.
     """
 
-    def __init__(self, owner: Held, blob: Blob) -> None:
+    def __init__(self, owner: BoundBlob, blob: Blob) -> None:
         self.owner, self.blob, self.shape, self.dtype = owner, blob, blob.keras_shape, owner.variable.dtype
 
     def _seen(self) -> Any:
@@ -261,7 +261,7 @@ class CaffeLayer(keras.layers.Layer):
         for index, blob in enumerate(table):
             value = initial.get(index)
             trainable = blob.trainable and index not in frozen
-            held = value.seen_as(blob) if isinstance(value, Held) else self._add_blob(blob, value, trainable)
+            held = value.seen_as(blob) if isinstance(value, BoundBlob) else self._add_blob(blob, value, trainable)
             setattr(self, blob.name, held)
         self.__dict__["_table"] = tuple(table)
         self.built = True
@@ -282,9 +282,9 @@ class CaffeLayer(keras.layers.Layer):
         )
 
     @property
-    def caffe_blobs(self) -> Sequence[Held]:
+    def caffe_blobs(self) -> Sequence[BoundBlob]:
         """The blob table with the variables that hold the blobs, once built."""
-        return tuple(Held(blob, getattr(self, blob.name)) for blob in self.__dict__.get("_table", ()))
+        return tuple(BoundBlob(blob, getattr(self, blob.name)) for blob in self.__dict__.get("_table", ()))
 
 
 def shape_list(input_shape: Any) -> list[Shape]:

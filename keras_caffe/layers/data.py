@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from keras_caffe.layers.records import RecordSource
+from keras_caffe.layers.records import RecordLayer
 from keras_caffe.registry import register_layer
 
 
 @register_layer("Data")
-class Data(RecordSource):
+class Data(RecordLayer):
     """Inputs in the shape of the records that Caffe would read; `keras_caffe.dataset` reads them.
 
     Shapes: no bottoms; data (batch_size, C, H, W) and, if there is a second top, label (batch_size,). H and W are

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.source import Source
+from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -17,7 +17,7 @@ LEGACY = ("num", "channels", "height", "width")
 
 
 @register_layer("DummyData")
-class DummyData(Source):
+class DummyData(SourceLayer):
     """Inputs that need not be fed: their default values are what the fillers give (constant 0 without a filler).
 
     Shapes: no bottoms; one `shape`, or num, channels, height and width, for all tops or one for each top.

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_caffe.errors import DataError, LayerError
-from keras_caffe.layers.source import Source
+from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
 
 @register_layer("HDF5Data")
-class HDF5Data(Source):
+class HDF5Data(SourceLayer):
     """Inputs in the shape of the data sets that Caffe would read; `keras_caffe.dataset` reads them.
 
     Shapes: no bottoms; top t is (batch_size, ...) with the sizes of data set t in the first file of the list, or as

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.records import RecordSource
+from keras_caffe.layers.records import RecordLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Size
 
 
 @register_layer("ImageData")
-class ImageData(RecordSource):
+class ImageData(RecordLayer):
     """Inputs in the shape of the images that Caffe would read; `keras_caffe.dataset` reads them.
 
     Shapes: no bottoms; data (batch_size, 3 or 1 with is_color: false, H, W), label (batch_size,). H and W are

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.source import Source
+from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
 
 @register_layer("Input")
-class Input(Source):
+class Input(SourceLayer):
     """Tops in the declared shapes: one shape for all tops, or one each.
 
     Shapes: no bottoms; top i has `input_param.shape[i]`, or `shape[0]` if there is only one.

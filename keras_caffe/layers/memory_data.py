@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.records import check_transform, positive
-from keras_caffe.layers.source import Source
+from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
 
 @register_layer("MemoryData")
-class MemoryData(Source):
+class MemoryData(SourceLayer):
     """Inputs of the stated size.
 
     Shapes: no bottoms; data (batch_size, channels, height, width), label (batch_size,).

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_caffe.errors import CaffeWarning, ShapeError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
-from keras_caffe.layers.python_class import PythonSource, class_name, find_class
+from keras_caffe.layers.python_class import PythonSourceLayer, class_name, find_class
 from keras_caffe.ops.python_layer import Runner, run
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -110,7 +110,7 @@ class Python(CaffeLayer):
     def for_layer(cls, layer: Any) -> type[CaffeLayer]:
         found = find_class(class_name(layer), required=bool(layer.bottom))
         if found is None:
-            return PythonSource
+            return PythonSourceLayer
         return found if issubclass(found, CaffeLayer) else cls
 
     @classmethod

@@ -10,7 +10,7 @@ import keras
 from keras_caffe import registry
 from keras_caffe.errors import UnknownLayerError
 from keras_caffe.layers.base import load_context
-from keras_caffe.layers.source import Source
+from keras_caffe.layers.source import SourceLayer
 
 
 def class_name(layer: Any) -> str:
@@ -42,7 +42,7 @@ def find_class(name: str, required: bool = True) -> Any:
     return found
 
 
-class PythonSource(Source):
+class PythonSourceLayer(SourceLayer):
     """A Python layer without bottoms whose class is not given: the caller feeds its tops."""
 
     @classmethod

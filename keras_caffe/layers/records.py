@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import enum_name
-from keras_caffe.layers.source import Source, record_shape
+from keras_caffe.layers.source import SourceLayer, record_shape
 from keras_caffe.shapes import Shape, Size
 
 
-class RecordSource(Source):
+class RecordLayer(SourceLayer):
     """Base of data layers: the tops are images (N, C, H, W) and, if there is a second one, labels.
 
     A class names its message (`param`). The first record of the source, where it is at hand, tells what the

@@ -34,7 +34,7 @@ def record_shape(layer: Any) -> Shape | None:
     return None if reader is None else reader(layer)
 
 
-class Source(CaffeLayer):
+class SourceLayer(CaffeLayer):
     """Base of Input and of the data layers. It is never built as a layer: each top is a `keras.Input`."""
 
     bottoms: ClassVar[tuple[int, int | None]] = (0, 0)

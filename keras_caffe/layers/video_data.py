@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_caffe.layers.records import RecordSource
+from keras_caffe.layers.records import RecordLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Size
 
 
 @register_layer("VideoData")
-class VideoData(RecordSource):
+class VideoData(RecordLayer):
     """Inputs in the shape of the frames that SSD would grab.
 
     Shapes: no bottoms; data (batch_size, 3, H, W) with H and W of crop_size or resize_param, and, if there is a second

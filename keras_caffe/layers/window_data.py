@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_caffe.layers.records import RecordSource, positive
+from keras_caffe.layers.records import RecordLayer, positive
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Size
 
 
 @register_layer("WindowData")
-class WindowData(RecordSource):
+class WindowData(RecordLayer):
     """Inputs in the shape of the windows that Caffe would cut; `keras_caffe.dataset` cuts them.
 
     Shapes: no bottoms; data (batch_size, 3, crop_size, crop_size), label (batch_size,). The crop_size of

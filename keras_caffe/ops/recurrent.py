@@ -11,10 +11,10 @@ from keras import ops
 UNROLL = 32  # Up to this many steps are laid out one after the other; more, or an unknown number, run in a loop.
 
 State = tuple[Any, ...]
-Step = Callable[[State, Sequence[Any]], State]
+TimeStep = Callable[[State, Sequence[Any]], State]
 
 
-def over_time(step: Step, state: State, inputs: Sequence[Any]) -> tuple[State, Any]:
+def over_time(step: TimeStep, state: State, inputs: Sequence[Any]) -> tuple[State, Any]:
     """Applies `state = step(state, inputs at t)` for t = 0, 1, ...
 
     Args:
@@ -34,7 +34,7 @@ def over_time(step: Step, state: State, inputs: Sequence[Any]) -> tuple[State, A
     return last, history[0]
 
 
-def _unrolled(step: Step, state: State, inputs: Sequence[Any]) -> tuple[State, Any]:
+def _unrolled(step: TimeStep, state: State, inputs: Sequence[Any]) -> tuple[State, Any]:
     history = []
     for now in zip(*(ops.unstack(x, axis=0) for x in inputs), strict=True):
         state = step(state, now)
@@ -42,7 +42,7 @@ def _unrolled(step: Step, state: State, inputs: Sequence[Any]) -> tuple[State, A
     return state, ops.stack(history, axis=0)
 
 
-def _tensorflow(step: Step, state: State, inputs: Sequence[Any]) -> tuple[State, Any]:
+def _tensorflow(step: TimeStep, state: State, inputs: Sequence[Any]) -> tuple[State, Any]:
     import tensorflow as tf
 
     length = tf.shape(inputs[0])[0]

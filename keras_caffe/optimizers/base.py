@@ -88,26 +88,30 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         histories = [getattr(self, slot)[index] for slot in self.slots]
         gradient, decay = ops.cast(gradient, variable.dtype), self.weight_decay * decay_mult
         if not (self.method and update.has_native(variable)):
-            self.move(variable, histories, gradient if self.scale is None else gradient * self.scale, rate, decay)
+            self.regularize_and_apply(
+                variable, histories, gradient if self.scale is None else gradient * self.scale, rate, decay
+            )
             return
         scale = 1.0 if self.scale is None else self.scale
-        numbers = self.numbers() | {"scale": scale, "regularization_type": self.regularization_type}
-        rate = rate * self.correction(variable.dtype)
+        numbers = self.kernel_arguments() | {"scale": scale, "regularization_type": self.regularization_type}
+        rate = rate * self.bias_correction(variable.dtype)
         update.in_one_pass(self.method, variable, histories, gradient, rate=rate, decay=decay, **numbers)
 
-    def move(self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float) -> None:
+    def regularize_and_apply(
+        self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float
+    ) -> None:
         """Regularises the gradient, and updates."""
-        self.update(variable, *histories, self._regularized(gradient, variable, decay), rate)
+        self.apply_formula(variable, *histories, self._regularized(gradient, variable, decay), rate)
 
-    def update(self, variable: Any, *args: Any) -> None:
+    def apply_formula(self, variable: Any, *args: Any) -> None:
         """The method's formula: changes a variable and its histories in place, given the gradient and the rate."""
         raise NotImplementedError
 
-    def numbers(self) -> dict[str, float]:
+    def kernel_arguments(self) -> dict[str, float]:
         """What the native kernel takes: momentum, decay2, delta."""
         raise NotImplementedError
 
-    def correction(self, dtype: Any) -> Any:
+    def bias_correction(self, dtype: Any) -> Any:
         """What the native kernel's rate is multiplied by."""
         return 1.0
 

@@ -35,17 +35,19 @@ class SGD(CaffeOptimizer):
         super().__init__(learning_rate, **kwargs)
         self.momentum = momentum
 
-    def move(self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float) -> None:
+    def regularize_and_apply(
+        self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float
+    ) -> None:
         if decay and self.regularization_type == "L2" and self.momentum >= LEAST_MOMENTUM and not self.nesterov:
             # v = momentum (v + rate decay / momentum w) + rate g takes less memory and time than g + decay w.
             update.subtract(histories[0], variable, rate * (decay / self.momentum))
             decay = 0.0
-        super().move(variable, histories, gradient, rate, decay)
+        super().regularize_and_apply(variable, histories, gradient, rate, decay)
 
-    def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
+    def apply_formula(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.momentum(variable, history, gradient, rate, self.momentum, self.nesterov)
 
-    def numbers(self) -> dict[str, float]:
+    def kernel_arguments(self) -> dict[str, float]:
         return {"momentum": self.momentum}
 
     def get_config(self) -> dict[str, Any]:
@@ -83,10 +85,10 @@ class AdaGrad(CaffeOptimizer):
         super().__init__(learning_rate, **kwargs)
         self.delta = delta
 
-    def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
+    def apply_formula(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.adagrad(variable, history, gradient, rate, self.delta)
 
-    def numbers(self) -> dict[str, float]:
+    def kernel_arguments(self) -> dict[str, float]:
         return {"delta": self.delta}
 
     def get_config(self) -> dict[str, Any]:
@@ -117,10 +119,10 @@ class RMSProp(CaffeOptimizer):
             raise SolverError("rms_decay is out of range", expected="0 <= rms_decay < 1", received=rms_decay)
         self.rms_decay, self.delta = rms_decay, delta
 
-    def update(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
+    def apply_formula(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.rmsprop(variable, history, gradient, rate, self.rms_decay, self.delta)
 
-    def numbers(self) -> dict[str, float]:
+    def kernel_arguments(self) -> dict[str, float]:
         return {"decay2": self.rms_decay, "delta": self.delta}
 
     def get_config(self) -> dict[str, Any]:
@@ -147,10 +149,10 @@ class AdaDelta(CaffeOptimizer):
         super().__init__(learning_rate, **kwargs)
         self.momentum, self.delta = momentum, delta
 
-    def update(self, variable: Any, history: Any, steps: Any, gradient: Any, rate: Any) -> None:
+    def apply_formula(self, variable: Any, history: Any, steps: Any, gradient: Any, rate: Any) -> None:
         update.adadelta(variable, history, steps, gradient, rate, self.momentum, self.delta)
 
-    def numbers(self) -> dict[str, float]:
+    def kernel_arguments(self) -> dict[str, float]:
         return {"momentum": self.momentum, "delta": self.delta}
 
     def get_config(self) -> dict[str, Any]:
@@ -187,14 +189,14 @@ class Adam(CaffeOptimizer):
         super().__init__(learning_rate, **kwargs)
         self.momentum, self.momentum2, self.delta = momentum, momentum2, delta
 
-    def update(self, variable: Any, mean: Any, square: Any, gradient: Any, rate: Any) -> None:
+    def apply_formula(self, variable: Any, mean: Any, square: Any, gradient: Any, rate: Any) -> None:
         betas = self.momentum, self.momentum2
         update.adam(variable, mean, square, gradient, rate, self.iterations + 1, betas, self.delta)
 
-    def numbers(self) -> dict[str, float]:
+    def kernel_arguments(self) -> dict[str, float]:
         return {"momentum": self.momentum, "decay2": self.momentum2, "delta": self.delta}
 
-    def correction(self, dtype: Any) -> Any:
+    def bias_correction(self, dtype: Any) -> Any:
         return update.adam_correction(self.iterations + 1, (self.momentum, self.momentum2), dtype)
 
     def get_config(self) -> dict[str, Any]:

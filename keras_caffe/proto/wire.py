@@ -199,7 +199,7 @@ def text_of(file: Mapped, at: Field) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Blob:
+class StoredBlob:
     """A stored array.
 
     Attributes:
@@ -354,7 +354,7 @@ class _BlobReader:
                 return rows
             count *= 4
 
-    def blob(self) -> Blob:
+    def blob(self) -> StoredBlob:
         values = self.data.join()
         count = 0 if values is None else values.size
         shape = tuple(self.legacy.get(name, 0) for name in _LEGACY)
@@ -373,9 +373,9 @@ class _BlobReader:
             raise WeightsError("the blob's shape is too large", received=list(shape)) from None
         start, end = self.pages
         if any(values is chunk for chunk in self.data.single):
-            return Blob(array, bool(self.legacy), self.diff, (self.file, start, end))
+            return StoredBlob(array, bool(self.legacy), self.diff, (self.file, start, end))
         self.file.release(start, end)  # converted or joined: the values are in memory of their own
-        return Blob(array, bool(self.legacy), self.diff)
+        return StoredBlob(array, bool(self.legacy), self.diff)
 
     def axes(self) -> tuple[int, ...]:
         try:
@@ -387,6 +387,6 @@ class _BlobReader:
         return shape
 
 
-def read_blob(file: Mapped, start: int, end: int) -> Blob:
+def read_blob(file: Mapped, start: int, end: int) -> StoredBlob:
     """The BlobProto between two positions; raises WeightsError if its values are not as many as its shape says."""
     return _BlobReader(file, start, end).blob()

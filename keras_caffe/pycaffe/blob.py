@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.errors import ShapeError
-from keras_caffe.layers.base import Held
+from keras_caffe.layers.base import BoundBlob
 from keras_caffe.layout import Order, caffe_order, inverse, to_caffe
 from keras_caffe.shapes import Shape, check_blob, count
 
@@ -59,7 +59,7 @@ class Memory:
 class ParamMemory(Memory):
     """The values of a layer's blob, which a variable holds."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: BoundBlob) -> None:
         super().__init__(count(held.blob.shape) or 0)
         self.held = held
         self.put(held.get)
@@ -76,8 +76,8 @@ class ParamMemory(Memory):
         self.put(self.held.get)
 
 
-class Blob:
-    """pycaffe's Blob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them."""
+class NetBlob:
+    """pycaffe's NetBlob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them."""
 
     def __init__(self, shape: Shape, data: Memory | None = None, diff: Memory | None = None) -> None:
         self._shape = _known(shape)

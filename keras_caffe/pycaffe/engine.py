@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.infer import Plan, Step
 from keras_caffe.converters.share import Slot
-from keras_caffe.layers.base import Held, SharedView
+from keras_caffe.layers.base import BoundBlob, SharedView
 from keras_caffe.layout import Order, permutation
 
 Tensors = Mapping[str, Any]
@@ -129,7 +129,12 @@ class Engine:
             params[owner] = params[owner] + gradient if owner in params else gradient
 
     def _gradients(
-        self, step: Step, bottoms: Sequence[Any], wanted: Sequence[int], held: Mapping[int, Held], diffs: Sequence[Any]
+        self,
+        step: Step,
+        bottoms: Sequence[Any],
+        wanted: Sequence[int],
+        held: Mapping[int, BoundBlob],
+        diffs: Sequence[Any],
     ) -> list[Any]:
         """The gradients of the wanted bottoms and of the blobs' variables, for the tops' diffs."""
         if hasattr(step.layer, "runner"):  # A Python layer says itself what its gradient is.
@@ -150,7 +155,7 @@ class Engine:
         writer, diff = current[self._blob(value)]
         return tf.transpose(diff, permutation(self.plan.orders[writer], self.plan.orders[value]))
 
-    def _held(self, index: int) -> Iterator[tuple[Slot, Held]]:
+    def _held(self, index: int) -> Iterator[tuple[Slot, BoundBlob]]:
         for number, held in enumerate(self.plan.steps[index].layer.caffe_blobs):
             if held.blob.trainable:
                 yield (index, number), held
@@ -277,7 +282,7 @@ def _python_gradients(layer: Any, bottoms: Sequence[Any], diffs: Sequence[Any]) 
     return [tf.ensure_shape(diff, x.shape) for diff, x in zip(found, inputs, strict=True)]
 
 
-def _owner(held: Held) -> Held:
+def _owner(held: BoundBlob) -> BoundBlob:
     return held.variable.owner if isinstance(held.variable, SharedView) else held
 
 

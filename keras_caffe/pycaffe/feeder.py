@@ -11,7 +11,7 @@ import numpy as np
 from keras_caffe import proto
 from keras_caffe.converters.infer import Plan
 from keras_caffe.errors import DataError
-from keras_caffe.pycaffe.blob import Blob
+from keras_caffe.pycaffe.blob import NetBlob
 
 READ = ("Data", "ImageData", "HDF5Data", "WindowData", "DummyData")
 
@@ -28,7 +28,7 @@ class Feeder:
         self.phase = planned.net.phase
         self._batches: dict[int, Iterator[Any]] = {}
 
-    def feed(self, start: int, end: int, blobs: Mapping[str, Blob]) -> None:
+    def feed(self, start: int, end: int, blobs: Mapping[str, NetBlob]) -> None:
         """Takes the next batch of the data layers among start..end."""
         for node in self.nodes:
             if start <= node.index <= end and (node.type in READ or node.index in self._batches):

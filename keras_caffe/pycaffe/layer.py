@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_caffe.pycaffe.blob import Blob
+from keras_caffe.pycaffe.blob import NetBlob
 
 
 class Layer:
@@ -16,7 +16,7 @@ class Layer:
         blobs: its blobs.
     """
 
-    def __init__(self, name: str, type: str, blobs: Sequence[Blob]) -> None:
+    def __init__(self, name: str, type: str, blobs: Sequence[NetBlob]) -> None:
         self.name, self.type, self.blobs = name, type, list(blobs)
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from keras_caffe.converters.load import plan
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.named import Named, unknown
 from keras_caffe.pycaffe.batches import Batches
-from keras_caffe.pycaffe.blob import Blob
+from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.engine import Engine
 from keras_caffe.pycaffe.feeder import Feeder
 from keras_caffe.pycaffe.parameters import Parameters, check_params
@@ -42,8 +42,8 @@ class Net(Parameters, Batches):
         fork, custom_layers, python_layers, allow_python_imports: as for `keras_caffe.load`.
 
     Attributes:
-        blobs: {name: Blob} in the order in which layers make them, Split layers' blobs included.
-        params: {layer name: [Blob]} of the layers that have parameters.
+        blobs: {name: NetBlob} in the order in which layers make them, Split layers' blobs included.
+        params: {layer name: [NetBlob]} of the layers that have parameters.
         layers, layer_dict: the layers in order, and by name.
         inputs, outputs: names of the tops of Input layers, and of the blobs that no layer reads.
         bottom_names, top_names: {layer name: [blob names]}.
@@ -80,7 +80,7 @@ class Net(Parameters, Batches):
         self._make_blobs()
 
     def _make_blobs(self) -> None:
-        self.blobs: Named[Blob] = Named("blob")
+        self.blobs: Named[NetBlob] = Named("blob")
         self.blob_loss_weights: Named[float] = Named("blob")
         for step in self._plan.steps:
             shares = step.node.type in SHARES_MEMORY
@@ -88,7 +88,7 @@ class Net(Parameters, Batches):
             for index, value in enumerate(step.node.outputs):
                 name = self._blob_name(value)
                 if name not in self.blobs:
-                    self.blobs[name] = Blob(self._plan.shapes[value], data)
+                    self.blobs[name] = NetBlob(self._plan.shapes[value], data)
                     self.blob_loss_weights[name] = 0.0
                 if step.loss_weights and step.loss_weights[index]:
                     self.blob_loss_weights[name] = float(np.float32(step.loss_weights[index]))

@@ -12,7 +12,7 @@ from keras_caffe.converters.share import Slot
 from keras_caffe.converters.write import write_caffemodel
 from keras_caffe.errors import ShapeError, WeightsError
 from keras_caffe.named import Named
-from keras_caffe.pycaffe.blob import Blob, ParamMemory
+from keras_caffe.pycaffe.blob import NetBlob, ParamMemory
 from keras_caffe.pycaffe.layer import Layer
 
 Path = str | os.PathLike[str]
@@ -24,19 +24,19 @@ class Parameters:
     def _make_params(self, planned: Plan) -> None:
         """The blobs of all layers; a blob that an earlier layer owns is the same memory."""
         self._plan = planned
-        self._params: dict[Slot, Blob] = {}
+        self._params: dict[Slot, NetBlob] = {}
         for index, step in enumerate(planned.steps):
             for number, held in enumerate(step.layer.caffe_blobs if step.layer else ()):
                 slot = (index, number)
                 owner = self._params.get(planned.owners.get(slot, slot))
                 memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(held), None)
-                self._params[slot] = Blob(held.blob.shape, *memories)
+                self._params[slot] = NetBlob(held.blob.shape, *memories)
         self.layers = [Layer(n.name, n.type, self._blobs_of(n.index)) for n in planned.net.nodes]
         self.layer_dict = Named("layer", ((layer.name, layer) for layer in self.layers))
         parameters = ((layer.name, layer.blobs) for layer in self.layers if layer.blobs)
         self.params = Named("layer with parameters", parameters)
 
-    def _blobs_of(self, node: int) -> list[Blob]:
+    def _blobs_of(self, node: int) -> list[NetBlob]:
         return [blob for (index, _), blob in self._params.items() if index == node]
 
     def _held(self) -> dict[int, dict[int, Any]]:

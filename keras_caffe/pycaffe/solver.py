@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras_caffe import proto
 from keras_caffe.converters.read import read_message
 from keras_caffe.errors import SolverError
-from keras_caffe.pycaffe.blob import Blob
+from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.net import PHASES, Net
 from keras_caffe.solver import nets, snapshots
 from keras_caffe.solver.definition import make_optimizer, make_policy, read_solver, upgrade_solver
@@ -156,7 +156,7 @@ class Solver:
             )
         return loss
 
-    def _blobs(self) -> list[Blob]:
+    def _blobs(self) -> list[NetBlob]:
         """The blobs of `_params`."""
         return [blob for slot, blob in self.net._params.items() if slot not in self.net._plan.owners]
 

@@ -56,7 +56,7 @@ class Preprocessing:
             )
         return cls(**given)
 
-    def fitted(self, shape: Shape) -> Fitted:
+    def fitted(self, shape: Shape) -> FittedPreprocessing:
         """For a net's input.
 
         Args:
@@ -74,11 +74,11 @@ class Preprocessing:
         if crop and resize and any(c > r for c, r in zip(crop, resize, strict=True)):
             raise ExportError("the crop is larger than the picture", expected=f"at most {resize}", received=crop)
         mean = _mean(self.mean, channels, resize, crop)
-        return Fitted(resize, crop, mean, float(self.scale), self.bgr and channels == 3, channels)
+        return FittedPreprocessing(resize, crop, mean, float(self.scale), self.bgr and channels == 3, channels)
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FittedPreprocessing:
     """A Preprocessing for one input: sizes as pairs, the mean as (1 or H, 1 or W, C)."""
 
     resize: tuple[int, int] | None

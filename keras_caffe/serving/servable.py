@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_caffe.converters.model import BlobModel, CaffeModel, keras_name, output_name
 from keras_caffe.errors import ExportError
 from keras_caffe.layout import edge_order, to_stored
-from keras_caffe.serving.preprocessing import Fitted
+from keras_caffe.serving.preprocessing import FittedPreprocessing
 from keras_caffe.shapes import Shape
 
 IMAGE_BYTES = "image_bytes"
@@ -58,7 +58,7 @@ def plain_inputs(model: CaffeModel, shapes: Mapping[str, Shape]) -> Inputs:
     return Inputs(specs, lambda given: {arguments[a]: x for a, x in given.items()}, example)
 
 
-def picture_inputs(plain: Inputs, name: str, fitted: Fitted, data_format: str, encoded: bool) -> Inputs:
+def picture_inputs(plain: Inputs, name: str, fitted: FittedPreprocessing, data_format: str, encoded: bool) -> Inputs:
     """The inputs with one of them given as pictures, (N, H, W, C) or encoded files.
 
     Args:

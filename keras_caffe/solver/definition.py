@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_caffe import optimizers, proto
-from keras_caffe.converters.read import Source, read_message, read_net
+from keras_caffe.converters.read import Readable, read_message, read_net
 from keras_caffe.converters.upgrade import upgrade_solver
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError
 
@@ -38,7 +38,7 @@ WITHOUT_MOMENTUM = ("AdaGrad", "RMSProp")
 NEEDED = ("stepsize", "stepvalue", "max_iter", "plateau_winsize")  # of those that a policy is made of
 
 
-def read_solver(source: Source) -> Any:
+def read_solver(source: Readable) -> Any:
     """The SolverParameter of a path, a text or a message, upgraded and checked.
 
     Raises:
@@ -73,7 +73,7 @@ def read_solver(source: Source) -> Any:
     return param
 
 
-def _is_net(source: Source) -> bool:
+def _is_net(source: Readable) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CaffeWarning)

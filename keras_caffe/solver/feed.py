@@ -15,7 +15,7 @@ from keras_caffe.converters.infer import keras_name
 from keras_caffe.errors import DataError
 
 Batch = Mapping[str, Any]
-Opener = Callable[[Any], tf.data.Dataset]
+DatasetFunction = Callable[[Any], tf.data.Dataset]
 """Input context of a worker, or None -> its data set."""
 
 

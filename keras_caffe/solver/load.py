@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.converters.read import Source
+from keras_caffe.converters.read import Readable
 from keras_caffe.errors import CaffeWarning, SolverError
 from keras_caffe.solver import nets, snapshots
 from keras_caffe.solver.definition import make_optimizer, read_solver
@@ -24,7 +24,7 @@ from keras_caffe.solver.solver import Solver
 
 
 def load_solver(
-    solver: Source,
+    solver: Readable,
     *,
     weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     train_data: Any = None,
@@ -85,7 +85,7 @@ def load_solver(
     return Solver(param, model, [m for m, _ in found], params, train_feed, [feed for _, feed in found], prefix)
 
 
-def _read(solver: Source, folder: Path | None) -> Any:
+def _read(solver: Readable, folder: Path | None) -> Any:
     try:
         return read_solver(solver)
     except SolverError as error:
@@ -109,7 +109,7 @@ def _keeps_steps(param: Any) -> bool:
 
 
 def open_test_net(
-    prototxt: Source,
+    prototxt: Readable,
     weights: Sequence[str | os.PathLike[str]] = (),
     *,
     level: int = 0,

@@ -14,7 +14,7 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.share import Slot
 from keras_caffe.converters.share import multipliers as stated_multipliers
 from keras_caffe.errors import WeightsError
-from keras_caffe.layers.base import Held
+from keras_caffe.layers.base import BoundBlob
 from keras_caffe.optimizers import SGD, CaffeOptimizer
 
 
@@ -31,7 +31,7 @@ class Param:
 
     layer: str
     index: int
-    held: Held
+    held: BoundBlob
     lr_mult: float
     decay_mult: float
 
@@ -79,12 +79,12 @@ def last_steps(plan: Plan, taken: Mapping[int, Any]) -> list[list[np.ndarray]]:
     """
     blobs = [step.layer.caffe_blobs if step.layer else [] for step in plan.steps]
 
-    def diff(slot: Slot, held: Held) -> np.ndarray:
+    def diff(slot: Slot, held: BoundBlob) -> np.ndarray:
         node, index = plan.owners.get(slot, slot)
         owner = blobs[node][index]
         step = taken.get(id(owner.variable))
         shape = held.blob.shape
-        return np.zeros(shape, "float32") if step is None else Held(owner.blob, step).get().reshape(shape)
+        return np.zeros(shape, "float32") if step is None else BoundBlob(owner.blob, step).get().reshape(shape)
 
     return [[diff((node, index), held) for index, held in enumerate(found)] for node, found in enumerate(blobs)]
 
@@ -114,7 +114,7 @@ class History:
         arrays = []
         for number, variable in enumerate(self.variables):
             blob = self._param(number).held.blob
-            values = np.zeros(blob.shape, "float32") if variable is None else Held(blob, variable).get()
+            values = np.zeros(blob.shape, "float32") if variable is None else BoundBlob(blob, variable).get()
             arrays.append(values if self.sign > 0 else 0.0 - values)
         return arrays
 
@@ -145,7 +145,7 @@ class History:
             blob = self._param(number).held.blob
             if variable is not None:
                 values = array if self.sign > 0 else 0.0 - array
-                Held(blob, variable).set(np.array(values, "float32").reshape(blob.shape))
+                BoundBlob(blob, variable).set(np.array(values, "float32").reshape(blob.shape))
 
     def _param(self, number: int) -> Param:
         return self.params[number % len(self.params)]

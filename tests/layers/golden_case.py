@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_caffe.converters.load import load
-from keras_caffe.layers.base import Held, SharedView
+from keras_caffe.layers.base import BoundBlob, SharedView
 
 GOLDENS = Path(__file__).parent.parent / "goldens" / "layers"
 KINDS = sorted(path.stem for path in GOLDENS.glob("*.npz"))
@@ -190,7 +190,7 @@ class Run:
                 found[f"param_diff/{index}"] = owner.variable
         return found
 
-    def _owner(self, layer: str, index: int) -> Held:
+    def _owner(self, layer: str, index: int) -> BoundBlob:
         held = self.model.caffe_layers[layer].caffe_blobs[index]
         return held.variable.owner if isinstance(held.variable, SharedView) else held
 

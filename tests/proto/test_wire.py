@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from keras_caffe import proto
 from keras_caffe.errors import CaffeError, ReadError, WeightsError
-from keras_caffe.proto.wire import Blob, Mapped, is_text, read_blob
+from keras_caffe.proto.wire import Mapped, StoredBlob, is_text, read_blob
 
 VALUES = np.arange(6, dtype=np.float32) - 1.5
 
@@ -36,7 +36,7 @@ def shape(*axes: int) -> bytes:
 
 @pytest.fixture
 def read(tmp_path: Path):
-    def read(data: bytes) -> Blob:
+    def read(data: bytes) -> StoredBlob:
         path = tmp_path / "blob"
         path.write_bytes(data)
         return read_blob(Mapped(path), 0, len(data))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_caffe import pycaffe as caffe
-from keras_caffe.pycaffe.blob import Blob
+from keras_caffe.pycaffe.blob import NetBlob
 from tests.layers.golden_case import GOLDENS, Case, assert_close, cases
 
 KINDS = sorted(path.stem for path in GOLDENS.glob("*.npz") if path.stem != "Pooling_stochastic_derived")
@@ -36,7 +36,7 @@ class Run:
         for index, array in case.group("bottom").items():
             self.bottom(index).data[...] = array
 
-    def bottom(self, index: int) -> Blob:
+    def bottom(self, index: int) -> NetBlob:
         """The blob fed as `bottom/<index>`: a parameter of the layer of that name, or the input."""
         name = f"in{index}"
         return self.net.params[name][0] if name in self.net.params else self.net.blobs[name]
@@ -49,7 +49,7 @@ class Run:
         layers = [layer for layer in self.net.layers if layer.name not in inputs]
         return [(layer.name, index) for layer in layers for index in range(len(layer.blobs))]
 
-    def tops(self) -> list[Blob]:
+    def tops(self) -> list[NetBlob]:
         """The blobs of `top/<i>`: the last layer's tops; where the case has more, those of layers before it too."""
         names: list[str] = []
         for layer in reversed([layer for layer in self.net.layers if "_split" not in layer.name]):

@@ -114,7 +114,7 @@ class AnnotatedData(Data):
     def _transformed(self, number: int, image: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, Boxes]:
         """Crop, mirror, mean and scale."""
         self.augment.check(image.shape)
-        plan = self.augment.plans(np.array([number]), [image.shape])[0]
+        plan = self.augment.placements(np.array([number]), [image.shape])[0]
         out = np.empty(self.augment.size(image.shape), np.float32)
         self.augment.apply(image, plan, out)
         size = np.array([image.shape[2], image.shape[1]] * 2)

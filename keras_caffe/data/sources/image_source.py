@@ -108,13 +108,13 @@ class ImageSource(Source):
         """What is kept of 8-bit images, (N, C, h, w), whether each is mirrored, and the labels."""
         numbers, records, pixels = self._batch(numbers)
         windows = self.buffers.take((len(pixels), *self.augment.size(pixels[0].shape)), np.uint8)
-        plans = self.augment.plans(numbers, [image.shape for image in pixels])
-        for record, image, plan, target in zip(records, pixels, plans, windows, strict=True):
+        placements = self.augment.placements(numbers, [image.shape for image in pixels])
+        for record, image, plan, target in zip(records, pixels, placements, windows, strict=True):
             if image.dtype != np.uint8:
                 raise DataError("numbers lie between records of 8 bits", where=record.where, received=image.dtype)
             target[...] = self.augment.cropped(image, plan)
         labels = np.array([record.label for record in records], np.float32)
-        return [windows, np.array([plan.mirror for plan in plans]), labels]
+        return [windows, np.array([plan.mirror for plan in placements]), labels]
 
     def _batch(self, numbers: np.ndarray) -> tuple[np.ndarray, list[Record], list[np.ndarray]]:
         """The records that can be read, with their numbers and images, which give tops of one size."""
@@ -134,7 +134,7 @@ class ImageSource(Source):
         for shape in set(shapes):
             self.augment.check(shape)
         out, planes = self._buffer(len(pixels), self.augment.size(pixels[0].shape))
-        for image, plan, target in zip(pixels, self.augment.plans(numbers, shapes), planes, strict=True):
+        for image, plan, target in zip(pixels, self.augment.placements(numbers, shapes), planes, strict=True):
             self.augment.apply(image, plan, target)
         return [out, np.array(labels, np.float32)][: len(self.tops)]
 
