@@ -38,12 +38,12 @@ class LoadContext:
     files: dict[str, bytes] | None = None
 
 
-_CONTEXT: ContextVar[LoadContext] = ContextVar("_CONTEXT", default=LoadContext())
+_CONTEXT: ContextVar[LoadContext | None] = ContextVar("_CONTEXT", default=None)
 
 
 def load_context() -> LoadContext:
     """The context of the load that is going on; outside of one, the defaults."""
-    return _CONTEXT.get()
+    return _CONTEXT.get() or LoadContext()
 
 
 @contextmanager
