@@ -1,4 +1,4 @@
-"""A fork's messages and fields, declared at run time in the language of `.proto` files."""
+"""Declarations in the language of `.proto` files: the schema itself, and a fork's messages and fields at run time."""
 
 from __future__ import annotations
 
@@ -63,17 +63,34 @@ def extend(
         _add_field(layer, declared)
     _number_fields(file)
     _resolve(file)
-    try:
-        schema.replace(file)
-    except (TypeError, ValueError, KeyError) as error:
-        raise CaffeError(f"the declared fields do not fit the schema: {error}") from None
+    schema.replace(file)
+
+
+def compile_proto(text: str, name: str) -> descriptor_pb2.FileDescriptorProto:
+    """The descriptor of a whole schema file, `keras_caffe/proto/caffe.proto`.
+
+    Args:
+        text: the file's content (proto2; no imports, oneofs, maps or services).
+        name: the file's name, which the descriptor keeps.
+
+    Raises:
+        CaffeError: the text cannot be read, or contradicts itself.
+    """
+    file = descriptor_pb2.FileDescriptorProto(name=name, package=schema.PACKAGE)
+    _Parser(text, file, where=name).parse()
+    fields = ((scope[1:], field) for scope, message in _messages("", file.message_type) for field in message.field)
+    unnumbered = [f"{scope}.{field.name}" for scope, field in fields if not field.number]
+    if unnumbered:
+        raise CaffeError("fields without a number", where=name, received=unnumbered, fix="Write = <number> after each.")
+    _resolve(file)
+    return file
 
 
 class _Parser:
     """Reads declarations into a file descriptor; nested messages are handled by an explicit depth of one parser."""
 
-    def __init__(self, text: str, file: descriptor_pb2.FileDescriptorProto) -> None:
-        self.file = file
+    def __init__(self, text: str, file: descriptor_pb2.FileDescriptorProto, where: str = "<declaration>") -> None:
+        self.file, self.where = file, where
         self.tokens = self._tokens(text + "\n")
         self.token = next(self.tokens)
 
@@ -93,7 +110,7 @@ class _Parser:
         received = self.token if received is None else received
         raise CaffeError(
             "the declaration cannot be read",
-            where=f"<declaration>:{self.line}",
+            where=f"{self.where}:{self.line}",
             expected=expected,
             received=received or "the end",
         )

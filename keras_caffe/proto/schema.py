@@ -7,6 +7,8 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from keras_caffe.errors import CaffeError
+
 PACKAGE = "caffe"
 
 
@@ -36,9 +38,12 @@ def file_descriptor() -> descriptor_pb2.FileDescriptorProto:
 
 
 def replace(file: descriptor_pb2.FileDescriptorProto) -> None:
-    """Makes `file` the schema in use; raises what protobuf raises, and changes nothing, if it contradicts itself."""
+    """Makes `file` the schema in use; raises CaffeError, and changes nothing, if it contradicts itself."""
     global _current
-    _current = _Schema(file)
+    try:
+        _current = _Schema(file)
+    except (TypeError, ValueError, KeyError) as error:
+        raise CaffeError(f"the declared fields do not fit the schema: {error}") from None
 
 
 def message_class(name: str) -> Any:

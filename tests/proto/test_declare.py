@@ -10,7 +10,9 @@ from google.protobuf import descriptor_pb2
 
 from keras_caffe import proto
 from keras_caffe.errors import CaffeError, CaffeWarning
+from keras_caffe.proto import __main__ as compiler
 from keras_caffe.proto import schema
+from keras_caffe.proto.declare import compile_proto
 from keras_caffe.proto.text import parse
 
 GLUE = """
@@ -108,30 +110,47 @@ def test_a_field_needs_a_type() -> None:
         proto.extend(GLUE, field="glue_param")
 
 
+FOLDER = Path(schema.__file__).parent
+
+
 def test_the_compiled_schema_is_that_of_the_proto_file() -> None:
-    """caffe.desc must be compiled again after a change to caffe.proto (scripts/compile_proto.sh)."""
-    folder = Path(schema.__file__).parent
-    compiled = descriptor_pb2.FileDescriptorSet.FromString((folder / "caffe.desc").read_bytes()).file[0]
-    declared = descriptor_pb2.FileDescriptorProto(package="caffe")
-    from keras_caffe.proto.declare import _number_fields, _Parser, _resolve
-
-    _Parser((folder / "caffe.proto").read_text(), declared).parse()
-    _number_fields(declared)
-    _resolve(declared)
-    facts = [
-        {
-            (m.name, f.name, f.number, f.label, f.type, f.type_name, f.default_value)
-            for m in file.message_type
-            for f in m.field
-        }
-        for file in (compiled, declared)
-    ]
-    spelt = [{(*row[:-1], _number(row[-1])) for row in rows} for rows in facts]
-    assert spelt[0] == spelt[1]
+    compiled = descriptor_pb2.FileDescriptorSet.FromString((FOLDER / "caffe.desc").read_bytes()).file
+    declared = compile_proto((FOLDER / "caffe.proto").read_text(), "caffe.proto")
+    assert list(compiled) == [declared], (
+        "caffe.desc is stale: run `python -m keras_caffe.proto` and commit what it writes"
+    )
 
 
-def _number(default: str) -> object:
-    try:
-        return float(default)
-    except ValueError:
-        return default
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose caffe.proto is compiled in place of the package's."""
+    monkeypatch.setattr(compiler, "FOLDER", tmp_path)
+    (tmp_path / "caffe.desc").write_bytes(b"before")
+    return tmp_path
+
+
+def test_the_file_is_compiled(elsewhere: Path) -> None:
+    (elsewhere / "caffe.proto").write_text((FOLDER / "caffe.proto").read_text() + GLUE)
+    compiler.main()
+    [file] = descriptor_pb2.FileDescriptorSet.FromString((elsewhere / "caffe.desc").read_bytes()).file
+    schema.replace(file)
+    assert (file.name, file.package) == ("caffe.proto", "caffe")
+    assert proto.message_class("GlueParameter")().strength == 0.5
+    assert proto.NetParameter(name="net").name == "net"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("message A { optional int32 a = 1; optional B b = 2; }", "nobody declared"),
+        ("message A { optional int32 a = 1; optional int32 b = 1; }", "A.a"),
+        ("message A { optional int32 a; }", "without a number.*A.a"),
+        ("message A { optional int32 a = 1 [default = 5000000000]; }", "5000000000"),
+        ("message A { oneof b { int32 a = 1; } }", "caffe.proto:1"),
+    ],
+)
+def test_a_mistake_in_the_file_leaves_what_was_compiled(elsewhere: Path, text: str, said: str) -> None:
+    (elsewhere / "caffe.proto").write_text(text)
+    with pytest.raises(CaffeError, match=said):
+        compiler.main()
+    assert (elsewhere / "caffe.desc").read_bytes() == b"before"
