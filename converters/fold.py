@@ -59,5 +59,4 @@ def folded(model: CaffeModel, keep: Iterable[str]) -> Trained:
 def _fixed(plan: Plan) -> set[int]:
     """Nodes whose parameters other nodes use too, whose class is not ours, or whose tops add to the loss."""
     shared: set[Any] = {index for pair in plan.owners.items() for index, _ in pair}
-    steps = enumerate(plan.steps)
-    return shared | {index for index, step in steps if is_foreign(step) or any(step.loss_weights)}
+    return shared | {index for index, p in plan.layers.items() if is_foreign(p) or any(p.loss_weights)}

@@ -7,37 +7,50 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from keras_caffe import registry
 from keras_caffe.converters.backward import Backward, needs_backward
 from keras_caffe.converters.graph import Net, Node
 from keras_caffe.converters.input_shapes import shapes_missing, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer
+from keras_caffe.layers.base import Blob, Bottom, BoundBlob, CaffeLayer
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.layout import Order, edge_order, to_caffe, to_stored
 from keras_caffe.shapes import INT_MAX, Shape, check_blob, count
 
 
 @dataclass(frozen=True)
-class Step:
-    """One node of the net with the Keras layer that computes it.
+class PlannedSource:
+    """A node that brings data: its tops are inputs of the model.
 
     Args:
         node: the net's node.
-        layer: the Keras layer, not built; None for a source of inputs.
-        orders: how the layer wants its bottoms stored.
-        blobs: its blob table.
-        loss_weights: how much each top adds to the loss, 0 for most.
-        defaults: what a source's tops hold when the caller feeds nothing; None: the caller must feed them.
+        defaults: what its tops hold when the caller feeds nothing; None: the caller must feed them.
     """
 
     node: Node
-    layer: CaffeLayer | None
-    orders: Sequence[Order] = ()
-    blobs: Sequence[Blob] = ()
-    loss_weights: Sequence[float] = ()
-    defaults: Sequence[Any] | None = None
+    defaults: Sequence[np.ndarray] | None
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """A node that computes, with its Keras layer.
+
+    Args:
+        node: the net's node.
+        layer: the Keras layer; `infer` leaves it unbuilt.
+        orders: how the layer wants its bottoms stored.
+        blobs: its blob table.
+        loss_weights: how much each top adds to the loss, 0 for most.
+    """
+
+    node: Node
+    layer: CaffeLayer
+    orders: Sequence[Order]
+    blobs: Sequence[Blob]
+    loss_weights: Sequence[float]
 
 
 @dataclass
@@ -47,7 +60,8 @@ class Plan:
     Args:
         net: the graph.
         data_format: how callers see the blobs.
-        steps: one for each node, in order.
+        sources: {node index: a node that brings data}, in the net's order.
+        layers: {node index: a node that computes}, in the net's order.
         shapes: value id -> shape in Caffe's order, as the net declares it.
         orders: value id -> how the value is stored.
         inputs: ids of the tops of all layers without bottoms, in order.
@@ -59,7 +73,8 @@ class Plan:
 
     net: Net
     data_format: str
-    steps: list[Step] = field(default_factory=list)
+    sources: dict[int, PlannedSource] = field(default_factory=dict)
+    layers: dict[int, PlannedLayer] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
@@ -74,12 +89,25 @@ class Plan:
         left_open = self.open_axes.get(value, ()) if self.dynamic else ()
         return tuple(None if axis in left_open else size for axis, size in enumerate(shape))
 
+    def blobs(self, node: int) -> Sequence[Blob]:
+        """The blob table of a node; a source has no blobs."""
+        return self.layers[node].blobs if node in self.layers else ()
+
+    def bound_blobs(self, node: int) -> Sequence[BoundBlob]:
+        """The blobs of a node whose layer is built, with their variables; a source has none."""
+        return self.layers[node].layer.caffe_blobs if node in self.layers else ()
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """{value id: how much it adds to the loss} of the values that add something."""
+        pairs = (zip(p.node.outputs, p.loss_weights, strict=True) for p in self.layers.values())
+        return {value: weight for tops in pairs for value, weight in tops if weight}
+
     def outputs(self) -> list[str]:
         """The net's outputs, and what else adds to the loss or, if there is neither, what nobody reads."""
         seen = set(self._upstream(self.net.outputs))
-        losses = [v for s in self.steps for v, w in zip(s.node.outputs, s.loss_weights, strict=False) if w]
-        found = [*self.net.outputs, *(v for v in losses if v not in seen)]
-        return found or list(self.net.blobs.values())
+        outputs = [*self.net.outputs, *(value for value in self.loss_weights if value not in seen)]
+        return outputs or list(self.net.blobs.values())
 
     def inputs_of(self, values: Iterable[str]) -> list[str]:
         """The inputs that the given values are computed from."""
@@ -88,8 +116,7 @@ class Plan:
 
     def backward(self) -> Backward:
         """Which layers, bottoms and parameters get a gradient in Caffe."""
-        losses = {v for s in self.steps for v, w in zip(s.node.outputs, s.loss_weights, strict=False) if w}
-        return needs_backward(self.net, [len(step.blobs) for step in self.steps], losses)
+        return needs_backward(self.net, [len(self.blobs(node.index)) for node in self.net.nodes], self.loss_weights)
 
     def _upstream(self, values: Iterable[str]) -> Iterable[str]:
         seen, todo = set(), list(values)
@@ -153,9 +180,8 @@ def _add_source(plan: Plan, node: Node, cls: type[SourceLayer], shapes: Iterable
         plan.shapes[value] = check_blob(tuple(shape))
         plan.orders[value] = edge_order(len(shape), plan.data_format)
         plan.inputs.append(value)
-    plan.steps.append(
-        Step(node, None, defaults=cls.default_values(node.message, [plan.shapes[v] for v in node.outputs]))
-    )
+    defaults = cls.default_values(node.message, [plan.shapes[v] for v in node.outputs])
+    plan.sources[node.index] = PlannedSource(node, defaults)
 
 
 def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[str, Any]) -> None:
@@ -173,7 +199,7 @@ def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[s
     for value, top, order in zip(node.outputs, tops, top_orders, strict=True):
         plan.shapes[value] = check_blob(to_caffe(top, order))
         plan.orders[value] = order
-    plan.steps.append(Step(node, layer, orders, blobs, _loss_weights(node, layer)))
+    plan.layers[node.index] = PlannedLayer(node, layer, orders, blobs, _loss_weights(node, layer))
 
 
 def _loss_weights(node: Node, layer: CaffeLayer) -> list[float]:
@@ -216,12 +242,13 @@ def _check_arity(node: Node, cls: type[CaffeLayer]) -> None:
 def _owners(plan: Plan) -> dict[Slot, Slot]:
     owners = {}
     for (index, blob), shared in shared_params(plan.net).items():
-        mine, theirs = plan.steps[index].blobs[blob].shape, plan.steps[shared.owner[0]].blobs[shared.owner[1]].shape
+        owner, owned = shared.owner
+        mine, theirs = plan.layers[index].blobs[blob].shape, plan.layers[owner].blobs[owned].shape
         if mine != theirs and (shared.share_mode == "STRICT" or count(mine) != count(theirs)):
             node = plan.net.nodes[index]
             raise NetError(
                 f"shared parameter {shared.name!r} has another {'shape' if shared.share_mode == 'STRICT' else 'count'}"
-                f" than in layer {plan.net.nodes[shared.owner[0]].name!r}, which owns it",
+                f" than in layer {plan.net.nodes[owner].name!r}, which owns it",
                 where=node.where,
                 layer=f"{node.name!r} ({node.type})",
                 expected=theirs,
@@ -234,17 +261,15 @@ def _owners(plan: Plan) -> dict[Slot, Slot]:
 def _can_be_dynamic(plan: Plan) -> bool:
     """Whether every layer can be sized without knowing the first axis of the inputs."""
     shapes = {value: plan.input_shape(value) for value in plan.inputs}
-    for step in plan.steps:
-        if step.layer is None:
-            continue
-        stored = [to_stored(shapes[v], order) for v, order in zip(step.node.inputs, step.orders, strict=True)]
+    for planned in plan.layers.values():
+        stored = [to_stored(shapes[v], order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]
         try:
-            tops = step.layer.top_shapes(*stored)
-            if [blob.shape for blob in step.layer.blob_table(*stored)] != [blob.shape for blob in step.blobs]:
+            tops = planned.layer.top_shapes(*stored)
+            if [blob.shape for blob in planned.layer.blob_table(*stored)] != [blob.shape for blob in planned.blobs]:
                 return False
         except LayerError:
             return False
-        for value, top in zip(step.node.outputs, tops, strict=True):
+        for value, top in zip(planned.node.outputs, tops, strict=True):
             shapes[value] = to_caffe(top, plan.orders[value])
     return True
 

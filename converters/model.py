@@ -159,9 +159,8 @@ class CaffeModel(BlobModel):
     def caffe_layers(self) -> Named[CaffeLayer]:
         """{Caffe layer name: Keras layer} in the net's order; of several with one name the first."""
         layers: dict[str, CaffeLayer] = {}
-        for step in self.tensors.plan.steps:
-            if step.layer is not None:
-                layers.setdefault(step.node.name, step.layer)
+        for planned in self.tensors.plan.layers.values():
+            layers.setdefault(planned.node.name, planned.layer)
         return Named("layer", layers)
 
     @property
@@ -221,9 +220,9 @@ class CaffeModel(BlobModel):
         """
         first, report = weights.match(self.tensors.plan, files, skip_mismatch=skip_mismatch)
         for index, arrays in first.items():
-            held = self.tensors.plan.steps[index].layer.caffe_blobs  # type: ignore[union-attr]
+            bound = self.tensors.plan.bound_blobs(index)
             for blob, stored in arrays.items():
-                held[blob].read(stored)
+                bound[blob].read(stored)
         self.load_report = report
         return report
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras_caffe import registry
 from keras_caffe.converters.build import build
 from keras_caffe.converters.graph import Net
-from keras_caffe.converters.infer import Plan, Step, infer
+from keras_caffe.converters.infer import Plan, PlannedLayer, infer
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.layers.base import LoadContext, loading
 from keras_caffe.layers.python import Python
@@ -34,8 +34,7 @@ class CaffeArray:
 
 def node_blobs(model: CaffeModel) -> list[list[np.ndarray]]:
     """For each node of the model's net its learned blobs in Caffe's shape and order."""
-    steps = model.plan.steps
-    return [[held.get() for held in step.layer.caffe_blobs] if step.layer else [] for step in steps]
+    return [[bound.get() for bound in model.plan.bound_blobs(node.index)] for node in model.net.nodes]
 
 
 def plan_again(model: CaffeModel, net: Net, input_shapes: Mapping[str, Shape], data_format: str) -> Plan:
@@ -62,24 +61,22 @@ def rebuild(model: CaffeModel, plan: Plan, blobs: NodeBlobs, input_shapes: Mappi
         return CaffeModel.from_tensors(tensors, recipe, load_report=model.load_report, sources=model.sources)
 
 
-def is_foreign(step: Step) -> bool:
-    """Whether a step's class is not the one that is registered for its type; Python layers are whatever they are."""
-    if step.layer is None or step.node.type == "Python":
-        return step.layer is not None
-    cls = registry.registered().get(step.node.type)
-    return cls is None or type(step.layer) is not cls.for_layer(step.node.message)
+def is_foreign(planned: PlannedLayer) -> bool:
+    """Whether a layer's class is not the one that is registered for its type; Python layers are whatever they are."""
+    if planned.node.type == "Python":
+        return True
+    cls = registry.registered().get(planned.node.type)
+    return cls is None or type(planned.layer) is not cls.for_layer(planned.node.message)
 
 
 def _classes(model: CaffeModel) -> tuple[dict[str, type], dict[str, type]]:
     """{type: class} of foreign layers, {"module.Class": class} of Python layers."""
     custom: dict[str, type] = {}
     python: dict[str, type] = {}
-    for step in model.plan.steps:
-        if step.layer is None:
-            continue
-        if step.node.type == "Python":
-            own = isinstance(step.layer, Python)
-            python[class_name(step.node.message)] = type(step.layer.runner.layer if own else step.layer)
-        elif is_foreign(step):
-            custom[step.node.type] = type(step.layer)
+    for planned in model.plan.layers.values():
+        layer = planned.layer
+        if planned.node.type == "Python":
+            python[class_name(planned.node.message)] = type(layer.runner.layer if isinstance(layer, Python) else layer)
+        elif is_foreign(planned):
+            custom[planned.node.type] = type(layer)
     return custom, python

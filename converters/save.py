@@ -12,14 +12,15 @@ from keras_caffe import proto
 from keras_caffe.converters.graph import Node, graph
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.plain import from_keras
+from keras_caffe.converters.rebuild import NodeBlobs, node_blobs
 from keras_caffe.converters.share import shared_params
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.write import replacing, write_caffemodel
 from keras_caffe.errors import NetError
+from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.proto.text import to_text
 
 Path = str | os.PathLike[str]
-NodeBlobs = Sequence[Sequence[np.ndarray]]
 
 
 def save(model: Any, prototxt: Path | None = None, caffemodel: Path | None = None) -> None:
@@ -62,12 +63,10 @@ def _save_plain(net: Any, blobs: NodeBlobs, caffemodel: Path) -> None:
 
 def save_params(model: CaffeModel, caffemodel: Path, diffs: NodeBlobs | None = None) -> None:
     """Writes a loaded net's parameters, and with them `diffs`: for each node of the net, one array for each blob."""
-    steps = model.plan.steps
-    arrays = [[held.get() for held in s.layer.caffe_blobs] if s.layer else [] for s in steps]
     split, positions = _with_splits(model)
-    for position, step in zip(positions, steps, strict=True):
-        _complete(split.layer[position], step.layer)
-    params = _placed(arrays, positions, len(split.layer))
+    for index, planned in model.plan.layers.items():
+        _complete(split.layer[positions[index]], planned.layer)
+    params = _placed(node_blobs(model), positions, len(split.layer))
     placed = _placed(diffs, positions, len(split.layer)) if diffs is not None else None
     shared = {(positions[node], blob) for node, blob in model.plan.owners}
     write_caffemodel(caffemodel, split, params, diffs=placed, shared=shared)
@@ -113,10 +112,10 @@ def _positions(split: Any, nodes: Sequence[Node]) -> list[int]:
     return positions
 
 
-def _complete(message: Any, layer: Any) -> None:
+def _complete(message: Any, layer: CaffeLayer) -> None:
     """States what Caffe's layers themselves add to their definition when they are set up."""
     if message.type == "BatchNorm":
         for _ in range(len(message.param), len(layer.caffe_blobs)):
             message.param.add(lr_mult=0)
-    if layer is not None and layer.is_loss and not message.loss_weight:
+    if layer.is_loss and not message.loss_weight:
         message.loss_weight.append(1)

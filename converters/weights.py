@@ -73,8 +73,8 @@ def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = Fals
     report = Report()
     loaded: set[int] = set()
     named: dict[str, list[int]] = {}
-    for index, step in enumerate(plan.steps):
-        named.setdefault(step.node.name, []).append(index)
+    for node in plan.net.nodes:
+        named.setdefault(node.name, []).append(node.index)
     for file in files:
         for source in read_weights(file):
             if source.name not in named:
@@ -84,8 +84,8 @@ def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = Fals
             index = named[source.name][-1 if _from_hdf5(source) else 0]
             if _match_layer(plan, index, source, str(file), arrays, report.skipped if skip_mismatch else None):
                 loaded.add(index)
-    report.loaded = [plan.steps[index].node.name for index in sorted(loaded)]
-    report.kept = [s.node.name for i, s in enumerate(plan.steps) if s.blobs and i not in loaded]
+    report.loaded = [plan.net.nodes[index].name for index in sorted(loaded)]
+    report.kept = [p.node.name for index, p in plan.layers.items() if p.blobs and index not in loaded]
     _warn(report, [str(file) for file in files])
     return arrays, report
 
@@ -111,23 +111,23 @@ def _match_layer(
     plan: Plan, index: int, source: LayerBlobs, file: str, arrays: MatchedBlobs, skipped: dict[str, str] | None
 ) -> bool:
     """Adds what fits to `arrays`; whether there was anything. A misfit goes into `skipped`, or is raised if None."""
-    step = plan.steps[index]
+    blobs = plan.blobs(index)
     try:
-        found = {i: _fit(blob, step.blobs[i].shape) for i, blob in _paired(plan, index, source)}
+        fitting = {i: _fit(stored, blobs[i].shape) for i, stored in _paired(plan, index, source)}
     except WeightsError as error:
-        error.at(where=file, layer=f"{source.name!r} ({step.node.type})")
+        error.at(where=file, layer=f"{source.name!r} ({plan.net.nodes[index].type})")
         if skipped is None:
             raise
         skipped[source.name] = f"{error.problem}: expected {error.expected}, the file has {error.received}"
         return False
-    for i, fitted in found.items():
+    for i, matched in fitting.items():
         owner, blob = plan.owners.get((index, i), (index, i))
-        arrays.setdefault(owner, {})[blob] = MatchedBlob(fitted.blob, plan.steps[owner].blobs[blob].shape)
-    return bool(step.blobs)
+        arrays.setdefault(owner, {})[blob] = MatchedBlob(matched.blob, plan.blobs(owner)[blob].shape)
+    return bool(blobs)
 
 
 def _paired(plan: Plan, index: int, source: LayerBlobs) -> Iterator[tuple[int, StoredBlob]]:
-    blobs = plan.steps[index].blobs
+    blobs = plan.blobs(index)
     stored = [*source.blobs, *[None] * (len(blobs) - len(source.blobs))]
     missing = [i for i, blob in enumerate(stored) if blob is None]
     # HDF5 files leave out blobs that the layer shares with an earlier one.

@@ -121,8 +121,8 @@ def blobs_of(run: Run, layer: str, arrays: list[np.ndarray]) -> Any:
 def target(name: str) -> keras_caffe.CaffeModel:
     """The net that weights are loaded into, its parameters set to 9 + index."""
     model = keras_caffe.load(golden("weights_by_name")[0]["targets"][name]["prototxt"])
-    for step in model.plan.steps:
-        for i, held in enumerate(step.layer.caffe_blobs if step.layer else ()):
+    for planned in model.plan.layers.values():
+        for i, held in enumerate(planned.layer.caffe_blobs):
             held.set(np.full(held.blob.shape, 9 + i, "float32"))
     return model
 
@@ -145,8 +145,8 @@ def test_weights_go_by_name(name: str, suffix: str) -> None:
 
 def check_params(model: keras_caffe.CaffeModel, wanted: dict[str, list[np.ndarray]]) -> None:
     """Of layers with one name the goldens have the last, as pycaffe's `net.params` does."""
-    steps = model.plan.steps
-    params = {s.node.name: [h.get() for h in s.layer.caffe_blobs] for s in steps if s.blobs}
+    layers = model.plan.layers.values()
+    params = {p.node.name: [bound.get() for bound in p.layer.caffe_blobs] for p in layers if p.blobs}
     assert params.keys() == wanted.keys()
     for layer, arrays in wanted.items():
         for got, want in zip(params[layer], arrays, strict=True):

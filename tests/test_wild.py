@@ -56,7 +56,7 @@ def test_shapes(name: str) -> None:
         wanted = {blob: shape for blob, shape in record["blobs"].items() if blob not in left_out}
         shapes = {blob: known(got.shapes[value], wanted.get(blob, [])) for blob, value in got.net.blobs.items()}
         assert shapes == wanted
-        params = {s.node.name: [list(blob.shape) for blob in s.blobs] for s in reversed(got.steps) if s.blobs}
+        params = {p.node.name: [list(b.shape) for b in p.blobs] for p in reversed(got.layers.values()) if p.blobs}
         assert params == record["params"]
 
 

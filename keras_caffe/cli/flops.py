@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.ops import convolution
 from keras_caffe.shapes import count
 
@@ -27,10 +27,10 @@ PER_BOTTOM_VALUE = {
 }
 
 
-def flops(plan: Plan, step: Step) -> int | None:
+def flops(plan: Plan, step: PlannedLayer) -> int | None:
     """Operations of one forward pass of a layer over the batch that the net declares; None if no rule is known."""
     kind = step.node.type
-    if step.layer is None or kind in MOVES_ONLY:
+    if kind in MOVES_ONLY:
         return 0
     if kind in PER_TOP_VALUE:
         return PER_TOP_VALUE[kind] * _values(plan, step.node.outputs)
@@ -43,49 +43,49 @@ def _values(plan: Plan, values: Iterable[str]) -> int:
     return sum(count(plan.shapes[value]) or 0 for value in values)
 
 
-def _weighted(plan: Plan, step: Step) -> int:
+def _weighted(plan: Plan, step: PlannedLayer) -> int:
     """Every weight is multiplied and added once at each position of the top."""
     return _products(plan, step, step.node.outputs, step.layer.num_output)
 
 
-def _weighted_adjoint(plan: Plan, step: Step) -> int:
+def _weighted_adjoint(plan: Plan, step: PlannedLayer) -> int:
     """... and of a deconvolution at each position of the bottom."""
     return _products(plan, step, step.node.inputs, step.blobs[0].shape[0])
 
 
-def _products(plan: Plan, step: Step, values: Iterable[str], channels: int) -> int:
+def _products(plan: Plan, step: PlannedLayer, values: Iterable[str], channels: int) -> int:
     weights = convolution.flops(step.blobs[0].shape, [_values(plan, values) // channels])
     return weights + (_values(plan, step.node.outputs) if step.layer.bias_term else 0)
 
 
-def _pooling(plan: Plan, step: Step) -> int:
+def _pooling(plan: Plan, step: PlannedLayer) -> int:
     if step.layer.global_pooling:
         return _values(plan, step.node.inputs)
     height, width = step.layer.kernel_size
     return height * width * _values(plan, step.node.outputs[:1])
 
 
-def _lrn(plan: Plan, step: Step) -> int:
+def _lrn(plan: Plan, step: PlannedLayer) -> int:
     """Square, sum of the neighbours, factor, offset, power, product."""
     size = step.layer.local_size
     neighbours = size if step.layer.norm_region == "ACROSS_CHANNELS" else size * size
     return (neighbours + 4) * _values(plan, step.node.outputs)
 
 
-def _eltwise(plan: Plan, step: Step) -> int:
+def _eltwise(plan: Plan, step: PlannedLayer) -> int:
     factors = sum(c != 1 for c in step.layer.coeff)
     return (len(step.node.inputs) - 1 + factors) * _values(plan, step.node.outputs)
 
 
-def _batch_norm(plan: Plan, step: Step) -> int:
+def _batch_norm(plan: Plan, step: PlannedLayer) -> int:
     return (4 if step.layer.scale_bias else 2) * _values(plan, step.node.outputs)
 
 
-def _scale(plan: Plan, step: Step) -> int:
+def _scale(plan: Plan, step: PlannedLayer) -> int:
     return (2 if step.layer.bias_term else 1) * _values(plan, step.node.outputs)
 
 
-RULES: dict[str, Callable[[Plan, Step], int]] = {
+RULES: dict[str, Callable[[Plan, PlannedLayer], int]] = {
     "BatchNorm": _batch_norm,
     "Convolution": _weighted,
     "ConvolutionDepthwise": _weighted,

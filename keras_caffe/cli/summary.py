@@ -16,8 +16,8 @@ from rich.table import Table
 
 from keras_caffe.cli.flops import flops
 from keras_caffe.cli.options import add_net_options, plan
-from keras_caffe.converters.graph import AUTOMATIC
-from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.converters.graph import AUTOMATIC, Node
+from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import check_order
 from keras_caffe.converters.weights import match
 from keras_caffe.layout import edge_order, to_stored
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     planned = plan(args)
     _, report = match(planned, args.weights, skip_mismatch=args.skip_mismatch)
     _print(planned)
-    unknown = {step.node.type for step in planned.steps if flops(planned, step) is None}
+    unknown = {layer.node.type for layer in planned.layers.values() if flops(planned, layer) is None}
     if unknown:
         print(f"FLOPs are not known for {', '.join(sorted(unknown))}")
     if args.weights:
@@ -58,40 +58,41 @@ def table(plan: Plan, without: Sequence[str] = ()) -> Table:
         side = "right" if place in NUMBERS else "left"
         wraps = place == 0  # and is cut with an ellipsis: of all columns the layers' names give way
         made.add_column(HEADINGS[place], justify=side, no_wrap=not wraps, overflow="ellipsis")
-    for index, step in enumerate(plan.steps):
-        sizes = [_number(parameters(plan, index)), _number(flops(plan, step))]
-        for blobs in _blobs(plan, step):
-            row = [*([step.node.name, step.node.type] if sizes else ["", ""]), *blobs, *sizes, "", ""]
+    for node in net.nodes:
+        operations = flops(plan, plan.layers[node.index]) if node.index in plan.layers else 0
+        sizes = [_number(parameters(plan, node.index)), _number(operations)]
+        for blobs in _blobs(plan, node):
+            row = [*([node.name, node.type] if sizes else ["", ""]), *blobs, *sizes, "", ""]
             made.add_row(*(row[place] for place in kept))
             sizes = []
     made.add_section()
-    row = [f"{len(plan.steps)} layers", "", "", "", "", *totals(plan)]
+    row = [f"{len(net.nodes)} layers", "", "", "", "", *totals(plan)]
     made.add_row(*(row[place] for place in kept))
     return made
 
 
 def totals(plan: Plan) -> list[str]:
     """All parameters and all operations."""
-    operations = [flops(plan, step) for step in plan.steps]
+    operations = [flops(plan, layer) for layer in plan.layers.values()]
     known = f"{sum(filter(None, operations)):,}"
     return [
-        f"{sum(parameters(plan, index) for index in range(len(plan.steps))):,}",
+        f"{sum(parameters(plan, index) for index in plan.layers):,}",
         f"over {known}" if None in operations else known,
     ]
 
 
 def parameters(plan: Plan, index: int) -> int:
-    """How many values a layer's blobs hold, without those that it shares with a layer above."""
-    blobs = enumerate(plan.steps[index].blobs)
+    """How many values a node's blobs hold, without those that it shares with a layer above."""
+    blobs = enumerate(plan.blobs(index))
     return sum(count(blob.shape) or 0 for number, blob in blobs if (index, number) not in plan.owners)
 
 
-def _blobs(plan: Plan, step: Step) -> Iterator[Sequence[str]]:
-    for value in step.node.outputs:
+def _blobs(plan: Plan, node: Node) -> Iterator[Sequence[str]]:
+    for value in node.outputs:
         shape, name = plan.shapes[value], plan.net.values[value].blob
         stored = to_stored(shape, edge_order(len(shape), plan.data_format))
         yield ["" if name == AUTOMATIC else name, _shape(shape), _shape(stored)]
-    if not step.node.outputs:
+    if not node.outputs:
         yield ["", "", ""]
 
 

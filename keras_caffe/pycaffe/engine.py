@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_caffe.converters.infer import Plan, Step
+from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
 from keras_caffe.layers.base import BoundBlob, SharedView
 from keras_caffe.layout import Order, permutation
@@ -29,7 +29,7 @@ class Engine:
     def __init__(self, plan: Plan, training: bool) -> None:
         self.plan, self.training = plan, training
         self.backward_plan = plan.backward()
-        self._reread = {v for i in self.backward_plan.layers for v in plan.steps[i].node.inputs}
+        self._reread = {v for i in self.backward_plan.layers for v in plan.net.nodes[i].inputs}
         self.seen: dict[str, Any] = {}  # value id -> what it was when a layer that can run backward read it
         self.states: dict[int, list[Any]] = {}  # node -> its state before its last forward pass
         self._functions: dict[Any, Any] = {}
@@ -38,10 +38,10 @@ class Engine:
         """The values that layers start..end read, or are sources of, and do not compute."""
         made: set[str] = set()
         needed: dict[str, None] = {}
-        for step in self.plan.steps[start : end + 1]:
-            read = step.node.inputs if step.layer is not None else step.node.outputs
+        for node in self.plan.net.nodes[start : end + 1]:
+            read = node.outputs if node.index in self.plan.sources else node.inputs
             needed.update(dict.fromkeys(v for v in read if v not in made))
-            made.update(step.node.outputs)
+            made.update(node.outputs)
         return list(needed)
 
     def forward(self, start: int, end: int, feeds: Tensors) -> tuple[dict[str, Any], float]:
@@ -59,9 +59,8 @@ class Engine:
 
         def run(given: Sequence[Any]) -> Any:
             values = _Values(self.plan, dict(zip(feeds, given, strict=True)))
-            for step in self.plan.steps[start : end + 1]:
-                if step.layer is not None:
-                    values.update(zip(step.node.outputs, self._call(step, values.bottoms(step)), strict=True))
+            for planned in self._layers(start, end):
+                values.update(zip(planned.node.outputs, self._call(planned, values.bottoms(planned)), strict=True))
             return [(v, values[v]) for v in kept], [("loss", self._loss(start, end, values))]
 
         feeds = {value: tf.convert_to_tensor(array) for value, array in feeds.items()}
@@ -80,7 +79,7 @@ class Engine:
             {value id: its new diff}, in the order of computation, and {(node, blob): gradient in Caffe's order}.
         """
         nodes = [i for i in reversed(self._runs_backward(end, start)) if self._was_run(i)]
-        seen = {v: self.seen[v] for i in nodes for v in self.plan.steps[i].node.inputs}
+        seen = {v: self.seen[v] for i in nodes for v in self.plan.net.nodes[i].inputs}
 
         def run(given: Sequence[Any], values: Sequence[Any]) -> Any:
             found = _Values(self.plan, dict(zip(seen, values, strict=True)))
@@ -101,7 +100,7 @@ class Engine:
         needed: dict[str, str] = {}
         written: set[str] = set()
         for index in reversed(self._runs_backward(end, start)):
-            node = self.plan.steps[index].node
+            node = self.plan.net.nodes[index]
             for value in node.outputs:
                 if self._blob(value) not in written:
                     needed.setdefault(self._blob(value), value)
@@ -111,15 +110,15 @@ class Engine:
     def _backward_step(
         self, index: int, found: _Values, current: dict[str, Any], new: dict[str, Any], params: dict[Slot, Any]
     ) -> None:
-        step = self.plan.steps[index]
-        bottoms = found.bottoms(step)
+        planned = self.plan.layers[index]
+        bottoms = found.bottoms(planned)
         wanted = [b for b in range(len(bottoms)) if (index, b) in self._bottoms]
         slots = {slot: held for slot, held in self._held(index) if slot in self.backward_plan.params}
-        top_diffs = [self._stored_diff(current, v) for v in step.node.outputs]
-        gradients = self._gradients(step, bottoms, wanted, {n: held for (_, n), held in slots.items()}, top_diffs)
+        top_diffs = [self._stored_diff(current, v) for v in planned.node.outputs]
+        gradients = self._gradients(planned, bottoms, wanted, {n: held for (_, n), held in slots.items()}, top_diffs)
         for bottom, gradient in zip(wanted, gradients, strict=False):
-            value = step.node.inputs[bottom]
-            diff = tf.transpose(gradient, permutation(step.orders[bottom], self.plan.orders[value]))
+            value = planned.node.inputs[bottom]
+            diff = tf.transpose(gradient, permutation(planned.orders[bottom], self.plan.orders[value]))
             current[self._blob(value)] = (value, diff)
             new[value] = diff
         for (slot, held), gradient in zip(slots.items(), gradients[len(wanted) :], strict=True):
@@ -130,21 +129,21 @@ class Engine:
 
     def _gradients(
         self,
-        step: Step,
+        planned: PlannedLayer,
         bottoms: Sequence[Any],
         wanted: Sequence[int],
         held: Mapping[int, BoundBlob],
         diffs: Sequence[Any],
     ) -> list[Any]:
         """The gradients of the wanted bottoms and of the blobs' variables, for the tops' diffs."""
-        if hasattr(step.layer, "runner"):  # A Python layer says itself what its gradient is.
-            found = _python_gradients(step.layer, bottoms, diffs)
+        if hasattr(planned.layer, "runner"):  # A Python layer says itself what its gradient is.
+            found = _python_gradients(planned.layer, bottoms, diffs)
             return [found[b] for b in wanted] + [found[len(bottoms) + number] for number in held]
         sources = [*(bottoms[b] for b in wanted), *(_owner(h).variable.value for h in held.values())]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for source in sources:
                 tape.watch(source)
-            tops = self._call(step, bottoms)
+            tops = self._call(planned, bottoms)
         pairs = [(t, d) for t, d in zip(tops, diffs, strict=True) if t.dtype.is_floating]
         targets, seeds = [t for t, _ in pairs], [tf.cast(d, t.dtype) for t, d in pairs]
         found = tape.gradient(targets, sources, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -156,29 +155,29 @@ class Engine:
         return tf.transpose(diff, permutation(self.plan.orders[writer], self.plan.orders[value]))
 
     def _held(self, index: int) -> Iterator[tuple[Slot, BoundBlob]]:
-        for number, held in enumerate(self.plan.steps[index].layer.caffe_blobs):
+        for number, held in enumerate(self.plan.bound_blobs(index)):
             if held.blob.trainable:
                 yield (index, number), held
 
-    def _call(self, step: Step, bottoms: Sequence[Any]) -> list[Any]:
+    def _call(self, planned: PlannedLayer, bottoms: Sequence[Any]) -> list[Any]:
         bottoms = bottoms or [tf.zeros(1)]
-        more = {"training": self.training} if "training" in inspect.signature(step.layer.call).parameters else {}
-        tops = step.layer(bottoms[0] if len(bottoms) == 1 else list(bottoms), **more)
+        more = {"training": self.training} if "training" in inspect.signature(planned.layer.call).parameters else {}
+        tops = planned.layer(bottoms[0] if len(bottoms) == 1 else list(bottoms), **more)
         return list(tops) if isinstance(tops, (list, tuple)) else [tops]
 
     def _loss(self, start: int, end: int, values: _Values) -> Any:
-        steps = self.plan.steps[start : end + 1]
-        pairs = [(v, w) for s in steps for v, w in zip(s.node.outputs, s.loss_weights, strict=False) if w]
+        tops = {v for planned in self._layers(start, end) for v in planned.node.outputs}
+        pairs = [(v, w) for v, w in self.plan.loss_weights.items() if v in tops]
         return tf.add_n([tf.zeros(()), *(w * tf.reduce_sum(tf.cast(values[v], tf.float32)) for v, w in pairs)])
 
     def _kept(self, start: int, end: int) -> list[str]:
         """What outlives the run: the last write of each blob, and what a backward pass reads again."""
-        last: dict[str, str] = {}
-        for step in self.plan.steps[start : end + 1]:
-            if step.layer is not None:
-                last.update({self._blob(v): v for v in step.node.outputs})
-        made = [v for s in self.plan.steps[start : end + 1] if s.layer is not None for v in s.node.outputs]
+        made = [v for planned in self._layers(start, end) for v in planned.node.outputs]
+        last = {self._blob(v): v for v in made}
         return [v for v in made if v in self._reread or last[self._blob(v)] == v]
+
+    def _layers(self, start: int, end: int) -> list[PlannedLayer]:
+        return [planned for index, planned in self.plan.layers.items() if start <= index <= end]
 
     @property
     def _bottoms(self) -> frozenset[tuple[int, int]]:
@@ -189,15 +188,14 @@ class Engine:
         return value if blob.startswith("(") else blob
 
     def _runs_backward(self, first: int, last: int) -> list[int]:
-        layers = self.backward_plan.layers
-        return [i for i in range(first, last + 1) if i in layers and self.plan.steps[i].layer is not None]
+        return [i for i in range(first, last + 1) if i in self.backward_plan.layers and i in self.plan.layers]
 
     def _was_run(self, index: int) -> bool:
-        return all(v in self.seen for v in self.plan.steps[index].node.inputs)
+        return all(v in self.seen for v in self.plan.net.nodes[index].inputs)
 
     def _state_variables(self, index: int) -> list[Any]:
         """What a forward pass may change: statistics, carried states, seeds of random numbers."""
-        layer = self.plan.steps[index].layer
+        layer = self.plan.layers[index].layer
         learned = {id(held.variable) for held in layer.caffe_blobs if held.blob.trainable}
         return [v for v in layer.non_trainable_variables if id(v) not in learned]
 
@@ -221,12 +219,10 @@ class Engine:
 
     def take_states(self, other: Engine) -> None:
         """Carried states of another engine for the same net, where their shapes are still the same."""
-        for index, step in enumerate(self.plan.steps):
-            if step.layer is not None:
-                pairs = zip(self._state_variables(index), other._state_variables(index), strict=True)
-                for mine, theirs in pairs:
-                    if tuple(mine.shape) == tuple(theirs.shape) and mine is not theirs:
-                        mine.assign(theirs.value)
+        for index in self.plan.layers:
+            for mine, theirs in zip(self._state_variables(index), other._state_variables(index), strict=True):
+                if tuple(mine.shape) == tuple(theirs.shape) and mine is not theirs:
+                    mine.assign(theirs.value)
 
     def _compiled(self, key: Any, function: Callable[..., Any], *args: Sequence[Any]) -> Any:
         """Calls a function of lists of tensors that returns lists of pairs (name, tensor); names stay out of the graph.
@@ -257,8 +253,8 @@ class _Values(dict[str, Any]):
         self.plan = plan
         self._others: dict[tuple[str, Order], Any] = {}
 
-    def bottoms(self, step: Step) -> list[Any]:
-        return [self.stored_as(v, order) for v, order in zip(step.node.inputs, step.orders, strict=True)]
+    def bottoms(self, planned: PlannedLayer) -> list[Any]:
+        return [self.stored_as(v, order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]
 
     def stored_as(self, value: str, order: Order) -> Any:
         have = self.plan.orders[value]

@@ -24,7 +24,7 @@ class Feeder:
     """
 
     def __init__(self, planned: Plan) -> None:
-        self.nodes = [step.node for step in planned.steps if step.layer is None]
+        self.nodes = [source.node for source in planned.sources.values()]
         self.phase = planned.net.phase
         self._batches: dict[int, Iterator[Any]] = {}
 

@@ -82,18 +82,19 @@ class Net(Parameters, Batches):
     def _make_blobs(self) -> None:
         self.blobs: Named[NetBlob] = Named("blob")
         self.blob_loss_weights: Named[float] = Named("blob")
-        for step in self._plan.steps:
-            shares = step.node.type in SHARES_MEMORY
-            data = self.blobs[self._blob_name(step.node.inputs[0])].data_memory if shares else None
-            for index, value in enumerate(step.node.outputs):
+        for node in self._plan.net.nodes:
+            shares = node.type in SHARES_MEMORY
+            data = self.blobs[self._blob_name(node.inputs[0])].data_memory if shares else None
+            for value in node.outputs:
                 name = self._blob_name(value)
                 if name not in self.blobs:
                     self.blobs[name] = NetBlob(self._plan.shapes[value], data)
                     self.blob_loss_weights[name] = 0.0
-                if step.loss_weights and step.loss_weights[index]:
-                    self.blob_loss_weights[name] = float(np.float32(step.loss_weights[index]))
-                if step.defaults is not None:
-                    self.blobs[name].data[...] = step.defaults[index]
+        for value, weight in self._plan.loss_weights.items():
+            self.blob_loss_weights[self._blob_name(value)] = float(np.float32(weight))
+        for source in self._plan.sources.values():
+            for value, default in zip(source.node.outputs, source.defaults or (), strict=False):
+                self.blobs[self._blob_name(value)].data[...] = default
         self._seed_losses()
 
     def _seed_losses(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_caffe.converters import weights as weight_files
-from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
 from keras_caffe.converters.write import write_caffemodel
 from keras_caffe.errors import ShapeError, WeightsError
@@ -25,8 +25,8 @@ class Parameters:
         """The blobs of all layers; a blob that an earlier layer owns is the same memory."""
         self._plan = planned
         self._params: dict[Slot, NetBlob] = {}
-        for index, step in enumerate(planned.steps):
-            for number, held in enumerate(step.layer.caffe_blobs if step.layer else ()):
+        for index in planned.layers:
+            for number, held in enumerate(planned.bound_blobs(index)):
                 slot = (index, number)
                 owner = self._params.get(planned.owners.get(slot, slot))
                 memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(held), None)
@@ -41,8 +41,8 @@ class Parameters:
 
     def _held(self) -> dict[int, dict[int, Any]]:
         """{node: {blob: what holds it}}."""
-        steps = enumerate(self._plan.steps)
-        return {index: dict(enumerate(step.layer.caffe_blobs)) for index, step in steps if step.layer is not None}
+        layers = self._plan.layers.items()
+        return {index: dict(enumerate(planned.layer.caffe_blobs)) for index, planned in layers}
 
     def _push(self) -> None:
         """What was written into the arrays goes into the variables."""
@@ -52,8 +52,8 @@ class Parameters:
     def _pull(self, start: int, end: int) -> None:
         """What a forward pass of these layers changed goes into the arrays: statistics, and what Python layers like."""
         for (index, number), blob in self._params.items():
-            step = self._plan.steps[index]
-            changes = step.node.type == "Python" or not step.blobs[number].trainable
+            planned = self._plan.layers[index]
+            changes = planned.node.type == "Python" or not planned.blobs[number].trainable
             if start <= index <= end and changes:
                 blob.data_memory.pull()
 
@@ -67,7 +67,7 @@ class Parameters:
         arrays, self.load_report = weight_files.match(self._plan, files)
         for index, found in arrays.items():
             for number, stored in found.items():
-                self._plan.steps[index].layer.caffe_blobs[number].read(stored)
+                self._plan.bound_blobs(index)[number].read(stored)
                 self._params[index, number].data_memory.pull()
         return self.load_report
 
@@ -94,12 +94,12 @@ class Parameters:
             WeightsError: a layer has other blobs there.
         """
         self._push()
-        theirs = {step.node.name: index for index, step in reversed(list(enumerate(other._plan.steps)))}
+        theirs = {node.name: node.index for node in reversed(other._plan.net.nodes)}
         held, common = self._held(), {}
-        for index, step in enumerate(self._plan.steps):
-            source = theirs.get(step.node.name)
-            if step.blobs and source is not None:
-                held[index] = _same_blobs(step, other._held().get(source, {}))
+        for index, planned in self._plan.layers.items():
+            source = theirs.get(planned.node.name)
+            if planned.blobs and source is not None:
+                held[index] = _same_blobs(planned, other._held().get(source, {}))
                 common.update({(index, n): other._params[source, n] for n in held[index]})
         self._plan_again(held)
         for slot, blob in common.items():
@@ -115,22 +115,23 @@ class Parameters:
             blob.diff[...] = 0
 
 
-def _same_blobs(step: Any, held: Mapping[int, Any]) -> Mapping[int, Any]:
-    wanted, found = ([tuple(blob.shape) for blob in blobs] for blobs in (step.blobs, [h.blob for h in held.values()]))
-    if wanted != found:
+def _same_blobs(planned: PlannedLayer, shared: Mapping[int, Any]) -> Mapping[int, Any]:
+    mine = [tuple(blob.shape) for blob in planned.blobs]
+    theirs = [tuple(bound.blob.shape) for bound in shared.values()]
+    if mine != theirs:
         problem = "the other net's layer has other blobs"
-        raise WeightsError(problem, layer=repr(step.node.name), expected=wanted, received=found)
-    return held
+        raise WeightsError(problem, layer=repr(planned.node.name), expected=mine, received=theirs)
+    return shared
 
 
 def check_params(old: Plan, new: Plan) -> None:
     """Raises ShapeError if a net, planned for other inputs, would need other parameters."""
-    for before, after in zip(old.steps, new.steps, strict=True):
-        wanted, found = ([tuple(blob.shape) for blob in step.blobs] for step in (before, after))
-        if wanted != found:
+    for before, after in zip(old.layers.values(), new.layers.values(), strict=True):
+        old_shapes, new_shapes = ([tuple(blob.shape) for blob in planned.blobs] for planned in (before, after))
+        if old_shapes != new_shapes:
             raise ShapeError(
                 "the new input shapes would change the shape of parameters",
                 layer=f"{after.node.name!r} ({after.node.type})",
-                expected=wanted,
-                received=found,
+                expected=old_shapes,
+                received=new_shapes,
             )

@@ -46,8 +46,8 @@ def declared_shapes(model: CaffeModel) -> dict[str, Shape]:
 
 def _fed(model: CaffeModel) -> set[str]:
     """The inputs that callers must feed: those without a default."""
-    steps = [step for step in model.plan.steps if step.layer is None and step.defaults is None]
-    return {model.net.values[value].blob for step in steps for value in step.node.outputs}
+    fed = [source.node for source in model.plan.sources.values() if source.defaults is None]
+    return {model.net.values[value].blob for node in fed for value in node.outputs}
 
 
 def _open(shape: Shape) -> Shape:
@@ -62,5 +62,5 @@ def _planned(model: CaffeModel, net, shapes, data_format: str) -> Plan | None:
 
 
 def _same_blobs(one: Plan, other: Plan) -> bool:
-    pairs = zip(one.steps, other.steps, strict=True)
+    pairs = zip(one.layers.values(), other.layers.values(), strict=True)
     return all([b.shape for b in a.blobs] == [b.shape for b in c.blobs] for a, c in pairs)

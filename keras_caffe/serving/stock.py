@@ -17,15 +17,15 @@ PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 def check_layers(model: CaffeModel, values: Iterable[str]) -> None:
     """Raises ExportError, naming the layers, if the given values are computed by Python code."""
-    steps = model.plan.steps
-    found = [
-        f"{steps[index].node.name!r} ({steps[index].node.type})"
-        for index in sorted(_upstream(model.net, values))
-        if isinstance(steps[index].layer, Python)
+    exported = _upstream(model.net, values)
+    python = [
+        f"{planned.node.name!r} ({planned.node.type})"
+        for index, planned in model.plan.layers.items()
+        if index in exported and isinstance(planned.layer, Python)
     ]
-    if found:
+    if python:
         raise ExportError(
-            f"Python code cannot be exported: layer {', '.join(found)}",
+            f"Python code cannot be exported: layer {', '.join(python)}",
             expected="layers of TensorFlow's own operations",
             fix="Write these layers as CaffeLayer classes of keras.ops and pass them with python_layers={...},"
             " or export a part of the net with outputs=[...].",

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_caffe.converters.infer import Step
+from keras_caffe.converters.infer import PlannedLayer
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.serving.dynamic import declared_shapes
@@ -38,12 +38,13 @@ def layer_times(model: CaffeModel, runs: int = 20, seed: int = 0) -> Iterator[La
         runs: how often each layer runs.
         seed: of the inputs: standard normal where they have three axes or more, else 0.
     """
-    steps = [step for step in model.plan.steps if step.layer is not None]
-    for step, bottoms in zip(steps, _bottoms(model, steps, random_inputs(model, seed)), strict=True):
-        forward, both = _functions(step.layer, bottoms, model.net.phase == "TRAIN")
+    layers = list(model.plan.layers.values())
+    for planned, bottoms in zip(layers, _bottoms(model, layers, random_inputs(model, seed)), strict=True):
+        forward, both = _functions(planned.layer, bottoms, model.net.phase == "TRAIN")
         seconds = _median(forward, runs)
         backward = None if both is None else max(0.0, _median(both, runs) - seconds)
-        yield LayerTime(step.node.name, step.node.type, 1e3 * seconds, None if backward is None else 1e3 * backward)
+        node, backward = planned.node, None if backward is None else 1e3 * backward
+        yield LayerTime(node.name, node.type, 1e3 * seconds, backward)
 
 
 def whole_times(model: CaffeModel, runs: int = 20, seed: int = 0) -> tuple[float, float | None]:
@@ -69,12 +70,12 @@ def _declared(model: CaffeModel) -> dict[str, tuple[int, ...]]:
     return {keras_name(blob): to_stored(shape, edge_order(len(shape), model.data_format)) for blob, shape in blobs}
 
 
-def _bottoms(model: CaffeModel, steps: Sequence[Step], inputs: dict[str, Any]) -> list[list[Any]]:
+def _bottoms(model: CaffeModel, layers: Sequence[PlannedLayer], inputs: dict[str, Any]) -> list[list[Any]]:
     """What each layer gets, in the order of axes in which it wants it."""
     tensors = model.tensors
     wanted = [
-        [tensors.stored_as(v, order) for v, order in zip(s.node.inputs, s.orders, strict=True)] or [tensors.anchor()]
-        for s in steps
+        [tensors.stored_as(v, order) for v, order in zip(p.node.inputs, p.orders, strict=True)] or [tensors.anchor()]
+        for p in layers
     ]
     return keras.Model(model.input, wanted)(inputs if isinstance(model.input, dict) else next(iter(inputs.values())))
 

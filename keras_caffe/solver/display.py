@@ -86,9 +86,7 @@ def output_lines(outputs: Mapping[str, Any], weights: Mapping[str, float]) -> It
 
 def loss_weights(model: Any) -> dict[str, float]:
     """{blob: its loss weight} of the blobs that have one."""
-    steps = model.plan.steps
-    named = ((v, w) for s in steps for v, w in zip(s.node.outputs, s.loss_weights, strict=False) if w)
-    return {model.net.values[value].blob: weight for value, weight in named}
+    return {model.net.values[value].blob: weight for value, weight in model.plan.loss_weights.items()}
 
 
 def say(line: str) -> None:

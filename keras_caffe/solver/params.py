@@ -46,13 +46,14 @@ class Param:
 def params_of(plan: Plan) -> list[Param]:
     """The parameters in Caffe's order, which is that of a snapshot's histories; statistics and frozen ones included."""
     default = proto.ParamSpec()
-    stated, found = stated_multipliers(plan.net), []
-    for node, step in enumerate(plan.steps):
-        for index, held in enumerate(step.layer.caffe_blobs if step.layer else ()):
+    stated, params = stated_multipliers(plan.net), []
+    for node, planned in plan.layers.items():
+        for index, bound in enumerate(planned.layer.caffe_blobs):
             if (node, index) not in plan.owners:
                 lr_mult, decay_mult = stated.get((node, index), (default.lr_mult, default.decay_mult))
-                found.append(Param(step.node.name, index, held, lr_mult if held.blob.trainable else 0.0, decay_mult))
-    return found
+                lr_mult = lr_mult if bound.blob.trainable else 0.0
+                params.append(Param(planned.node.name, index, bound, lr_mult, decay_mult))
+    return params
 
 
 def multipliers(model: CaffeModel) -> dict[str, tuple[float, float]]:
@@ -77,16 +78,16 @@ def last_steps(plan: Plan, taken: Mapping[int, Any]) -> list[list[np.ndarray]]:
         plan: of the train net.
         taken: {id of a variable: variable with what was taken from it}; of others nothing was.
     """
-    blobs = [step.layer.caffe_blobs if step.layer else [] for step in plan.steps]
+    blobs = [plan.bound_blobs(node.index) for node in plan.net.nodes]
 
-    def diff(slot: Slot, held: BoundBlob) -> np.ndarray:
+    def diff(slot: Slot, bound: BoundBlob) -> np.ndarray:
         node, index = plan.owners.get(slot, slot)
         owner = blobs[node][index]
         step = taken.get(id(owner.variable))
-        shape = held.blob.shape
+        shape = bound.blob.shape
         return np.zeros(shape, "float32") if step is None else BoundBlob(owner.blob, step).get().reshape(shape)
 
-    return [[diff((node, index), held) for index, held in enumerate(found)] for node, found in enumerate(blobs)]
+    return [[diff((node, index), bound) for index, bound in enumerate(own)] for node, own in enumerate(blobs)]
 
 
 class History:

@@ -25,7 +25,8 @@ def write(net: Any, folder: Path, seed: int = 0) -> tuple[Path, Path]:
 def random_params(net: Any, seed: int = 0) -> list[list[np.ndarray]]:
     """The blobs of each layer."""
     rng = np.random.default_rng(seed)
-    return [[_values(blob, rng) for blob in step.blobs] for step in infer(graph(net)).steps]
+    plan = infer(graph(net))
+    return [[_values(blob, rng) for blob in plan.blobs(node.index)] for node in plan.net.nodes]
 
 
 def _values(blob: Blob, rng: np.random.Generator) -> np.ndarray:

@@ -146,7 +146,7 @@ def test_operations(layer: str, expected: int | None) -> None:
     plan = planned(f"""
 layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 6 dim: 7 dim: 10 }} }} }}
 layer {{ name: "y" bottom: "x" top: "y" {layer} }}""")
-    assert flops(plan, plan.steps[1]) == expected
+    assert flops(plan, plan.layers[1]) == expected
 
 
 WIDTHS = [(100, []), (80, ["Keras"]), (65, ["Keras", "type"]), (55, ["Keras", "type", "blob"])]

@@ -31,7 +31,7 @@ LEARNED = {  # learned values, as published; statistics are not among them
 def test_nets_are_the_published_ones(name: str) -> None:
     net = nets.NETS[name](3)
     plan = infer(graph(net))
-    blobs = [blob for step in plan.steps for blob in step.blobs if blob.trainable]
+    blobs = [blob for planned in plan.layers.values() for blob in planned.blobs if blob.trainable]
     assert sum(int(np.prod(blob.shape)) for blob in blobs) == LEARNED[name]
     (output,) = plan.outputs()
     classes = 10 if name in ("lenet", "cifar10_full") else 1000
