@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from inspect import getfullargspec, signature
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 
 from keras_caffe import fillers
-from keras_caffe.errors import CaffeError
+from keras_caffe.errors import CaffeError, LayerError
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
 from keras_caffe.shapes import Shape, canonical_axis
@@ -184,8 +185,9 @@ class Bottom:
 class CaffeLayer(keras.layers.Layer):
     """Base of the layers that compute what one Caffe layer type computes.
 
-    A subclass gives plain keyword arguments (kept under their own names, so that Keras can write its config),
-    `call`, `top_shapes` if tops differ from bottoms in shape, `blob_table` if it has parameters, and `from_caffe`.
+    A subclass gives plain keyword arguments (checked and normalised with `keras_caffe.layers.arguments` and kept under
+    their own names, from which the config is written), `call`, `top_shapes` if tops differ from bottoms in shape,
+    `blob_table` if it has parameters, and `from_caffe`.
     Class attributes state what Caffe's layer takes: `bottoms` and `tops` (least and greatest number; None = any),
     `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike), and `is_loss`,
     whether the top adds to the loss by default.
@@ -195,6 +197,20 @@ class CaffeLayer(keras.layers.Layer):
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     stores: ClassVar[str] = "any"
     is_loss: ClassVar[bool] = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        layer = super().__new__(cls, *args, **kwargs)
+        given = signature(layer.__init__).bind(*args, **kwargs)
+        given.apply_defaults()
+        more = given.arguments.pop(getfullargspec(cls.__init__).varkw, {})
+        # Past Keras's __setattr__, which works only once the constructor has run.
+        layer.__dict__["_given"] = {**given.arguments, **more}
+        return layer
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as the layer keeps them, normalised, and Keras's own (name, trainable, dtype)."""
+        own = {name: getattr(self, name, value) for name, value in self._given.items()}
+        return {**own, **super().get_config()}
 
     @classmethod
     def for_layer(cls, layer: Any) -> type[CaffeLayer]:
@@ -297,6 +313,13 @@ def shape_list(input_shape: Any) -> list[Shape]:
 def enum_name(message: Any, field: str) -> str:
     """The name of an enum field's value, as prototxt writes it."""
     return message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name
+
+
+def required(message: Any, field: str) -> Any:
+    """The value of a field without which Caffe refuses the layer. Raises LayerError if the file does not set it."""
+    if not message.HasField(field):
+        raise LayerError(f"{field} is missing", fix=f"Set {field} in {message.DESCRIPTOR.name}.")
+    return getattr(message, field)
 
 
 serializable = keras.saving.register_keras_serializable(package=PACKAGE)

@@ -9,8 +9,9 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
-from keras_caffe.layers.spatial import spatial_params
+from keras_caffe.layers.arguments import flag, whole
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.spatial import spatial_params, window
 from keras_caffe.layout import Order, axis_last
 from keras_caffe.ops.convolution import convolution
 from keras_caffe.registry import register_layer
@@ -28,9 +29,10 @@ class Convolution(CaffeLayer):
 
     Args:
         num_output: number of output channels.
-        kernel_size, stride, pad, dilation: one number per spatial axis; () for no spatial axes.
-        group: the channels are split into this many groups.
-        bias_term: add a bias.
+        kernel_size: one number per spatial axis, () for none; a number alone means two axes.
+        stride, pad, dilation: one number per spatial axis, or one for all (1, 0, 1).
+        group: the channels are split into this many groups (1).
+        bias_term: add a bias (True).
         weight_filler, bias_filler: see `keras_caffe.fillers`.
 
     Shapes: (..., *spatial, C_in) -> (..., *out, num_output); axes before the spatial ones are batch. Several bottoms of
@@ -49,10 +51,10 @@ class Convolution(CaffeLayer):
     def __init__(
         self,
         num_output: int,
-        kernel_size: Sequence[int],
-        stride: Sequence[int],
-        pad: Sequence[int],
-        dilation: Sequence[int],
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        pad: int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 1,
         group: int = 1,
         bias_term: bool = True,
         weight_filler: fillers.Filler = "constant",
@@ -60,9 +62,9 @@ class Convolution(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output, self.group, self.bias_term = num_output, group, bias_term
-        self.kernel_size, self.stride = tuple(kernel_size), tuple(stride)
-        self.pad, self.dilation = tuple(pad), tuple(dilation)
+        self.num_output, self.group = whole("num_output", num_output, 1), whole("group", group, 1)
+        self.bias_term = flag("bias_term", bias_term)
+        self.kernel_size, self.stride, self.pad, self.dilation = window(kernel_size, stride, pad, dilation)
         self.weight_filler, self.bias_filler = weight_filler, bias_filler
 
     def call(self, inputs: Any) -> Any:
@@ -134,12 +136,8 @@ class Convolution(CaffeLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.convolution_param
         spatial = bottoms[0].rank - 1 - canonical_axis(param.axis, bottoms[0].rank)
-        if param.num_output < 1:
-            raise LayerError("num_output is missing", expected="1 or more", received=param.num_output)
-        if param.group < 1:
-            raise LayerError("group must be positive", received=param.group)
         return cls(
-            num_output=param.num_output,
+            num_output=required(param, "num_output"),
             **spatial_params(param, spatial),
             group=param.group,
             bias_term=param.bias_term,

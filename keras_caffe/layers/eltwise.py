@@ -9,6 +9,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.arguments import numbers, one_of
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, merge_shapes
@@ -23,8 +24,8 @@ class Eltwise(CaffeLayer):
     be greater to win.
 
     Args:
-        operation: "SUM", "PROD" or "MAX".
-        coeff: one number per bottom, or none for all ones; MAX ignores it.
+        operation: "SUM" (default), "PROD" or "MAX".
+        coeff: one number per bottom, or none for all ones (default); MAX ignores it, PROD takes none.
 
     Shapes: two or more bottoms of one shape; the top has it too.
 
@@ -38,7 +39,10 @@ class Eltwise(CaffeLayer):
 
     def __init__(self, operation: str = "SUM", coeff: Sequence[float] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.operation, self.coeff = operation, tuple(coeff)
+        self.operation = one_of("operation", operation, ("SUM", "PROD", "MAX"))
+        self.coeff = numbers("coeff", coeff)
+        if self.operation == "PROD" and self.coeff:
+            raise LayerError("PROD takes no coefficients", received=self.coeff, fix="Remove coeff.")
 
     def call(self, inputs: Any) -> Any:
         if self.operation == "PROD":
@@ -50,15 +54,12 @@ class Eltwise(CaffeLayer):
         return reduce(ops.add, (x if c == 1 else x * c for x, c in terms))
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        if len(self.coeff) not in (0, len(shapes)):
+            raise LayerError("coeff must be given once per bottom", expected=len(shapes), received=len(self.coeff))
         return [reduce(lambda a, b: merge_shapes(a, b, "all bottoms of Eltwise must have one shape"), shapes)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         # stable_prod_grad only chooses how Caffe computes one and the same gradient.
         param = layer.eltwise_param
-        operation = enum_name(param, "operation")
-        if len(param.coeff) not in (0, len(bottoms)):
-            raise LayerError("coeff must be given once per bottom", expected=len(bottoms), received=len(param.coeff))
-        if operation == "PROD" and param.coeff:
-            raise LayerError("PROD takes no coefficients", received=list(param.coeff), fix="Remove coeff.")
-        return cls(operation=operation, coeff=list(param.coeff), **kwargs)
+        return cls(operation=enum_name(param, "operation"), coeff=param.coeff, **kwargs)

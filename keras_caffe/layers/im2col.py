@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.convolution import Convolution
-from keras_caffe.layers.spatial import spatial_params
+from keras_caffe.layers.spatial import spatial_params, window
 from keras_caffe.layout import Order
 from keras_caffe.ops.im2col import im2col
 from keras_caffe.registry import register_layer
@@ -24,7 +24,7 @@ class Im2col(CaffeLayer):
     """The values under every tap of a kernel, as channels: tap t of K of channel c becomes channel c K + t.
 
     Args:
-        kernel_size, stride, pad, dilation: one number per spatial axis, as for `Convolution`.
+        kernel_size, stride, pad, dilation: one number per spatial axis, as for `Convolution` (no default, 1, 0, 1).
 
     Shapes: (..., *spatial, C) -> (..., *out, C K), with the output sizes of `Convolution`.
 
@@ -38,15 +38,14 @@ class Im2col(CaffeLayer):
 
     def __init__(
         self,
-        kernel_size: Sequence[int],
-        stride: Sequence[int],
-        pad: Sequence[int],
-        dilation: Sequence[int],
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        pad: int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel_size, self.stride = tuple(kernel_size), tuple(stride)
-        self.pad, self.dilation = tuple(pad), tuple(dilation)
+        self.kernel_size, self.stride, self.pad, self.dilation = window(kernel_size, stride, pad, dilation)
 
     def call(self, inputs: Any) -> Any:
         first = len(inputs.shape) - 1 - len(self.kernel_size)

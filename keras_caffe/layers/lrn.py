@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import number, one_of, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.ops.lrn import lrn
 from keras_caffe.registry import register_layer
@@ -21,9 +22,9 @@ class LRN(CaffeLayer):
     WITHIN_CHANNEL: y = x (1 + alpha A)^-beta, A the average of x^2 over n x n pixels, zeros outside; k is not used.
 
     Args:
-        local_size: n, odd.
-        alpha, beta, k: see the formula.
-        norm_region: "ACROSS_CHANNELS" or "WITHIN_CHANNEL".
+        local_size: n, odd (5).
+        alpha, beta, k: see the formula (1, 0.75, 1).
+        norm_region: "ACROSS_CHANNELS" (default) or "WITHIN_CHANNEL".
 
     Shapes: (N, H, W, C) -> the same.
 
@@ -45,8 +46,11 @@ class LRN(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.local_size, self.alpha, self.beta, self.k = local_size, alpha, beta, k
-        self.norm_region = norm_region
+        self.local_size = whole("local_size", local_size, 1)
+        if self.local_size % 2 == 0:
+            raise LayerError("local_size must be odd", received=local_size)
+        self.alpha, self.beta, self.k = number("alpha", alpha), number("beta", beta), number("k", k)
+        self.norm_region = one_of("norm_region", norm_region, ("ACROSS_CHANNELS", "WITHIN_CHANNEL"))
 
     def call(self, inputs: Any) -> Any:
         return lrn(inputs, self.local_size, self.alpha, self.beta, self.k, self.norm_region)
@@ -61,8 +65,6 @@ class LRN(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.lrn_param
-        if param.local_size % 2 == 0:
-            raise LayerError("local_size must be odd", received=param.local_size)
         return cls(
             local_size=param.local_size,
             alpha=param.alpha,

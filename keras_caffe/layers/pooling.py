@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_caffe.errors import LayerError, NetError, ShapeError
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import flag, one_of, per_axis
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.spatial import pair
 from keras_caffe.ops.pool_axis import Axis
@@ -28,11 +29,11 @@ class Pooling(CaffeLayer):
     sum x^2 / sum x.
 
     Args:
-        pool: "MAX", "AVE" or "STOCHASTIC".
-        kernel_size, stride, pad: (height, width) in pixels.
-        round_mode: "CEIL" or "FLOOR".
-        global_pooling: one window over the whole plane; the other sizes are ignored.
-        with_mask: a second top with the index h W + w of each maximum (MAX only).
+        pool: "MAX" (default), "AVE" or "STOCHASTIC".
+        kernel_size, stride, pad: (height, width) in pixels, or one number for both (1, 1, 0).
+        round_mode: "CEIL" (default) or "FLOOR".
+        global_pooling: one window over the whole plane (False); `kernel_size` is ignored, stride and pad are 1 and 0.
+        with_mask: a second top with the index h W + w of each maximum (False; MAX only).
 
     Shapes: (N, H, W, C) -> (N, P_h, P_w, C), twice with `with_mask`.
 
@@ -48,19 +49,37 @@ class Pooling(CaffeLayer):
     def __init__(
         self,
         pool: str = "MAX",
-        kernel_size: Sequence[int] = (1, 1),
-        stride: Sequence[int] = (1, 1),
-        pad: Sequence[int] = (0, 0),
+        kernel_size: int | Sequence[int] = 1,
+        stride: int | Sequence[int] = 1,
+        pad: int | Sequence[int] = 0,
         round_mode: str = "CEIL",
         global_pooling: bool = False,
         with_mask: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.pool, self.round_mode = pool, round_mode
-        self.global_pooling, self.with_mask = global_pooling, with_mask
-        self.kernel_size, self.stride, self.pad = tuple(kernel_size), tuple(stride), tuple(pad)
-        self.random = keras.random.SeedGenerator() if pool == "STOCHASTIC" else None
+        self.pool = one_of("pool", pool, ("MAX", "AVE", "STOCHASTIC"))
+        self.round_mode = one_of("round_mode", round_mode, ("CEIL", "FLOOR"))
+        self.global_pooling, self.with_mask = flag("global_pooling", global_pooling), flag("with_mask", with_mask)
+        self.kernel_size = per_axis("kernel_size", kernel_size, 2, 0 if self.global_pooling else 1)
+        self.stride, self.pad = per_axis("stride", stride, 2, 1), per_axis("pad", pad, 2)
+        self._check()
+        self.random = keras.random.SeedGenerator() if self.pool == "STOCHASTIC" else None
+
+    def _check(self) -> None:
+        """Refuses arguments that contradict each other."""
+        if self.with_mask and self.pool != "MAX":
+            raise LayerError("only MAX pooling has a second top, the mask", received=self.pool)
+        if self.global_pooling:
+            if any(self.pad) or self.stride != (1, 1):
+                received = f"pad {self.pad}, stride {self.stride}"
+                raise LayerError("global_pooling needs pad 0 and stride 1", received=received)
+        elif any(self.pad) and any(p >= k for p, k in zip(self.pad, self.kernel_size, strict=True)):
+            raise LayerError(
+                "pad must be smaller than the kernel", expected=f"less than {self.kernel_size}", received=self.pad
+            )
+        if any(self.pad) and self.pool == "STOCHASTIC":
+            raise LayerError("STOCHASTIC pooling takes no padding", expected="pad 0", received=self.pad)
 
     def _axes(self, shape: Sequence[Any]) -> list[Axis]:
         if self.global_pooling:
@@ -100,25 +119,15 @@ class Pooling(CaffeLayer):
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
-        param, pool = layer.pooling_param, enum_name(layer.pooling_param, "pool")
-        with_mask = len(layer.top) == 2
-        if with_mask and pool != "MAX":
-            raise NetError("only MAX pooling has a second top", expected="1 top", received="2 tops")
-        kernel, stride, pad = _sizes(param)
-        if param.global_pooling:
-            _check_global(param, stride, pad)
-        elif any(p >= k for p, k in zip(pad, kernel, strict=True)) and any(pad):
-            raise LayerError("pad must be smaller than the kernel", expected=f"less than {kernel}", received=pad)
-        if any(pad) and pool == "STOCHASTIC":
-            raise LayerError("STOCHASTIC pooling takes no padding", expected="pad 0", received=pad)
+        param = layer.pooling_param
         return cls(
-            pool=pool,
-            kernel_size=kernel,
-            stride=stride,
-            pad=pad,
+            pool=enum_name(param, "pool"),
+            **_kernel(param),
+            stride=pair(param, "stride", "stride_h", "stride_w"),
+            pad=pair(param, "pad", "pad_h", "pad_w"),
             round_mode=_round_mode(param),
             global_pooling=param.global_pooling,
-            with_mask=with_mask,
+            with_mask=len(layer.top) == 2,
             **kwargs,
         )
 
@@ -130,20 +139,11 @@ def _round_mode(param: Any) -> str:
     return enum_name(param, "round_mode")
 
 
-def _sizes(param: Any) -> list[list[int]]:
-    kernel = [0, 0]
-    if not param.global_pooling or any(map(param.HasField, ("kernel_size", "kernel_h", "kernel_w"))):
-        kernel = pair(param, "kernel_size", "kernel_h", "kernel_w", required=not param.global_pooling)
-        if 0 in kernel and not param.global_pooling:
-            raise LayerError("the kernel must be positive", received=kernel)
-    stride = pair(param, "stride", "stride_h", "stride_w")
-    if 0 in stride:
-        raise LayerError("the stride must be positive", received=stride)
-    return [kernel, stride, pair(param, "pad", "pad_h", "pad_w")]
-
-
-def _check_global(param: Any, stride: list[int], pad: list[int]) -> None:
-    if any(map(param.HasField, ("kernel_size", "kernel_h", "kernel_w"))):
+def _kernel(param: Any) -> dict[str, list[int]]:
+    """The kernel, which global pooling takes from the bottom and a file may not give then."""
+    fields = ("kernel_size", "kernel_h", "kernel_w")
+    if not param.global_pooling:
+        return {"kernel_size": pair(param, *fields, required=True)}
+    if any(map(param.HasField, fields)):
         raise LayerError("global_pooling takes the kernel from the bottom", fix="Remove the kernel size.")
-    if any(pad) or stride != [1, 1]:
-        raise LayerError("global_pooling needs pad 0 and stride 1", received=f"pad {pad}, stride {stride}")
+    return {}

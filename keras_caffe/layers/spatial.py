@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.arguments import per_axis
 
 
 def spatial_params(param: Any, spatial: int) -> dict[str, list[int]]:
     """kernel_size, stride, pad and dilation of a ConvolutionParameter, one number per spatial axis.
 
     Raises:
-        LayerError: missing, zero, given twice, or another number of values than spatial axes.
+        LayerError: missing, given twice, or another number of values than spatial axes.
     """
-    values = {
+    return {
         "kernel_size": _per_axis(param, "kernel_size", "kernel_h", "kernel_w", None, spatial),
         "stride": _per_axis(param, "stride", "stride_h", "stride_w", 1, spatial),
         "pad": _per_axis(param, "pad", "pad_h", "pad_w", 0, spatial),
         "dilation": _repeated(param.dilation, "dilation", 1, spatial),
     }
-    for name in ("kernel_size", "stride"):
-        if 0 in values[name]:
-            raise LayerError(f"{name} must be positive", received=values[name])
-    return values
 
 
 def _per_axis(param: Any, name: str, h: str, w: str, default: int | None, spatial: int) -> list[int]:
@@ -50,6 +49,21 @@ def _repeated(values: Sequence[int], name: str, default: int | None, spatial: in
     if len(values) == spatial:
         return list(values)
     return [values[0] if values else default] * spatial
+
+
+def window(kernel_size: Any, stride: Any, pad: Any, dilation: Any) -> tuple[tuple[int, ...], ...]:
+    """The four as constructors take them, one number for each spatial axis; a kernel of one number has two axes.
+
+    Raises:
+        LayerError: no whole numbers, a kernel or stride of 0, or another number of values than the kernel has.
+    """
+    axes = len(kernel_size) if np.ndim(kernel_size) else 2
+    return (
+        per_axis("kernel_size", kernel_size, axes, 1),
+        per_axis("stride", stride, axes, 1),
+        per_axis("pad", pad, axes),
+        per_axis("dilation", dilation, axes),  # 0 is fine: all taps fall on one pixel
+    )
 
 
 def stated(param: Any, name: str) -> list[int]:

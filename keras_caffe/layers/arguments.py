@@ -1,0 +1,107 @@
+"""What constructors check and normalise, so that `layers.X(...)` and a prototxt mean and refuse the same.
+
+Each function takes an argument's name, for the error, and its value, and returns the value as configs keep it. Losses,
+metrics and optimizers say with `error` which class they raise.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.errors import CaffeError, LayerError
+
+
+def one_of(name: str, value: Any, choices: Sequence[str], error: type[CaffeError] = LayerError) -> str:
+    """The choice that `value` names, as `choices` spells it; case does not matter."""
+    spelling = {choice.lower(): choice for choice in choices}
+    key = str(value).lower()
+    if key in spelling:
+        return spelling[key]
+    near = difflib.get_close_matches(key, spelling, 1)
+    fix = f"Did you mean {spelling[near[0]]!r}?" if near else None
+    raise error(f"unknown {name}", expected=f"one of {', '.join(choices)}", received=repr(value), fix=fix)
+
+
+def flag(name: str, value: Any, error: type[CaffeError] = LayerError) -> bool:
+    """True or False; 1 and 0 would do."""
+    if isinstance(value, (Integral, np.bool_)) and value in (0, 1):
+        return bool(value)
+    raise error(f"{name} must be True or False", received=repr(value))
+
+
+def whole(
+    name: str, value: Any, least: int | None = None, most: int | None = None, error: type[CaffeError] = LayerError
+) -> int:
+    """A whole number from `least` to `most`, both included."""
+    if _is_number(value, Integral) and _within(value, least, most):
+        return int(value)
+    raise error(f"{name} must be a whole number{_range(least, most)}", received=repr(value))
+
+
+def number(
+    name: str,
+    value: Any,
+    least: float | None = None,
+    most: float | None = None,
+    *,
+    above: float | None = None,
+    error: type[CaffeError] = LayerError,
+) -> float:
+    """A number from `least` to `most`, both included, and greater than `above`."""
+    if _is_number(value, Real) and _within(value, least, most) and (above is None or value > above):
+        return float(value)
+    raise error(f"{name} must be a number{_range(least, most, above)}", received=repr(value))
+
+
+def optional(check: Callable[..., Any], name: str, value: Any, *bounds: Any, **more: Any) -> Any:
+    """None, or what `check`, one of the functions here, makes of the value."""
+    return None if value is None else check(name, value, *bounds, **more)
+
+
+def wholes(name: str, value: Any, least: int | None = None) -> tuple[int, ...]:
+    """Any number of whole numbers; one alone need not stand in a tuple."""
+    return tuple(whole(name, item, least) for item in _items(value, 1))
+
+
+def numbers(name: str, value: Any, least: float | None = None, *, above: float | None = None) -> tuple[float, ...]:
+    """Any number of numbers; one alone need not stand in a tuple."""
+    return tuple(number(name, item, least, above=above) for item in _items(value, 1))
+
+
+def per_axis(name: str, value: Any, axes: int, least: int = 0) -> tuple[int, ...]:
+    """One whole number for each of so many axes; one alone counts for all of them."""
+    items = _items(value, axes)
+    if len(items) != axes:
+        raise LayerError(f"{name} must be given once or once per axis", expected=f"1 or {axes} values", received=value)
+    return tuple(whole(name, item, least) for item in items)
+
+
+def distinct_axes(name: str, value: Any) -> tuple[int, ...]:
+    """Tensor axes, of which none comes twice."""
+    axes = wholes(name, value)
+    if len(set(axes)) < len(axes):
+        raise LayerError(f"{name} names an axis twice", received=axes)
+    return axes
+
+
+def _items(value: Any, times: int) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,) * times
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    """True and False are whole numbers to Python, but not to a reader of `Convolution(True, 3)`."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _within(value: Any, least: float | None, most: float | None) -> bool:
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+def _range(least: float | None, most: float | None, above: float | None = None) -> str:
+    bounds = {"of at least": least, "above": above, "of at most": most}
+    return "".join(f" {words} {bound}" for words, bound in bounds.items() if bound is not None)
