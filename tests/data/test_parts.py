@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_caffe import proto
-from keras_caffe.data.augment import Augment, Plan
+from keras_caffe.data.augment import Augment, Placement
 from keras_caffe.data.database import MARK_EVERY, Database
 from keras_caffe.data.datum import parse
 from keras_caffe.data.draws import draws
@@ -127,5 +127,5 @@ def test_fused_arithmetic_gives_the_bits_of_numpys(mean: str, pixels: bool, data
         found = fused.apply(windows, mirrored).numpy()
     wanted = np.empty((6, 3, 7, 9), np.float32)
     for window, mirror, out in zip(windows, mirrored, wanted, strict=True):
-        augment.apply(window, Plan(bool(mirror), 2, 1), out)
+        augment.apply(window, Placement(bool(mirror), 2, 1), out)
     np.testing.assert_array_equal(found.transpose(0, 3, 1, 2) if data_format == "channels_last" else found, wanted)
