@@ -54,7 +54,8 @@ def check(filler: Filler, shape: tuple[int, ...]) -> None:
         initializer.check(shape)
 
 
-def _defaults() -> dict[str, Any]:
+def defaults() -> dict[str, Any]:
+    """The fields of a filler but its type, as the message has them where a file sets none."""
     message = proto.FillerParameter()
     values = {f.name: getattr(message, f.name) for f in message.DESCRIPTOR.fields if f.name != "type"}
     values["variance_norm"] = type(message).VarianceNorm.Name(message.variance_norm)
@@ -72,11 +73,20 @@ class CaffeFiller(initializers.Initializer):
     Args:
         type: Caffe's name of the filler.
         **fields: fields of FillerParameter; the defaults are the message's.
+
+    Raises:
+        LayerError: fields that contradict each other.
     """
 
     def __init__(self, type: str = "constant", seed: int | None = None, **fields: Any) -> None:
         self.type, self.seed, self.fields = type, seed, fields
-        vars(self).update({**_defaults(), **fields})
+        vars(self).update({**defaults(), **fields})
+        if self.sparse != -1 and type != "gaussian":
+            raise LayerError(f"filler {type!r} cannot be sparse", fix="Only gaussian fillers can.")
+        if type == "gaussian" and not self.std > 0:
+            raise LayerError("a gaussian filler needs a positive std", received=self.std)
+        if type == "uniform" and self.min > self.max:
+            raise LayerError("a uniform filler has min > max", received=f"min {self.min}, max {self.max}")
 
     def get_config(self) -> dict[str, Any]:
         return {"type": self.type, "seed": self.seed, **self.fields}
@@ -86,15 +96,9 @@ class CaffeFiller(initializers.Initializer):
         return np.asarray(values, "float32").reshape(shape)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Refuses bounds and shapes that Caffe's filler refuses."""
-        if self.sparse != -1 and self.type != "gaussian":
-            raise LayerError(f"filler {self.type!r} cannot be sparse", fix="Only gaussian fillers can.")
-        if self.type == "gaussian" and self.std <= 0:
-            raise LayerError("a gaussian filler needs a positive std", received=self.std)
+        """Refuses shapes that Caffe's filler refuses."""
         if self.type == "gaussian" and self.sparse >= 0 and (not shape or self.sparse > shape[0]):
             raise LayerError("sparse is larger than the number of outputs", expected=shape[:1], received=self.sparse)
-        if self.type == "uniform" and self.min > self.max:
-            raise LayerError("a uniform filler has min > max", received=f"min {self.min}, max {self.max}")
         if self.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
             raise LayerError("a bilinear filler needs a 4-axis blob with a square kernel", received=shape)
 

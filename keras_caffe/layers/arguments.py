@@ -7,12 +7,14 @@ metrics and optimizers say with `error` which class they raise.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from keras import initializers
 
+from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, LayerError
 
 
@@ -87,6 +89,33 @@ def distinct_axes(name: str, value: Any) -> tuple[int, ...]:
     if len(set(axes)) < len(axes):
         raise LayerError(f"{name} names an axis twice", received=axes)
     return axes
+
+
+def filler(name: str, value: Any) -> fillers.Filler:
+    """A filler (see `keras_caffe.fillers`) as a dict with the type in Caffe's spelling, or a Keras initializer."""
+    if isinstance(value, initializers.Initializer):
+        return value
+    spec = {"type": value} if isinstance(value, str) else value
+    if not isinstance(spec, Mapping):
+        raise LayerError(f"{name} is no filler", expected="a type, a dict or a Keras initializer", received=repr(value))
+    if "class_name" in spec:  # as Keras saves an initializer
+        return initializers.get(dict(spec))
+    spec = {"type": "constant", **spec}
+    kind = one_of(f"filler type of {name}", spec.pop("type"), fillers.TYPES)
+    known = fillers.defaults()
+    fields = {one_of(f"field of {name}", field, [*known, "seed"]): spec[field] for field in spec}
+    checked = {field: _filler_field(f"{field} of {name}", fields[field], known.get(field)) for field in fields}
+    fillers.get({"type": kind, **checked})  # refuses fields that contradict each other
+    return {"type": kind, **checked}
+
+
+def _filler_field(name: str, value: Any, default: Any) -> Any:
+    """A field's value, checked by the type of its default, which only `seed` lacks: Caffe does not have it."""
+    if isinstance(default, str):
+        return one_of(name, value, ("FAN_IN", "FAN_OUT", "AVERAGE"))
+    if default is None:
+        return optional(whole, name, value, 0)
+    return number(name, value) if isinstance(default, float) else whole(name, value)
 
 
 def _items(value: Any, times: int) -> tuple[Any, ...]:

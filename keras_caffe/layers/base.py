@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import keras
 import numpy as np
+from keras.initializers import Initializer
 
 from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, LayerError
@@ -210,7 +211,8 @@ class CaffeLayer(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as the layer keeps them, normalised, and Keras's own (name, trainable, dtype)."""
         own = {name: getattr(self, name, value) for name, value in self._given.items()}
-        return {**own, **super().get_config()}
+        fillers = {name: keras.initializers.serialize(v) for name, v in own.items() if isinstance(v, Initializer)}
+        return {**own, **fillers, **super().get_config()}
 
     @classmethod
     def for_layer(cls, layer: Any) -> type[CaffeLayer]:

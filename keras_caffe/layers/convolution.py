@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.arguments import flag, whole
+from keras_caffe.layers.arguments import filler, flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.spatial import spatial_params, window
 from keras_caffe.layout import Order, axis_last
@@ -33,7 +33,7 @@ class Convolution(CaffeLayer):
         stride, pad, dilation: one number per spatial axis, or one for all (1, 0, 1).
         group: the channels are split into this many groups (1).
         bias_term: add a bias (True).
-        weight_filler, bias_filler: see `keras_caffe.fillers`.
+        weight_filler, bias_filler: see `keras_caffe.fillers` (0).
 
     Shapes: (..., *spatial, C_in) -> (..., *out, num_output); axes before the spatial ones are batch. Several bottoms of
     one shape give as many tops with the same weights.
@@ -65,7 +65,8 @@ class Convolution(CaffeLayer):
         self.num_output, self.group = whole("num_output", num_output, 1), whole("group", group, 1)
         self.bias_term = flag("bias_term", bias_term)
         self.kernel_size, self.stride, self.pad, self.dilation = window(kernel_size, stride, pad, dilation)
-        self.weight_filler, self.bias_filler = weight_filler, bias_filler
+        self.weight_filler = filler("weight_filler", weight_filler)
+        self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
         return [self._one(x) for x in inputs] if isinstance(inputs, (list, tuple)) else self._one(inputs)

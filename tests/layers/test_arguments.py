@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from keras import initializers
 
 from keras_caffe import layers, losses, metrics, optimizers, registry
 from keras_caffe.errors import CaffeError, LayerError
@@ -40,6 +41,11 @@ NEEDED: dict[type, dict[str, Any]] = {
 }
 
 
+def wrong_filler(cls: type, name: str) -> list[Wrong]:
+    unknown = rf"unknown filler type of {name}; .*received 'gausian'. Did you mean 'gaussian'\?"
+    return [Wrong(cls, {name: "gausian"}, unknown), Wrong(cls, {name: 0}, f"{name} is no filler; .*received 0")]
+
+
 def convolution(cls: type) -> list[Wrong]:
     return [
         Wrong(cls, {"num_output": 0}, "num_output must be a whole number of at least 1; received 0"),
@@ -50,6 +56,8 @@ def convolution(cls: type) -> list[Wrong]:
         Wrong(cls, {"dilation": True}, "dilation must be a whole number of at least 0; received True"),
         Wrong(cls, {"group": 0}, "group must be a whole number of at least 1; received 0"),
         Wrong(cls, {"bias_term": "no"}, "bias_term must be True or False; received 'no'"),
+        *wrong_filler(cls, "weight_filler"),
+        *wrong_filler(cls, "bias_filler"),
     ]
 
 
@@ -84,11 +92,16 @@ WRONG = [
 ]
 
 TWO = np.int64(2)
+HE = initializers.HeNormal(seed=1)
 SAME = [
     Same(layers.Convolution, {"num_output": TWO, "kernel_size": 3}, {"num_output": 2, "kernel_size": (3, 3)}),
     Same(layers.Convolution, {"kernel_size": np.array([3, 1, 1])}, {"kernel_size": (3, 1, 1), "stride": (1, 1, 1)}),
     Same(layers.Convolution, {"stride": TWO, "pad": [1, 1]}, {"stride": (2, 2), "pad": (1, 1)}),
     Same(layers.Convolution, {"bias_term": np.False_, "dilation": 2}, {"bias_term": False, "dilation": (2, 2)}),
+    Same(layers.Convolution, {"weight_filler": "Xavier"}, {"weight_filler": {"type": "xavier"}}),
+    Same(layers.Convolution, {"weight_filler": {"std": 1}}, {"weight_filler": {"type": "constant", "std": 1.0}}),
+    Same(layers.Convolution, {"weight_filler": HE}, {"weight_filler": initializers.serialize(HE)}),
+    Same(layers.Convolution, {"bias_term": 0, "bias_filler": "?"}, {"bias_term": False}),
     Same(layers.Eltwise, {"operation": "max", "coeff": np.ones(2)}, {"operation": "MAX", "coeff": (1.0, 1.0)}),
     # l to z
     Same(layers.LRN, {"norm_region": "within_channel"}, {"norm_region": "WITHIN_CHANNEL"}),
@@ -125,11 +138,7 @@ NOT_YET = {
     "Concat",
     "ContinuationIndicator",
     "ContrastiveLoss",
-    "Convolution",
-    "ConvolutionDepthwise",
     "Crop",
-    "Deconvolution",
-    "DepthwiseConvolution",
     "DetectionEvaluate",
     "DetectionOutput",
     "Dropout",
@@ -241,6 +250,24 @@ def test_refused(row: Wrong) -> None:
     with pytest.raises(row.error, match=row.match) as caught:
         make(row.cls, row.arguments)
     assert type(caught.value) is row.error
+
+
+FILLERS = [
+    ({"type": "uniform", "min": 1, "max": 0}, "a uniform filler has min > max; received min 1.0, max 0.0"),
+    ({"type": "gaussian", "std": 0}, "a gaussian filler needs a positive std; received 0.0"),
+    ({"type": "xavier", "sparse": 2}, "filler 'xavier' cannot be sparse"),
+    ({"type": "gaussian", "sparse": 1.5}, "sparse of weight_filler must be a whole number; received 1.5"),
+    ({"type": "gaussian", "sdt": 1}, r"unknown field of weight_filler; .*Did you mean 'std'\?"),
+    ({"type": "msra", "variance_norm": "OUT"}, "unknown variance_norm of weight_filler; expected one of FAN_IN"),
+    ({"seed": 1.5}, "seed of weight_filler must be a whole number of at least 0; received 1.5"),
+    ({"value": "1"}, "value of weight_filler must be a number; received '1'"),
+]
+
+
+@pytest.mark.parametrize(("filler", "match"), FILLERS)
+def test_refused_fillers(filler: dict[str, Any], match: str) -> None:
+    with pytest.raises(LayerError, match=match):
+        make(layers.Convolution, {"weight_filler": filler})
 
 
 @pytest.mark.parametrize("row", SAME, ids=lambda row: f"{row.cls.__name__}-{row.given}")
