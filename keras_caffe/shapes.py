@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from keras_caffe.errors import LayerError, ShapeError
 
@@ -35,6 +35,11 @@ def check_blob(shape: Sequence[Size]) -> Shape:
 def count(shape: Sequence[Size]) -> Size:
     """The number of values in a blob of this shape."""
     return None if None in shape else math.prod(shape)  # type: ignore[arg-type]
+
+
+def total_count(shapes: Iterable[Sequence[Size]]) -> int:
+    """The number of values in several blobs together; a blob with an unknown size adds nothing."""
+    return sum(count(shape) or 0 for shape in shapes)
 
 
 def canonical_axis(axis: int, rank: int, name: str = "axis") -> int:

@@ -39,19 +39,6 @@ WITHOUT_GOLDENS = {
     "Yolov3DetectionOutput": "formula in tests/layers/test_yolov3_detection_output.py",
 }
 DATA_LAYER = "shapes in tests/layers, values in tests/goldens/data"
-NO_GRADIENT = {
-    "Accuracy",
-    "ArgMax",
-    "ContinuationIndicator",
-    "DetectionEvaluate",
-    "DetectionOutput",
-    "HDF5Output",
-    "PriorBox",
-    "Proposal",
-    "Threshold",
-    "Yolov3DetectionOutput",
-}
-
 # Messages of LayerParameter that no layer here reads.
 UNREAD = {
     "box_annotator_ohem_param": "R-FCN's hard example mining has no layer here",
@@ -124,7 +111,7 @@ def values(name: str, cls: type[CaffeLayer]) -> str:
 
 
 def gradient(name: str, cls: type[CaffeLayer]) -> str:
-    if issubclass(cls, SourceLayer) or name in NO_GRADIENT:
+    if not cls.has_gradient:
         return "none"
     return "exact" if goldens(name)[1] else "formula"
 

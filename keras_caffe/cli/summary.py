@@ -21,7 +21,7 @@ from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import check_order
 from keras_caffe.converters.weights import match
 from keras_caffe.layout import edge_order, to_stored
-from keras_caffe.shapes import Shape, count
+from keras_caffe.shapes import Shape, count, total_count
 
 HEADINGS = ("layer", "type", "blob", "Caffe", "Keras", "parameters", "FLOPs")
 NUMBERS = (5, 6)  # places of the columns that stand to the right
@@ -87,6 +87,16 @@ def parameters(plan: Plan, index: int) -> int:
     return sum(count(blob.shape) or 0 for number, blob in blobs if (index, number) not in plan.owners)
 
 
+def memory(plan: Plan) -> str:
+    """Bytes of the parameters and, if none is given up, of the net's blobs."""
+    blobs = 4 * total_count(plan.shapes[value] for value in plan.inputs)
+    for planned in plan.layers.values():
+        blobs += planned.layer.memory([plan.shapes[value] for value in planned.node.outputs])
+    over = "over " if any(None in shape for shape in plan.shapes.values()) else ""
+    held = 4 * sum(parameters(plan, index) for index in plan.layers)
+    return f"Memory in float32: {held:,} bytes of parameters, {over}{blobs:,} bytes of blobs"
+
+
 def _blobs(plan: Plan, node: Node) -> Iterator[Sequence[str]]:
     for value in node.outputs:
         shape, name = plan.shapes[value], plan.net.values[value].blob
@@ -112,5 +122,6 @@ def _print(plan: Plan) -> None:
         if console.measure(made, options=console.options.update(max_width=ROOMY)).maximum <= console.width:
             break
     console.print(made)
+    console.print(memory(plan))
     if without:
         console.print(f"The terminal is too narrow for: {', '.join(without)}")

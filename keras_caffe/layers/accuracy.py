@@ -13,7 +13,7 @@ from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.accuracy import accuracy
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -41,6 +41,7 @@ class Accuracy(CaffeLayer):
     bottoms = (2, 2)
     tops = (1, 2)
     stores = "caffe"
+    has_gradient = False
 
     def __init__(
         self,
@@ -71,6 +72,9 @@ class Accuracy(CaffeLayer):
                 "top_k is beyond the number of classes", expected=f"at most {classes}", received=self.top_k
             )
         return [(), (classes,)] if self.per_class else [()]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return total_count(bottoms[:1])
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

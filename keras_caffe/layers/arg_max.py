@@ -11,7 +11,7 @@ from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, count
+from keras_caffe.shapes import Shape, count, total_count
 
 
 @serializable
@@ -32,6 +32,8 @@ class ArgMax(CaffeLayer):
 
     Caffe: src/caffe/layers/argmax_layer.cpp
     """
+
+    has_gradient = False
 
     def __init__(self, top_k: int = 1, out_max_val: bool = False, axis: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -69,6 +71,9 @@ class ArgMax(CaffeLayer):
             raise ShapeError(
                 "top_k is larger than the number of values", expected=f"at most {size}", received=self.top_k
             )
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return total_count(bottoms)
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -28,6 +28,7 @@ class Axpy(CaffeLayer):
 
     bottoms = (3, 3)
     stores = "channels_last"
+    flops_per_top_value = 2
 
     def call(self, inputs: Any) -> Any:
         a, x, b = inputs

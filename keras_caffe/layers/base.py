@@ -18,7 +18,7 @@ from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, LayerError
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
-from keras_caffe.shapes import Shape, canonical_axis
+from keras_caffe.shapes import Shape, canonical_axis, total_count
 
 PACKAGE = "keras_caffe"
 
@@ -190,14 +190,17 @@ class CaffeLayer(keras.layers.Layer):
     their own names, from which the config is written), `call`, `top_shapes` if tops differ from bottoms in shape,
     `blob_table` if it has parameters, and `from_caffe`.
     Class attributes state what Caffe's layer takes: `bottoms` and `tops` (least and greatest number; None = any),
-    `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike), and `is_loss`,
-    whether the top adds to the loss by default.
+    `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike), `is_loss`, whether
+    the top adds to the loss by default, `has_gradient`, whether Caffe's layer has one, and `flops_per_top_value`, what
+    it computes (see `flops`).
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     stores: ClassVar[str] = "any"
     is_loss: ClassVar[bool] = False
+    has_gradient: ClassVar[bool] = True
+    flops_per_top_value: ClassVar[int | None] = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls, *args, **kwargs)
@@ -252,6 +255,24 @@ class CaffeLayer(keras.layers.Layer):
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         """The learnable blobs in Caffe's order, given the bottoms' shapes as stored."""
         return []
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int | None:
+        """Operations of one forward pass; an addition, product, comparison or value of a function counts 1 each.
+
+        This rule: `flops_per_top_value` for each value of the tops, 0 for a layer that only moves values.
+
+        Args:
+            bottoms, tops: shapes in Caffe's order, all sizes known.
+
+        Returns:
+            The number, or None if it is not known or depends on the values.
+        """
+        each = self.flops_per_top_value
+        return None if each is None else each * total_count(tops)
+
+    def memory(self, tops: Sequence[Shape]) -> int:
+        """Bytes of the tops in float32, their shapes given in Caffe's order; 0 for a layer that hands its bottom on."""
+        return 4 * total_count(tops)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         tops = self.top_shapes(*shape_list(input_shape))

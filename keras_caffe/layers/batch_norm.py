@@ -12,7 +12,7 @@ from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.ops.normalize import normalize
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -88,6 +88,9 @@ class BatchNorm(CaffeLayer):
         if self.scale_bias:
             blobs += [Blob("scale", channels, self.scale_filler), Blob("bias", channels, self.bias_filler)]
         return blobs
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (4 if self.scale_bias else 2) * total_count(tops)  # with the stored statistics
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

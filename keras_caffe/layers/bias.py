@@ -33,6 +33,7 @@ class Bias(CaffeLayer):
     """
 
     bottoms = (1, 2)
+    flops_per_top_value = 1
 
     def __init__(self, axes: Sequence[int] = (-1,), filler: fillers.Filler = "constant", **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -49,6 +49,7 @@ class BN(CaffeLayer):
     """
 
     tops = (1, 3)
+    flops_per_top_value = 2
 
     def __init__(
         self,

@@ -20,5 +20,7 @@ class BNLL(CaffeLayer):
     Caffe: src/caffe/layers/bnll_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def call(self, inputs: Any) -> Any:
         return ops.softplus(inputs)

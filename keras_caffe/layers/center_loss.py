@@ -14,7 +14,7 @@ from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single
 from keras_caffe.ops.distances import center_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis, count
+from keras_caffe.shapes import Shape, canonical_axis, count, total_count
 
 
 @serializable
@@ -58,6 +58,9 @@ class CenterLoss(LossLayer):
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         return [Blob("centers", (self.num_output, count(shapes[0][self.axis :])), self.center_filler)]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 3 * total_count(bottoms[:1])  # difference, square, sum
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -28,6 +28,8 @@ class Clip(CaffeLayer):
     Caffe: src/caffe/layers/clip_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def __init__(self, min: float, max: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.min, self.max = min, max

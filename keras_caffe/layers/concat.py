@@ -31,6 +31,7 @@ class Concat(CaffeLayer):
     """
 
     bottoms = (1, None)
+    flops_per_top_value = 0  # it moves values
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -34,6 +34,8 @@ class ContinuationIndicator(CaffeLayer):
     """
 
     bottoms = (0, 1)
+    flops_per_top_value = 0
+    has_gradient = False
 
     def __init__(self, time_step: int, batch_size: int | None = None, axis: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

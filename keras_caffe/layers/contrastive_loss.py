@@ -11,7 +11,7 @@ from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single, check_size, flat
 from keras_caffe.ops.distances import contrastive_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -51,6 +51,9 @@ class ContrastiveLoss(LossLayer):
             check_single(shape, "the features", first=2)
         check_single(shapes[2], "the similarity")
         check_size(shapes[2][0] if shapes[2] else 1, shapes[0][0], "there must be one similarity for every pair")
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 3 * total_count(bottoms[:1])  # difference, square, sum
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

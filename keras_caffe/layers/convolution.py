@@ -15,7 +15,7 @@ from keras_caffe.layers.spatial import spatial_params, window
 from keras_caffe.layout import Order, axis_last
 from keras_caffe.ops.convolution import convolution
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, Size, canonical_axis, conv_output, same_shape
+from keras_caffe.shapes import Shape, Size, canonical_axis, conv_output, same_shape, total_count
 
 
 @serializable
@@ -74,9 +74,8 @@ class Convolution(CaffeLayer):
     def _one(self, x: Any) -> Any:
         batch, rest = ops.shape(x)[: self._batch_axes(x.shape)], x.shape[self._batch_axes(x.shape) :]
         flat = x if len(batch) == 1 else ops.reshape(x, (-1, *rest))
-        y = self.kernel_op(
-            flat, self.kernel, stride=self.stride, pad=self.pad, dilation=self.dilation, group=self.group
-        )
+        geometry = {"stride": self.stride, "pad": self.pad, "dilation": self.dilation}
+        y = self.kernel_op(flat, self.kernel, **geometry, group=self.group)
         y = y + self.bias if self.bias_term else y
         return y if len(batch) == 1 else ops.reshape(y, (*batch, *ops.shape(y)[1:]))
 
@@ -105,16 +104,20 @@ class Convolution(CaffeLayer):
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         rank = len(self.kernel_size)
-        blobs = [
-            Blob("kernel", self.weight_shape(shapes[0][-1]), self.weight_filler, (*range(2, 2 + rank), 1, 0)),
-            Blob("bias", (self.num_output,), self.bias_filler),
-        ]
-        return blobs if self.bias_term else blobs[:1]
+        kernel = Blob("kernel", self.weight_shape(shapes[0][-1]), self.weight_filler, (*range(2, 2 + rank), 1, 0))
+        return [kernel, Blob("bias", (self.num_output,), self.bias_filler)][: 1 + self.bias_term]
 
     def weight_shape(self, channels: Size) -> Shape:
         """Shape of the weight blob in Caffe's order."""
         self.check_group(channels)
         return (self.num_output, channels // self.group, *self.kernel_size)
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (2 * self.taps(bottoms[0]) + self.bias_term) * total_count(tops)
+
+    def taps(self, bottom: Shape) -> int:
+        """How many weights meet in one value of the top (of a deconvolution: go out from one of the bottom)."""
+        return total_count([self.weight_shape(bottom[-1 - len(self.kernel_size)])[1:]])
 
     def check_group(self, channels: Size) -> None:
         """Raises LayerError unless `group` divides the input and output channels; unknown ones are refused."""
@@ -127,8 +130,7 @@ class Convolution(CaffeLayer):
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
-        axis = layer.convolution_param.axis
-        return [axis_last(bottom.rank, canonical_axis(axis, bottom.rank)) for bottom in bottoms]
+        return [axis_last(b.rank, canonical_axis(layer.convolution_param.axis, b.rank)) for b in bottoms]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return list(orders)

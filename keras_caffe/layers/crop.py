@@ -31,6 +31,7 @@ class Crop(CaffeLayer):
     """
 
     bottoms = (2, 2)
+    flops_per_top_value = 0  # it moves values
 
     def __init__(self, axes: Sequence[int], offset: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)

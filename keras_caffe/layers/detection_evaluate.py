@@ -42,6 +42,8 @@ class DetectionEvaluate(CaffeLayer):
 
     bottoms = (2, 2)
     stores = "caffe"
+    flops_per_top_value = None  # the values decide which boxes are compared
+    has_gradient = False
 
     def __init__(
         self,

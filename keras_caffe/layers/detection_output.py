@@ -49,6 +49,8 @@ class DetectionOutput(CaffeLayer):
 
     bottoms = (3, 4)
     stores = "caffe"
+    flops_per_top_value = None  # the values decide how many boxes are compared
+    has_gradient = False
 
     def __init__(
         self,

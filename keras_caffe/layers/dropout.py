@@ -29,6 +29,8 @@ class Dropout(CaffeLayer):
     Caffe: src/caffe/layers/dropout_layer.cpp
     """
 
+    flops_per_top_value = 0  # in inference
+
     def __init__(self, dropout_ratio: float = 0.5, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dropout_ratio, self.seed = dropout_ratio, seed

@@ -12,7 +12,7 @@ from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import numbers, one_of
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, merge_shapes
+from keras_caffe.shapes import Shape, merge_shapes, total_count
 
 
 @serializable
@@ -57,6 +57,9 @@ class Eltwise(CaffeLayer):
         if len(self.coeff) not in (0, len(shapes)):
             raise LayerError("coeff must be given once per bottom", expected=len(shapes), received=len(self.coeff))
         return [reduce(lambda a, b: merge_shapes(a, b, "all bottoms of Eltwise must have one shape"), shapes)]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (len(bottoms) - 1 + sum(c != 1 for c in self.coeff)) * total_count(tops)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -24,6 +24,8 @@ class ELU(CaffeLayer):
     Caffe: src/caffe/layers/elu_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = alpha

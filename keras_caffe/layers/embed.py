@@ -35,6 +35,8 @@ class Embed(CaffeLayer):
     Caffe: src/caffe/layers/embed_layer.cpp
     """
 
+    flops_per_top_value = 0  # it looks rows up
+
     def __init__(
         self,
         num_output: int,

@@ -11,7 +11,7 @@ from keras_caffe.layers.loss_bottoms import alike_orders, check_rank, check_size
 from keras_caffe.layout import Order
 from keras_caffe.ops.distances import euclidean_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, count
+from keras_caffe.shapes import Shape, count, total_count
 
 
 @serializable
@@ -33,6 +33,9 @@ class EuclideanLoss(LossLayer):
     def check_shapes(self, *shapes: Shape) -> None:
         check_rank(shapes[:1])
         check_size(count(shapes[1][1:]), count(shapes[0][1:]), "both bottoms must have as many values per sample")
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 3 * total_count(bottoms[:1])  # difference, square, sum
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

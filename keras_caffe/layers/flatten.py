@@ -31,6 +31,7 @@ class Flatten(CaffeLayer):
     """
 
     stores = "caffe"
+    flops_per_top_value = 0  # it moves values
 
     def __init__(self, axis: int = 1, end_axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -43,6 +44,9 @@ class Flatten(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         return [rules.flatten(shapes[0], self.axis, self.end_axis)]
+
+    def memory(self, tops: Sequence[Shape]) -> int:
+        return 0  # the bottom's
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

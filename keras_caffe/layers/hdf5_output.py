@@ -24,6 +24,7 @@ class HDF5Output(Silence):
     """
 
     bottoms = (2, 2)
+    has_gradient = False
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -10,7 +10,7 @@ from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, flat
 from keras_caffe.ops.losses import hinge_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -40,6 +40,9 @@ class HingeLoss(LossLayer):
 
     def check_shapes(self, *shapes: Shape) -> None:
         check_rank(shapes[:1])
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (4 if self.norm == "L1" else 5) * total_count(bottoms[:1])  # product, difference, maximum[, square], sum
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -35,6 +35,7 @@ class Im2col(CaffeLayer):
     """
 
     stores = "channels_last"
+    flops_per_top_value = 0  # it moves values
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.losses import infogain_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, count
+from keras_caffe.shapes import Shape, count, total_count
 
 
 @serializable
@@ -72,6 +72,9 @@ class InfogainLoss(ClassLossLayer):
             )
         size = count(shapes[2]) if len(shapes) > 2 else int(np.size(self.matrix))
         check_size(size, None if classes is None else classes**2, "the infogain matrix must be square in the classes")
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 8 * total_count(bottoms[:1])  # softmax; logarithm, product, sum
 
     @classmethod
     def caffe_axis(cls, layer: Any) -> int:

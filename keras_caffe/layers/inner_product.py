@@ -12,7 +12,7 @@ from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.ops.matmul import matmul
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis, count
+from keras_caffe.shapes import Shape, canonical_axis, count, total_count
 
 
 @serializable
@@ -78,6 +78,9 @@ class InnerProduct(CaffeLayer):
             Blob("bias", (self.num_output,), self.bias_filler),
         ]
         return blobs if self.bias_term else blobs[:1]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (2 * count(bottoms[0][self.axis :]) + self.bias_term) * total_count(tops)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

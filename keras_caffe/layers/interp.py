@@ -36,6 +36,7 @@ class Interp(CaffeLayer):
     """
 
     stores = "channels_last"
+    flops_per_top_value = 7  # 4 products, 3 sums
 
     def __init__(
         self,

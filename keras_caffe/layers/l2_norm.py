@@ -24,6 +24,8 @@ class L2Norm(CaffeLayer):
     Caffe: src/caffe/layers/l2_norm_layer.cpp (forks for face recognition)
     """
 
+    flops_per_top_value = 3  # square, sum, product
+
     def __init__(self, axes: Sequence[int] = (-1,), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axes = tuple(axes)

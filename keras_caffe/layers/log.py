@@ -30,6 +30,8 @@ class Log(CaffeLayer):
     Caffe: src/caffe/layers/log_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def __init__(self, base: float = NATURAL, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.base, self.scale, self.shift = base, scale, shift

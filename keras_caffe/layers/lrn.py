@@ -10,7 +10,7 @@ from keras_caffe.layers.arguments import number, one_of, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.ops.lrn import lrn
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -61,6 +61,11 @@ class LRN(CaffeLayer):
                 "LRN needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shapes[0])} axes"
             )
         return [shapes[0]]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Square, sum of the neighbours, factor, offset, power, product."""
+        neighbours = self.local_size ** (1 if self.norm_region == "ACROSS_CHANNELS" else 2)
+        return (neighbours + 4) * total_count(tops)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -42,6 +42,7 @@ class LSTM(Recurrent):
     bottoms = (2, 5)
     tops = (1, 3)
     states = 2
+    flops_per_cell = 11  # 4 gates, tanh, 5 products, a sum
 
     def run(self, x: Any, cont: Any, static: Any, state: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         gates = ops.matmul(x, self.W_xc) + self.b_c

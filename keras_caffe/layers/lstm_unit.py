@@ -31,6 +31,7 @@ class LSTMUnit(CaffeLayer):
     bottoms = (3, 3)
     tops = (2, 2)
     stores = "caffe"
+    flops_per_top_value = 5  # of both tops: 4 gates, tanh, 4 products, a sum
 
     def call(self, inputs: Any) -> Any:
         c, gates, cont = inputs

@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -51,6 +51,9 @@ class Maxout(CaffeLayer):
                 "Maxout does not divide the channels", expected=f"a multiple of {self.chgroup_sz}", received=channels
             )
         return [(*shape[:axis], None if channels is None else channels // self.chgroup_sz, *shape[axis + 1 :])]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (self.chgroup_sz - 1) * total_count(tops)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -10,7 +10,7 @@ from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single, flat
 from keras_caffe.ops.losses import multinomial_logistic_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -34,6 +34,9 @@ class MultinomialLogisticLoss(LossLayer):
     def check_shapes(self, *shapes: Shape) -> None:
         check_rank(shapes)
         check_single(shapes[1], "the labels")
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 3 * total_count(bottoms[1:])  # maximum, logarithm, sum
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

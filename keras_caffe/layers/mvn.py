@@ -11,7 +11,7 @@ from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.legacy import legacy_axis, legacy_bottom_order, legacy_shape, legacy_top_orders
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -54,6 +54,9 @@ class MVN(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         return [legacy_shape(shapes[0])]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (5 if self.normalize_variance else 2) * total_count(tops)  # sum, difference; square, sum, quotient
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -34,6 +34,7 @@ class Normalize(CaffeLayer):
     """
 
     stores = "channels_last"
+    flops_per_top_value = 3  # square, sum, product
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class Parameter(CaffeLayer):
 
     bottoms = (0, 0)
     stores = "caffe"
+    flops_per_top_value = 0
 
     def __init__(self, shape: Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)

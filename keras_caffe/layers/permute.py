@@ -9,6 +9,7 @@ from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape
 
 
 @serializable
@@ -27,6 +28,8 @@ class Permute(CaffeLayer):
     Caffe: src/caffe/layers/permute_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
+    flops_per_top_value = 0
+
     def __init__(self, order: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.order = tuple(order)
@@ -36,6 +39,9 @@ class Permute(CaffeLayer):
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [tuple(self.order.index(axis) for axis in orders[0])]
+
+    def memory(self, tops: Sequence[Shape]) -> int:
+        return 0  # the bottom's
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -15,7 +15,7 @@ from keras_caffe.layers.spatial import pair
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -75,9 +75,8 @@ class Pooling(CaffeLayer):
                 received = f"pad {self.pad}, stride {self.stride}"
                 raise LayerError("global_pooling needs pad 0 and stride 1", received=received)
         elif any(self.pad) and any(p >= k for p, k in zip(self.pad, self.kernel_size, strict=True)):
-            raise LayerError(
-                "pad must be smaller than the kernel", expected=f"less than {self.kernel_size}", received=self.pad
-            )
+            expected = f"less than {self.kernel_size}"
+            raise LayerError("pad must be smaller than the kernel", expected=expected, received=self.pad)
         if any(self.pad) and self.pool == "STOCHASTIC":
             raise LayerError("STOCHASTIC pooling takes no padding", expected="pad 0", received=self.pad)
 
@@ -85,8 +84,7 @@ class Pooling(CaffeLayer):
         if self.global_pooling:
             return [Axis(size, 1, 0) for size in shape[1:3]]
         ceil, clip = self.round_mode == "CEIL", any(self.pad)
-        sizes = zip(self.kernel_size, self.stride, self.pad, strict=True)
-        return [Axis(kernel, stride, pad, ceil, clip) for kernel, stride, pad in sizes]
+        return [Axis(*sizes, ceil, clip) for sizes in zip(self.kernel_size, self.stride, self.pad, strict=True)]
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.global_pooling and self.pool != "STOCHASTIC" and not self.with_mask:
@@ -108,14 +106,17 @@ class Pooling(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
         if len(shape) != 4:
-            raise ShapeError(
-                "Pooling needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shape)} axes"
-            )
+            received = f"{len(shape)} axes"
+            raise ShapeError("Pooling needs a bottom with 4 axes", expected="(N, C, H, W)", received=received)
         out = [1, 1]
         if not self.global_pooling:
             axes = zip(self._axes(shape), shape[1:3], strict=True)
             out = [None if size is None else axis.output(size) for axis, size in axes]
         return [(shape[0], *out, shape[3])] * (2 if self.with_mask else 1)
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        high, wide = self.kernel_size
+        return total_count(bottoms) if self.global_pooling else high * wide * total_count(tops[:1])
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -24,6 +24,8 @@ class Power(CaffeLayer):
     Caffe: src/caffe/layers/power_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def __init__(self, power: float = 1.0, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.power, self.scale, self.shift = power, scale, shift

@@ -34,6 +34,8 @@ class PReLU(CaffeLayer):
     Caffe: src/caffe/layers/prelu_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def __init__(
         self,
         axis: int = -1,

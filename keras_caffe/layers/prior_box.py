@@ -46,6 +46,8 @@ class PriorBox(CaffeLayer):
     """
 
     bottoms = (2, 2)
+    flops_per_top_value = 0  # its boxes are constants
+    has_gradient = False
 
     def __init__(
         self,

@@ -51,6 +51,8 @@ class Proposal(CaffeLayer):
 
     bottoms = (3, 3)
     tops = (1, 2)
+    flops_per_top_value = None  # the values decide how many boxes are compared
+    has_gradient = False
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class PSROIPooling(CaffeLayer):
 
     bottoms = (2, 2)
     stores = "channels_last"
+    flops_per_top_value = None  # the values decide how many pixels a region has
 
     def __init__(self, output_dim: int, group_size: int, spatial_scale: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -47,6 +47,7 @@ class Python(CaffeLayer):
     bottoms = (0, None)
     tops = (0, None)
     stores = "caffe"
+    flops_per_top_value = None  # the class decides
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, NetError, ShapeError
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, shape_list
-from keras_caffe.shapes import Shape, count, same_shape
+from keras_caffe.shapes import Shape, count, same_shape, total_count
 
 
 class Recurrent(CaffeLayer):
@@ -18,6 +18,7 @@ class Recurrent(CaffeLayer):
 
     stores = "caffe"
     states: ClassVar[int] = 1
+    flops_per_cell: ClassVar[int]  # of one time step, beside the weights and biases
 
     def __init__(
         self,
@@ -89,6 +90,14 @@ class Recurrent(CaffeLayer):
             sizes[f"W_x{name}_static"] = shapes[2][1:]
         first, *static = (Blob(n, (rows, count(s)), self.weight_filler, (1, 0)) for n, s in sizes.items())
         return [first, Blob(f"b_{name}", (rows,), self.bias_filler), *static]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Every weight and bias once for each time step and stream, the static ones once for each stream."""
+        total = self.flops_per_cell * total_count(tops[:1])
+        for blob in self.blob_table(*bottoms):
+            rows = bottoms[0][1:2] if blob.name.endswith("_static") else bottoms[0][:2]
+            total += len(blob.shape) * total_count([blob.shape]) * total_count([rows])  # a bias is added only
+        return total
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -10,7 +10,7 @@ from keras import ops
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis
+from keras_caffe.shapes import Shape, canonical_axis, total_count
 
 
 @serializable
@@ -49,6 +49,9 @@ class Reduction(CaffeLayer):
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [tuple(orders[0][axis] for axis in self._kept(len(orders[0])))]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return total_count(bottoms)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

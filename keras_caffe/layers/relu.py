@@ -24,6 +24,8 @@ class ReLU(CaffeLayer):
     Caffe: src/caffe/layers/relu_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def __init__(self, negative_slope: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.negative_slope = negative_slope

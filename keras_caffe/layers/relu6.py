@@ -25,6 +25,8 @@ class ReLU6(CaffeLayer):
     Caffe: src/caffe/layers/relu6_layer.cpp (eric612/MobileNet-YOLO)
     """
 
+    flops_per_top_value = 1
+
     def __init__(self, negative_slope: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.negative_slope = negative_slope

@@ -35,6 +35,7 @@ class Reorg(CaffeLayer):
     """
 
     stores = "caffe"
+    flops_per_top_value = 0  # it moves values
 
     def __init__(self, stride: int, reverse: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -34,6 +34,7 @@ class Reshape(CaffeLayer):
     """
 
     stores = "caffe"
+    flops_per_top_value = 0  # it moves values
 
     def __init__(self, dim: Sequence[int], axis: int = 0, num_axes: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -56,6 +57,9 @@ class Reshape(CaffeLayer):
                 fix="Copy it with a dim of 0.",
             )
         return [top]
+
+    def memory(self, tops: Sequence[Shape]) -> int:
+        return 0  # the bottom's
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -40,6 +40,7 @@ class RNN(Recurrent):
 
     bottoms = (2, 4)
     tops = (1, 2)
+    flops_per_cell = 3  # tanh of the state and of the output, and a product
 
     def run(self, x: Any, cont: Any, static: Any, state: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         inner = ops.matmul(x, self.W_xh) + self.b_h

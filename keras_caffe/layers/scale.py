@@ -11,7 +11,7 @@ from keras_caffe.layers.bias import Bias, check_covered, covered, covered_axes, 
 from keras_caffe.layout import Order
 from keras_caffe.ops.normalize import scale_and_shift
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -61,6 +61,9 @@ class Scale(CaffeLayer):
         shape = covered(shapes[0], self.axes)
         learned = [Blob("scale", shape, self.filler)] if len(shapes) == 1 else []
         return learned + ([Blob("bias", shape, self.bias_filler)] if self.bias_term else [])
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (2 if self.bias_term else 1) * total_count(tops)
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -32,6 +32,8 @@ class ShuffleChannel(CaffeLayer):
     Caffe: src/caffe/layers/shuffle_channel_layer.cpp (farmingyard/ShuffleNet)
     """
 
+    flops_per_top_value = 0  # it moves values
+
     def __init__(self, group: int = 1, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.group, self.axis = group, axis

@@ -20,5 +20,7 @@ class Sigmoid(CaffeLayer):
     Caffe: src/caffe/layers/sigmoid_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def call(self, inputs: Any) -> Any:
         return ops.sigmoid(inputs)

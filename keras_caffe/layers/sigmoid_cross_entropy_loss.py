@@ -11,7 +11,7 @@ from keras_caffe.layers.loss_bottoms import alike_orders, check_size
 from keras_caffe.layout import Order
 from keras_caffe.ops.losses import sigmoid_cross_entropy
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, count
+from keras_caffe.shapes import Shape, count, total_count
 
 
 @serializable
@@ -41,6 +41,10 @@ class SigmoidCrossEntropyLoss(LossLayer):
 
     def check_shapes(self, *shapes: Shape) -> None:
         check_size(count(shapes[1]), count(shapes[0]), "scores and targets must have the same number of values")
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        # Maximum, product, difference, magnitude, exp, 1 + exp, logarithm, their sum, the sum of all.
+        return 9 * total_count(bottoms[:1])
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

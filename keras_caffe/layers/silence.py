@@ -21,6 +21,7 @@ class Silence(CaffeLayer):
 
     bottoms = (1, None)
     tops = (0, 0)
+    flops_per_top_value = 0
 
     def call(self, inputs: Any) -> Any:
         return []

@@ -35,6 +35,7 @@ class Slice(CaffeLayer):
     """
 
     tops = (1, None)
+    flops_per_top_value = 0  # it moves values
 
     def __init__(self, num_tops: int = 2, axis: int = -1, slice_point: Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)

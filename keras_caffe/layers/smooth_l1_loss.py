@@ -12,7 +12,7 @@ from keras_caffe.layers.loss_bottoms import alike_orders, check_rank
 from keras_caffe.layout import Order
 from keras_caffe.ops.distances import smooth_l1_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, same_shape
+from keras_caffe.shapes import Shape, same_shape, total_count
 
 
 @serializable
@@ -50,6 +50,10 @@ class SmoothL1Loss(LossLayer):
         check_rank(shapes)
         for other in shapes[1:]:
             same_shape(shapes[0], other, "all bottoms must have one shape")
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        # Difference, magnitude, comparison, square, half, sum; a product for each weight.
+        return (4 + len(bottoms)) * total_count(bottoms[:1])
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -27,6 +27,8 @@ class Softmax(CaffeLayer):
     Caffe: src/caffe/layers/softmax_layer.cpp
     """
 
+    flops_per_top_value = 5  # maximum, difference, exp, sum, quotient
+
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis

@@ -10,6 +10,7 @@ from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.ops.losses import softmax_loss
 from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -39,6 +40,9 @@ class SoftmaxWithLoss(ClassLossLayer):
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs
         return softmax_loss(self.classes_last(scores), labels, **self.loss_arguments())
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 5 * total_count(bottoms[:1])  # maximum, difference, exp, sum, quotient
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -39,6 +39,8 @@ class SourceLayer(CaffeLayer):
 
     bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
     tops: ClassVar[tuple[int, int | None]] = (1, None)
+    flops_per_top_value = 0
+    has_gradient = False
 
     @classmethod
     def declared_shapes(cls, layer: Any) -> Sequence[Shape | None]:

@@ -24,6 +24,7 @@ class Split(CaffeLayer):
     """
 
     tops = (1, None)
+    flops_per_top_value = 0  # it moves values
 
     def __init__(self, num_tops: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -34,6 +35,9 @@ class Split(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         return [shapes[0]] * self.num_tops
+
+    def memory(self, tops: Sequence[Shape]) -> int:
+        return 0  # the bottom's
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,6 +76,13 @@ class SPP(CaffeLayer):
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [channels_last(rank) if rank == 4 else caffe_order(rank) for rank in ranks]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """As Pooling, over all levels."""
+        (images, channels, *sizes) = bottoms[0]
+        levels = self._levels((images, *sizes, channels))
+        windows = (math.prod(a.kernel * a.output(n) for a, n in zip(axes, sizes, strict=True)) for axes in levels)
+        return images * channels * sum(windows)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

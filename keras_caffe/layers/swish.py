@@ -24,6 +24,8 @@ class Swish(CaffeLayer):
     Caffe: src/caffe/layers/swish_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def __init__(self, beta: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.beta = beta

@@ -19,5 +19,7 @@ class TanH(CaffeLayer):
     Caffe: src/caffe/layers/tanh_layer.cpp
     """
 
+    flops_per_top_value = 1
+
     def call(self, inputs: Any) -> Any:
         return normalize.tanh(inputs)

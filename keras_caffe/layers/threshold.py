@@ -24,6 +24,9 @@ class Threshold(CaffeLayer):
     Caffe: src/caffe/layers/threshold_layer.cpp
     """
 
+    flops_per_top_value = 1
+    has_gradient = False
+
     def __init__(self, threshold: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.threshold = threshold

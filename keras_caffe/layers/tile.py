@@ -30,6 +30,8 @@ class Tile(CaffeLayer):
     Caffe: src/caffe/layers/tile_layer.cpp
     """
 
+    flops_per_top_value = 0  # it moves values
+
     def __init__(self, tiles: int, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tiles, self.axis = tiles, axis

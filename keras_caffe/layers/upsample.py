@@ -38,6 +38,7 @@ class Upsample(CaffeLayer):
 
     bottoms = (1, 2)
     stores = "channels_last"
+    flops_per_top_value = 0  # it moves values
 
     def __init__(
         self,

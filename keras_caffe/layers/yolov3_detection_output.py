@@ -44,6 +44,8 @@ class Yolov3DetectionOutput(CaffeLayer):
 
     bottoms = (1, None)
     stores = "channels_last"
+    flops_per_top_value = None  # the values decide how many boxes are compared
+    has_gradient = False
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -180,8 +179,3 @@ def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group
     return tf.raw_ops.Conv2DBackpropInput(
         input_sizes=shape, filter=kernel, out_backprop=x, strides=steps, padding="VALID", dilations=spacing
     )
-
-
-def flops(kernel_shape: Ints, out: Ints) -> int:
-    """Multiplications and additions of one convolution: 2 per kernel value and output position."""
-    return 2 * math.prod(kernel_shape) * math.prod(out)

@@ -14,6 +14,7 @@ from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import infer
 from keras_caffe.converters.read import read_net
 from keras_caffe.converters.select import select
+from keras_caffe.layers.base import CaffeLayer
 
 NET = samples.path("lenet.prototxt")
 CONV1 = ["conv1", "Convolution", "conv1", "1x20x24x24", "1x24x24x20", "520", f"{(2 * 25 + 1) * 20 * 576:,}"]
@@ -25,7 +26,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def planned(text: str):
-    return infer(graph(select(read_net(text).message)))
+    return infer(graph(select(read_net(text).message)), custom_layers={"Mine": CaffeLayer})
 
 
 def test_lenet(capsys) -> None:
@@ -38,6 +39,7 @@ def test_lenet(capsys) -> None:
         ["pool1", "Pooling", "pool1", "1x20x12x12", "1x12x12x20", "", f"{4 * 20 * 144:,}"],
         ["conv2", "Convolution", "conv2", "1x50x8x8", "1x8x8x50", "25,050", f"{(2 * 500 + 1) * 50 * 64:,}"],
     ]
+    assert "Memory in float32: 1,724,320 bytes of parameters, 80,816 bytes of blobs\n" in said
     assert rows(said)[-1] == ["9 layers", "", "", "", "", "431,080", "4,616,500"]
 
 
@@ -84,8 +86,11 @@ layer { name: "p" type: "InnerProduct" bottom: "a" top: "p" param { name: "w" }
   inner_product_param { num_output: 4 bias_term: false } }
 layer { name: "q" type: "InnerProduct" bottom: "b" top: "q" param { name: "w" }
   inner_product_param { num_output: 4 bias_term: false } }
-layer { name: "m" type: "MVN" bottom: "p" top: "m" }
 layer { name: "s" type: "Silence" bottom: "q" }
+layer { name: "boxes" type: "Input" top: "d" top: "t" input_param {
+  shape { dim: 1 dim: 1 dim: 3 dim: 7 } shape { dim: 1 dim: 1 dim: 2 dim: 8 } } }
+layer { name: "e" type: "DetectionEvaluate" bottom: "d" bottom: "t" top: "e"
+  detection_evaluate_param { num_classes: 3 } }
 """)
     assert main(["summary", str(net)]) == 0
     said = capsys.readouterr().out
@@ -95,10 +100,10 @@ layer { name: "s" type: "Silence" bottom: "q" }
         ["p", "InnerProduct", "p", "2x4", "2x4", "24", "96"],
         ["q", "InnerProduct", "q", "2x4", "2x4", "", "96"],
     ]
-    assert rows(said)[4][-1] == "?"
-    assert rows(said)[5] == ["s", "Silence", "", "", "", "", ""]
+    assert rows(said)[4] == ["s", "Silence", "", "", "", "", ""]
+    assert rows(said)[7][-1] == "?"
     assert rows(said)[-1][-2:] == ["24", "over 192"]
-    assert said.endswith("FLOPs are not known for MVN\n")
+    assert said.endswith("FLOPs are not known for DetectionEvaluate\n")
 
 
 def test_a_size_that_values_decide_is_a_question_mark(tmp_path: Path, capsys) -> None:
@@ -106,9 +111,14 @@ def test_a_size_that_values_decide_is_a_question_mark(tmp_path: Path, capsys) ->
     net.write_text("""
 layer { name: "in" type: "Input" top: "a" top: "b" input_param { shape { dim: 3 dim: 2 } shape { dim: 3 } } }
 layer { name: "f" type: "Filter" bottom: "a" bottom: "b" top: "f" }
+layer { name: "r" type: "ReLU" bottom: "f" top: "r" }
 """)
     assert main(["summary", str(net)]) == 0
-    assert rows(capsys.readouterr().out)[2][:4] == ["f", "Filter", "f", "?x2"]
+    said = capsys.readouterr().out
+    assert rows(said)[2][:4] == ["f", "Filter", "f", "?x2"]
+    assert [row[-1] for row in rows(said)[2:]] == ["", "?", "over 0"]
+    assert "over 36 bytes of blobs" in said
+    assert said.endswith("FLOPs are not known for ReLU\n")
 
 
 @pytest.mark.parametrize(
@@ -139,12 +149,33 @@ layer { name: "f" type: "Filter" bottom: "a" bottom: "b" top: "f" }
         ('type: "Eltwise" bottom: "x" eltwise_param { coeff: 1 coeff: -1 }', 2 * 420),
         ('type: "Concat" bottom: "x"', 0),
         ('type: "Flatten"', 0),
-        ('type: "MVN"', None),
+        ('type: "MVN"', 5 * 420),
+        ('type: "MVN" mvn_param { normalize_variance: false }', 2 * 420),
+        ('type: "Maxout" maxout_param { chgroup_sz: 3 }', 2 * 140),
+        ('type: "SPP" spp_param { pyramid_height: 2 }', 6 * (7 * 10 + (4 * 5) * (2 * 2))),
+        ('type: "Interp" interp_param { height: 2 width: 3 }', 7 * 6 * 6),
+        ('type: "EuclideanLoss" bottom: "x"', 3 * 420),
+        ('type: "SmoothL1Loss" bottom: "x" bottom: "x"', 7 * 420),
+        ('type: "Mine"', None),  # a class of the caller's that does not say
+        # At each of 6 steps 4 gates of 3 cells from 70 values and 3 states, biases, and what one cell does.
+        (
+            'type: "LSTM" bottom: "cont" recurrent_param { num_output: 3 }',
+            6 * (12 * (2 * 70 + 1) + 12 * 2 * 3 + 11 * 3),
+        ),
+        (
+            'type: "LSTM" bottom: "cont" bottom: "static" recurrent_param { num_output: 3 }',
+            6 * (12 * (2 * 70 + 1) + 12 * 2 * 3 + 11 * 3) + 6 * 12 * 2 * 5,
+        ),
+        (
+            'type: "RNN" bottom: "cont" recurrent_param { num_output: 3 }',
+            6 * (3 * (2 * 70 + 1) + 3 * 2 * 3 + 3 * (2 * 3 + 1) + 3 * 3),
+        ),
     ],
 )
 def test_operations(layer: str, expected: int | None) -> None:
     plan = planned(f"""
-layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 6 dim: 7 dim: 10 }} }} }}
+layer {{ name: "x" type: "Input" top: "x" top: "cont" top: "static" input_param {{
+  shape {{ dim: 1 dim: 6 dim: 7 dim: 10 }} shape {{ dim: 1 dim: 6 }} shape {{ dim: 6 dim: 5 }} }} }}
 layer {{ name: "y" bottom: "x" top: "y" {layer} }}""")
     assert flops(plan, plan.layers[1]) == expected
 
