@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_caffe.ops.same import is_same
+from keras_caffe.ops.stock import native_ops_allowed
 from keras_caffe.shapes import conv_output
 
 Ints = Sequence[int]
@@ -79,7 +81,7 @@ def deconvolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Int
         (N, *out, C_out)
     """
     kernel, dilation = spread(kernel, dilation)
-    if keras.backend.backend() == "tensorflow" and (len(stride) in (1, 2) or (len(stride) == 3 and group == 1)):
+    if keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3):
         y = _tensorflow_adjoint(x, kernel, stride, dilation, group)
     else:
         y = deconvolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)
@@ -88,12 +90,16 @@ def deconvolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Int
 
 def deconvolution_twin(x: Any, kernel: Any, *, stride: Ints, dilation: Ints, group: int = 1) -> Any:
     """The same without padding in keras.ops: zeros between the pixels, then a convolution with the turned kernel."""
-    rank = len(stride)
+    x = _spread_out(x, kernel.shape[:-2], stride, dilation)
+    return convolution_twin(x, _turned(kernel, group), stride=[1] * len(stride), dilation=dilation, group=group)
+
+
+def _spread_out(x: Any, taps: Ints, stride: Ints, dilation: Ints) -> Any:
+    """Zeros between the pixels and around them."""
     for axis, s in enumerate(stride, 1):
         x = _spread(x, axis, s)
-    edge = [d * (k - 1) for k, d in zip(kernel.shape[:-2], dilation, strict=True)]
-    x = ops.pad(x, [(0, 0), *((e, e) for e in edge), (0, 0)])
-    return convolution_twin(x, _turned(kernel, group), stride=[1] * rank, dilation=dilation, group=group)
+    edge = [d * (k - 1) for k, d in zip(taps, dilation, strict=True)]
+    return ops.pad(x, [(0, 0), *((e, e) for e in edge), (0, 0)])
 
 
 def _spread(x: Any, axis: int, stride: int) -> Any:
@@ -139,14 +145,16 @@ def _tensorflow(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int, p
     import tensorflow as tf
 
     if len(stride) == 3:
-        return _tensorflow_3d(x, kernel, stride, dilation, group, padding)
+        return _by_group(_tensorflow_3d, x, kernel, group, stride, dilation, padding)
     if len(stride) == 1:
         y = _tensorflow(x[:, None], kernel[None], (1, *stride), (1, *dilation), group, padding)
         return tf.squeeze(y, 1)
     if _is_depthwise(kernel, group, stride, dilation):
         kernel = tf.reshape(kernel, (*kernel.shape[:2], group, kernel.shape[3] // group))
         return tf.nn.depthwise_conv2d(x, kernel, (1, *stride, 1), padding, dilations=dilation)
-    return tf.nn.conv2d(x, kernel, stride, padding, dilations=dilation)
+    if not native_ops_allowed() or _has_all_kernels():  # An exported graph runs forward only, which all kernels can.
+        return tf.nn.conv2d(x, kernel, stride, padding, dilations=dilation)
+    return _by_group(_tensorflow_2d, x, kernel, group, stride, dilation, padding)
 
 
 def _is_depthwise(kernel: Any, group: int, stride: Ints, dilation: Ints) -> bool:
@@ -154,12 +162,63 @@ def _is_depthwise(kernel: Any, group: int, stride: Ints, dilation: Ints) -> bool
     return 1 < group and kernel.shape[2] == 1 and stride[0] == stride[1] and (max(stride) == 1 or max(dilation) == 1)
 
 
-def _tensorflow_3d(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int, padding: str) -> Any:
+@cache
+def _has_all_kernels() -> bool:
+    """Whether TensorFlow has gradients of grouped and of dilated convolutions here: with oneDNN or a GPU, not else.
+
+    oneDNN is off on processors without AVX-512, and where TF_ENABLE_ONEDNN_OPTS=0 says so.
+    """
     import tensorflow as tf
 
+    with tf.init_scope():
+        y = tf.zeros((1, 2, 2, 2))
+        try:
+            for depth, dilation in ((1, 1), (2, 2)):
+                size, kernel = (1, 2 + dilation, 2 + dilation, 2), tf.zeros((2, 2, depth, 2))
+                ones, spacing = [1] * 4, (1, dilation, dilation, 1)
+                tf.raw_ops.Conv2DBackpropInput(
+                    input_sizes=size, filter=kernel, out_backprop=y, strides=ones, padding="VALID", dilations=spacing
+                )
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True
+
+
+def _by_group(function: Callable[..., Any], x: Any, kernel: Any, group: int, *args: Any) -> Any:
+    """What a convolution without groups gives for each group's channels, side by side."""
+    import tensorflow as tf
+
+    if group == 1:
+        return function(x, kernel, *args)
     parts = zip(tf.split(x, group, axis=-1), tf.split(kernel, group, axis=-1), strict=True)
-    steps, spacing = (1, *stride, 1), (1, *dilation, 1)
-    return tf.concat([tf.nn.conv3d(a, k, steps, padding, dilations=spacing) for a, k in parts], axis=-1)
+    return tf.concat([function(*part, *args) for part in parts], axis=-1)
+
+
+def _tensorflow_2d(x: Any, kernel: Any, stride: Ints, dilation: Ints, padding: str) -> Any:
+    import tensorflow as tf
+
+    if max(dilation) > 1:
+        return _by_phase(lambda part: tf.nn.conv2d(part, kernel, 1, "VALID"), x, kernel.shape, stride, dilation)
+    return tf.nn.conv2d(x, kernel, stride, padding)
+
+
+def _tensorflow_3d(x: Any, kernel: Any, stride: Ints, dilation: Ints, padding: str) -> Any:
+    import tensorflow as tf
+
+    if max(dilation) > 1 and not (native_ops_allowed() and _has_all_kernels()):
+        return _by_phase(lambda part: tf.nn.conv3d(part, kernel, [1] * 5, "VALID"), x, kernel.shape, stride, dilation)
+    return tf.nn.conv3d(x, kernel, (1, *stride, 1), padding, dilations=(1, *dilation, 1))
+
+
+def _by_phase(function: Callable[..., Any], x: Any, taps: Ints, stride: Ints, dilation: Ints) -> Any:
+    """A dilated convolution as a plain one of every d-th pixel, for each of the d places where these can begin."""
+    import tensorflow as tf
+
+    sizes = [tf.shape(x)[a] if n is None else n for a, n in enumerate(x.shape)][1:-1]
+    missing = [(d - n % d) % d for n, d in zip(sizes, dilation, strict=True)]
+    phases = function(tf.space_to_batch(x, dilation, [(0, m) for m in missing]))
+    y = tf.batch_to_space(phases, dilation, [(0, m) for m in missing])
+    return y[(slice(None), *(slice(None, None, s) for s in stride))]
 
 
 def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:
@@ -168,6 +227,19 @@ def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group
     if len(stride) == 1:
         y = _tensorflow_adjoint(x[:, None], kernel[None], (1, *stride), (1, *dilation), group)
         return tf.squeeze(y, 1)
+    in_one = (group == 1 or len(stride) == 2) and native_ops_allowed() and _has_all_kernels()
+    if in_one:
+        return _transposed(x, kernel, stride, dilation, group)
+    if max(dilation) == 1:  # Readers of exported graphs understand the adjoint without groups only.
+        return _by_group(_transposed, x, kernel, group, stride, dilation)
+    ones = [1] * len(stride)
+    x, kernel = _spread_out(x, kernel.shape[:-2], stride, dilation), _turned(kernel, group)
+    return _tensorflow(x, kernel, ones, dilation, group, "VALID")
+
+
+def _transposed(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int = 1) -> Any:
+    import tensorflow as tf
+
     sizes = tf.unstack(tf.shape(x)) if None in x.shape else x.shape
     out = [
         s * (i - 1) + d * (k - 1) + 1 for i, k, s, d in zip(sizes[1:-1], kernel.shape, stride, dilation, strict=False)
