@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from keras_caffe.errors import LayerError, ShapeError
 
@@ -66,27 +67,42 @@ def deconv_output(size: Size, kernel: int, stride: int, pad: int, dilation: int)
     return None if size is None else stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
 
 
-def pool_output(size: Size, kernel: int, stride: int, pad: int, *, ceil: bool = True, clip: bool = False) -> Size:
-    """P = ceil((i + 2p - k) / s) + 1, one less if the last window starts beyond the padding (pooling_layer.cpp).
+def ceil_div(a: Any, b: Any) -> Any:
+    """a / b rounded up, for integers and integer tensors; a > -b, so that no operand of `//` is negative.
+
+    ONNX and C cut the quotient of a negative number toward zero: there -(-9 // 2) is 4.
+    """
+    return (a + b - 1) // b
+
+
+def windows(size: Any, window: int, stride: int) -> Any:
+    """floor((i - w) / s) + 1, the number of windows that fit into i pixels, for integers and integer tensors."""
+    return (size - window + stride) // stride  # The 1 is inside: `//` of a negative number depends on the reader.
+
+
+def pool_output(size: Any, kernel: Any, stride: int, pad: int, *, ceil: bool = True, clip: bool = False) -> Any:
+    """P = ceil((i + 2p - k) / s) + 1, but only windows that start before i + p (pooling_layer.cpp).
 
     Args:
-        clip: apply the last rule; Caffe does so on both axes as soon as either has padding.
+        size: i, an integer, an integer tensor, or None; k may be a tensor too.
+        ceil: round up, otherwise down.
+        clip: apply the second half of the rule; Caffe does so on both axes as soon as either has padding.
+
+    Raises:
+        ShapeError: the stride is not positive, or the kernel not larger than its padding.
     """
     if size is None:
         return None
-    if kernel < 1 or stride < 1:
-        raise ShapeError("kernel and stride must be positive", received=f"kernel {kernel}, stride {stride}")
-    span = size + 2 * pad - kernel
-    out = (-(-span // stride) if ceil else span // stride) + 1
-    if clip and (out - 1) * stride >= size + pad:
-        out -= 1
-    if clip and (out - 1) * stride >= size + pad:
+    if isinstance(size, int) and not (stride > 0 and 0 <= pad < kernel):
         raise ShapeError(
-            "the last pooling window starts outside the padded input",
-            expected="a stride, kernel and pad for which every window touches the input",
-            received=f"size {size}, kernel {kernel}, stride {stride}, pad {pad}",
+            "pooling needs a positive stride and a kernel larger than its pad",
+            received=f"kernel {kernel}, stride {stride}, pad {pad}",
         )
-    return out
+    if not ceil:
+        return windows(size + 2 * pad, kernel, stride)  # All of them start before i + p, as k > p.
+    # ceil((i + p + rest) / s) is the formula; ceil((i + p) / s) windows start before i + p.
+    rest = pad - kernel + stride
+    return ceil_div(size + pad + (min(rest, 0) if clip else rest), stride)
 
 
 def flatten(shape: Sequence[Size], axis: int = 1, end_axis: int = -1) -> Shape:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.converters.plain.draft import Draft, DraftValue, Handler, Inexpressible, array
-from keras_caffe.shapes import pool_output
+from keras_caffe.shapes import ceil_div, pool_output, windows
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """(before, after) for height and width"""
@@ -86,7 +86,7 @@ def _write_convolution(
     if kind == "Convolution":
         param["num_output"] = len(blobs[0])
         extent = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-        size = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(value.shape[2:], pad, extent, strides, strict=True)]
+        size = [windows(n + 2 * p, k, s) for n, p, k, s in zip(value.shape[2:], pad, extent, strides, strict=True)]
     else:
         param["num_output"] = blobs[0].shape[1] * groups
         size = [(n - 1) * s + k - 2 * p for n, p, k, s in zip(value.shape[2:], pad, kernel, strides, strict=True)]
@@ -137,10 +137,10 @@ def _pooling(kind: str) -> Handler:
             if any(p >= k for p, k in zip(pads, kernel, strict=True)):
                 raise Inexpressible("padding as wide as the window")
             param |= _single("pad", pads) if any(pads) else {}
-            size = [-(-n // s) for n, _, s in spatial]
+            size = [ceil_div(n, s) for n, _, s in spatial]
             param |= _rounding(spatial, pads, size)
         else:
-            size = [(n - k) // s + 1 for n, k, s in spatial]
+            size = [windows(n, k, s) for n, k, s in spatial]
             if any((n - k) % s for n, k, s in spatial):
                 param["round_mode"] = "FLOOR"
         if min(size) < 1:
@@ -173,7 +173,7 @@ def _global_pooling(kind: str) -> Handler:
 
 def _same(size: int, extent: int, stride: int) -> tuple[int, int]:
     """What padding "same" adds before and after."""
-    total = max((-(-size // stride) - 1) * stride + extent - size, 0)
+    total = max((ceil_div(size, stride) - 1) * stride + extent - size, 0)
     return total // 2, total - total // 2
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_caffe.data.sources.image_source import Record
 from keras_caffe.errors import DataError
+from keras_caffe.shapes import ceil_div
 
 GAP, LINE = 4, 12  # pixels between pictures, and for a label
 
@@ -31,7 +32,7 @@ def contact_sheet(records: Sequence[Record], columns: int = 0, cell: int = 96) -
         fix = "Install it with `pip install 'keras-caffe[images]'`."
         raise DataError("Pillow is needed to draw pictures", fix=fix) from None
     columns = columns or math.ceil(math.sqrt(len(records)))
-    rows = -(-len(records) // columns)
+    rows = ceil_div(len(records), columns)
     sheet = Image.new("RGB", (columns * (cell + GAP) + GAP, rows * (cell + LINE + GAP) + GAP), "white")
     pen = ImageDraw.Draw(sheet)
     for place, record in enumerate(records):

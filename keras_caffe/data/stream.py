@@ -20,6 +20,7 @@ from keras_caffe.data.fused import Fused
 from keras_caffe.data.sources.base import Source
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.errors import CaffeError, DataError
+from keras_caffe.shapes import ceil_div
 
 AT_ONCE = 2  # batches in the making
 RECENT = 32
@@ -49,7 +50,7 @@ class Share:
             return None
         if source.size is None:
             raise DataError("the layer has no epochs", layer=source.layer.name, fix="Leave epochs out, and use take().")
-        return max(0, -(-(source.size * self.epochs - self.index) // self.workers))
+        return ceil_div(source.size * self.epochs - self.index, self.workers)
 
 
 class Problems:

@@ -15,7 +15,7 @@ from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.pooling import average_pool, max_pool, stochastic_pool
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, ceil_div
 
 
 @serializable
@@ -96,7 +96,7 @@ class SPP(CaffeLayer):
 
 
 def _axes(sizes: Sequence[int], bins: int) -> list[Axis]:
-    kernel = [-(-size // bins) for size in sizes]
+    kernel = [ceil_div(size, bins) for size in sizes]
     pad = [(k * bins - size + 1) // 2 for k, size in zip(kernel, sizes, strict=True)]
     if any(p and p >= k for p, k in zip(pad, kernel, strict=True)):
         raise ShapeError(

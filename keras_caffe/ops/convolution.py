@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_caffe.ops.same import is_same
 from keras_caffe.ops.stock import native_ops_allowed
-from keras_caffe.shapes import conv_output
+from keras_caffe.shapes import conv_output, windows
 
 Ints = Sequence[int]
 
@@ -58,7 +58,7 @@ def convolution_twin(x: Any, kernel: Any, *, stride: Ints, dilation: Ints, group
     """The same without padding for any number of spatial axes, in keras.ops: a sum over the kernel's taps."""
     taps, (depth, outputs) = kernel.shape[:-2], kernel.shape[-2:]
     sizes = ops.shape(x)[1:-1]
-    out = [(i - d * (k - 1) - 1) // s + 1 for i, k, s, d in zip(sizes, taps, stride, dilation, strict=True)]
+    out = [windows(i, d * (k - 1) + 1, s) for i, k, s, d in zip(sizes, taps, stride, dilation, strict=True)]
     grouped = ops.reshape(kernel, (*taps, depth, group, outputs // group))
     x = ops.reshape(x, (-1, *sizes, group, depth))
     total = 0

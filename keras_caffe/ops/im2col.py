@@ -9,6 +9,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.ops.convolution import padded
+from keras_caffe.shapes import windows
 
 
 def im2col(x: Any, kernel: Sequence[int], *, stride: Sequence[int], pad: Sequence[int], dilation: Sequence[int]) -> Any:
@@ -23,7 +24,7 @@ def im2col(x: Any, kernel: Sequence[int], *, stride: Sequence[int], pad: Sequenc
     """
     x = padded(x, kernel, stride, pad, dilation)
     sizes, channels = ops.shape(x)[1:-1], x.shape[-1]
-    out = [(i - d * (k - 1) - 1) // s + 1 for i, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)]
+    out = [windows(i, d * (k - 1) + 1, s) for i, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)]
     taps = []
     for tap in itertools.product(*map(range, kernel)):
         geometry = zip(tap, dilation, out, stride, strict=True)

@@ -20,13 +20,7 @@ class Axis(NamedTuple):
 
     def output(self, size: Any) -> Any:
         """Number of windows for an input of `size`, which may be a tensor."""
-        if isinstance(size, int):
-            return pool_output(size, self.kernel, self.stride, self.pad, ceil=self.ceil, clip=self.clip)
-        span = size + 2 * self.pad - self.kernel
-        out = (-(-span // self.stride) if self.ceil else span // self.stride) + 1
-        if self.clip:
-            out = out - ops.cast((out - 1) * self.stride >= size + self.pad, "int32")
-        return out
+        return pool_output(size, self.kernel, self.stride, self.pad, ceil=self.ceil, clip=self.clip)
 
     def framed(self, size: Any) -> Any:
         """`output`, or 1 where there is no window, which some of TensorFlow's kernels do not survive."""

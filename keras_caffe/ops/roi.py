@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_caffe.ops.indices import checked_indices
 from keras_caffe.ops.windows import first_maximum
+from keras_caffe.shapes import ceil_div
 
 
 class Bins(NamedTuple):
@@ -29,7 +30,7 @@ def round_away(x: Any) -> Any:
 def _whole_bins(start: Any, extent: Any, count: int, size: Any) -> Bins:
     """Bins [floor(p extent / count), ceil((p + 1) extent / count)) + start, of whole numbers."""
     p = ops.arange(count, dtype="int32")[None, :]
-    edges = p * extent // count, ((p + 1) * extent + count - 1) // count
+    edges = p * extent // count, ceil_div((p + 1) * extent, count)
     return Bins(*(ops.clip(edge + start, 0, size) for edge in edges))
 
 

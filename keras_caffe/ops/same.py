@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keras_caffe.shapes import ceil_div
+
 
 def is_same(size: int | None, window: int, stride: int, pad: int, out: int | None) -> bool:
     """Whether "SAME" gives the same windows on one axis, so that no padded copy of the input is needed.
@@ -17,4 +19,4 @@ def is_same(size: int | None, window: int, stride: int, pad: int, out: int | Non
     if size is None or out is None:
         return stride == 1 and 2 * pad == window - 1  # Caffe pads both sides alike then, and out is the size.
     needed = (out - 1) * stride + window - size
-    return out == -(-size // stride) and needed >= 0 and pad == needed // 2
+    return out == ceil_div(size, stride) and needed >= 0 and pad == needed // 2

@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.shapes import ceil_div
+
 LEVELS = 4  # Blocks of up to 2^3 pixels per axis; larger windows are covered by several of the largest blocks.
 
 Block = tuple[Any, Any]  # maxima and their indices
@@ -73,7 +75,7 @@ def _level(ranges: Any) -> tuple[Any, Any]:
     """For each range the level of the blocks that cover it, and how many blocks the longest one needs."""
     length = ops.maximum(ranges[1] - ranges[0], 1)
     level = sum(ops.cast(length >= 2**i, "int32") for i in range(1, LEVELS))
-    most = ops.max(ops.concatenate([ops.reshape(-(-length // 2**level), (-1,)), ops.ones((1,), "int32")]))
+    most = ops.max(ops.concatenate([ops.reshape(ceil_div(length, 2**level), (-1,)), ops.ones((1,), "int32")]))
     return level, most
 
 

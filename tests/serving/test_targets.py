@@ -82,6 +82,23 @@ def test_onnx_of_named_blobs(block: Any, tmp_path: Path) -> None:
     assert {o.name for o in session.get_outputs()} == {"pool/max", "prob"}
 
 
+@needs_onnx
+@ignore_tf2onnx
+@pytest.mark.parametrize("pool", ["MAX", "AVE"])
+def test_onnx_of_open_sizes_rounds_as_caffe(pool: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    net = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 2, %d, 9] } } }
+    layer { name: "pool" type: "Pooling" bottom: "data" top: "pool"
+      pooling_param { pool: %s kernel_size: 2 stride: 3 } }"""
+    model = keras_caffe.load(net % (9, pool), data_format="channels_first")
+    session = onnxruntime.InferenceSession(str(to_onnx(model, tmp_path / "net.onnx", dynamic=True)))
+    for height in range(4, 12):
+        x = np.random.default_rng(height).standard_normal((1, 2, height, 9), "float32")
+        want = keras_caffe.load(net % (height, pool), data_format="channels_first")(x)
+        np.testing.assert_allclose(session.run(None, {"data": x})[0], want, rtol=1e-6)
+
+
 @ignore_tf2onnx
 @pytest.mark.parametrize(("kind", "limit"), [("float32", 1e-5), ("float16", 2e-3)])
 def test_tflite(block: Any, kind: str, limit: float, tmp_path: Path) -> None:
