@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.ops.rectify import relu
 from keras_caffe.registry import register_layer
 
 
@@ -31,11 +32,9 @@ class ReLU(CaffeLayer):
         self.negative_slope = negative_slope
 
     def call(self, inputs: Any) -> Any:
-        return (
-            ops.relu(inputs)
-            if self.negative_slope == 0
-            else ops.where(inputs > 0, inputs, inputs * self.negative_slope)
-        )
+        if self.negative_slope == 0:
+            return relu(inputs)
+        return ops.where(inputs > 0, inputs, inputs * self.negative_slope)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

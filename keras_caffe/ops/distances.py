@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.ops.losses import batch_size, check_labels, integer_labels, with_gradient_of
+from keras_caffe.ops.rectify import relu
 
 
 def euclidean_loss(a: Any, b: Any) -> Any:
@@ -26,11 +27,11 @@ def contrastive_loss(a: Any, b: Any, similar: Any, *, margin: float = 1.0, legac
     squared = ops.sum(ops.square(a - b), axis=-1)
     similar = ops.reshape(integer_labels(similar), (-1,))[: ops.shape(a)[0]] != 0
     if legacy_version:
-        apart = ops.relu(margin - squared)
+        apart = relu(margin - squared)
     else:
         # Caffe divides by d + 1e-4 in the gradient, so it stays finite for equal pairs.
         distance = ops.sqrt(ops.stop_gradient(squared))
-        missing = ops.relu(margin - distance)
+        missing = relu(margin - distance)
         apart = with_gradient_of(ops.square(missing), -missing / (distance + 1e-4) * squared)
     return ops.sum(ops.where(similar, squared, apart)) / (2 * batch_size(a))
 

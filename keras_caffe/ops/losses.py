@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.ops import native
+from keras_caffe.ops.rectify import relu
 
 FLT_MIN = float(np.finfo(np.float32).tiny)
 LOG_FLT_MIN = math.log(FLT_MIN)
@@ -187,7 +188,7 @@ def hinge_loss_twin(scores: Any, labels: Any, norm: str) -> Any:
     classes, labels = scores.shape[-1], integer_labels(labels)
     check_labels(labels, classes)
     sign = 2 * ops.one_hot(labels, classes, dtype=scores.dtype) - 1
-    hinge = ops.relu(1 - sign * scores)
+    hinge = relu(1 - sign * scores)
     loss = ops.sum(ops.square(hinge) if norm == "L2" else hinge)
     inside = ops.all((labels >= 0) & (labels < classes))
     return ops.where(inside, loss, ops.cast(np.nan, loss.dtype)) / batch_size(scores)

@@ -1,0 +1,31 @@
+"""Rectifiers that pass NaN on, as Caffe's do (src/caffe/layers/relu_layer.cpp)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0); NaN stays NaN. The gradient at 0 is 0."""
+    return ops.relu(_kept_apart(x))
+
+
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6); NaN stays NaN. The gradient at 0 and from 6 on is 0."""
+    return ops.relu6(_kept_apart(x))
+
+
+def _kept_apart(x: Any) -> Any:
+    """The same values, which TensorFlow's graph optimizer does not fuse with the rectifier behind them.
+
+    Fused into a convolution or a product, oneDNN's rectifier turns NaN into 0: a training that diverged would go on.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return x
+    import tensorflow as tf
+
+    rank = x.shape.rank
+    return x if tf.executing_eagerly() or rank is None else tf.ensure_shape(x, [None] * rank)
