@@ -5,7 +5,6 @@ Caffe: Net::Init, AppendTop and AppendBottom in net.cpp, InsertSplits in insert_
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,7 +12,7 @@ from types import MappingProxyType
 from keras_caffe import proto
 from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place
 from keras_caffe.converters.select import phase_name
-from keras_caffe.errors import CaffeError, NetError, UnknownLayerError
+from keras_caffe.errors import CaffeError, NetError, UnknownLayerError, instead
 from keras_caffe.named import unknown
 
 AUTOMATIC = "(automatic)"
@@ -201,15 +200,14 @@ class _Builder:
 
     def unknown_bottom(self, index: int, blob: str) -> NetError:
         later = [other.name for other in self.message.layer[index:] if blob in other.top]
-        near = difflib.get_close_matches(blob, self.blobs, n=1)
         if later:
             problem = f"bottom {blob!r} is produced only by layer {later[0]!r}, which is not above it"
             fix = "Caffe runs layers in file order: a net has no cycles, and a producer stands above its consumers."
         else:
             problem = f"bottom {blob!r} is not the top of any layer"
             phase = phase_name(self.message.state.phase)
-            fix = f"Its producer is missing, or left out in phase {phase}."
-            fix += f" Did you mean {near[0]!r}?" if near else ""
+            missing = f"Its producer is missing, or left out in phase {phase}."
+            fix = " ".join(filter(None, (missing, instead([blob], self.blobs).get("fix"))))
         return NetError(problem, expected="the top of a layer higher up in the file", fix=fix)
 
     def second_producer(self, index: int, blob: str) -> NetError:

@@ -14,7 +14,7 @@ from keras_caffe.converters.backward import Backward, needs_backward
 from keras_caffe.converters.graph import Net, Node
 from keras_caffe.converters.input_shapes import shapes_missing, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
-from keras_caffe.errors import CaffeError, LayerError, NetError
+from keras_caffe.errors import CaffeError, LayerError, NetError, instead
 from keras_caffe.layers.base import Blob, Bottom, BoundBlob, CaffeLayer
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.layout import Order, edge_order, to_caffe, to_stored
@@ -276,9 +276,9 @@ def _can_be_dynamic(plan: Plan) -> bool:
 
 def _check_used(left: Mapping[str, Any], plan: Plan) -> None:
     if left:
+        inputs = [plan.net.values[value].blob for value in plan.inputs]
         raise NetError(
-            f"input_shapes names what is not an input: {', '.join(map(repr, left))}",
-            expected=f"names among {', '.join(plan.net.values[v].blob for v in plan.inputs) or 'no inputs'}",
+            f"a shape is given for what is not an input: {', '.join(map(repr, left))}", **instead(left, inputs)
         )
 
 

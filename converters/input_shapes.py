@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from keras_caffe.converters.graph import Net, Node
-from keras_caffe.errors import CaffeError, ShapeError
+from keras_caffe.errors import CaffeError, Option, ShapeError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.shapes import Shape
@@ -30,7 +30,7 @@ def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]
         classes: {type: class} of all types in the net.
         given: {blob: shape} that the caller passes already.
     """
-    passed: dict[str, str] = {}
+    passed: dict[str, tuple[int | str, ...]] = {}
     hints = []
     for node in net.nodes[first.index :]:
         with suppress(CaffeError):  # what else is wrong with a layer below comes up once the shapes are there
@@ -41,12 +41,11 @@ def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]
             if None in shapes.values():
                 hints.append(cls.hint(node.message))
             known = zip(shapes.items(), cls.known_sizes(node.message), strict=False)
-            passed |= {blob: ", ".join(map(str, sizes)) for (blob, shape), sizes in known if shape is None}
+            passed |= {blob: tuple(sizes) for (blob, shape), sizes in known if shape is None}
     what = "shape of input" if len(passed) == 1 else "shapes of inputs"
     hint = hints[0] if len(hints) == 1 else ", or put the data where the layers look for them"
     return ShapeError(
         f"the {what} {', '.join(map(repr, passed))} {'is' if len(passed) == 1 else 'are'} not known",
         expected="a shape in Caffe's order (N, C, H, W)" + ("" if len(passed) == 1 else " for each"),
-        fix=f"Pass input_shapes={{{', '.join(f'{blob!r}: ({sizes})' for blob, sizes in passed.items())}}}"
-        f" with numbers for the letters{hint}.",
+        fix=Option("input_shapes", passed, f"with numbers for the letters{hint}"),
     )

@@ -17,7 +17,7 @@ from keras_caffe.converters.graph import AUTOMATIC, Net, graph
 from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.tensors import Tensors
-from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.errors import Call, Cure, NetError, Option, ShapeError
 from keras_caffe.layers.base import CaffeLayer, LoadContext, loading, serializable
 from keras_caffe.named import Named
 from keras_caffe.proto.text import parse
@@ -80,7 +80,10 @@ class BlobModel(keras.Model):
                 f"no value for input {', '.join(map(repr, missing))}",
                 expected=f"values for {', '.join(names)}",
                 received=f"values for {', '.join(inputs) or 'nothing'}",
-                fix="Feed them, or take the part of the net that does not need them with model.extract([...]).",
+                fix=(
+                    "Feed them.",
+                    Call("model.extract", "[...]", "for the part of the net that does not need them"),
+                ),
             )
         for name in names:
             self._check_shape(name, inputs[name])
@@ -261,10 +264,10 @@ def output_name(net: Net, value: str) -> str:
     return net.values[value].blob if net.values[value].blob != AUTOMATIC else net.producer(value).name
 
 
-def _layout_hint(shape: Sequence[Any], wanted: Sequence[Any]) -> str:
+def _layout_hint(shape: Sequence[Any], wanted: Sequence[Any]) -> Sequence[Cure]:
     if len(shape) > 3 and sorted(map(str, shape[1:])) == sorted(map(str, wanted[1:])):
-        return "Transpose the images, or load the net with the other data_format (channels_first is Caffe's order)."
-    return "Load the net again with input_shapes={...} for another size."
+        return "Transpose the images.", Option("data_format", ..., "to load the net for their order of axes")
+    return (Option("input_shapes", ..., "to load the net for another size"),)
 
 
 def _unwrap(named: dict[str, Any]) -> Any:

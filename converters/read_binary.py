@@ -12,6 +12,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from keras_caffe import proto
 from keras_caffe.errors import CaffeWarning, ReadError
+from keras_caffe.proto.text import DECLARE
 from keras_caffe.proto.wire import DELIMITED, END_GROUP, Field, Mapped, fields
 
 # Types whose parameters are not called after them.
@@ -154,7 +155,6 @@ def _name_of(message: Any, unknown: Any) -> str:
 
 def _report(unknown: Counter[str], file: Mapped, strict: bool) -> None:
     problem = "unknown fields: " + ", ".join(f"{name} ({count} times)" for name, count in unknown.items())
-    fix = "If they matter, declare them with keras_caffe.proto.extend."
     if strict:
-        raise ReadError(problem, where=str(file.path), fix=fix)
-    warnings.warn(CaffeWarning(f"{file.path}: {problem}. They are left out. {fix}"), stacklevel=4)
+        raise ReadError(problem, where=str(file.path), fix=DECLARE)
+    warnings.warn(CaffeWarning(problem, where=str(file.path), fix=("They are left out.", DECLARE)), stacklevel=4)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe import proto
-from keras_caffe.errors import CaffeError, CaffeWarning, ReadError
+from keras_caffe.errors import CaffeError, CaffeWarning, Call, ReadError
 from keras_caffe.proto.wire import (
     DELIMITED,
     END_GROUP,
@@ -65,7 +65,7 @@ def read_weights(path: str | os.PathLike[str]) -> list[LayerBlobs]:
         raise ReadError(
             "this is a solver's state, not a net's trained values",
             where=str(path),
-            fix="Give the .caffemodel beside it; a solver's restore (--snapshot) reads the state.",
+            fix=("Give the .caffemodel beside it.", Call("solver.restore", "...", "to go on from the state")),
         )
     if file.bytes(0, 8) == HDF5_MAGIC or str(path).endswith(".h5"):
         from keras_caffe.converters.read_hdf5 import read_hdf5_weights  # h5py is loaded only where it is needed

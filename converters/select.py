@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from keras_caffe import proto
-from keras_caffe.errors import NetError
+from keras_caffe.errors import NetError, instead
 
 PHASES: dict[str, int] = {
     phase.name: phase.number for phase in proto.NetState.DESCRIPTOR.fields_by_name["phase"].enum_type.values
@@ -79,7 +79,8 @@ def phase_number(phase: str | int) -> int:
     for name, number in PHASES.items():
         if phase in (name, number):
             return number
-    raise NetError("no such phase", expected='"TRAIN" or "TEST"', received=repr(phase))
+    near = instead([phase], PHASES).get("fix")
+    raise NetError("no such phase", expected='"TRAIN" or "TEST"', received=repr(phase), fix=near)
 
 
 def _is_kept(layer: proto.LayerParameter, state: proto.NetState, where: Callable[[str], str | None]) -> bool:

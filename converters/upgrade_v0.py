@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from keras_caffe import proto
-from keras_caffe.errors import CaffeWarning, NetError
+from keras_caffe.errors import CaffeWarning, NetError, instead
 
 V0_TYPES = {
     "accuracy": "ACCURACY",
@@ -176,12 +175,10 @@ def _layer_to_v1(layers: proto.V1LayerParameter) -> proto.V1LayerParameter:
 
 def _v1_type(v0: proto.V0LayerParameter) -> int:
     if v0.type not in V0_TYPES:
-        near = difflib.get_close_matches(v0.type, V0_TYPES, n=1)
         raise NetError(
             f"unknown V0 layer type {v0.type!r}",
             layer=v0.name,
-            expected=f"one of {', '.join(V0_TYPES)}",
-            fix=f"Did you mean {near[0]!r}?" if near else None,
+            **instead([v0.type], V0_TYPES),
         )
     return int(proto.V1LayerParameter.LayerType.Value(V0_TYPES[v0.type]))
 

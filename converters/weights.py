@@ -12,9 +12,11 @@ import numpy as np
 
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.read_weights import LayerBlobs, read_weights
-from keras_caffe.errors import CaffeWarning, WeightsError
+from keras_caffe.errors import CaffeWarning, Option, WeightsError
 from keras_caffe.proto.wire import StoredBlob
 from keras_caffe.shapes import Shape
+
+SKIP = Option("skip_mismatch", True, "to leave the layer as filled")
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _paired(plan: Plan, index: int, source: LayerBlobs) -> Iterator[tuple[int, S
             "another number of blobs than the layer has",
             expected=f"{len(blobs)} ({', '.join(b.name for b in blobs) or 'none'})",
             received=len(stored) - len(missing),
-            fix="Check bias_term and the layer's type, or pass skip_mismatch=True to leave the layer as filled.",
+            fix=("Check bias_term and the layer's type.", SKIP),
         )
     return ((i, blob) for i, blob in enumerate(stored) if blob is not None)
 
@@ -152,7 +154,7 @@ def _fit(blob: StoredBlob, shape: Shape) -> MatchedBlob:
         "a stored blob has another shape than the layer's",
         expected=tuple(shape),
         received=have,
-        fix="Check the prototxt against the file, or pass skip_mismatch=True to leave the layer as filled.",
+        fix=("Check the prototxt against the file.", SKIP),
     )
 
 

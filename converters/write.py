@@ -14,7 +14,7 @@ import numpy as np
 from keras_caffe import proto
 from keras_caffe.converters.read_binary import varint_bytes
 from keras_caffe.converters.share import Slot
-from keras_caffe.errors import ReadError, WeightsError
+from keras_caffe.errors import CaffeError, ReadError, WeightsError
 from keras_caffe.proto.wire import DELIMITED
 
 Params = Sequence[Sequence[np.ndarray]]
@@ -70,8 +70,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+    except CaffeError:  # about another file, though it may be an OSError
+        raise
     except OSError as error:
-        raise ReadError(f"the file cannot be written: {error.strerror or error}", where=str(path)) from None
+        problem = f"the file cannot be written: {error.strerror or error}"
+        raise ReadError(problem, where=str(path), os_error=error) from None
 
 
 def _sync(path: Path) -> None:

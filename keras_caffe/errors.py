@@ -1,17 +1,103 @@
 """The errors keras_caffe raises, and how their messages are put together.
 
+    CaffeError                        also a ValueError
+    ├── ReadError
+    ├── NetError
+    │   └── UnknownNameError          also a KeyError
+    │       └── UnknownAttributeError also an AttributeError
+    ├── LayerError
+    │   └── ShapeError
+    ├── UnknownLayerError
+    ├── WeightsError
+    ├── DataError
+    ├── SolverError
+    └── ExportError
+    CaffeWarning                      also a UserWarning
+
+An error with an OSError behind it is an instance of that OSError's class, too: `except FileNotFoundError` catches the
+ReadError of a missing prototxt and the DataError of a missing database.
+
 Every message answers: what is wrong, where (file:line, layer, blob), what was expected, what was received, what to do.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
 import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import Any, NamedTuple, TypedDict, TypeVar
+
+SHOWN = 20  # known names in a message at most
 
 
-class CaffeError(ValueError):
-    """Base of every error that keras_caffe raises about a Caffe file, net or array.
+class Flag(NamedTuple):
+    """A command's flag, such as `--blob NAME`, as cures show it."""
+
+    name: str
+    metavar: str | None = None
+
+
+Flags = Mapping[str, Flag]
+"""{argument or method in Python: the flag of a command that stands for it}"""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A cure: an argument to pass.
+
+    Args:
+        name: the argument of the Python API.
+        value: what to pass; `...` if only the reader knows; None if it must be left out.
+        purpose: what it is good for, as the end of the sentence: "to leave the layer as filled".
+    """
+
+    name: str
+    value: object = ...
+    purpose: str = ""
+
+    def text(self, flags: Flags | None = None) -> str:
+        """The sentence for Python or, given the flags of a command, for the shell."""
+        flag = None if flags is None else flags.get(self.name)
+        verb = "leave out" if self.value is None else "pass"
+        if flag is not None:
+            return _sentence(verb, _as_flag(flag, self.value), self.purpose)
+        python = self.name if self.value is None else f"{self.name}={_python(self.value)}"
+        return _sentence(verb if flags is None else f"in Python, {verb}", python, self.purpose)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A cure: a function or method to call.
+
+    Args:
+        name: what to call, such as "solver.restore"; its last part is what a flag may stand for.
+        arguments: what to pass, as Python writes it.
+        purpose: what it is good for, as the end of the sentence.
+    """
+
+    name: str
+    arguments: str = ""
+    purpose: str = ""
+
+    def text(self, flags: Flags | None = None) -> str:
+        """The sentence for Python or, given the flags of a command, for the shell."""
+        flag = None if flags is None else flags.get(self.name.rpartition(".")[2])
+        if flag is not None:
+            return _sentence("pass", _as_flag(flag, ...), self.purpose)
+        return _sentence("call" if flags is None else "in Python, call", f"{self.name}({self.arguments})", self.purpose)
+
+
+Cure = str | Option | Call
+"""One sentence of advice. A str is as true in Python as in a shell."""
+
+
+class Message(Exception):
+    """What errors and warnings say.
 
     Args:
         problem: what is wrong, one sentence without a final stop.
@@ -19,11 +105,8 @@ class CaffeError(ValueError):
         layer: name of the Caffe layer (its type may follow in brackets).
         expected: what would have been right.
         received: what was there instead.
-        fix: what the reader can do about it.
+        fix: what the reader can do about it: one cure or several.
     """
-
-    # Keras would raise a copy with the problem only of what a layer's call raises; this makes it pass errors on.
-    _keras_call_info_injected = True
 
     def __init__(
         self,
@@ -33,11 +116,54 @@ class CaffeError(ValueError):
         layer: str | None = None,
         expected: object = None,
         received: object = None,
-        fix: str | None = None,
+        fix: Cure | Sequence[Cure] | None = None,
     ) -> None:
         self.problem, self.where, self.layer = problem, where, layer
         self.expected, self.received, self.fix = expected, received, fix
         super().__init__(problem)
+
+    @property
+    def cures(self) -> Sequence[Cure]:
+        """The sentences of `fix`."""
+        return (self.fix,) if isinstance(self.fix, (str, Option, Call)) else tuple(self.fix or ())
+
+    def text(self, flags: Flags | None = None) -> str:
+        """The message for callers in Python or, given the flags of a command, for its users in a shell."""
+        place = [self.where, f"layer {self.layer}" if self.layer else None]
+        parts = [": ".join([*filter(None, place), self.problem])]
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        if self.received is not None:
+            parts.append(f"received {self.received}")
+        cures = [cure if isinstance(cure, str) else cure.text(flags) for cure in self.cures]
+        return " ".join(["; ".join(parts) + ("." if cures else ""), *cures])
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+class CaffeError(Message, ValueError):
+    """Base of every error that keras_caffe raises about a Caffe file, net or array.
+
+    Args:
+        os_error: the failure to open or write a file that is behind it. The new error is of its class, too, and has
+            its `errno` and `filename`.
+    """
+
+    # Keras would raise a copy with the problem only of what a layer's call raises; this makes it pass errors on.
+    _keras_call_info_injected = True
+
+    def __new__(cls, *args: Any, os_error: OSError | None = None, **fields: Any) -> CaffeError:
+        if os_error is None or os_error.errno is None:  # without a number it is about what is in the file
+            return super().__new__(cls, *args)
+        kind = type(os_error)
+        filename = os_error.filename or fields.get("where")
+        both = _as_os_error(cls, kind)  # type: ignore[arg-type]  # mypy takes classes for unhashable
+        return kind.__new__(both, os_error.errno, os_error.strerror, filename)  # type: ignore[no-any-return]
+
+    def __init__(self, problem: str, *, os_error: OSError | None = None, **fields: Any) -> None:
+        super().__init__(problem, **fields)
+        self.os_error = os_error
 
     def at(self, *, where: str | None = None, layer: str | None = None) -> CaffeError:
         """Adds the place to an error raised where the place was not known; returns the error."""
@@ -45,14 +171,15 @@ class CaffeError(ValueError):
         self.layer = self.layer or layer
         return self
 
-    def __str__(self) -> str:
-        place = [self.where, f"layer {self.layer}" if self.layer else None]
-        parts = [": ".join([*filter(None, place), self.problem])]
-        if self.expected is not None:
-            parts.append(f"expected {self.expected}")
-        if self.received is not None:
-            parts.append(f"received {self.received}")
-        return "; ".join(parts) + (f". {self.fix}" if self.fix else "")
+
+@cache
+def _as_os_error(kind: type[CaffeError], os_kind: type[OSError]) -> Any:
+    """The class that is both; it goes by the name of the first."""
+
+    def reduce(self: CaffeError) -> Any:  # what is made here cannot be found by its name when it is unpickled
+        return partial(kind, os_error=self.os_error), (self.problem,), self.__dict__
+
+    return type(kind.__name__, (kind, os_kind), {"__module__": kind.__module__, "__reduce__": reduce})
 
 
 class ReadError(CaffeError):
@@ -65,6 +192,10 @@ class NetError(CaffeError):
 
 class UnknownNameError(NetError, KeyError):
     """The net has no blob or layer of this name; a KeyError too, for it is what dicts of them raise."""
+
+
+class UnknownAttributeError(UnknownNameError, AttributeError):
+    """The same where names are attributes, too, as those of pycaffe's NetSpec."""
 
 
 class LayerError(CaffeError):
@@ -95,23 +226,87 @@ class ExportError(CaffeError):
     """A model cannot be exported as asked, or the export cannot be written."""
 
 
-class CaffeWarning(UserWarning):
+class CaffeWarning(Message, UserWarning):
     """Something in a Caffe file is unusual, ignored or handled otherwise than Caffe does."""
 
 
-def unreadable(path: str | os.PathLike[str], error: OSError) -> ReadError:
+Kind = TypeVar("Kind", bound=CaffeError)
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError, kind: type[Kind] = ReadError) -> Kind:  # type: ignore[assignment]
     """The error for a file that cannot be opened; of a missing one it says which name may have been meant."""
     where = str(path)[:200] or "''"
     if isinstance(error, FileNotFoundError):
-        return ReadError("there is no such file", where=where, fix=_near(Path(path)))
+        return kind("there is no such file", where=where, fix=_near(Path(path)), os_error=error)
     if isinstance(error, IsADirectoryError):
-        return ReadError("this is a folder", where=where, expected="a file", fix="Name a file in it.")
-    return ReadError(f"the file cannot be read: {error.strerror or error}", where=where)
+        return kind("this is a folder", where=where, expected="a file", fix="Name a file in it.", os_error=error)
+    return kind(f"the file cannot be read: {error.strerror or error}", where=where, os_error=error)
+
+
+def not_found(path: str | os.PathLike[str]) -> FileNotFoundError:
+    """The OSError of a file that was looked for and is not there."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
 
 
 def _near(path: Path) -> str | None:
     try:
-        near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], 1)
+        near = nearest(path.name, [entry.name for entry in path.parent.iterdir()], 1)
     except (OSError, ValueError):
         return None
     return f"Did you mean {path.parent / near[0]}?" if near else None
+
+
+class Instead(TypedDict, total=False):
+    """What an error about an unknown name says of the known ones."""
+
+    expected: str
+    fix: str
+
+
+def instead(names: Iterable[object], known: Iterable[str]) -> Instead:
+    """The known names that are most like the unknown `names`; the known ones themselves if none is like them.
+
+    Goes into the error: `SolverError(f"unknown type {name!r}", **instead([name], METHODS))`.
+    """
+    known = list(known)
+    near = dict.fromkeys(match for name in names for match in nearest(str(name), known))
+    if near:
+        return {"fix": f"Did you mean {' or '.join(map(repr, near))}?"}
+    more = f", ... ({len(known)} in all)" if len(known) > SHOWN else ""
+    return {"expected": f"one of {', '.join(known[:SHOWN])}{more}" if known else "nothing: there is none"}
+
+
+def nearest(name: str, known: Iterable[str], most: int = 2, cutoff: float = 0.6) -> list[str]:
+    """The known names that are most like `name`; only those that differ in upper and lower case, if there are any."""
+    by_lower: dict[str, list[str]] = {}
+    for candidate in known:
+        by_lower.setdefault(candidate.lower(), []).append(candidate)
+    lower = name.lower()
+    near = [lower] if lower in by_lower else difflib.get_close_matches(lower, by_lower, most, cutoff)
+    return [candidate for match in near for candidate in by_lower[match]]
+
+
+def _sentence(*words: str) -> str:
+    text = " ".join(filter(None, words))
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _as_flag(flag: Flag, value: object) -> str:
+    """The flag with its value; a mapping is one flag for each entry, `--input-shape data=1,3,224,224`."""
+    if value is True or value is None:
+        return flag.name
+    if isinstance(value, Mapping):
+        given = [f"{key}={','.join(map(str, entry))}" for key, entry in value.items()]
+        return " ".join(f"{flag.name} {shlex.quote(text)}" for text in given)
+    return f"{flag.name} {flag.metavar if value is ... else shlex.quote(str(value))}"
+
+
+def _python(value: object) -> str:
+    """The value as Python writes it; letters in a shape stand for numbers that only the reader knows."""
+    if value is ...:
+        return "..."
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_python(entry)}' for key, entry in value.items())}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(str, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)

@@ -14,7 +14,7 @@ import numpy as np
 from keras import initializers
 
 from keras_caffe import proto
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, instead
 
 TYPES = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
 
@@ -39,7 +39,7 @@ def get(filler: Filler) -> initializers.Initializer:
         return filler
     spec = {"type": filler} if isinstance(filler, str) else filler
     if spec["type"] not in TYPES:
-        raise LayerError(f"unknown filler type {spec['type']!r}", expected=f"one of {', '.join(TYPES)}")
+        raise LayerError(f"unknown filler type {spec['type']!r}", **instead([spec["type"]], TYPES))
     return CaffeFiller(**spec)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from keras_caffe.errors import UnknownNameError
+from keras_caffe.errors import UnknownNameError, instead
 
 Item = TypeVar("Item")
-SHOWN = 20  # known names in a message at most
 
 
 class Named(dict[str, Item]):
@@ -30,11 +28,5 @@ class Named(dict[str, Item]):
 
 def unknown(kind: str, names: Iterable[Any], known: Iterable[str]) -> UnknownNameError:
     """The error for names that are not among the known ones of a net."""
-    names, known = list(names), list(known)
-    near = [match for name in names for match in difflib.get_close_matches(str(name), known, n=2)]
-    more = f", ... ({len(known)} in all)" if len(known) > SHOWN else ""
-    return UnknownNameError(
-        f"the net has no {kind} {', '.join(map(repr, names))}",
-        expected=None if near else f"one of {', '.join(known[:SHOWN])}{more}" if known else "nothing: there is none",
-        fix=f"Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}?" if near else None,
-    )
+    names = list(names)
+    return UnknownNameError(f"the net has no {kind} {', '.join(map(repr, names))}", **instead(names, known))

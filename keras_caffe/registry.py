@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
-from keras_caffe.errors import CaffeError, UnknownLayerError
+from keras_caffe.errors import CaffeError, Call, Option, UnknownLayerError, nearest
 
 ENTRY_POINTS = "keras_caffe.layers"
 
@@ -30,7 +29,7 @@ def register_layer(*types: str) -> Callable[[type], type]:
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise CaffeError(
                     f"layer type {name!r} is already registered by {known.__module__}.{known.__qualname__}",
-                    fix="Give the type another name, or pass the class to one call with custom_layers={...}.",
+                    fix=("Give the type another name.", Option("custom_layers", {name: ...}, "to one call instead")),
                 )
             _classes[name] = cls
         return cls
@@ -71,18 +70,17 @@ def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = N
         raise UnknownLayerError(
             f"unknown layer type{'s' if len(unknown) > 1 else ''} "
             + ", ".join(_describe(name, where, known) for name, where in unknown.items()),
-            expected=None if all(map(_near(known), unknown)) else f"one of {', '.join(known)}",
-            fix="Register a class with @keras_caffe.register_layer, or pass custom_layers={type: class}.",
+            expected=None if any(nearest(name, known) for name in unknown) else f"one of {', '.join(known)}",
+            fix=(
+                Call("keras_caffe.register_layer", ", ".join(map(repr, unknown)), "on a class that computes it"),
+                Option("custom_layers", {name: ... for name in unknown}, "to one call only"),
+            ),
         )
     return found
 
 
-def _near(known: Mapping[str, type]) -> Callable[[str], list[str]]:
-    return lambda name: difflib.get_close_matches(name, known, n=2)
-
-
 def _describe(name: str, where: list[Any], known: Mapping[str, type]) -> str:
-    near = _near(known)(name)
+    near = nearest(name, known)
     more = f" and {len(where) - 2} more" if len(where) > 2 else ""
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"{name!r} (layer {', '.join(map(str, where[:2]))}{more}{hint})"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import traceback
 import warnings
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from keras_caffe.cli import compare, convert, dataset, draw, export, predict, summary, test, time, train, upgrade
-from keras_caffe.errors import CaffeError, CaffeWarning
+from keras_caffe.errors import CaffeError, CaffeWarning, Flag, Flags, Message
 from keras_caffe.version import __version__
 
 COMMANDS = {
@@ -33,15 +32,6 @@ COMMANDS = {
     "dataset": dataset,
 }
 
-# What messages say to callers in Python, as options.
-OPTIONS: dict[str, Any] = {
-    r"skip_mismatch=True": "--skip-mismatch",
-    r"allow_python_imports=True": "--allow-python-imports",
-    r"input_shapes=(\{.*?\))\}": lambda found: " ".join(
-        f"--input-shape {name}={sizes.replace(' ', '')}" for name, sizes in re.findall(r"'(.*?)': \((.*?)\)", found[1])
-    ),
-}
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
@@ -53,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 after an `error: ...` line, or what the command says. A wrong usage exits with 2 by itself.
     """
     args = _parse(argv)
-    with _warnings_as_lines():
+    with _warnings_as_lines(args.flags):
         try:
             code = args.run(args)
             sys.stdout.flush()
@@ -64,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if args.debug:
                 traceback.print_exc()
             else:
-                _say("error", error)
+                _say("error", error, args.flags)
             return 1
         except KeyboardInterrupt:
             return 130
@@ -105,8 +95,19 @@ def _parser(name: str, command: Any) -> argparse.ArgumentParser:
     )
     command.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-    parser.set_defaults(run=command.run, wrong_usage=parser.error)
+    parser.set_defaults(run=command.run, wrong_usage=parser.error, flags=flags_of(parser))
     return parser
+
+
+def flags_of(parser: argparse.ArgumentParser) -> Flags:
+    """The command's flags by what they stand for in Python, which is their `dest`."""
+    actions = [action for action in parser._actions if action.option_strings]  # argparse has no public list of them
+    return {action.dest: Flag(action.option_strings[-1], _metavar(action)) for action in actions}
+
+
+def _metavar(action: argparse.Action) -> str:
+    metavar = action.metavar or action.dest.upper()
+    return metavar if isinstance(metavar, str) else " ".join(metavar)
 
 
 def _title(command: Any) -> str:
@@ -114,14 +115,14 @@ def _title(command: Any) -> str:
 
 
 @contextmanager
-def _warnings_as_lines() -> Iterator[None]:
+def _warnings_as_lines(flags: Flags) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("always", CaffeWarning)
         usual = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, CaffeWarning):
-                _say("warning", message)
+                _say("warning", message, flags)
             else:
                 usual(message, category, *place, **more)
 
@@ -129,8 +130,6 @@ def _warnings_as_lines() -> Iterator[None]:
         yield
 
 
-def _say(kind: str, message: object) -> None:
-    text = re.sub(r"\s*\n\s*", " ", str(message))
-    for pattern, option in OPTIONS.items():
-        text = re.sub(pattern, option, text)
-    print(f"{kind}: {text}", file=sys.stderr)
+def _say(kind: str, message: object, flags: Flags) -> None:
+    text = message.text(flags) if isinstance(message, Message) else str(message)
+    print(f"{kind}: {' '.join(line.strip() for line in text.splitlines())}", file=sys.stderr)

@@ -33,7 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("weights", metavar="WEIGHTS", nargs="+", help="caffemodel or caffemodel.h5, applied one after the other")
     add("-o", "--output", metavar="OUT", required=True, type=Path, help="the folder of versions, or the file to write")
     add("--format", choices=("savedmodel", "onnx", "tflite"), default="savedmodel", help="(default: savedmodel)")
-    add("--blob", action="append", metavar="NAME", help="a blob to give instead of the net's outputs; may be repeated")
+    add(
+        "--blob",
+        dest="outputs",
+        action="append",
+        metavar="NAME",
+        help="a blob to give instead of the net's outputs; may be repeated",
+    )
     add("--no-fold", dest="fold", action="store_false", help="keep BatchNorm, Scale and Dropout layers as they are")
     add("--static", dest="dynamic", action="store_false", help="keep height and width as the net declares them")
     _add_serving(parser.add_argument_group("savedmodel").add_argument)
@@ -45,6 +51,7 @@ def _add_serving(add: Any) -> None:
     add("--version", type=positive, metavar="N", help="version to write (default: the next free one)")
     add(
         "--signature",
+        dest="signatures",
         action="append",
         default=[],
         type=signature,
@@ -84,8 +91,8 @@ def _serving(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Differe
         model,
         args.output,
         args.version,
-        outputs=args.blob,
-        signatures=dict(args.signature),
+        outputs=args.outputs,
+        signatures=dict(args.signatures),
         preprocessing=preprocessing or None,
         inputs="image_bytes" if args.image_bytes else "tensor",
         labels=args.labels,
@@ -93,22 +100,22 @@ def _serving(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Differe
         fold=args.fold,
         dynamic=args.dynamic,
     )
-    comparable = not (preprocessing or args.image_bytes or args.blob)
+    comparable = not (preprocessing or args.image_bytes or args.outputs)
     return path, saved_model_difference(model, path) if comparable else None
 
 
 def _onnx(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
     with output_beside(args.output) as file:
-        to_onnx(model, file, outputs=args.blob, dynamic=args.dynamic, fold=args.fold)
-    return args.output, None if args.blob else onnx_difference(model, args.output)
+        to_onnx(model, file, outputs=args.outputs, dynamic=args.dynamic, fold=args.fold)
+    return args.output, None if args.outputs else onnx_difference(model, args.output)
 
 
 def _tflite(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
     samples = None if args.calibration is None else calibration(args.calibration)
     with output_beside(args.output) as file:
-        to_tflite(model, file, kind=args.kind, calibration=samples, outputs=args.blob, fold=args.fold)
+        to_tflite(model, file, kind=args.kind, calibration=samples, outputs=args.outputs, fold=args.fold)
     fed = None if samples is None else {model.input_names[0]: calibration(args.calibration)[0]}
-    return args.output, None if args.blob else tflite_difference(model, args.output, inputs=fed)
+    return args.output, None if args.outputs else tflite_difference(model, args.output, inputs=fed)
 
 
 def calibration(file: str) -> np.ndarray:

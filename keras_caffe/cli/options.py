@@ -19,14 +19,22 @@ from keras_caffe.layout import DATA_FORMATS
 
 
 def add_net_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that tell how a net is read."""
+    """Adds the options that tell how a net is read. Their `dest` is the argument of `load` that they stand for."""
     add = parser.add_argument_group("how the net is read").add_argument
     add("--phase", choices=PHASES, default="TEST", help="which include/exclude rules hold (default: TEST)")
     add("--level", type=int, default=0, metavar="N", help="level for these rules (default: 0)")
-    add("--stage", action="append", default=[], metavar="NAME", help="a stage for these rules; may be repeated")
+    add(
+        "--stage",
+        dest="stages",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a stage for these rules; may be repeated",
+    )
     add("--data-format", choices=DATA_FORMATS, help="order of the axes at the model's edges (default: Keras's own)")
     add(
         "--input-shape",
+        dest="input_shapes",
         action="append",
         default=[],
         type=input_shape,
@@ -77,8 +85,8 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "phase": args.phase,
         "level": args.level,
-        "stages": args.stage,
-        "input_shapes": dict(args.input_shape),
+        "stages": args.stages,
+        "input_shapes": dict(args.input_shapes),
         "data_format": args.data_format,
         "fork": args.fork,
         "strict": args.strict,

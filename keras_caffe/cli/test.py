@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
         model, data = open_test_net(
             args.model,
             names(args.weights),
-            stages=names(args.stage),
+            stages=names(args.stages),
             level=args.level or 0,
             data_format=args.data_format,
             allow_python_imports=args.allow_python_imports,

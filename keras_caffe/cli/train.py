@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--solver", required=True, metavar="FILE", help="prototxt of the solver")
     start = parser.add_mutually_exclusive_group().add_argument
     start("--weights", metavar="FILE[,FILE]", help="caffemodels to begin with, copied by layer name (fine-tuning)")
-    start("--snapshot", metavar="FILE", help="solverstate to go on from")
+    start("--snapshot", dest="restore", metavar="FILE", help="solverstate to go on from")
     add_selection(parser)
     add("--sigint-effect", choices=EFFECTS, default="stop", help="what SIGINT does (default: stop)")
     add("--sighup-effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)")
@@ -35,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Adds the options that select layers."""
     add = parser.add_argument
-    add("--stage", action="append", default=[], metavar="NAME[,NAME]", help="stages for include/exclude rules")
+    add(
+        "--stage",
+        dest="stages",
+        action="append",
+        default=[],
+        metavar="NAME[,NAME]",
+        help="stages for include/exclude rules",
+    )
     add("--level", type=int, metavar="N", help="level for these rules")
     add("--data-format", choices=DATA_FORMATS, help="order of the axes inside (default: Keras's own)")
 
@@ -52,13 +59,13 @@ def run(args: argparse.Namespace) -> None:
             args.solver,
             weights=names(args.weights) or None,
             data_format=args.data_format,
-            stages=names(args.stage),
+            stages=names(args.stages),
             level=args.level,
             jit=args.jit,
             allow_python_imports=args.allow_python_imports,
         )
-        if args.snapshot:
-            solver.restore(args.snapshot)
+        if args.restore:
+            solver.restore(args.restore)
     with requests(solver, {"SIGINT": args.sigint_effect, "SIGHUP": args.sighup_effect}):
         solver.fit()
     print("Optimization stopped early." if solver.request == "stop" else "Optimization Done.")

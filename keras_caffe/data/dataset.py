@@ -19,7 +19,7 @@ from keras_caffe.data.jpeg_stream import JpegStream
 from keras_caffe.data.places import Places
 from keras_caffe.data.sources import SOURCES, Settings, Source
 from keras_caffe.data.stream import Share, Stream
-from keras_caffe.errors import CaffeError, DataError
+from keras_caffe.errors import CaffeError, DataError, Option
 from keras_caffe.layout import DATA_FORMATS
 
 ON_ERROR = ("raise", "skip")
@@ -109,7 +109,7 @@ def data_layers(source: Any, phase: str, level: int = 0, stages: Sequence[str] =
         )
     if not layers:
         found = ", ".join(f"{layer.name} ({layer.type})" for layer in message.layer[:3]) or "no layers"
-        fix = "Give the train_val prototxt, or another phase."
+        fix = "Give the train_val prototxt.", Option("phase", ..., "for the data of another phase")
         raise DataError(f"the net has no data layer in phase {phase}", where=net.file, received=found, fix=fix)
     return layers, net
 

@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, Option, not_found
+
+BASE_DIR = Option("base_dir", ..., "to keras_caffe.dataset to let them start elsewhere")
 
 
 class Places:
@@ -41,7 +43,8 @@ class Places:
                 f"{what} is missing" if name else f"no {what} is named",
                 where=name or None,
                 expected=f"{name!r} in {looked}" if name else "a source",
-                fix="Names start at the working directory; keras_caffe.dataset takes base_dir=." if name else None,
+                fix=("Names start at the working directory.", BASE_DIR) if name else None,
+                os_error=not_found(path) if path else None,
             )
         return path
 

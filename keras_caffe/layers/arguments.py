@@ -6,7 +6,6 @@ metrics and optimizers say with `error` which class they raise.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from keras import initializers
 
 from keras_caffe import fillers
-from keras_caffe.errors import CaffeError, LayerError
+from keras_caffe.errors import CaffeError, LayerError, instead
 
 
 def one_of(name: str, value: Any, choices: Sequence[str], error: type[CaffeError] = LayerError) -> str:
@@ -24,8 +23,7 @@ def one_of(name: str, value: Any, choices: Sequence[str], error: type[CaffeError
     key = str(value).lower()
     if key in spelling:
         return spelling[key]
-    near = difflib.get_close_matches(key, spelling, 1)
-    fix = f"Did you mean {spelling[near[0]]!r}?" if near else None
+    fix = instead([value], choices).get("fix")
     raise error(f"unknown {name}", expected=f"one of {', '.join(choices)}", received=repr(value), fix=fix)
 
 

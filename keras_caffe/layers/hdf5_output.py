@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from keras_caffe.errors import CaffeWarning
+from keras_caffe.errors import CaffeWarning, Call
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.silence import Silence
 from keras_caffe.registry import register_layer
@@ -28,10 +28,10 @@ class HDF5Output(Silence):
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
-        warnings.warn(
-            f"layer {layer.name!r} (HDF5Output) does not write {layer.hdf5_output_param.file_name!r}; take the values"
-            f" with model.extract({list(layer.bottom)}) and write them with h5py",
-            CaffeWarning,
-            stacklevel=2,
+        warning = CaffeWarning(
+            f"it does not write {layer.hdf5_output_param.file_name!r}",
+            layer=f"{layer.name!r} (HDF5Output)",
+            fix=Call("model.extract", str(list(layer.bottom)), "for the values, and write them with h5py"),
         )
+        warnings.warn(warning, stacklevel=2)
         return super().from_caffe(layer, bottoms, **kwargs)

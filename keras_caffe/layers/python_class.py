@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_caffe import registry
-from keras_caffe.errors import UnknownLayerError
+from keras_caffe.errors import Option, UnknownLayerError
 from keras_caffe.layers.base import load_context
 from keras_caffe.layers.source import SourceLayer
 
@@ -37,7 +37,10 @@ def find_class(name: str, required: bool = True) -> Any:
         raise UnknownLayerError(
             f"no class for the Python layer {name!r}",
             received=reason,
-            fix=f"Pass python_layers={{{name!r}: <class>}}. Modules are imported only with allow_python_imports=True.",
+            fix=(
+                Option("python_layers", {name: ...}, "with the class"),
+                Option("allow_python_imports", True, "to import the module, if you trust the file"),
+            ),
         )
     return found
 

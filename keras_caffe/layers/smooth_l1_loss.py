@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, Option
 from keras_caffe.layers.base import Bottom, CaffeLayer, load_context, serializable
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import alike_orders, check_rank
@@ -69,6 +69,6 @@ class SmoothL1Loss(LossLayer):
                 f"wrong number of bottoms for the {'Fast R-CNN' if rcnn else 'SSD'} SmoothL1Loss",
                 expected="2 or 4" if rcnn else "2 or 3",
                 received=len(bottoms),
-                fix='Say which fork the net was written for, for instance fork="ssd".',
+                fix=Option("fork", "rcnn" if not rcnn else "ssd", "if the net was written for that fork"),
             )
         return cls("rcnn" if rcnn else "ssd", layer.smooth_l1_loss_param.sigma if rcnn else 1.0, **kwargs)

@@ -8,7 +8,6 @@ by the line it starts at.
 from __future__ import annotations
 
 import bisect
-import difflib
 import re
 import warnings
 from dataclasses import dataclass, field
@@ -17,9 +16,10 @@ from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf import text_format
 
-from keras_caffe.errors import CaffeWarning, ReadError
+from keras_caffe.errors import CaffeWarning, Call, ReadError, instead, nearest
 
 NESTING_LIMIT = 64
+DECLARE = Call("keras_caffe.proto.extend", "...", "to declare them if they matter")
 
 # Each pattern has one way only to match a given text, so that hostile texts cost linear time too: a comment ends with
 # its line, and no two runs of optional space meet.
@@ -225,7 +225,7 @@ class _Scan:
     def note(self, name: str, start: int, fields: Any) -> None:
         self.unknown.setdefault(name, []).append(start)
         if name not in self.near:
-            self.near[name] = "".join(difflib.get_close_matches(name.rpartition(".")[2], list(fields), 1, 0.84))
+            self.near[name] = "".join(nearest(name.rpartition(".")[2], fields, 1, 0.84)[:1])
 
     def blank(self, start: int, end: int) -> None:
         self.edits.append((start, end, re.sub(r"[^\n]", " ", self.text[start:end])))
@@ -247,11 +247,10 @@ class _Scan:
             hint = f", did you mean {self.near[name]}?" if self.near[name] else ""
             names.append(f"{name} ({places}{hint})")
         problem = f"unknown fields: {'; '.join(names)}"
-        fix = "If they matter, declare them with keras_caffe.proto.extend."
         if strict:
             first = min(start for starts in self.unknown.values() for start in starts)
-            raise ReadError(problem, where=self.place(first), fix=fix)
-        warnings.warn(CaffeWarning(f"{self.file}: {problem}. They are left out. {fix}"), stacklevel=4)
+            raise ReadError(problem, where=self.place(first), fix=DECLARE)
+        warnings.warn(CaffeWarning(problem, where=self.file, fix=("They are left out.", DECLARE)), stacklevel=4)
 
     @cached_property
     def newlines(self) -> list[int]:
@@ -275,17 +274,17 @@ class _Scan:
     def expected(self, match: re.Match[str], known: Any) -> NoReturn:
         """Raises the error for a value that the field cannot have."""
         problem = f"{known.name} has a value of another kind"
+        received = match[match.lastgroup or 0]
+        where = self.place(match.start(match.lastgroup or 0))
         if known.enum_type is not None:
-            problem = f"{known.name} has a value that is not known"
-            wanted = "one of " + ", ".join(known.enum_type.values_by_name)
-        elif known.message_type is not None:
+            names = instead([received], known.enum_type.values_by_name)
+            raise ReadError(f"{known.name} has a value that is not known", where=where, received=received, **names)
+        if known.message_type is not None:
             wanted = f"{{ the fields of {known.message_type.name} }}"
         elif known.cpp_type == known.CPPTYPE_STRING:
             wanted = 'a string in quotes ("...")'
         else:
             wanted = f"a value of type {_TYPES[known.cpp_type]}"
-        received = match[match.lastgroup or 0]
-        where = self.place(match.start(match.lastgroup or 0))
         raise ReadError(problem, where=where, expected=wanted, received=received)
 
     def explain(self, position: int, frame: _Frame) -> NoReturn:

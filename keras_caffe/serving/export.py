@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel, keras_name
-from keras_caffe.errors import ExportError
+from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving import card, stock, warmup
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
@@ -152,7 +152,7 @@ def _classify(
     """The signature, and what the module must hold on to."""
     blobs = blobs or [model.net.values[value].blob for value in model.net.outputs]
     if len(blobs) != 1:
-        raise ExportError("labels need one output", received=", ".join(blobs), fix="Name it with outputs=.")
+        raise ExportError("labels need one output", received=", ".join(blobs), fix=Option("outputs", ..., "to name it"))
     shape = model.caffe_shapes[blobs[0]]
     size = count(shape[1:]) or 0
     if len(labels.names) != size:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.graph import Net
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.errors import ExportError
+from keras_caffe.errors import ExportError, Option
 from keras_caffe.layers.python import Python
 
 PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
@@ -27,8 +27,10 @@ def check_layers(model: CaffeModel, values: Iterable[str]) -> None:
         raise ExportError(
             f"Python code cannot be exported: layer {', '.join(python)}",
             expected="layers of TensorFlow's own operations",
-            fix="Write these layers as CaffeLayer classes of keras.ops and pass them with python_layers={...},"
-            " or export a part of the net with outputs=[...].",
+            fix=(
+                Option("python_layers", ..., "to load the net with these layers as CaffeLayer classes of keras.ops"),
+                Option("outputs", ..., "to export a part of the net without them"),
+            ),
         )
 
 
@@ -52,7 +54,10 @@ def check_functions(functions: Iterable[Any]) -> None:
             f"a stock TensorFlow Serving cannot run {len(problems)} operation{'s' if len(problems) > 1 else ''}: "
             + "; ".join(problems),
             expected="TensorFlow's own operations",
-            fix="Give the layers a path of keras.ops, or leave them out with outputs=[...].",
+            fix=(
+                "Give the layers a path of keras.ops.",
+                Option("outputs", ..., "to export a part of the net without them"),
+            ),
         )
 
 

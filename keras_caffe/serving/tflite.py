@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.errors import ExportError
+from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
 from keras_caffe.serving.servable import net_outputs, plain_inputs, signature
@@ -49,7 +49,9 @@ def to_tflite(
     if kind not in KINDS:
         raise ExportError("no such kind of TensorFlow Lite file", expected=" or ".join(KINDS), received=kind)
     if kind == "int8" and calibration is None:
-        raise ExportError("int8 needs calibration data", expected="an iterable of inputs")
+        raise ExportError(
+            "int8 needs calibration data", fix=Option("calibration", ..., "with some hundred typical inputs")
+        )
     names = [outputs] if isinstance(outputs, str) else outputs
     with stock_ops_only():
         trained = folded(model, names or ()) if fold else None

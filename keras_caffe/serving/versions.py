@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keras_caffe.converters.write import replacing
-from keras_caffe.errors import ExportError
+from keras_caffe.errors import CaffeError, ExportError, Option
 
 
 class NewVersion:
@@ -73,6 +73,8 @@ def new_version(directory: str | Path, version: int | None) -> Iterator[NewVersi
         scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory))
         scratch.chmod(0o777 & ~_umask())
         yield NewVersion(directory, version, scratch)
+    except CaffeError:  # about another file, though it may be an OSError
+        raise
     except OSError as error:
         raise _failed(directory, error) from error
     finally:
@@ -111,7 +113,8 @@ def _taken(path: Path) -> ExportError:
         "this version is there already",
         where=str(path),
         expected="a free number",
-        fix="Leave `version` out to get the next free one.",
+        fix=Option("version", None, "to get the next free one"),
+        os_error=FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)),
     )
 
 
@@ -119,4 +122,4 @@ def _failed(directory: Path, error: OSError) -> ExportError:
     problem, fix = "the export cannot be written", None
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         problem, fix = "there is a file where the folder of versions should be", "Name another folder."
-    return ExportError(problem, where=str(directory), received=error.strerror or str(error), fix=fix)
+    return ExportError(problem, where=str(directory), received=error.strerror or error, fix=fix, os_error=error)

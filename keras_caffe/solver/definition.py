@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from keras_caffe import optimizers, proto
 from keras_caffe.converters.read import Readable, read_message, read_net
 from keras_caffe.converters.upgrade import upgrade_solver
-from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError
+from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError, instead
 
 POLICIES: dict[str, tuple[type[optimizers.Policy], tuple[str, ...]]] = {
     "fixed": (optimizers.Fixed, ()),
@@ -85,12 +84,8 @@ def _is_net(source: Readable) -> bool:
 
 def _check_known(field: str, value: str, known: Mapping[str, Any]) -> None:
     if value not in known:
-        near = difflib.get_close_matches(value, known, 1)
-        raise SolverError(
-            f"unknown {field} {value!r}" if value else f"{field} is missing",
-            expected=f"one of {', '.join(known)}",
-            fix=f"Did you mean {near[0]!r}?" if near else None,
-        )
+        problem = f"unknown {field} {value!r}" if value else f"{field} is missing"
+        raise SolverError(problem, **instead([value], known))
 
 
 def _check_policy(param: Any) -> None:

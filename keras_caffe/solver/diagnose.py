@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.errors import CaffeError
+from keras_caffe.errors import CaffeError, Cure
 
 
 class Bad(NamedTuple):
@@ -18,7 +18,7 @@ class Bad(NamedTuple):
     layer: str | None
     expected: object = "a finite loss"
     received: object = None
-    fix: str | None = "Try a lower base_lr, or clip_gradients."
+    cures: Sequence[Cure] = ("Try a lower base_lr, or clip_gradients.",)
 
 
 def first_bad_blob(model: CaffeModel, batches: tuple[Mapping[str, Any], ...] | None) -> Bad | None:
@@ -34,7 +34,7 @@ def first_bad_blob(model: CaffeModel, batches: tuple[Mapping[str, Any], ...] | N
             if found is not None:
                 return found
     except CaffeError as error:  # some layers see more when they run outside a compiled function
-        return Bad(error.problem, error.layer, error.expected, error.received, error.fix)
+        return Bad(error.problem, error.layer, error.expected, error.received, error.cures)
     finally:
         model.set_caffe_params(kept)
     return None

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.infer import keras_name
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, Option
 
 Batch = Mapping[str, Any]
 DatasetFunction = Callable[[Any], tf.data.Dataset]
@@ -158,7 +158,7 @@ class Feed:
                     f"the {self.what} have another shape for input {name!r} than the net",
                     expected=tuple(spec.shape),
                     received=tuple(received),
-                    fix="The order of axes is that of data_format.",
+                    fix=Option("data_format", ..., "if the axes have another order"),
                 )
 
 

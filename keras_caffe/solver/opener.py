@@ -17,7 +17,7 @@ from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.select import select
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.data import dataset
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, Option
 from keras_caffe.layout import edge_order, to_caffe
 from keras_caffe.solver.feed import Feed, peek
 from keras_caffe.solver.nets import NetChoice
@@ -71,7 +71,10 @@ class Opener:
                 f"there are no {what}: the net has Input layers",
                 where=net.file,
                 expected=f"batches of {', '.join(fed)}",
-                fix="Pass train_data= and test_data=, or use a net with data layers.",
+                fix=(
+                    "Use a net with data layers.",
+                    Option("test_data" if "test" in what else "train_data", ..., "instead"),
+                ),
             )
         if data is None and not sources and not drawn:
             return {}, [{}]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_caffe.converters.save import save_params
-from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError
+from keras_caffe.errors import CaffeError, CaffeWarning, Call, ReadError, SolverError
 from keras_caffe.solver.display import say
 from keras_caffe.solver.nets import locate
 from keras_caffe.solver.params import last_steps
@@ -61,7 +61,8 @@ def write(solver: Any, write_params: Callable[[str], Any] | None = None) -> tupl
         raise SolverError(
             f"the snapshot cannot be written: {error.problem}",
             where=error.where,
-            fix="Nothing is lost: make room and call snapshot(), or train on.",
+            fix=("Make room.", Call("solver.snapshot", "", "to write it then, or train on: nothing is lost")),
+            os_error=error.os_error,
         ) from None
     return model, state
 

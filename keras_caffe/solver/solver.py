@@ -238,7 +238,7 @@ class Solver:
             layer=bad.layer,
             expected=bad.expected,
             received=bad.received,
-            fix=" ".join(filter(None, ("The parameters are those before this iteration.", bad.fix))),
+            fix=("The parameters are those before this iteration.", *bad.cures),
         )
 
     def test(self) -> Scores:

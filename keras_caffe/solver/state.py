@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.converters import write
-from keras_caffe.errors import CaffeError, ReadError
+from keras_caffe.errors import CaffeError, Option, ReadError
 from keras_caffe.proto.wire import DELIMITED, FIXED32, VARINT, Mapped, fields, names, read_blob, text_of, varint
 
 HISTORY_LIMIT = 100_000
@@ -88,7 +88,7 @@ def read_state(path: str | os.PathLike[str]) -> State:
         raise ReadError(
             "these are a net's trained values, not a solver's state",
             where=str(path),
-            fix="Give the .solverstate beside it, or begin anew with these values: weights= (--weights).",
+            fix=("Give the .solverstate beside it.", Option("weights", ..., "to begin anew with these values")),
         )
     if os.fspath(path).endswith(".h5"):
         return _read_hdf5(Path(path))

@@ -164,7 +164,7 @@ def test_python_layers_are_imported_only_if_asked_for(net, tmp_path: Path, monke
     python = 'type: "Python" python_param { module: "named_by_the_file" layer: "L" }'
     path = net(f'layer {{ name: "p" bottom: "a" top: "b" {python} }}')
     assert main(["summary", path]) == 1
-    assert "only with --allow-python-imports." in capsys.readouterr().err
+    assert "Pass --allow-python-imports to import the module, if you trust the file." in capsys.readouterr().err
     assert main(["summary", path, "--allow-python-imports"]) == 1
     assert "it was imported" in capsys.readouterr().err
 

@@ -13,10 +13,11 @@ import numpy as np
 from keras_caffe.data import images
 from keras_caffe.data.database import empty
 from keras_caffe.data.draws import draws, generator
+from keras_caffe.data.places import BASE_DIR
 from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_source import ImageSource, Record
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, unreadable
 
 SKIP_DRAW = -1  # the number that rand_skip is drawn for; no record has it
 
@@ -109,7 +110,7 @@ def read_text(path: Path) -> list[str]:
     try:
         lines = path.read_text(errors="surrogateescape").split("\n")
     except OSError as error:
-        raise DataError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from None
+        raise unreadable(path, error, DataError) from None
     return lines if lines[-1] else lines[:-1]
 
 
@@ -122,8 +123,12 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        fix = "Check root_folder, which is put before the names as it is, and base_dir."
-        raise DataError(f"the image {str(path)!r} cannot be read", received=error.strerror or error, fix=fix) from None
+        raise DataError(
+            f"the image {str(path)!r} cannot be read",
+            received=error.strerror or error,
+            fix=("Check root_folder, which is put before the names as it is.", BASE_DIR),
+            os_error=error,
+        ) from None
 
 
 def _line(line: str, where: str) -> Line:

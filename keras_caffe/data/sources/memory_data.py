@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.data.sources.base import Settings, Source
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, Option
 from keras_caffe.layers.records import check_transform, positive
 from keras_caffe.shapes import Shape
 
@@ -27,10 +27,8 @@ class MemoryData(Source):
         self.batch_size, *image = (positive(layer.memory_data_param, name, "memory_data_param") for name in SIZES)
         missing = [top for top in self.tops if top not in settings.arrays]
         if missing:
-            fix = f"Pass arrays={{{', '.join(f'{top!r}: ...' for top in self.tops)}}}."
-            raise DataError(
-                "no arrays were given", expected=", ".join(self.tops), received=f"none for {missing}", fix=fix
-            )
+            fix = Option("arrays", {top: ... for top in self.tops})
+            raise DataError(f"no arrays are given for {', '.join(missing)}", fix=fix)
         data, label = (np.asarray(settings.arrays[top], np.float32) for top in self.tops)
         if data.ndim != 4 or list(data.shape[1:]) != image or not len(data):
             raise DataError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_caffe.data.sources.lmdb import LmdbWalk
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, Option
 
 
 class TensorFlowIoWalk:
@@ -48,6 +48,9 @@ def library() -> Any:
         raise DataError(
             "tensorflow-io cannot be used",
             received=f"{type(error).__name__}: {error}",
-            fix="Use reader='lmdb', or install `keras-caffe[tensorflow-io]` (TensorFlow 2.16).",
+            fix=(
+                "Install it with `pip install 'keras-caffe[tensorflow-io]'` (TensorFlow 2.16).",
+                Option("reader", "lmdb", "to do without it"),
+            ),
         ) from None
     return tensorflow_io
