@@ -74,7 +74,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     except OSError as error:
         problem = f"the file cannot be written: {error.strerror or error}"
-        raise ReadError(problem, where=str(path), os_error=error) from None
+        raise ReadError(problem, where=str(path), cause=error) from None
 
 
 def _sync(path: Path) -> None:

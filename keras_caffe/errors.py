@@ -146,24 +146,24 @@ class CaffeError(Message, ValueError):
     """Base of every error that keras_caffe raises about a Caffe file, net or array.
 
     Args:
-        os_error: the failure to open or write a file that is behind it. The new error is of its class, too, and has
-            its `errno` and `filename`.
+        cause: what is behind it. If that is the failure to open or write a file, the new error is of its class, too,
+            and has its `errno` and `filename`.
     """
 
     # Keras would raise a copy with the problem only of what a layer's call raises; this makes it pass errors on.
     _keras_call_info_injected = True
 
-    def __new__(cls, *args: Any, os_error: OSError | None = None, **fields: Any) -> CaffeError:
-        if os_error is None or os_error.errno is None:  # without a number it is about what is in the file
+    def __new__(cls, *args: Any, cause: Exception | None = None, **fields: Any) -> CaffeError:
+        if not isinstance(cause, OSError) or cause.errno is None:  # without a number it is about what is in the file
             return super().__new__(cls, *args)
-        kind = type(os_error)
-        filename = os_error.filename or fields.get("where")
+        kind = type(cause)
         both = _as_os_error(cls, kind)  # type: ignore[arg-type]  # mypy takes classes for unhashable
-        return kind.__new__(both, os_error.errno, os_error.strerror, filename)  # type: ignore[no-any-return]
+        filename = cause.filename or fields.get("where")
+        return kind.__new__(both, cause.errno, cause.strerror, filename)  # type: ignore[no-any-return]
 
-    def __init__(self, problem: str, *, os_error: OSError | None = None, **fields: Any) -> None:
+    def __init__(self, problem: str, *, cause: Exception | None = None, **fields: Any) -> None:
         super().__init__(problem, **fields)
-        self.os_error = os_error
+        self.cause = cause if isinstance(self, OSError) else None
 
     def at(self, *, where: str | None = None, layer: str | None = None) -> CaffeError:
         """Adds the place to an error raised where the place was not known; returns the error."""
@@ -177,7 +177,7 @@ def _as_os_error(kind: type[CaffeError], os_kind: type[OSError]) -> Any:
     """The class that is both; it goes by the name of the first."""
 
     def reduce(self: CaffeError) -> Any:  # what is made here cannot be found by its name when it is unpickled
-        return partial(kind, os_error=self.os_error), (self.problem,), self.__dict__
+        return partial(kind, cause=self.cause), (self.problem,), self.__dict__
 
     return type(kind.__name__, (kind, os_kind), {"__module__": kind.__module__, "__reduce__": reduce})
 
@@ -237,15 +237,21 @@ def unreadable(path: str | os.PathLike[str], error: OSError, kind: type[Kind] = 
     """The error for a file that cannot be opened; of a missing one it says which name may have been meant."""
     where = str(path)[:200] or "''"
     if isinstance(error, FileNotFoundError):
-        return kind("there is no such file", where=where, fix=_near(Path(path)), os_error=error)
+        return kind("there is no such file", where=where, fix=_near(Path(path)), cause=error)
     if isinstance(error, IsADirectoryError):
-        return kind("this is a folder", where=where, expected="a file", fix="Name a file in it.", os_error=error)
-    return kind(f"the file cannot be read: {error.strerror or error}", where=where, os_error=error)
+        return kind("this is a folder", where=where, expected="a file", fix="Name a file in it.", cause=error)
+    return kind(f"the file cannot be read: {error.strerror or error}", where=where, cause=error)
 
 
-def not_found(path: str | os.PathLike[str]) -> FileNotFoundError:
-    """The OSError of a file that was looked for and is not there."""
-    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+def not_found(path: str | os.PathLike[str]) -> OSError:
+    """Why a file cannot be found: it is missing, as a rule, but its folder may be closed or its name too long."""
+    try:
+        Path(path).stat()
+    except OSError as error:
+        return error
+    except ValueError:  # a zero byte in the name
+        pass
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def _near(path: Path) -> str | None:

@@ -44,7 +44,7 @@ class Places:
                 where=name or None,
                 expected=f"{name!r} in {looked}" if name else "a source",
                 fix=("Names start at the working directory.", BASE_DIR) if name else None,
-                os_error=not_found(path) if path else None,
+                cause=not_found(path) if path else None,
             )
         return path
 

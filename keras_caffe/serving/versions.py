@@ -114,7 +114,7 @@ def _taken(path: Path) -> ExportError:
         where=str(path),
         expected="a free number",
         fix=Option("version", None, "to get the next free one"),
-        os_error=FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)),
+        cause=FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)),
     )
 
 
@@ -122,4 +122,4 @@ def _failed(directory: Path, error: OSError) -> ExportError:
     problem, fix = "the export cannot be written", None
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         problem, fix = "there is a file where the folder of versions should be", "Name another folder."
-    return ExportError(problem, where=str(directory), received=error.strerror or error, fix=fix, os_error=error)
+    return ExportError(problem, where=str(directory), received=error.strerror or error, fix=fix, cause=error)

@@ -62,7 +62,7 @@ def write(solver: Any, write_params: Callable[[str], Any] | None = None) -> tupl
             f"the snapshot cannot be written: {error.problem}",
             where=error.where,
             fix=("Make room.", Call("solver.snapshot", "", "to write it then, or train on: nothing is lost")),
-            os_error=error.os_error,
+            cause=error.cause,
         ) from None
     return model, state
 

@@ -127,7 +127,7 @@ def read_file(path: Path) -> bytes:
             f"the image {str(path)!r} cannot be read",
             received=error.strerror or error,
             fix=("Check root_folder, which is put before the names as it is.", BASE_DIR),
-            os_error=error,
+            cause=error,
         ) from None
 
 
