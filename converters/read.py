@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from google.protobuf.message import DecodeError, Message
 
@@ -24,7 +24,8 @@ __all__ = ["StoredBlob", "LayerBlobs", "NetFile", "read_mean", "read_message", "
 
 Readable: TypeAlias = str | os.PathLike[str] | Message
 TEXT = "<text>"
-_LOOKS_LIKE_TEXT = re.compile(r"\s*(#|[a-z_]+\s*(:\s*[\"'\d]|[{<]))")
+_LOOKS_LIKE_TEXT = re.compile(r"[\n{]|\A\s*(#|[a-z_]+\s*(:\s*[\"'\d]|<))")
+_HEAD = 1 << 16  # bytes that tell a text from a binary file
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,13 @@ class NetFile:
         message: the NetParameter (V0, V1 or V2, as in the file).
         file: its path; `<text>` or `<message>` if there is none.
         lines: the line at which each layer starts, by the layer's name (the first, where a name occurs twice).
+        path: the file; None for a text or a message.
     """
 
     message: Any
     file: str = TEXT
     lines: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    path: Path | None = None
 
     def where(self, layer_name: str) -> str:
         """`file:line` of a layer, or the file where the line is not known."""
@@ -67,12 +70,12 @@ def read_net(source: Readable, *, strict: bool = False, fork: str | None = None)
         mapped = Mapped(file)
         if mapped.foreign():
             mapped.refuse("this is not a net definition")
-        return NetFile(read_binary_net(mapped, fork=fork, strict=strict), file)
+        return NetFile(read_binary_net(mapped, fork=fork, strict=strict), file, path=mapped.path)
     parsed = text.parse(content, proto.NetParameter, file=file, strict=strict)
     lines: dict[str, int] = {}
     for layer, line in zip(_layers(parsed.message), parsed.lines, strict=False):
         lines.setdefault(layer.name, line)
-    return NetFile(parsed.message, file, MappingProxyType(lines))
+    return NetFile(parsed.message, file, MappingProxyType(lines), path_of(source))
 
 
 def read_message(source: Readable, message_class: Any, *, strict: bool = False) -> Any:
@@ -102,7 +105,7 @@ def read_message(source: Readable, message_class: Any, *, strict: bool = False) 
 
 def _layers(net: Any) -> list[Any]:
     """The messages that have the layers' names: a V1 layer may hold a V0 layer that has it."""
-    return [*net.layer] or [layer.layer if layer.HasField("layer") else layer for layer in net.layers]
+    return [*net.layer, *(layer.layer if layer.HasField("layer") else layer for layer in net.layers)]
 
 
 def _own(message: Message, message_class: Any) -> Any:
@@ -117,24 +120,37 @@ def _own(message: Message, message_class: Any) -> Any:
     return message_class.FromString(message.SerializePartialToString())
 
 
+def path_of(source: object) -> Path | None:
+    """The path that a source of a definition is; None for a text or a message.
+
+    A string that names nothing is a text if it looks like one, and else the name of a file that is missing.
+    """
+    if isinstance(source, NetFile):
+        return source.path
+    if isinstance(source, os.PathLike):
+        return Path(source)
+    if not isinstance(source, str) or (not _exists(source) and _LOOKS_LIKE_TEXT.search(source)):
+        return None
+    return Path(source)
+
+
 def _content(source: str | os.PathLike[str]) -> tuple[str | None, str]:
     """The text and the name of its file; no text for a binary file."""
     if not isinstance(source, str | os.PathLike):
         raise ReadError(
             "this is no source of a definition", expected="a path, a text or a message", received=type(source).__name__
         )
-    if isinstance(source, str) and ("\n" in source or "{" in source) and not _exists(source):
-        return source, TEXT
+    path = path_of(source)
+    if path is None:
+        return str(source), TEXT
     if not _exists(source):
-        if isinstance(source, str) and _LOOKS_LIKE_TEXT.match(source):
-            return source, TEXT
         raise unreadable(source, FileNotFoundError())
-    path = Path(source)
     try:
-        data = path.read_bytes() if is_text_file(path) else None
+        with path.open("rb") as file:
+            head = _head(file)
+            return (_decode(head + file.read()) if is_text(head) else None), str(source)
     except OSError as error:
         raise unreadable(source, error) from None
-    return None if data is None else _decode(data), str(source)
 
 
 def _exists(source: str | os.PathLike[str]) -> bool:
@@ -151,10 +167,14 @@ def is_text_file(path: Path) -> bool:
         ReadError: it is empty.
     """
     with path.open("rb") as file:
-        head = file.read(1 << 16)
+        return is_text(_head(file))
+
+
+def _head(file: BinaryIO) -> bytes:
+    head = file.read(_HEAD)
     if not head:
-        raise ReadError("the file is empty", where=str(path), fix="Fetch or write it again.")
-    return is_text(head)
+        raise ReadError("the file is empty", where=str(file.name), fix="Fetch or write it again.")
+    return head
 
 
 def _decode(data: bytes) -> str:

@@ -34,7 +34,8 @@ ONLY = {"samples": {"errors", "proto", "lmdb_environment"}}  # rooms that need l
 TENSORFLOW = {"ops", "data", "solver", "serving", "pycaffe"}
 NO_KERAS = {"errors", "version", "_requirements", "proto", "registry", "shapes", "layout"}
 NO_KERAS |= {"lmdb_environment", "named", "samples"}
-BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "graph")}
+BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "definition", "graph")}
+STEPS_OF_READING = {"read": ("read_net",), "upgrade": ("upgrade",), "select": ("select", "select_state")}
 
 FILE_LINES, LAYER_LINES, FUNCTION_LINES, PUBLIC_LINES = 400, 150, 60, 40
 
@@ -106,6 +107,14 @@ def imports(module: str) -> frozenset[str]:
             names = {f"{origin}.{alias.name}" for alias in node.names}
             found |= {name if name in sources() else origin for name in names}
     return frozenset(found)
+
+
+def names_imported(module: str) -> set[str]:
+    """Every module and every name of a module that `module` imports, dotted."""
+    nodes = list(statements(parse(module)))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    return plain | {f"{absolute(module, node)}.{alias.name}" for node in froms for alias in node.names}
 
 
 def own(module: str) -> set[str]:
@@ -182,6 +191,15 @@ def test_keras_stays_out_of_what_comes_before_build() -> None:
     early = {module for module in sources() if room(module) in NO_KERAS} | (BEFORE_BUILD & set(sources()))
     offenders = {module: name for module in early for name in reachable(module) if uses(name, "keras")}
     assert not offenders, f"these import Keras (value: through which module): {offenders}"
+
+
+def test_definitions_are_read_in_one_place() -> None:
+    """Read, upgrade, select: the others take the Definition that converters/definition.py makes by these steps."""
+    modules = {f"{PACKAGE}.converters.{step}": names for step, names in STEPS_OF_READING.items()}
+    steps = {*modules, *(f"{module}.{name}" for module, names in modules.items() for name in names)}
+    offenders = {name: names_imported(name) & steps for name in set(sources()) - set(modules)}
+    del offenders[f"{PACKAGE}.converters.definition"]
+    assert not {name: found for name, found in offenders.items() if found}, "call read_definition(...).select(...)"
 
 
 def test_what_comes_before_build_imports_no_tensorflow() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 import keras_caffe
 from keras_caffe.converters import load as loading
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.select import PHASES
 from keras_caffe.layout import DATA_FORMATS
@@ -77,19 +78,24 @@ def load(args: argparse.Namespace, weights: Sequence[str | Path]) -> keras_caffe
 
 def plan(args: argparse.Namespace) -> Plan:
     """The plan of `args.net`."""
-    return loading.plan(args.net, **given(args))[0]
+    definition = read_definition(args.net, strict=args.strict, fork=args.fork).select(**_selection(args))
+    return loading.plan(definition, loading.PlanSettings(**_settings(args)))[0]
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `keras_caffe.load` that the options stand for, but `skip_mismatch`."""
+    return {**_selection(args), **_settings(args), "strict": args.strict}
+
+
+def _selection(args: argparse.Namespace) -> dict[str, Any]:
+    return {"phase": args.phase, "level": args.level, "stages": args.stages}
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
     return {
-        "phase": args.phase,
-        "level": args.level,
-        "stages": args.stages,
         "input_shapes": dict(args.input_shapes),
         "data_format": args.data_format,
         "fork": args.fork,
-        "strict": args.strict,
         "allow_python_imports": args.allow_python_imports,
     }
 

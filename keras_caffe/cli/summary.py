@@ -16,9 +16,9 @@ from rich.table import Table
 
 from keras_caffe.cli.flops import flops
 from keras_caffe.cli.options import add_net_options, plan
+from keras_caffe.converters.definition import check_order
 from keras_caffe.converters.graph import AUTOMATIC, Node
 from keras_caffe.converters.infer import Plan
-from keras_caffe.converters.load import check_order
 from keras_caffe.converters.weights import match
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.shapes import Shape, count, total_count

@@ -11,8 +11,9 @@ import sys
 from typing import Any
 
 from keras_caffe.cli.files import output_beside, output_file
-from keras_caffe.converters.read import read_message, read_net
-from keras_caffe.converters.upgrade import upgrade, upgrade_solver
+from keras_caffe.converters.definition import read_definition
+from keras_caffe.converters.read import read_message
+from keras_caffe.converters.upgrade import upgrade_solver
 from keras_caffe.errors import ReadError
 from keras_caffe.proto.text import to_text
 
@@ -46,8 +47,7 @@ def _upgraded(args: argparse.Namespace) -> Any:
     if args.solver:
         solver = upgrade_solver(read_message(args.input, "SolverParameter", strict=args.strict))
         return _filled(solver, args.input, solver.ListFields(), "a solver", "Leave --solver out for a net.")
-    source = read_net(args.input, strict=args.strict)
-    net = upgrade(source.message, source.where)
+    net = read_definition(args.input, strict=args.strict).message
     return _filled(net, args.input, net.layer, "the definition of a net", "Pass --solver for a solver.")
 
 

@@ -11,9 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_caffe.converters.read import NetFile, read_net
-from keras_caffe.converters.select import phase_number, select
-from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.converters.definition import Definition, read_definition
 from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.data.jpeg_stream import JpegStream
 from keras_caffe.data.places import Places
@@ -49,9 +47,8 @@ def dataset(
     """What a net's data layers put into its blobs, batch after batch.
 
     Args:
-        prototxt: path, prototxt text, or NetParameter.
-        phase: "TRAIN" or "TEST": which layers there are, and whether crops are drawn or central.
-        level, stages: for include/exclude rules.
+        prototxt: path, prototxt text, NetParameter, or a Definition that was read before.
+        phase, level, stages: for include/exclude rules; in phase "TRAIN" crops are drawn, in "TEST" they are central.
         base_dir: folder that names start at; default: the working directory, then the prototxt's folder.
         seed: of everything random; the same seed gives the same batches. Default: another one each time.
         reader: "lmdb" or "tensorflow-io" reads LMDBs; "auto" takes the first.
@@ -74,9 +71,10 @@ def dataset(
     Caffe: src/caffe/layers/*_data_layer.cpp
     """
     share = _share(shard, input_context, epochs, drop_remainder)
+    definition = read_definition(prototxt).select(phase, level, stages)
     settings = Settings(
-        places=Places(base_dir, prototxt),
-        train=phase_number(phase) == phase_number("TRAIN"),
+        places=Places(base_dir, definition.path),
+        train=definition.phase == "TRAIN",
         seed=_seed(seed, share),
         data_format=_data_format(data_format),
         reader=reader,
@@ -85,33 +83,32 @@ def dataset(
         arrays=arrays or {},
         skip=_choice("on_error", on_error, ON_ERROR) == "skip",
     )
-    streams = _streams(*data_layers(prototxt, phase, level, stages), settings, share)
+    streams = _streams(definition, settings, share)
     return CaffeDataset(_joined(streams), streams)
 
 
-def data_layers(source: Any, phase: str, level: int = 0, stages: Sequence[str] = ()) -> tuple[list[Any], NetFile]:
-    """The data layers of a net in a phase, and the file for errors.
+def data_layers(definition: Definition) -> list[Any]:
+    """The data layers of a selected net.
 
     Raises:
-        ReadError, NetError: the definition is refused.
         DataError: the net has none, or one of a type that cannot be read.
     """
-    net = read_net(source)
-    message = select(upgrade(net.message, net.where), phase, level, stages, where=net.where)
+    message = definition.message
     layers = [layer for layer in message.layer if not layer.bottom and layer.type not in NO_SOURCES]
     unknown = [layer for layer in layers if layer.type not in SOURCES]
     if unknown:
         raise DataError(
             f"data of a layer of type {unknown[0].type!r} cannot be read",
-            where=net.where(unknown[0].name),
+            where=definition.where(unknown[0].name),
             layer=unknown[0].name,
             expected=f"one of {', '.join(SOURCES)}",
         )
     if not layers:
         found = ", ".join(f"{layer.name} ({layer.type})" for layer in message.layer[:3]) or "no layers"
         fix = "Give the train_val prototxt.", Option("phase", ..., "for the data of another phase")
-        raise DataError(f"the net has no data layer in phase {phase}", where=net.file, received=found, fix=fix)
-    return layers, net
+        problem = f"the net has no data layer in phase {definition.phase}"
+        raise DataError(problem, where=definition.file, received=found, fix=fix)
+    return layers
 
 
 def open_source(layer: Any, settings: Settings, where: str | None = None) -> Source:
@@ -133,10 +130,10 @@ def open_source(layer: Any, settings: Settings, where: str | None = None) -> Sou
         raise error.at(where=where, layer=f"{layer.name!r} ({layer.type})") from None
 
 
-def _streams(layers: Sequence[Any], net: NetFile, settings: Settings, share: Share) -> list[Stream]:
+def _streams(definition: Definition, settings: Settings, share: Share) -> list[Stream]:
     streams = []
-    for number, layer in enumerate(layers):
-        source = open_source(layer, replace(settings, seed=settings.seed + number), net.where(layer.name))
+    for number, layer in enumerate(data_layers(definition)):
+        source = open_source(layer, replace(settings, seed=settings.seed + number), definition.where(layer.name))
         streams.append((JpegStream if JpegStream.suits(source) else Stream)(source, share))
     return streams
 

@@ -17,12 +17,12 @@ class Places:
     Args:
         base_dir: the only folder. Without it, Caffe's: the working directory; a name that is not there is looked for
             beside the prototxt.
-        prototxt: the net's file, if it has one.
+        prototxt: the net's file; None for a net that was not read from one.
     """
 
-    def __init__(self, base_dir: str | os.PathLike[str] | None = None, prototxt: object = None) -> None:
-        beside = Path(prototxt).parent if isinstance(prototxt, (str, os.PathLike)) and _is_file(prototxt) else None
-        folders = [Path(base_dir)] if base_dir is not None else [Path(), *filter(None, [beside])]
+    def __init__(self, base_dir: str | os.PathLike[str] | None = None, prototxt: Path | None = None) -> None:
+        beside = [] if prototxt is None else [prototxt.parent]
+        folders = [Path(base_dir)] if base_dir is not None else [Path(), *beside]
         self.folders: Sequence[Path] = list(dict.fromkeys(folder.absolute() for folder in folders))
 
     def find(self, name: str) -> Path:
@@ -47,10 +47,3 @@ class Places:
                 cause=not_found(path) if path else None,
             )
         return path
-
-
-def _is_file(source: str | os.PathLike[str]) -> bool:
-    try:
-        return Path(source).is_file()
-    except (OSError, ValueError):  # the text of a prototxt
-        return False

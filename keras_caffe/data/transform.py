@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read import read_mean
 from keras_caffe.data.augment import Augment, from_layer
 from keras_caffe.data.dataset import data_layers
@@ -93,14 +94,15 @@ class Transform(keras.layers.Layer):
         """The transformation of a net's data layer.
 
         Args:
-            prototxt: path, prototxt text, or NetParameter.
+            prototxt: path, prototxt text, NetParameter, or a Definition that was read before.
             phase: "TRAIN" or "TEST".
             layer: name of the data layer; default: the first.
             level, stages: for include/exclude rules.
             base_dir: folder that the name of a mean_file starts at, as for `keras_caffe.dataset`.
             **kwargs: rgb, data_format, seed, and what every Keras layer takes.
         """
-        layers, net = data_layers(prototxt, phase, level, stages)
+        definition = read_definition(prototxt).select(phase, level, stages)
+        layers = data_layers(definition)
         found = [message for message in layers if layer in (None, message.name)]
         if not found:
             raise DataError("no such data layer", expected=", ".join(m.name for m in layers), received=repr(layer))
@@ -108,7 +110,7 @@ class Transform(keras.layers.Layer):
         check_transform(param)
         mean = None
         if param.HasField("mean_file"):
-            mean = read_mean(Places(base_dir, prototxt).need(param.mean_file, "the mean_file"))
+            mean = read_mean(Places(base_dir, definition.path).need(param.mean_file, "the mean_file"))
         augment = from_layer(found[0], mean, phase == "TRAIN", 0)
         if mean is None:
             return cls(augment.crop, param.mirror, param.scale, list(param.mean_value), phase=phase, **kwargs)

@@ -51,7 +51,7 @@ class Parsed(NamedTuple):
 
     Attributes:
         message: the message.
-        lines: the lines at which its `layer` (or `layers`) blocks start, in order.
+        lines: the lines at which its `layer` blocks start, in order, then those of its `layers` blocks.
     """
 
     message: Any
@@ -80,12 +80,12 @@ def parse(text: str, message_class: Any, file: str = "<text>", *, strict: bool =
     except text_format.ParseError as error:
         _refuse(error, file)
     missing = message.FindInitializationErrors()
-    lines = tuple(scan.line(start) for start in scan.layers)
+    lines = {kind: [scan.line(start) for start in starts] for kind, starts in scan.layers.items()}
     if missing:
-        layer = re.match(r"layers?\[(\d+)\]", missing[0])
-        where = f"{file}:{lines[int(layer[1])]}" if layer else file
+        layer = re.match(r"(layers?)\[(\d+)\]", missing[0])
+        where = f"{file}:{lines[layer[1]][int(layer[2])]}" if layer else file
         raise ReadError("required fields are missing", where=where, expected=", ".join(missing))
-    return Parsed(message, lines)
+    return Parsed(message, (*lines["layer"], *lines["layers"]))
 
 
 def to_text(message: Any) -> str:
@@ -118,7 +118,7 @@ class _Scan:
 
     def __init__(self, text: str, file: str) -> None:
         self.text, self.file = text, file
-        self.layers: list[int] = []
+        self.layers: dict[str, list[int]] = {"layer": [], "layers": []}
         self.unknown: dict[str, list[int]] = {}
         self.near: dict[str, str] = {}
         self.edits: list[tuple[int, int, str]] = []
@@ -173,8 +173,8 @@ class _Scan:
             elif known.message_type is None:
                 self.expected(match, known)
             else:
-                if len(self.stack) - (frame.closing == "]") == 1 and known.name in ("layer", "layers"):
-                    self.layers.append(match.start("open" if frame.closing == "]" else "name"))
+                if len(self.stack) - (frame.closing == "]") == 1 and known.name in self.layers:
+                    self.layers[known.name].append(match.start("open" if frame.closing == "]" else "name"))
                 self.push(known.message_type, match, match.start("open"))
         elif known is None:
             return

@@ -11,10 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.converters.read import read_net
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read_binary import parameter_of
-from keras_caffe.converters.select import select
-from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import ExportError
 from keras_caffe.layers.spatial import stated
 from keras_caffe.proto import PoolingParameter
@@ -36,7 +34,7 @@ def get_pydot_graph(
     """A net as a `pydot.Dot`.
 
     Args:
-        caffe_net: NetParameter, or path or text of a prototxt.
+        caffe_net: path, prototxt text, NetParameter, or a Definition that was read before.
         rankdir: where the arrows lead: "LR", "TB" or "BT".
         label_edges: write num_output, or a data layer's batch size, beside the arrows.
         phase: TRAIN (0) or TEST (1): leave out what include and exclude rules do; default: draw all layers.
@@ -47,9 +45,8 @@ def get_pydot_graph(
         ReadError, NetError: `caffe_net` is no net.
     """
     pydot = _pydot()
-    source = read_net(caffe_net)
-    net = upgrade(source.message, source.where)
-    net = net if phase is None else select(net, phase, where=source.where)
+    definition = read_definition(caffe_net)
+    net = (definition if phase is None else definition.select(phase)).message
     graph = pydot.Dot(_quoted(net.name or "Net"), graph_type="digraph", rankdir=rankdir)
     blobs: dict[str, Any] = {}
     for number, layer in enumerate(net.layer):

@@ -11,9 +11,11 @@ import numpy as np
 
 from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build_layers
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.graph import SHARES_MEMORY
 from keras_caffe.converters.infer import Plan
-from keras_caffe.converters.load import plan
+from keras_caffe.converters.load import PlanSettings, plan
+from keras_caffe.converters.splits import with_splits
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.named import Named, unknown
 from keras_caffe.pycaffe.batches import Batches
@@ -34,7 +36,7 @@ class Net(Parameters, Batches):
     the net uses what they hold when it runs, and writes its results into the same arrays.
 
     Args:
-        network_file: path or text of a prototxt, or a NetParameter.
+        network_file: path or text of a prototxt, a NetParameter, or a Definition that was read before.
         *args: phase, level, stages, weights; or weights and phase.
         phase: `TRAIN` (0) or `TEST` (1).
         level, stages: for include/exclude rules.
@@ -55,12 +57,15 @@ class Net(Parameters, Batches):
     Caffe: python/caffe/_caffe.cpp, python/caffe/pycaffe.py
     """
 
-    def __init__(self, network_file: Path, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, network_file: Any, *args: Any, **kwargs: Any) -> None:
         given = _arguments(args, kwargs)
         weights = given.pop("weights", None)
         self.phase = given.pop("phase")
-        self._how = {**given, "data_format": "channels_first", "phase": PHASES[self.phase]}
-        first, _ = plan(network_file, **self._how, splits=True)
+        definition = read_definition(network_file, strict=given.pop("strict", False), fork=given.get("fork"))
+        selected = definition.select(PHASES[self.phase], given.pop("level", 0), given.pop("stages"))
+        self._definition = replace(selected, message=with_splits(selected.message, selected.where))
+        self._settings = PlanSettings(**given | {"data_format": "channels_first"})
+        first, _ = plan(self._definition, self._settings)
         build_layers(first)
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
         self._set_up(first)
@@ -228,7 +233,7 @@ class Net(Parameters, Batches):
 
     def _plan_again(self, held: Mapping[int, Mapping[int, Any]]) -> None:
         shapes = {name: self.blobs[name].shape for name in map(self._blob_name, self._plan.inputs)}
-        new, _ = plan(self._plan.net.message, **self._how, input_shapes=shapes)
+        new, _ = plan(self._definition, replace(self._settings, input_shapes=shapes))
         check_params(self._plan, new)
         build_layers(new, held)
         engine = Engine(new, training=self.phase == TRAIN)

@@ -13,13 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_caffe import proto
-from keras_caffe.converters.read import read_message
 from keras_caffe.errors import SolverError
 from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.net import PHASES, Net
 from keras_caffe.solver import nets, snapshots
-from keras_caffe.solver.definition import make_optimizer, make_policy, read_solver, upgrade_solver
+from keras_caffe.solver.definition import SolverDefinition, make_optimizer, make_policy, read_solver
 from keras_caffe.solver.display import output_lines, say
 from keras_caffe.solver.params import History, params_of, updated
 
@@ -52,18 +50,19 @@ class Solver:
     type: ClassVar[str | None] = None
 
     def __init__(self, solver_file: Any, **options: Any) -> None:
-        self.param = _read(solver_file, self.type)
-        path = Path(solver_file) if isinstance(solver_file, (str, os.PathLike)) and _is_file(solver_file) else None
+        read_before = isinstance(solver_file, SolverDefinition)  # by get_solver
+        definition = solver_file if read_before else read_solver(solver_file, self.type)
+        self.param, folder = definition.param, definition.folder
         if self.param.random_seed >= 0:
             keras.utils.set_random_seed(self.param.random_seed % 2**32)
-        folder = path.parent if path is not None else None
-        self.net = _net(nets.train_net(self.param, folder), options)
-        self.test_nets = [_net(choice, options) for choice in nets.test_nets(self.param, folder)]
+        read = nets.reader(folder, options)
+        self.net = _net(nets.train_net(self.param, read), options)
+        self.test_nets = [_net(choice, options) for choice in nets.test_nets(self.param, read)]
         files = [name.strip() for names in self.param.weights for name in names.split(",") if name.strip()]
         self.net.copy_from(*(nets.locate(name, folder) for name in files))
         for net in self.test_nets:
             net.share_with(self.net)
-        self.prefix = snapshots.prefix_of(self.param, Path(), path)
+        self.prefix = snapshots.prefix_of(self.param, Path(), definition.path)
         snapshots.check_prefix(self.prefix, needed=bool(self.param.snapshot))
         self.iter = 0
         self._losses: deque[float] = deque(maxlen=self.param.average_loss)
@@ -250,25 +249,9 @@ class AdamSolver(Solver):
 def get_solver(solver_file: Any, **options: Any) -> Solver:
     """The solver whose class is the `type` that a solver prototxt states; arguments as for the classes."""
     classes = {cls.type: cls for cls in Solver.__subclasses__()}
-    return classes[_read(solver_file, None).type](solver_file, **options)
-
-
-def _read(source: Any, kind: str | None) -> Any:
-    param = upgrade_solver(read_message(source, proto.SolverParameter, strict=True))
-    if kind is not None:
-        param.type = kind
-    try:
-        return read_solver(param)
-    except SolverError as error:
-        raise error.at(where=str(source) if _is_file(source) else None) from None
+    definition = read_solver(solver_file)
+    return classes[definition.param.type](definition, **options)
 
 
 def _net(choice: nets.NetChoice, options: dict[str, Any]) -> Net:
-    return Net(choice.source, PHASES.index(choice.phase), choice.level, choice.stages, **options)
-
-
-def _is_file(source: Any) -> bool:
-    try:
-        return Path(source).is_file()
-    except (OSError, ValueError, TypeError):  # the text of a prototxt, or a message
-        return False
+    return Net(choice.definition, PHASES.index(choice.phase), choice.level, choice.stages, **options)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe.converters.definition import check_order, read_definition
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.errors import NetError, ReadError
@@ -116,12 +117,14 @@ def read_reference(reference: Any) -> Mapping[str, np.ndarray]:
 
 
 def _loaded(prototxt: Any, weights: Any, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> CaffeModel:
-    model = load(prototxt, weights, **options)
+    check_order(prototxt, weights)
+    definition = read_definition(prototxt, strict=options.get("strict", False), fork=options.get("fork"))
+    model = load(definition, weights, **options)
     inputs = [model.net.values[value].blob for value in model.plan.inputs]
     shapes = {name: arrays[name].shape for name in inputs if name in arrays}
     if all(model.caffe_shapes[name] == shape for name, shape in shapes.items()):
         return model
-    return load(prototxt, weights, **{**options, "input_shapes": {**(options.get("input_shapes") or {}), **shapes}})
+    return load(definition, weights, **{**options, "input_shapes": {**(options.get("input_shapes") or {}), **shapes}})
 
 
 def _run(model: CaffeModel, names: list[str], inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from keras_caffe import optimizers, proto
-from keras_caffe.converters.read import Readable, read_message, read_net
+from keras_caffe.converters.definition import read_definition
+from keras_caffe.converters.read import Readable, path_of, read_message
 from keras_caffe.converters.upgrade import upgrade_solver
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError, instead
 
@@ -37,20 +40,57 @@ WITHOUT_MOMENTUM = ("AdaGrad", "RMSProp")
 NEEDED = ("stepsize", "stepvalue", "max_iter", "plateau_winsize")  # of those that a policy is made of
 
 
-def read_solver(source: Readable) -> Any:
-    """The SolverParameter of a path, a text or a message, upgraded and checked.
+@dataclass(frozen=True)
+class SolverDefinition:
+    """A solver's definition and where it was read.
+
+    Args:
+        param: the SolverParameter, upgraded and checked.
+        path: the file it was read from; None for a text or a message.
+    """
+
+    param: Any
+    path: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the files that it names are looked for, too."""
+        return None if self.path is None else self.path.parent
+
+
+def read_solver(source: Readable, method: str | None = None) -> SolverDefinition:
+    """Reads a solver's definition.
+
+    Args:
+        source: path, text or SolverParameter.
+        method: replaces the definition's `type`.
 
     Raises:
         ReadError: there is no such file, or it is not a solver definition; unknown fields are refused.
         SolverError: an unknown type or lr_policy, a missing or contradictory value.
     """
+    message, path = _read(source), path_of(source)
     try:
-        param = upgrade_solver(read_message(source, proto.SolverParameter, strict=True))
+        param = upgrade_solver(message)
+        if method is not None:
+            param.type = method
+        _check(param)
+    except SolverError as error:
+        raise error.at(where=None if path is None else str(source)) from None
+    return SolverDefinition(param, path)
+
+
+def _read(source: Readable) -> Any:
+    try:
+        return read_message(source, proto.SolverParameter, strict=True)
     except ReadError as error:
         if _is_net(source):
             fix = "Give the file that states base_lr, and names this one as its net."
             raise ReadError("this is a net, not a solver", where=error.where, fix=fix) from None
         raise
+
+
+def _check(param: Any) -> None:
     _check_known("type", param.type, METHODS)
     _check_known("lr_policy", param.lr_policy, POLICIES)
     if not param.HasField("base_lr"):
@@ -67,19 +107,17 @@ def read_solver(source: Readable) -> Any:
         if getattr(param, field) < 1:
             raise SolverError(f"{field} is below 1", expected="at least 1", received=getattr(param, field))
     if param.debug_info:
-        warnings.warn(CaffeWarning("debug_info prints nothing here"), stacklevel=3)
+        warnings.warn(CaffeWarning("debug_info prints nothing here"), stacklevel=4)
     make_optimizer(param)
-    return param
 
 
 def _is_net(source: Readable) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CaffeWarning)
-            net = read_net(source).message
+            return bool(read_definition(source).message.layer)
     except CaffeError:
         return False
-    return bool(net.layer or net.layers)
 
 
 def _check_known(field: str, value: str, known: Mapping[str, Any]) -> None:
@@ -97,7 +135,7 @@ def _check_policy(param: Any) -> None:
         )
     for field in ("gamma", "power"):
         if field in fields and not param.HasField(field):
-            warnings.warn(CaffeWarning(f"lr_policy {param.lr_policy!r} without {field}: it is 0"), stacklevel=4)
+            warnings.warn(CaffeWarning(f"lr_policy {param.lr_policy!r} without {field}: it is 0"), stacklevel=5)
 
 
 def make_policy(param: Any) -> optimizers.Policy:

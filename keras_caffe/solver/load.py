@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_caffe.converters.definition import Definition
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.read import Readable
 from keras_caffe.errors import CaffeWarning, SolverError
@@ -63,12 +64,12 @@ def load_solver(
 
     Caffe: src/caffe/solver.cpp
     """
-    folder = Path(solver).parent if isinstance(solver, (str, os.PathLike)) and _is_file(solver) else None
-    param = _read(solver, folder)
-    train = nets.train_net(param, folder, stages, level)
-    tests = nets.test_nets(param, folder)
-    base = _base(train, folder)
-    prefix = snapshots.prefix_of(param, base, Path(solver) if folder is not None else None)
+    definition = read_solver(solver)
+    param, folder = definition.param, definition.folder
+    read = nets.reader(folder, options)
+    train, tests = nets.train_net(param, read, stages, level), nets.test_nets(param, read)
+    base = folder if folder is not None and train.beside else Path()
+    prefix = snapshots.prefix_of(param, base, definition.path)
     snapshots.check_prefix(prefix, needed=bool(param.snapshot))
     if param.random_seed >= 0:
         keras.utils.set_random_seed(param.random_seed % 2**32)
@@ -83,13 +84,6 @@ def load_solver(
     ]
     params = _prepare(param, model, jit)
     return Solver(param, model, [m for m, _ in found], params, train_feed, [feed for _, feed in found], prefix)
-
-
-def _read(solver: Readable, folder: Path | None) -> Any:
-    try:
-        return read_solver(solver)
-    except SolverError as error:
-        raise error.at(where=str(solver) if folder is not None else None) from None
 
 
 def _prepare(param: Any, model: Any, jit: bool) -> list[Param]:
@@ -109,7 +103,7 @@ def _keeps_steps(param: Any) -> bool:
 
 
 def open_test_net(
-    prototxt: Readable,
+    prototxt: Readable | Definition,
     weights: Sequence[str | os.PathLike[str]] = (),
     *,
     level: int = 0,
@@ -119,15 +113,8 @@ def open_test_net(
     **options: Any,
 ) -> tuple[CaffeModel, Feed]:
     """A net of phase TEST with the batches that its data layers read, or with `data`; arguments as of `load_solver`."""
-    choice = NetChoice(prototxt, "TEST", level, tuple(stages))
+    choice = NetChoice(nets.reader(None, options)(prototxt), "TEST", level, tuple(stages))
     return Opener(data_format, None, options).net(choice, data, 1, list(map(os.fspath, weights)), "test data", {})
-
-
-def _base(train: NetChoice, folder: Path | None) -> Path:
-    """The folder that snapshots start at: the working directory, or the solver's where the net was found there."""
-    beside = isinstance(train.source, str) and folder is not None and train.source.startswith(str(folder))
-    found_here = not isinstance(train.source, str) or Path(train.source).exists()
-    return folder if folder is not None and beside and found_here else Path()
 
 
 def _files(param: Any, weights: Any) -> list[Any]:
@@ -143,10 +130,3 @@ def _each(data: Any, count: int) -> list[Any]:
             raise SolverError("test_data must be given once for each test net", expected=count, received=len(data))
         return list(data)
     return [data] * count
-
-
-def _is_file(source: str | os.PathLike[str]) -> bool:
-    try:
-        return Path(source).is_file()
-    except (OSError, ValueError):  # the text of a prototxt
-        return False

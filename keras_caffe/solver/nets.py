@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from keras_caffe import proto
-from keras_caffe.converters.read import read_net
+from keras_caffe.converters.definition import Definition, read_definition
 from keras_caffe.converters.select import phase_name, solver_state
-from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import SolverError
 
+Reader: TypeAlias = Callable[[Any], Definition]
 TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 
 
@@ -22,16 +23,16 @@ class NetChoice:
     """A net of a solver and the rules that select its layers.
 
     Args:
-        source: path of its prototxt, or a NetParameter.
+        definition: the net with all of its layers.
         phase, level, stages: of the solver's state merged with the net's own.
-        iterations: test_iter of a test net.
+        beside: whether its file was found beside the solver's only, not from the working directory.
     """
 
-    source: Any
+    definition: Definition
     phase: str
     level: int
     stages: tuple[str, ...]
-    iterations: int = 0
+    beside: bool = False
 
     @property
     def selection(self) -> dict[str, Any]:
@@ -39,12 +40,24 @@ class NetChoice:
         return {"phase": self.phase, "level": self.level, "stages": self.stages}
 
 
-def train_net(param: Any, folder: Path | None, stages: Sequence[str] = (), level: int | None = None) -> NetChoice:
+def reader(folder: Path | None, options: Mapping[str, Any]) -> Reader:
+    """What reads the nets that a solver names or holds; a file that it names twice is read once.
+
+    Args:
+        folder: where names are looked for that are not in the working directory.
+        options: arguments of `keras_caffe.load`, of which `strict` and `fork` count here.
+    """
+    read = partial(read_definition, strict=options.get("strict", False), fork=options.get("fork"))
+    read_file = cache(lambda name: read(locate(name, folder)))
+    return lambda source: read_file(source) if isinstance(source, str) else read(source)
+
+
+def train_net(param: Any, read: Reader, stages: Sequence[str] = (), level: int | None = None) -> NetChoice:
     """The one net that a solver trains.
 
     Args:
         param: the SolverParameter.
-        folder: where names are looked for that are not in the working directory.
+        read: from `reader`.
         stages, level: further stages and another level, as on Caffe's command line.
 
     Raises:
@@ -62,10 +75,10 @@ def train_net(param: Any, folder: Path | None, stages: Sequence[str] = (), level
     state.stage.extend(stages)
     if level is not None:
         state.level = level
-    return _choice(getattr(param, given[0]), "TRAIN", state, folder)
+    return _choice(getattr(param, given[0]), "TRAIN", state, read)
 
 
-def test_nets(param: Any, folder: Path | None) -> list[NetChoice]:
+def test_nets(param: Any, read: Reader) -> list[NetChoice]:
     """The nets that a solver tests, in Caffe's order: test_net_param, test_net, then the train net's file as often as
     test_iter has further entries.
 
@@ -91,13 +104,14 @@ def test_nets(param: Any, folder: Path | None) -> list[NetChoice]:
             "test nets need a test_interval", expected="a positive number of iterations", received=param.test_interval
         )
     states = param.test_state or [proto.NetState()] * count
-    return [_choice(s, "TEST", t, folder, n) for s, t, n in zip(sources, states, param.test_iter, strict=True)]
+    return [_choice(source, "TEST", state, read) for source, state in zip(sources, states, strict=True)]
 
 
-def _choice(source: Any, phase: str, state: Any, folder: Path | None, iterations: int = 0) -> NetChoice:
-    source = locate(source, folder) if isinstance(source, str) else source
-    merged = solver_state(phase, upgrade(read_net(source).message), state)
-    return NetChoice(source, phase_name(merged.phase), merged.level, tuple(dict.fromkeys(merged.stage)), iterations)
+def _choice(source: Any, phase: str, state: Any, read: Reader) -> NetChoice:
+    definition = read(source)
+    merged = solver_state(phase, definition.message, state)
+    beside = isinstance(source, str) and definition.path not in (None, Path(source))
+    return NetChoice(definition, phase_name(merged.phase), merged.level, tuple(dict.fromkeys(merged.stage)), beside)
 
 
 def locate(name: str, folder: Path | None) -> str:

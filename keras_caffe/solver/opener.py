@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 
-from keras_caffe.converters import load as loading
-from keras_caffe.converters import weights as weight_files
 from keras_caffe.converters.build import build
-from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.definition import Definition
+from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.model import CaffeModel, keras_name
-from keras_caffe.converters.read import read_net
-from keras_caffe.converters.recipe import Recipe
-from keras_caffe.converters.select import select
-from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.converters.weights import match
 from keras_caffe.data import dataset
 from keras_caffe.errors import DataError, Option
 from keras_caffe.layout import edge_order, to_caffe
@@ -27,12 +24,19 @@ FED = ("Input", "DummyData", "Parameter")  # Layers without bottoms that read no
 
 
 class Opener:
-    """Builds nets with the arguments that all nets of a solver share."""
+    """Builds nets with the arguments that all nets of a solver share.
+
+    Args:
+        data_format: order of blobs at the models' edges; default: Keras's.
+        seed: of the nets' own data layers.
+        options: arguments of `keras_caffe.load`; `strict` counted when the nets were read.
+    """
 
     def __init__(self, data_format: str | None, seed: int | None, options: Mapping[str, Any]) -> None:
-        self.data_format = data_format or keras.config.image_data_format()
-        self.seed, self.options = seed, dict(options)
-        self.skip_mismatch = self.options.pop("skip_mismatch", False)
+        self.data_format, self.seed = data_format or keras.config.image_data_format(), seed
+        self.skip_mismatch = options.get("skip_mismatch", False)
+        rest = {name: value for name, value in options.items() if name not in ("skip_mismatch", "strict")}
+        self.settings = PlanSettings(data_format=self.data_format, **rest)
 
     def net(
         self,
@@ -44,32 +48,28 @@ class Opener:
         donors: Mapping[str, Any] | None = None,
     ) -> tuple[CaffeModel, Feed]:
         """The model of a net and its stream of batches; a test net has `donors`."""
-        shapes, data = self._data(choice, data, what)
-        plan, recipe = loading.plan(
-            choice.source, **choice.selection, data_format=self.data_format, input_shapes=shapes, **self.options
-        )
-        model = self._model(plan, recipe, files, donors)
+        definition = choice.definition.select(**choice.selection)
+        shapes, data = self._data(choice, definition, data, what)
+        settings = replace(self.settings, input_shapes={**shapes, **(self.settings.input_shapes or {})})
+        planned, recipe = plan(definition, settings)
+        initial, report = match(planned, files, skip_mismatch=self.skip_mismatch)
+        kind = TrainNet if donors is None else CaffeModel
+        model = kind.from_tensors(build(planned, initial, donors=donors), recipe, load_report=report)
         own = set(map(keras_name, data.first.element_spec)) if isinstance(data, _OwnData) else set()
         fed = own | (set(_inputs(model)) - set(model.tensors.defaults))
         inputs = {name: tensor for name, tensor in _inputs(model).items() if name in fed}
         return model, Feed(data, inputs, per_step, what)
 
-    def _model(self, plan: Plan, recipe: Recipe, files: Sequence[str], donors: Any) -> CaffeModel:
-        initial, report = weight_files.match(plan, files, skip_mismatch=self.skip_mismatch)
-        kind = TrainNet if donors is None else CaffeModel
-        return kind.from_tensors(build(plan, initial, donors=donors), recipe, load_report=report)
-
-    def _data(self, choice: NetChoice, data: Any, what: str) -> tuple[dict[str, Any], Any]:
+    def _data(self, choice: NetChoice, definition: Definition, data: Any, what: str) -> tuple[dict[str, Any], Any]:
         """Shapes in Caffe's order of the blobs that data layers fill, and the data; by default those of the layers."""
-        net = read_net(choice.source)
-        message = select(upgrade(net.message, net.where), **choice.selection)
+        message = definition.message
         sources = [layer for layer in message.layer if not layer.bottom and layer.type not in FED]
         drawn = any(layer.type == "DummyData" and _is_drawn(layer) for layer in message.layer)
         fed = [top for layer in message.layer if layer.type == "Input" for top in layer.top]
         if data is None and fed:
             raise DataError(
                 f"there are no {what}: the net has Input layers",
-                where=net.file,
+                where=definition.file,
                 expected=f"batches of {', '.join(fed)}",
                 fix=(
                     "Use a net with data layers.",
@@ -93,10 +93,15 @@ class Opener:
 
     def _own(self, choice: NetChoice, context: Any = None) -> Any:
         """The data set of a net's own layers for a worker."""
-        given = {"input_context": context} if context is not None else {"shard": (0, 1)}
-        extra = {"python_layers": self.options["python_layers"]} if self.options.get("python_layers") else {}
+        share = {"input_context": context} if context is not None else {"shard": (0, 1)}
         return dataset(
-            choice.source, **choice.selection, seed=self.seed, data_format=self.data_format, **given, **extra
+            choice.definition,
+            **choice.selection,
+            seed=self.seed,
+            data_format=self.data_format,
+            python_layers=self.settings.python_layers,
+            allow_python_imports=self.settings.allow_python_imports,
+            **share,
         )
 
 

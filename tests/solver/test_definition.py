@@ -79,7 +79,7 @@ def test_near_match() -> None:
 
 @pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
 def test_unset_values_read_zero() -> None:
-    param = read_solver('net: "n" base_lr: 1 lr_policy: "step" stepsize: 2 type: "Adam"')
+    param = read_solver('net: "n" base_lr: 1 lr_policy: "step" stepsize: 2 type: "Adam"').param
     from keras_caffe.solver.definition import make_optimizer, make_policy
 
     assert float(make_policy(param)(1)) == 1
@@ -123,6 +123,27 @@ def test_ways_to_name_nets(tmp_path: Path, names: str, tests: int) -> None:
             model.caffe_layers["ip"].caffe_blobs[0].variable is solver.model.caffe_layers["ip"].caffe_blobs[0].variable
         )
         assert net == {"loss": pytest.approx(scores["loss"])}
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix"),
+    [
+        ('net: "nets/net.prototxt" snapshot_prefix: "nets/snap"', "nets/snap"),  # Caffe: from the working directory
+        ('net: "net.prototxt" snapshot_prefix: "snap"', "{folder}/nets/snap"),  # a folder with all in it
+        (f'net_param {{ {INLINE} }} snapshot_prefix: "snap"', "snap"),
+    ],
+)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_snapshots_start_where_the_net_was_found(
+    names: str, prefix: str, absolute: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "net.prototxt").write_text(INLINE)
+    (tmp_path / "nets" / "solver.prototxt").write_text(BASE + "snapshot: 1 " + names)
+    folder = tmp_path if absolute else Path()
+    solver = load_solver(folder / "nets" / "solver.prototxt", train_data=[BATCH])
+    assert Path(solver.prefix) == Path(prefix.format(folder=folder))
 
 
 def test_states_and_stages_select_layers(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""A net's definition as everybody reads it: from path, text or message to Caffe's current form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from keras_caffe.converters.read import NetFile, Readable, is_text_file, path_of, read_net
+from keras_caffe.converters.select import phase_name, select
+from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.errors import ReadError
+
+Weights: TypeAlias = str | Path | Sequence[str | Path] | None
+
+
+@dataclass(frozen=True)
+class Definition(NetFile):
+    """A net in Caffe's current form, and where it was read; taken wherever a prototxt is.
+
+    Attributes:
+        message: the NetParameter (V2): all of its layers, or those that `select` has left.
+        file, lines, path, where: as of what was read.
+    """
+
+    @property
+    def phase(self) -> str:
+        """The phase that `select` was asked for."""
+        return phase_name(self.message.state.phase)
+
+    def select(self, phase: str | int = "TEST", level: int = 0, stages: Sequence[str] = ()) -> Definition:
+        """The definition with the layers that survive, see `keras_caffe.converters.select`."""
+        return replace(self, message=select(self.message, phase, level, stages, where=self.where))
+
+
+def read_definition(source: Readable | Definition, *, strict: bool = False, fork: str | None = None) -> Definition:
+    """Reads a net's definition, of any generation.
+
+    Args:
+        source: path, text or NetParameter; or what this function has returned before, which is returned.
+        strict, fork: as of `keras_caffe.converters.read.read_net`.
+
+    Raises:
+        ReadError: there is no such file, or it is not a net definition.
+        NetError: an old net cannot be brought to the current form.
+    """
+    if isinstance(source, Definition):
+        return source
+    net = read_net(source, strict=strict, fork=fork)
+    return Definition(upgrade(net.message, net.where), net.file, net.lines, net.path)
+
+
+def check_order(source: Readable | Definition, weights: Weights) -> None:
+    """Refuses trained values and definition that have each other's place.
+
+    Raises:
+        ReadError: `source` is a binary file, and there is a text among the weights.
+    """
+    path = path_of(source)
+    texts = [file for file in weight_files(weights) if file.is_file() and is_text_file(file)]
+    if texts and path is not None and path.is_file() and not is_text_file(path):
+        raise ReadError(
+            "the definition and the trained values are in each other's place",
+            expected="the prototxt first, then the caffemodel",
+            received=f"{path}, then {texts[0]}",
+            fix="Give them the other way round.",
+        )
+
+
+def weight_files(weights: Weights) -> list[Path]:
+    """One file of trained values, several, or none, as a list."""
+    return [Path(weights)] if isinstance(weights, (str, Path)) else [*map(Path, weights or ())]
