@@ -14,9 +14,9 @@ import pytest
 import keras_caffe
 from keras_caffe.errors import CaffeError
 from tests.layers.golden_case import to_edge
+from tests.rejected import REJECTED, reason_for
 from tests.shared_goldens import GOLDENS, SHARED
 
-REJECTED = json.loads((GOLDENS / "errors" / "rejected.json").read_text())
 ACCEPTED = json.loads((GOLDENS / "errors" / "accepted.json").read_text())
 
 # Caffe aborts on a missing or contradictory data source when it builds the net. Here a data layer only declares inputs,
@@ -64,7 +64,7 @@ def _unusual(monkeypatch, tmp_path):
     ids=lambda c: c["name"],
 )
 def test_refused(case: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(CaffeError) as caught:
+    with pytest.raises(CaffeError, match=reason_for(case["name"])) as caught:
         attempt(case, tmp_path)
     message = str(caught.value)
     if case["layer"] and case["stage"] == "construct" and case["name"] != "legacy_input_without_dims":

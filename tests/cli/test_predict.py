@@ -139,8 +139,14 @@ def test_a_mean_picture_of_another_size_gives_its_channels_means(tmp_path: Path)
 def test_bad_means(tmp_path: Path) -> None:
     np.save(tmp_path / "grey.npy", np.zeros((1, 2, 2)))
     (tmp_path / "text.npy").write_text("text")
-    for mean in ("1,2", str(tmp_path / "grey.npy"), str(tmp_path / "text.npy"), str(tmp_path / "none"), "1.2.3"):
-        with pytest.raises(CaffeError):
+    for mean, reason in (
+        ("1,2", r"does not fit.* received \(2,\)"),
+        (str(tmp_path / "grey.npy"), r"does not fit.* received \(1, 2, 2\)"),
+        (str(tmp_path / "text.npy"), "not a NumPy array"),
+        (str(tmp_path / "none"), "no such file"),
+        ("1.2.3", "no such file"),
+    ):
+        with pytest.raises(CaffeError, match=reason):
             mean_of(mean, (3, 2, 2))
 
 

@@ -16,6 +16,7 @@ from keras_caffe.converters.read import NetFile, read_message, read_net
 from keras_caffe.converters.read_binary import parameter_of
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError
 from keras_caffe.proto import schema
+from tests.rejected import reason_for
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDENS = ROOT / "tests" / "goldens"
@@ -83,7 +84,7 @@ def test_a_message_of_another_pool_is_taken() -> None:
     assert read_net(other(name="theirs")).message.name == "theirs"
     with pytest.raises(ReadError, match="NetParameter.*SolverParameter"):
         read_net(proto.SolverParameter())
-    with pytest.raises(ReadError):
+    with pytest.raises(ReadError, match="NetParameter.*FileDescriptorProto"):
         read_net(descriptor_pb2.FileDescriptorProto())
 
 
@@ -106,14 +107,24 @@ def test_a_near_name_is_proposed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x89HDF\r\n\x1a\n\0\0", b"PK\x03\x04\0\0", b"\x1f\x8b\x08\0\0\0", b"\n\xff\xff\0\x01"]
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "an HDF5 file"),
+        (b"PK\x03\x04\0\0", "a zip archive"),
+        (b"\x1f\x8b\x08\0\0\0", "a gzip archive"),
+        (b"\n\xff\xff\0\x01", "needs 16383 bytes"),
+    ],
 )
-def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "net").write_bytes(content)
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(ReadError, match=reason) as caught:
         read_net(tmp_path / "net")
     assert str(tmp_path / "net") in caught.value.where
-    with pytest.raises(ReadError):
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match="this is a folder"):
         read_net(tmp_path)
 
 
@@ -217,7 +228,7 @@ def test_the_texts_that_caffe_cannot_parse_are_refused(entry: dict) -> None:
     message = proto.SolverParameter if solver else proto.NetParameter
     parse_error = entry.get("parse_error") or ("Error parsing" in entry.get("check_text", "") and entry["check_text"])
     if parse_error:
-        with pytest.raises(ReadError):
+        with pytest.raises(ReadError, match=reason_for(entry["name"])):
             read_message(text, message, strict=True)
     else:
         read_message(text, message, strict=True)

@@ -7,6 +7,7 @@ import pytest
 from keras_caffe.converters.share import SharedParam, multipliers, shared_params
 from keras_caffe.errors import NetError
 from tests.golden_nets import GOLDENS, graph_of, meta, read_json
+from tests.rejected import REJECTED, reason_for
 
 
 def net_of(*params: str):
@@ -67,9 +68,9 @@ def test_net_goldens(case):
 
 
 def test_rejected():
-    cases = {case["name"]: case for case in read_json(GOLDENS / "errors" / "rejected.json")}
+    cases = {case["name"]: case for case in REJECTED}
     for name in ("share_lr_mismatch", "share_decay_mismatch"):
-        with pytest.raises(NetError, match=cases[name]["layer"]):
+        with pytest.raises(NetError, match=reason_for(name)):
             shared_params(graph_of(cases[name]["prototxt"]))
     for name in ("parameter_loss_no_weight_share", "share_permissive_count"):
         assert shared_params(graph_of(cases[name]["prototxt"]))

@@ -73,5 +73,5 @@ def test_a_split_names_producer_and_position():
 
 
 def test_nets_that_do_not_connect_are_refused():
-    with pytest.raises(NetError):
+    with pytest.raises(NetError, match="bottom 'a' is not the top of any layer"):
         with_splits(parse('layer { name: "r" type: "ReLU" bottom: "a" top: "b" }'))

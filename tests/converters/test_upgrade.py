@@ -35,7 +35,7 @@ def test_text_as_caffe_upgrades_it(case):
 
 @pytest.mark.parametrize("case", ABORTED, ids=by_name)
 def test_text_that_caffe_refuses(case):
-    with pytest.raises(NetError):
+    with pytest.raises(NetError, match="bottom 'nowhere' is not the top of any layer"):
         upgrade(parse(case["before"]))
 
 

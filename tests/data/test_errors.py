@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,15 @@ from keras_caffe.data.datum import parse
 from keras_caffe.errors import CaffeError, DataError
 from tests.data.nets import data_net, datum, image_net, labels, write_lmdb
 from tests.data.test_goldens import DATA
-from tests.shared_goldens import GOLDENS
+from tests.rejected import REJECTED, reason_for
 
-REJECTED = json.loads((GOLDENS / "errors" / "rejected.json").read_text())
 CASES = {
     entry["name"]: entry
     for entry in REJECTED
     if entry["category"] == "data" and entry["name"] != "hdf5output_second_forward"
 }
+# A net asks for values, the dataset for arrays.
+OTHERWISE = {"memory_forward_unset": "no arrays are given for data, label"}
 
 
 def image(size: tuple[int, int] = (8, 9), kind: str = "PNG", seed: int = 0) -> bytes:
@@ -48,7 +48,7 @@ def read_all(net: str, **kwargs: Any) -> list[Any]:
 def test_what_caffe_refuses_is_refused(name: str) -> None:
     entry = CASES[name]
     net = entry["prototxt"].replace("SRC/", "src/")
-    with pytest.raises(CaffeError) as caught:
+    with pytest.raises(CaffeError, match=OTHERWISE.get(name, reason_for(name))) as caught:
         next(iter(dataset(net, entry["phase"], base_dir=DATA)))
     assert repr(entry["layer"]) in str(caught.value)
 
@@ -299,25 +299,30 @@ def test_arrays_must_fit(tmp_path: Path) -> None:
     sizes = "batch_size: 2 channels: 1 height: 2 width: 2"
     net = f'layer {{ name: "m" type: "MemoryData" top: "x" top: "y" memory_data_param {{ {sizes} }} }}'
     x, y = np.zeros((4, 1, 2, 2)), np.zeros(4)
-    for arrays in ({"x": x}, {"x": x[:3], "y": y[:3]}, {"x": x[..., :1], "y": y}, {"x": x, "y": y[:2]}):
-        with pytest.raises(DataError):
+    for arrays, reason in (
+        ({"x": x}, "no arrays are given for y"),
+        ({"x": x[:3], "y": y[:3]}, "a multiple of batch_size 2; received 3"),
+        ({"x": x[..., :1], "y": y}, "another shape"),
+        ({"x": x, "y": y[:2]}, "one label for each image"),
+    ):
+        with pytest.raises(DataError, match=reason):
             dataset(net, arrays=arrays)
     assert len(list(dataset(net, arrays={"x": x, "y": y}, epochs=1))) == 2
 
 
 @pytest.mark.parametrize(
-    "kwargs",
+    ("kwargs", "reason"),
     [
-        {"on_error": "ignore"},
-        {"reader": "x"},
-        {"epochs": 0},
-        {"shard": (2, 2)},
-        {"data_format": "NHWC"},
-        {"phase": "VAL"},
+        ({"on_error": "ignore"}, "no such on_error"),
+        ({"reader": "x"}, "no such reader"),
+        ({"epochs": 0}, "no such number of epochs"),
+        ({"shard": (2, 2)}, "no such shard"),
+        ({"data_format": "NHWC"}, "no such data_format"),
+        ({"phase": "VAL"}, "no such phase"),
     ],
 )
-def test_arguments_are_checked(kwargs: dict[str, Any]) -> None:
-    with pytest.raises(CaffeError):
+def test_arguments_are_checked(kwargs: dict[str, Any], reason: str) -> None:
+    with pytest.raises(CaffeError, match=reason):
         dataset(data_net("src/rgb_lmdb"), base_dir=DATA, **kwargs)
 
 

@@ -33,7 +33,15 @@ def test_shapes_and_orders(data_format: str) -> None:
     assert orders == [(0, 1, 2, 3)]
 
 
-@pytest.mark.parametrize("param", ["top_k: 7", "top_k: 0", "axis: 2", "axis: 1 top_k: 4"])
-def test_refused(param: str) -> None:
-    with pytest.raises(LayerError):
+@pytest.mark.parametrize(
+    ("param", "reason"),
+    [
+        ("top_k: 7", "top_k is larger than the number of values; expected at most 3"),
+        ("top_k: 0", "top_k must be positive"),
+        ("axis: 2", "axis is out of range"),
+        ("axis: 1 top_k: 4", "top_k is larger than the number of values; expected at most 3"),
+    ],
+)
+def test_refused(param: str, reason: str) -> None:
+    with pytest.raises(LayerError, match=reason):
         tops(f'type: "ArgMax" argmax_param {{ {param} }}', (2, 3))

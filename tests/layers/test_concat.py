@@ -28,15 +28,15 @@ def test_caffe_axes(data_format: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "shapes", "error"),
+    ("given", "shapes", "error", "reason"),
     [
-        (text(), [(2, 3, 4), (2, 3, 5)], ShapeError),
-        (text(), [(2, 3), (2, 3, 1)], ShapeError),
-        (text("axis: 2"), [(2, 3), (2, 3)], LayerError),
-        (text("axis: 1 concat_dim: 1"), [(2, 3), (2, 3)], LayerError),
-        (text("axis: 0"), [()], LayerError),
+        (text(), [(2, 3, 4), (2, 3, 5)], ShapeError, "may differ along tensor axis 1 only"),
+        (text(), [(2, 3), (2, 3, 1)], ShapeError, "different numbers of axes"),
+        (text("axis: 2"), [(2, 3), (2, 3)], LayerError, "axis is out of range"),
+        (text("axis: 1 concat_dim: 1"), [(2, 3), (2, 3)], LayerError, "axis and concat_dim are both given"),
+        (text("axis: 0"), [()], LayerError, "axis is out of range"),
     ],
 )
-def test_refused(given: str, shapes: list[tuple[int, ...]], error: type[LayerError]) -> None:
-    with pytest.raises(error):
+def test_refused(given: str, shapes: list[tuple[int, ...]], error: type[LayerError], reason: str) -> None:
+    with pytest.raises(error, match=reason):
         tops(given, *shapes)

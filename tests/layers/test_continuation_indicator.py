@@ -72,15 +72,16 @@ def test_in_pycaffe_and_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("param", "bottoms"),
+    ("param", "bottoms", "reason"),
     [
-        ("batch_size: 2", []),
-        ("time_step: 3", []),
-        ("time_step: 3 batch_size: 2", [(2, 5)]),  # one fork takes the bottom's size, another the bottom's values
-        ("time_step: 3 axis: 2", [(2, 5)]),
-        ("time_step: 3 batch_size: 2 flag: true", []),
+        ("batch_size: 2", [], "time_step is missing"),
+        ("time_step: 3", [], "batch_size is missing"),
+        # One fork takes the bottom's size, another the bottom's values.
+        ("time_step: 3 batch_size: 2", [(2, 5)], "sequences is given twice"),
+        ("time_step: 3 axis: 2", [(2, 5)], "axis is out of range"),
+        ("time_step: 3 batch_size: 2 flag: true", [], "flag makes sequences go on"),
     ],
 )
-def test_refused(param: str, bottoms: list[tuple[int, ...]]) -> None:
-    with pytest.raises(LayerError):
+def test_refused(param: str, bottoms: list[tuple[int, ...]], reason: str) -> None:
+    with pytest.raises(LayerError, match=reason):
         make(TYPE % param, *bottoms)

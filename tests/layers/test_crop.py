@@ -28,14 +28,14 @@ def test_open_sizes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("param", "like", "error"),
+    ("param", "like", "error", "reason"),
     [
-        ("offset: 2", (1, 3, 7, 4), ShapeError),
-        ("offset: 1 offset: 1 offset: 1", (1, 3, 2, 2), LayerError),
-        ("axis: 4", (1, 3, 2, 2), LayerError),
-        ("", (1, 3, 2), ShapeError),
+        ("offset: 2", (1, 3, 7, 4), ShapeError, "reaches beyond its bottom"),
+        ("offset: 1 offset: 1 offset: 1", (1, 3, 2, 2), LayerError, "once per cropped axis"),
+        ("axis: 4", (1, 3, 2, 2), LayerError, "axis is out of range"),
+        ("", (1, 3, 2), ShapeError, "equally many axes"),
     ],
 )
-def test_refused(param: str, like: tuple[int, ...], error: type[LayerError]) -> None:
-    with pytest.raises(error):
+def test_refused(param: str, like: tuple[int, ...], error: type[LayerError], reason: str) -> None:
+    with pytest.raises(error, match=reason):
         tops(text(param), (1, 3, 8, 9), like)

@@ -117,22 +117,22 @@ def test_prior_boxes_of_open_size() -> None:
 
 
 @pytest.mark.parametrize(
-    "param",
+    ("param", "reason"),
     [
-        "",
-        "min_size: -1",
-        "min_size: 4 max_size: 3",
-        "min_size: 4 max_size: 5 max_size: 6",
-        "min_size: 4 variance: 0.1 variance: 0.1",
-        "min_size: 4 variance: -1",
-        "min_size: 4 img_size: 3 img_h: 2 img_w: 2",
-        "min_size: 4 step: 3 step_h: 2",
-        "min_size: 4 step_h: 2",
-        "min_size: 4 step: -1",
+        ("", "min_size must be given"),
+        ("min_size: -1", "min_size must be given and positive"),
+        ("min_size: 4 max_size: 3", "max_size does not fit min_size"),
+        ("min_size: 4 max_size: 5 max_size: 6", "max_size does not fit min_size"),
+        ("min_size: 4 variance: 0.1 variance: 0.1", "variance must be none, one or four"),
+        ("min_size: 4 variance: -1", "variance must be .* positive"),
+        ("min_size: 4 img_size: 3 img_h: 2 img_w: 2", "img_size is given together with img_h or img_w"),
+        ("min_size: 4 step: 3 step_h: 2", "step is given together with step_h or step_w"),
+        ("min_size: 4 step_h: 2", "step must be positive"),
+        ("min_size: 4 step: -1", "step must be positive"),
     ],
 )
-def test_prior_box_refuses(param: str) -> None:
-    with pytest.raises(LayerError):
+def test_prior_box_refuses(param: str, reason: str) -> None:
+    with pytest.raises(LayerError, match=reason):
         from_caffe(f'type: "PriorBox" top: "p" prior_box_param {{ {param} }}', (1, 2, 3, 3), (1, 3, 9, 9))
 
 
@@ -193,8 +193,8 @@ def test_parts_of_the_loss() -> None:
 def test_labels_of_ground_truth() -> None:
     rng = np.random.default_rng(8)
     layer, agnostic = layers.MultiBoxLoss(3), {"map_object_to_agnostic": True, "mining_type": "NONE"}
-    for label in (-1, 0, 3):
-        with pytest.raises(LayerError):
+    for label, reason in ((-1, "received -1"), (0, "the label of the background; received 0"), (3, "received 3")):
+        with pytest.raises(LayerError, match=reason):
             layer(bottoms(rng, [row(0, label, 3)]))
     layer(bottoms(rng, [row(0, 1, 3), row(-1, 9, 3)]))
     values, other = (bottoms(np.random.default_rng(8), [row(0, label, 3)]) for label in (1, 7))
@@ -211,38 +211,42 @@ SHAPES = [(2, 48), (2, 36), (1, 2, 48), (1, 1, 5, 8)]
 
 
 @pytest.mark.parametrize(
-    ("param", "shapes"),
+    ("param", "shapes", "reason"),
     [
-        ("", SHAPES),
-        ("num_classes: 3 share_location: false", [(2, 144), *SHAPES[1:]]),
-        ("num_classes: 3 background_label_id: 3", SHAPES),
-        ("num_classes: 3 background_label_id: 3 conf_loss_type: LOGISTIC", SHAPES),
-        ("num_classes: 3 map_object_to_agnostic: true", SHAPES),
-        ("num_classes: 3 do_neg_mining: false", SHAPES),
-        ("num_classes: 3 mining_type: HARD_EXAMPLE sample_size: 0", SHAPES),
-        ("num_classes: 3", [(2, 44), *SHAPES[1:]]),
-        ("num_classes: 4", SHAPES),
-        ("num_classes: 3", [(2, 48), (3, 36), *SHAPES[2:]]),
+        ("", SHAPES, "num_classes is missing"),
+        ("num_classes: 3 share_location: false", [(2, 144), *SHAPES[1:]], "mining needs share_location"),
+        ("num_classes: 3 background_label_id: 3", SHAPES, "background_label_id is none of the classes"),
+        (
+            "num_classes: 3 background_label_id: 3 conf_loss_type: LOGISTIC",
+            SHAPES,
+            "background_label_id is none of the classes",
+        ),
+        ("num_classes: 3 map_object_to_agnostic: true", SHAPES, "map_object_to_agnostic needs two classes"),
+        ("num_classes: 3 do_neg_mining: false", SHAPES, "do_neg_mining contradicts mining_type"),
+        ("num_classes: 3 mining_type: HARD_EXAMPLE sample_size: 0", SHAPES, "sample_size must be positive"),
+        ("num_classes: 3", [(2, 44), *SHAPES[1:]], "number of locations does not match the priors"),
+        ("num_classes: 4", SHAPES, "number of scores does not match the priors"),
+        ("num_classes: 3", [(2, 48), (3, 36), *SHAPES[2:]], "the same first dimension"),
     ],
 )
-def test_multi_box_loss_refuses(param: str, shapes: list[tuple[int, ...]]) -> None:
-    with pytest.raises(CaffeError):
+def test_multi_box_loss_refuses(param: str, shapes: list[tuple[int, ...]], reason: str) -> None:
+    with pytest.raises(CaffeError, match=reason):
         from_caffe(f'type: "MultiBoxLoss" top: "l" multibox_loss_param {{ {param} }}', *shapes)
 
 
 @pytest.mark.parametrize(
-    ("param", "shapes"),
+    ("param", "shapes", "reason"),
     [
-        ("", SHAPES[:3]),
-        ("num_classes: 3 nms_param { nms_threshold: -1 }", SHAPES[:3]),
-        ("num_classes: 3 nms_param { eta: 0 }", SHAPES[:3]),
-        ("num_classes: 4", SHAPES[:3]),
-        ("num_classes: 3 share_location: false", SHAPES[:3]),
-        ("num_classes: 3", [*SHAPES[:2], (1, 1, 48)]),
-        ("num_classes: 3", [*SHAPES[:2], (2, 48)]),
-        ("num_classes: 3", [(2, 12, 4), *SHAPES[1:3]]),
+        ("", SHAPES[:3], "num_classes is missing"),
+        ("num_classes: 3 nms_param { nms_threshold: -1 }", SHAPES[:3], "nms_threshold of 0 or more"),
+        ("num_classes: 3 nms_param { eta: 0 }", SHAPES[:3], "0 < eta <= 1"),
+        ("num_classes: 4", SHAPES[:3], "number of scores does not match the priors"),
+        ("num_classes: 3 share_location: false", SHAPES[:3], "number of locations does not match the priors"),
+        ("num_classes: 3", [*SHAPES[:2], (1, 1, 48)], "third bottom holds no priors"),
+        ("num_classes: 3", [*SHAPES[:2], (2, 48)], "third bottom holds no priors"),
+        ("num_classes: 3", [(2, 12, 4), *SHAPES[1:3]], "number of locations does not match the priors"),
     ],
 )
-def test_detection_output_refuses(param: str, shapes: list[tuple[int, ...]]) -> None:
-    with pytest.raises(CaffeError):
+def test_detection_output_refuses(param: str, shapes: list[tuple[int, ...]], reason: str) -> None:
+    with pytest.raises(CaffeError, match=reason):
         from_caffe(f'type: "DetectionOutput" top: "d" detection_output_param {{ {param} }}', *shapes)

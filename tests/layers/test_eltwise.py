@@ -45,14 +45,14 @@ def test_open_sizes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("param", "shapes", "error"),
+    ("param", "shapes", "error", "reason"),
     [
-        ("coeff: 1", [(2,), (2,)], LayerError),
-        ("operation: PROD coeff: 1 coeff: 1", [(2,), (2,)], LayerError),
-        ("", [(2, 1), (2, 3)], ShapeError),  # no broadcasting
-        ("", [(2,), (2, 1)], ShapeError),
+        ("coeff: 1", [(2,), (2,)], LayerError, "coeff must be given once per bottom"),
+        ("operation: PROD coeff: 1 coeff: 1", [(2,), (2,)], LayerError, "PROD takes no coefficients"),
+        ("", [(2, 1), (2, 3)], ShapeError, "must have one shape"),  # no broadcasting
+        ("", [(2,), (2, 1)], ShapeError, "must have one shape"),
     ],
 )
-def test_refused(param: str, shapes: list[tuple[int, ...]], error: type[LayerError]) -> None:
-    with pytest.raises(error):
+def test_refused(param: str, shapes: list[tuple[int, ...]], error: type[LayerError], reason: str) -> None:
+    with pytest.raises(error, match=reason):
         tops(text(param), *shapes)

@@ -58,16 +58,16 @@ def test_the_first_axis_of_filtered_blobs_is_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shapes", "error"),
+    ("text", "shapes", "error", "reason"),
     [
-        ('type: "BatchReindex"', [(4, 3), (7, 1)], ShapeError),
-        ('type: "Filter"', [(4, 3), (4, 2)], ShapeError),
-        ('type: "Filter"', [(4, 3), (3,)], ShapeError),
-        ('type: "Filter" top: "a" top: "b"', [(4, 3), (4,)], NetError),
-        ('type: "Embed" embed_param { num_output: 3 }', [(4,)], LayerError),
-        ('type: "Embed" embed_param { input_dim: 3 }', [(4,)], LayerError),
+        ('type: "BatchReindex"', [(4, 3), (7, 1)], ShapeError, "indices of BatchReindex must have 1 axis"),
+        ('type: "Filter"', [(4, 3), (4, 2)], ShapeError, "one value per image"),
+        ('type: "Filter"', [(4, 3), (3,)], ShapeError, "fits another batch"),
+        ('type: "Filter" top: "a" top: "b"', [(4, 3), (4,)], NetError, "one top per bottom but the last"),
+        ('type: "Embed" embed_param { num_output: 3 }', [(4,)], LayerError, "input_dim is missing"),
+        ('type: "Embed" embed_param { input_dim: 3 }', [(4,)], LayerError, "num_output is missing"),
     ],
 )
-def test_refused(text: str, shapes: list[tuple[int, ...]], error: type[Exception]) -> None:
-    with pytest.raises(error):
+def test_refused(text: str, shapes: list[tuple[int, ...]], error: type[Exception], reason: str) -> None:
+    with pytest.raises(error, match=reason):
         tops(text, *shapes)

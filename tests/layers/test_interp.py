@@ -55,17 +55,17 @@ def test_which_size_wins(param: str, top: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "param",
+    ("param", "reason"),
     [
-        "",
-        "height: 3",
-        "height: 0 width: 3",
-        "zoom_factor: 0",
-        "shrink_factor: -1",
-        "zoom_factor: 2 pad_beg: 1",
-        "zoom_factor: 2 pad_beg: -3 pad_end: -3",
+        ("", "Interp has no size"),
+        ("height: 3", "Interp has no size"),
+        ("height: 0 width: 3", "must be positive; received .*'height': 0"),
+        ("zoom_factor: 0", "must be positive; received .*'zoom_factor': 0"),
+        ("shrink_factor: -1", "must be positive; received .*'shrink_factor': -1"),
+        ("zoom_factor: 2 pad_beg: 1", "Interp can only crop"),
+        ("zoom_factor: 2 pad_beg: -3 pad_end: -3", "Interp crops everything away"),
     ],
 )
-def test_refused(param: str) -> None:
-    with pytest.raises(LayerError):
+def test_refused(param: str, reason: str) -> None:
+    with pytest.raises(LayerError, match=reason):
         tops(f'type: "Interp" interp_param {{ {param} }}', (1, 2, 6, 8))

@@ -9,41 +9,42 @@ from keras_caffe.errors import LayerError
 from tests.layers.layer_case import tops
 
 FOUR = (2, 6, 4, 5)
+AXIS = "axis is out of range"
 
 
 @pytest.mark.parametrize(
-    ("text", "shapes"),
+    ("text", "shapes", "reason"),
     [
-        ('type: "Axpy"', [(2, 6), FOUR, (2, 6, 4, 4)]),
-        ('type: "Axpy"', [(2, 5), FOUR, FOUR]),
-        ('type: "Axpy"', [(2, 6, 4, 1), FOUR, FOUR]),
-        ('type: "Axpy"', [(2, 6), (2, 6, 4, 5, 1), (2, 6, 4, 5, 1)]),
-        ('type: "Clip" clip_param { min: 1 }', [FOUR]),
-        ('type: "Exp" exp_param { base: 0 }', [FOUR]),
-        ('type: "Exp" exp_param { base: -2 }', [FOUR]),
-        ('type: "Flatten" flatten_param { axis: 3 end_axis: 1 }', [FOUR]),
-        ('type: "Flatten" flatten_param { axis: 4 }', [FOUR]),
-        ('type: "Log" log_param { base: 0 }', [FOUR]),
-        ('type: "Log" log_param { base: 1 }', [FOUR]),
-        ('type: "MVN"', [(2, 3, 4, 5, 6)]),
-        ('type: "Maxout"', [FOUR]),
-        ('type: "Maxout" maxout_param { num_output: 4 }', [FOUR]),
-        ('type: "Maxout" maxout_param { chgroup_sz: 4 }', [FOUR]),
-        ('type: "PReLU"', [(3,)]),
-        ('type: "Reduction" reduction_param { axis: 5 }', [FOUR]),
-        ('type: "Reorg" reorg_param { }', [FOUR]),
-        ('type: "Reorg" reorg_param { stride: 2 }', [FOUR]),
-        ('type: "Reorg" reorg_param { stride: 2 }', [(2, 4, 4)]),
-        ('type: "ShuffleChannel" shuffle_channel_param { group: 4 }', [FOUR]),
-        ('type: "ShuffleChannel" shuffle_channel_param { group: 0 }', [FOUR]),
-        ('type: "ShuffleChannel" shuffle_channel_param { group: 1 }', [(6,)]),
-        ('type: "Softmax" softmax_param { axis: 4 }', [FOUR]),
-        ('type: "Tile" tile_param { }', [FOUR]),
-        ('type: "Tile" tile_param { tiles: 2 axis: 4 }', [FOUR]),
+        ('type: "Axpy"', [(2, 6), FOUR, (2, 6, 4, 4)], "second and third bottom of Axpy must have one shape"),
+        ('type: "Axpy"', [(2, 5), FOUR, FOUR], "one factor per image and channel"),
+        ('type: "Axpy"', [(2, 6, 4, 1), FOUR, FOUR], r"expected \(N, C\) or \(N, C, 1, 1\)"),
+        ('type: "Axpy"', [(2, 6), (2, 6, 4, 5, 1), (2, 6, 4, 5, 1)], "too many axes; expected at most 4"),
+        ('type: "Clip" clip_param { min: 1 }', [FOUR], "Clip needs both min and max"),
+        ('type: "Exp" exp_param { base: 0 }', [FOUR], "base must be positive, or -1"),
+        ('type: "Exp" exp_param { base: -2 }', [FOUR], "base must be positive, or -1"),
+        ('type: "Flatten" flatten_param { axis: 3 end_axis: 1 }', [FOUR], "end_axis lies before axis"),
+        ('type: "Flatten" flatten_param { axis: 4 }', [FOUR], AXIS),
+        ('type: "Log" log_param { base: 0 }', [FOUR], "base must be positive, or -1"),
+        ('type: "Log" log_param { base: 1 }', [FOUR], "no logarithm to the base 1"),
+        ('type: "MVN"', [(2, 3, 4, 5, 6)], "too many axes; expected at most 4"),
+        ('type: "Maxout"', [FOUR], "expected chgroup_sz, .* received num_output 0"),
+        ('type: "Maxout" maxout_param { num_output: 4 }', [FOUR], "num_output that divides 6; received num_output 4"),
+        ('type: "Maxout" maxout_param { chgroup_sz: 4 }', [FOUR], "does not divide the channels; .* multiple of 4"),
+        ('type: "PReLU"', [(3,)], "PReLU needs a channel axis"),
+        ('type: "Reduction" reduction_param { axis: 5 }', [FOUR], AXIS),
+        ('type: "Reorg" reorg_param { }', [FOUR], "stride is missing"),
+        ('type: "Reorg" reorg_param { stride: 2 }', [FOUR], "stride 2 does not fit; expected a multiple of 4"),
+        ('type: "Reorg" reorg_param { stride: 2 }', [(2, 4, 4)], "Reorg needs a bottom with 4 axes"),
+        ('type: "ShuffleChannel" shuffle_channel_param { group: 4 }', [FOUR], "group does not divide the channels"),
+        ('type: "ShuffleChannel" shuffle_channel_param { group: 0 }', [FOUR], "group must be positive"),
+        ('type: "ShuffleChannel" shuffle_channel_param { group: 1 }', [(6,)], "ShuffleChannel needs channels"),
+        ('type: "Softmax" softmax_param { axis: 4 }', [FOUR], AXIS),
+        ('type: "Tile" tile_param { }', [FOUR], "tiles is missing"),
+        ('type: "Tile" tile_param { tiles: 2 axis: 4 }', [FOUR], AXIS),
     ],
 )
-def test_refused(text: str, shapes: list[tuple[int, ...]]) -> None:
-    with pytest.raises(LayerError):
+def test_refused(text: str, shapes: list[tuple[int, ...]], reason: str) -> None:
+    with pytest.raises(LayerError, match=reason):
         tops(text, *shapes)
 
 

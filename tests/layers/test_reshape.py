@@ -61,16 +61,16 @@ def test_an_empty_batch_and_any_other(layer: Reshape) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("given", "error", "reason"),
     [
-        (text("dim: -1 dim: -1"), LayerError),
-        (text("dim: 5 dim: -1"), ShapeError),
-        (text("dim: 1 dim: 2"), ShapeError),
-        (text("dim: 0 dim: 0 dim: 0 dim: 0"), ShapeError),
-        (text("dim: 2", "axis: 4"), LayerError),
-        (text("dim: 2", "num_axes: 7"), LayerError),
+        (text("dim: -1 dim: -1"), LayerError, "more than one dim of -1"),
+        (text("dim: 5 dim: -1"), ShapeError, "the dim of -1 cannot be inferred"),
+        (text("dim: 1 dim: 2"), ShapeError, "Reshape changes the number of values"),
+        (text("dim: 0 dim: 0 dim: 0 dim: 0"), ShapeError, "dim 3 of reshape_param is 0"),
+        (text("dim: 2", "axis: 4"), LayerError, "axis is out of range"),
+        (text("dim: 2", "num_axes: 7"), LayerError, r"axis \+ num_axes is beyond the bottom"),
     ],
 )
-def test_refused(given: str, error: type[LayerError]) -> None:
-    with pytest.raises(error):
+def test_refused(given: str, error: type[LayerError], reason: str) -> None:
+    with pytest.raises(error, match=reason):
         tops(given, (2, 3, 4))

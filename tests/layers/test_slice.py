@@ -31,21 +31,21 @@ def test_the_last_part_may_be_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "error"),
+    ("given", "error", "reason"),
     [
-        (text("", 2), ShapeError),
-        (text("slice_point: 1 slice_point: 1", 3), LayerError),
-        (text("slice_point: 0", 2), LayerError),
-        (text("slice_point: 1", 3), LayerError),
-        (text("slice_point: 4", 2), ShapeError),
-        (text("slice_point: 1 slice_point: 2 slice_point: 3", 4), ShapeError),
-        (text("axis: 2", 1), LayerError),
-        (text("axis: 1 slice_dim: 1", 3), LayerError),
-        (text("slice_dim: 5", 1), LayerError),
+        (text("", 2), ShapeError, "cannot cut into equal parts"),
+        (text("slice_point: 1 slice_point: 1", 3), LayerError, "slice_point must rise from 1"),
+        (text("slice_point: 0", 2), LayerError, "slice_point must rise from 1"),
+        (text("slice_point: 1", 3), LayerError, "slice_point must be given once per cut"),
+        (text("slice_point: 4", 2), ShapeError, "cuts beyond its bottom"),
+        (text("slice_point: 1 slice_point: 2 slice_point: 3", 4), ShapeError, "cuts beyond its bottom"),
+        (text("axis: 2", 1), LayerError, "axis is out of range"),
+        (text("axis: 1 slice_dim: 1", 3), LayerError, "axis and slice_dim are both given"),
+        (text("slice_dim: 5", 1), LayerError, "slice_dim is out of range"),
     ],
 )
-def test_refused(given: str, error: type[LayerError]) -> None:
-    with pytest.raises(error):
+def test_refused(given: str, error: type[LayerError], reason: str) -> None:
+    with pytest.raises(error, match=reason):
         tops(given, (2, 3))
 
 

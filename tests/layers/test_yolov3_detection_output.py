@@ -74,20 +74,20 @@ def test_config() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "reason"),
     [
-        ("num_classes: 2", ""),
-        ("mask_group_num: 2", "mask_group_num: 3"),
-        ("mask: 3", "mask: 4"),
-        ("anchors_scale: 16", ""),
+        ("num_classes: 2", "", "num_classes is missing"),
+        ("mask_group_num: 2", "mask_group_num: 3", "mask_group_num must be the number of bottoms"),
+        ("mask: 3", "mask: 4", "masks or biases are missing"),
+        ("anchors_scale: 16", "", "anchors_scale must be given for each bottom"),
     ],
 )
-def test_refused(old: str, new: str) -> None:
-    with pytest.raises(CaffeError):
+def test_refused(old: str, new: str, reason: str) -> None:
+    with pytest.raises(CaffeError, match=reason):
         from_caffe(TEXT.replace(old, new), *SHAPES)
 
 
 def test_maps_are_square_and_deep_enough() -> None:
-    for shape in ((2, 14, 3, 4), (2, 15, 3, 3)):
-        with pytest.raises(CaffeError):
+    for shape, reason in (((2, 14, 3, 4), "map must be square"), ((2, 15, 3, 3), "number of channels; expected 14")):
+        with pytest.raises(CaffeError, match=reason):
             from_caffe(TEXT, shape, SHAPES[1])

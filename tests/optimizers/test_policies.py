@@ -74,15 +74,15 @@ def test_plateau_smooths_the_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("policy", "arguments", "reason"),
     [
-        lambda: optimizers.Step(1.0, 0.1, 0),
-        lambda: optimizers.Step(1.0, -0.1, 1),
-        lambda: optimizers.Exp(1.0, -1),
-        lambda: optimizers.Poly(1.0, 1.0, 0),
-        lambda: optimizers.Sigmoid(1.0, 1.0, 0),
+        (optimizers.Step, (1.0, 0.1, 0), "needs stepsize"),
+        (optimizers.Step, (1.0, -0.1, 1), "gamma is negative"),
+        (optimizers.Exp, (1.0, -1), "gamma is negative"),
+        (optimizers.Poly, (1.0, 1.0, 0), "needs max_iter"),
+        (optimizers.Sigmoid, (1.0, 1.0, 0), "needs stepsize"),
     ],
 )
-def test_refused(make: Any) -> None:
-    with pytest.raises(SolverError):
-        make()
+def test_refused(policy: Any, arguments: tuple[float, ...], reason: str) -> None:
+    with pytest.raises(SolverError, match=reason):
+        policy(*arguments)

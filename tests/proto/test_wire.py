@@ -109,40 +109,40 @@ def test_no_shape_is_a_scalar(read) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "reason"),
     [
-        shape(2, 2) + delimited(5, VALUES.tobytes()),
-        shape(7),
-        shape(-2, -3) + delimited(5, VALUES.tobytes()),
-        shape(2**40, 2**40) + delimited(5, VALUES.tobytes()),
-        shape(2**62, 2**62, 0),
-        shape(*[1] * 33) + delimited(5, VALUES[:1].tobytes()),
-        delimited(7, b"\x0a\xd0\x0f" + bytes(2000)),
-        delimited(12, VALUES.tobytes()) + key(10, 0) + b"\x03" + shape(6),
-        delimited(12, VALUES.tobytes()[:5]) + key(10, 0) + b"\x02" + shape(2),
+        (shape(2, 2) + delimited(5, VALUES.tobytes()), r"expected 4 for shape \[2, 2\]; received 6"),
+        (shape(7), r"expected 7 for shape \[7\]; received 0"),
+        (shape(-2, -3) + delimited(5, VALUES.tobytes()), r"for shape \[-2, -3\]"),
+        (shape(2**40, 2**40) + delimited(5, VALUES.tobytes()), f"expected {2**80} for shape"),
+        (shape(2**62, 2**62, 0), "shape is too large"),
+        (shape(*[1] * 33) + delimited(5, VALUES[:1].tobytes()), "too many axes; expected at most 32; received 33"),
+        (delimited(7, b"\x0a\xd0\x0f" + bytes(2000)), "too many axes; expected at most 32"),
+        (delimited(12, VALUES.tobytes()) + key(10, 0) + b"\x03" + shape(6), "cannot be read; .* received INT"),
+        (delimited(12, VALUES.tobytes()[:5]) + key(10, 0) + b"\x02" + shape(2), "cannot be read; .* received FLOAT16"),
     ],
 )
-def test_values_that_do_not_fit_the_shape_are_refused(read, data: bytes) -> None:
-    with pytest.raises(WeightsError):
+def test_values_that_do_not_fit_the_shape_are_refused(read, data: bytes, reason: str) -> None:
+    with pytest.raises(WeightsError, match=reason):
         read(data)
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "reason"),
     [
-        shape(6) + delimited(5, VALUES.tobytes())[:-1],
-        key(5, 2) + b"\x80" * 12,
-        key(5, 2) + b"\xff\xff\xff\xff\x7f",
-        delimited(5, b"12345"),
-        delimited(7, b"\xff\xff"),
-        b"\x00",
-        key(5, 6),
-        key(15, 3) * 100,
-        key(15, 3) + key(14, 4),
+        (shape(6) + delimited(5, VALUES.tobytes())[:-1], "field 5 needs 24 bytes, 23 are left"),
+        (key(5, 2) + b"\x80" * 12, "a number is too long"),
+        (key(5, 2) + b"\xff\xff\xff\xff\x7f", "needs 34359738367 bytes, 0 are left"),
+        (delimited(5, b"12345"), "packed values are cut off"),
+        (delimited(7, b"\xff\xff"), "a blob's shape cannot be read"),
+        (b"\x00", "a field has no number"),
+        (key(5, 6), "the bytes are no protobuf message"),
+        (key(15, 3) * 100, "a group does not end"),
+        (key(15, 3) + key(14, 4), "a group ends that did not begin"),
     ],
 )
-def test_damaged_bytes_are_refused(read, data: bytes) -> None:
-    with pytest.raises(ReadError) as caught:
+def test_damaged_bytes_are_refused(read, data: bytes, reason: str) -> None:
+    with pytest.raises(ReadError, match=reason) as caught:
         read(data)
     assert "blob" in str(caught.value.where)
 

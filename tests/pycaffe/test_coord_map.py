@@ -118,7 +118,7 @@ def test_crops_are_followed_by_their_first_bottom() -> None:
     cropped = L.Crop(n.deconv, L.ReLU(n.conv), axis=2, offset=[4, 7])
     assert same(coord_map_from_to(cropped, n.data), 1, [1], [4, 7])
     size_only = L.Crop(L.Input(), n.data)
-    with pytest.raises(coord_map.UnconnectedException):
+    with pytest.raises(coord_map.UnconnectedException, match="from a top of Crop to one of Input"):
         coord_map_from_to(size_only, n.data)
 
 
@@ -126,7 +126,7 @@ def test_maps_are_composed_and_inverted() -> None:
     first, then = (1, 2.0, 3.0), (None, 4.0, 5.0)
     assert compose(then, first) == (1, 8.0, 17.0)
     assert compose(first, inverse(first)) == (1, 1.0, 0.0)
-    with pytest.raises(coord_map.AxisMismatchException):
+    with pytest.raises(coord_map.AxisMismatchException, match="expected 1; received 2"):
         compose(first, (2, 1, 0))
 
 
@@ -138,21 +138,46 @@ def test_a_deep_net_of_branches_takes_no_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("top", "kind", "usual"),
+    ("top", "reason", "kind", "usual"),
     [
-        (lambda n: L.InnerProduct(n.deconv, num_output=2), coord_map.UnconnectedException, RuntimeError),
-        (lambda n: L.Pooling(n.data, global_pooling=True), coord_map.UnconnectedException, RuntimeError),
-        (lambda n: n.pool, coord_map.CropException, AssertionError),  # another scale
-        (lambda n: L.Deconvolution(n.pool, kernel_size=4, stride=2, pad=9), coord_map.CropException, AssertionError),
-        (lambda n: L.Deconvolution(n.pool, kernel_size=5, stride=2), coord_map.CropException, AssertionError),
-        (lambda n: L.Crop(n.deconv, n.data, axis=3), coord_map.AxisMismatchException, NetError),
+        (
+            lambda n: L.InnerProduct(n.deconv, num_output=2),
+            "from a top of InnerProduct",
+            coord_map.UnconnectedException,
+            RuntimeError,
+        ),
+        (
+            lambda n: L.Pooling(n.data, global_pooling=True),
+            "from a top of Pooling",
+            coord_map.UnconnectedException,
+            RuntimeError,
+        ),
+        (lambda n: n.pool, "differ in scale", coord_map.CropException, AssertionError),
+        (
+            lambda n: L.Deconvolution(n.pool, kernel_size=4, stride=2, pad=9),
+            r"offset; .* received \[-",
+            coord_map.CropException,
+            AssertionError,
+        ),
+        (
+            lambda n: L.Deconvolution(n.pool, kernel_size=5, stride=2),
+            r"offset; .* received .*\.5",
+            coord_map.CropException,
+            AssertionError,
+        ),
+        (
+            lambda n: L.Crop(n.deconv, n.data, axis=3),
+            "maps of different axes",
+            coord_map.AxisMismatchException,
+            NetError,
+        ),
     ],
     ids=["inner product", "global pooling", "scale", "negative", "half", "axis"],
 )
-def test_what_no_crop_can_do(top: Any, kind: type, usual: type) -> None:
+def test_what_no_crop_can_do(top: Any, reason: str, kind: type, usual: type) -> None:
     """The exceptions are also those that Caffe raises."""
     n = net()
-    with pytest.raises(kind) as error:
+    with pytest.raises(kind, match=reason) as error:
         crop(top(n), n.data)
     assert isinstance(error.value, usual) and isinstance(error.value, NetError)
 

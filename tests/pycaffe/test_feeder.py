@@ -66,9 +66,9 @@ def test_memory_data_goes_round() -> None:
 
 def test_what_set_input_arrays_refuses() -> None:
     net = caffe.Net(MEMORY, caffe.TEST)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"4-axis data .* received \(4, 2\) and \(4,\)"):
         net.set_input_arrays(np.zeros((4, 2)), np.zeros(4))
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"as many labels.* received \(4, 1, 2, 1\) and \(3,\)"):
         net.set_input_arrays(np.zeros((4, 1, 2, 1)), np.zeros(3))
     plain = caffe.Net('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }', caffe.TEST)
     with pytest.raises(DataError, match="MemoryData"):

@@ -38,10 +38,10 @@ def test_load_image_of_grey_and_of_transparent_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(image, np.repeat(grey, 3, 2) / 255, rtol=1e-6)
     colour = (random(4, 5, 4) * 255).astype(np.uint8)
     np.testing.assert_allclose(caffe.io.load_image(write(tmp_path / "c.png", colour)), colour[..., :3] / 255, rtol=1e-6)
-    with pytest.raises(ReadError):
+    with pytest.raises(ReadError, match="No such file"):
         caffe.io.load_image(str(tmp_path / "none.png"))
     (tmp_path / "no.png").write_bytes(b"no image")
-    with pytest.raises(CaffeError):
+    with pytest.raises(CaffeError, match="image cannot be decoded"):
         caffe.io.load_image(tmp_path / "no.png")
 
 
@@ -69,7 +69,7 @@ def test_resize_of_a_constant_and_by_nearest_pixels() -> None:
     assert (caffe.io.resize_image(np.full((3, 3, 3), 7.0), (8, 2)) == 7).all()
     nearest = caffe.io.resize_image(random(2, 2, 3), (4, 4), interp_order=0)
     np.testing.assert_array_equal(nearest, np.repeat(np.repeat(random(2, 2, 3), 2, 0), 2, 1))
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match=r"images \(H, W, C\)"):
         caffe.io.resize_image(random(2, 2), (4, 4))
 
 
@@ -119,12 +119,12 @@ def test_mean_images_are_resized() -> None:
     np.testing.assert_array_equal(made.mean["data"], mean)
     made.set_mean("data", np.ones((3, 8, 10)))
     assert made.mean["data"].shape == (3, 4, 5)
-    for wrong in (np.ones(2), np.ones((1, 3, 4, 5))):
-        with pytest.raises(ShapeError):
+    for wrong, reason in ((np.ones(2), "another number of channels"), (np.ones((1, 3, 4, 5)), "the mean is no image")):
+        with pytest.raises(ShapeError, match=reason):
             made.set_mean("data", wrong)
     with pytest.raises(NetError, match="'nope'"):
         made.set_mean("nope", mean)
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match="another number of axes"):
         made.set_transpose("data", (0, 1))
 
 
@@ -145,7 +145,7 @@ def test_datums_hold_bytes_or_floats() -> None:
     assert (datum.label, len(datum.data), len(datum.float_data)) == (7, 60, 0)
     np.testing.assert_array_equal(caffe.io.datum_to_array(datum), pixels)
     np.testing.assert_allclose(caffe.io.datum_to_array(caffe.io.array_to_datum(random(1, 2, 3))), random(1, 2, 3))
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match="3 axes"):
         caffe.io.array_to_datum(random(2, 3))
 
 
@@ -153,5 +153,5 @@ def test_caffe_pb2_has_messages_and_phases() -> None:
     pb = caffe.proto.caffe_pb2
     assert (pb.TRAIN, pb.TEST) == (0, 1)
     assert pb.NetParameter(name="n").name == "n"
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="no message 'Nope'"):
         _ = pb.Nope

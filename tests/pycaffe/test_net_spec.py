@@ -70,14 +70,17 @@ def test_spec_by_item_and_deletion() -> None:
     assert [layer.name for layer in n.to_proto().layer] == ["in/x", "y", "quiet"]
     del n.quiet
     assert len(n.to_proto().layer) == 2
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="no top 'nope'"):
         _ = n.nope
 
 
 def test_what_cannot_be_is_refused() -> None:
     data = L.Input(shape={"dim": [1]})
-    for wrong in (L.ReLU(data, nope=1), L.Convolution(data, num_output="many")):
-        with pytest.raises(NetError):
+    for wrong, reason in (
+        (L.ReLU(data, nope=1), "no field 'nope'"),
+        (L.Convolution(data, num_output="many"), "num_output cannot be 'many'"),
+    ):
+        with pytest.raises(NetError, match=reason):
             to_proto(wrong)
     with pytest.raises(NetError, match="no top"):
         L.ReLU("data")
