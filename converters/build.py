@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.tensors import Tensors
 from keras_caffe.errors import NetError
-from keras_caffe.layers.base import BoundBlob
+from keras_caffe.layers.base import BoundBlob, FirstValues
 from keras_caffe.layers.loss_weight import LossWeight
 from keras_caffe.layout import to_stored
 
-Initial = Mapping[int, Mapping[int, Any]]
+Initial = Mapping[int, FirstValues]
+"""{node index: what its layer's blobs begin with}"""
 
 
 def build(
@@ -24,8 +24,7 @@ def build(
 
     Args:
         plan: from `infer`.
-        initial: {node index: {blob index: what `copy(permutation)`s to an array}}: first values; the others come from
-            the fillers.
+        initial: first values; the others come from the fillers.
         donors: {layer name: its blobs in another model}: layers of these names use the same variables.
 
     Returns:
@@ -45,14 +44,14 @@ def build(
     return tensors
 
 
-def _given(plan: Plan, donors: Mapping[str, Sequence[BoundBlob]]) -> dict[int, dict[int, Any]]:
+def _given(plan: Plan, donors: Mapping[str, Sequence[BoundBlob]]) -> dict[int, FirstValues]:
     """What layers use of another model's. Caffe: Net::ShareTrainedLayersWith in net.cpp."""
-    found = {}
+    given: dict[int, FirstValues] = {}
     for index, planned in plan.layers.items():
-        given = donors.get(planned.node.name)
-        if given is None:
+        donor = donors.get(planned.node.name)
+        if donor is None:
             continue
-        mine, theirs = [blob.shape for blob in planned.blobs], [bound.blob.shape for bound in given]
+        mine, theirs = [blob.shape for blob in planned.blobs], [bound.blob.shape for bound in donor]
         if mine != theirs:
             raise NetError(
                 "the layer has other parameters than the one of this name in the net that it shares them with",
@@ -61,8 +60,8 @@ def _given(plan: Plan, donors: Mapping[str, Sequence[BoundBlob]]) -> dict[int, d
                 expected=theirs,
                 received=mine,
             )
-        found[index] = dict(enumerate(given))
-    return found
+        given[index] = dict(enumerate(donor))
+    return given
 
 
 def preset(plan: Plan, index: int, initial: Initial) -> None:
@@ -80,8 +79,8 @@ def build_layers(plan: Plan, initial: Initial | None = None) -> None:
         planned.layer.build(shapes[0] if len(shapes) == 1 else shapes or (1,))
 
 
-def _shared(plan: Plan, index: int) -> dict[int, Any]:
-    """Blob index -> what the layer that owns the blob holds; owners stand above and are built."""
+def _shared(plan: Plan, index: int) -> dict[int, BoundBlob]:
+    """Blob index -> the blob of the layer that owns it; owners stand above and are built."""
     return {
         blob: plan.layers[owner].layer.caffe_blobs[owner_blob]
         for (node, blob), (owner, owner_blob) in plan.owners.items()

@@ -23,7 +23,7 @@ NodeBlobs = Sequence[Sequence[np.ndarray]]
 
 @dataclass(frozen=True)
 class CaffeArray:
-    """An array as a layer's first value."""
+    """An array in Caffe's order as the `StoredValues` of a blob."""
 
     array: np.ndarray
 

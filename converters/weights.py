@@ -21,13 +21,12 @@ SKIP = Option("skip_mismatch", True, "to leave the layer as filled")
 
 @dataclass(frozen=True)
 class MatchedBlob:
-    """A stored blob that fits a layer's blob of `shape`; nothing is read before `copy`."""
+    """A file's blob that fits a layer's blob of `shape`, as the `StoredValues` of that blob."""
 
     blob: StoredBlob
     shape: Shape
 
     def copy(self, permutation: tuple[int, ...] | None = None) -> np.ndarray:
-        """The values in memory of their own, transposed from Caffe's order by `permutation`."""
         return self.blob.copy(self.shape, permutation)
 
 

@@ -133,12 +133,12 @@ def _layer(layer: Any, arrays: Sequence[np.ndarray], diffs: Sequence[np.ndarray 
             after.ClearField(field.name)
     pieces: list[Piece] = [before.SerializeToString()]
     for array, diff in zip(arrays, diffs, strict=True):
-        blob = _blob(array, diff)
-        pieces += [_tag(proto.LayerParameter, "blobs", _size(blob)), *blob]
+        pieces += blob_field(proto.LayerParameter, "blobs", array, diff)
     return [*pieces, after.SerializeToString()]
 
 
-def _blob(array: np.ndarray, diff: np.ndarray | None) -> list[Piece]:
+def blob_field(message_class: Any, name: str, array: np.ndarray, diff: np.ndarray | None = None) -> list[Piece]:
+    """A message's field that holds a BlobProto, in pieces; the values are views on the arrays."""
     pieces: list[Piece] = []
     for field, values in (("data", array), ("diff", diff)):
         if values is not None:
@@ -146,7 +146,8 @@ def _blob(array: np.ndarray, diff: np.ndarray | None) -> list[Piece]:
             pieces += [_tag(proto.BlobProto, field, view.nbytes), view]
     shape = proto.BlobProto()
     shape.shape.dim.extend(array.shape)
-    return [*pieces, shape.SerializeToString() if array.ndim else b""]
+    pieces += [shape.SerializeToString()] if array.ndim else []
+    return [_tag(message_class, name, _size(pieces)), *pieces]
 
 
 def _write_hdf5(path: Path, net: Any, params: Params, diffs: Params | None, shared: Collection[Slot]) -> None:

@@ -1,6 +1,6 @@
 """Caffe networks as Keras models, with Caffe's numbers."""
 
-from keras_caffe import _requirements as _requirements  # first: it says what to install where TensorFlow is missing
+from keras_caffe import requirements  # isort: skip  # first: it says what to install where TensorFlow is missing
 from keras_caffe import layers, losses, metrics, ops, optimizers
 from keras_caffe.converters.fold import fold
 from keras_caffe.converters.load import load
@@ -10,9 +10,9 @@ from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
 
-__getattr__ = _requirements.missing
+__getattr__ = requirements.missing
 
-if _requirements.HAS_TENSORFLOW:
+if requirements.HAS_TENSORFLOW:
     from keras_caffe import data, pycaffe
     from keras_caffe.data import dataset
     from keras_caffe.serving import compare, export

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -12,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from tests import private_names
+from tests.private_names import FORCED
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "keras_caffe"
 
 # Imports point one way. A room may import the rooms of lower floors; on its own floor only what NEIGHBOURS lists.
 FLOORS = [
-    {"errors", "version", "_requirements"},
+    {"errors", "version", "requirements"},
     {"proto", "registry", "named", "shapes", "layout", "fillers", "lmdb_environment"},
     {"ops"},
     {"layers"},
@@ -32,7 +37,7 @@ NEIGHBOURS = {("fillers", "proto"), ("solver", "data"), ("pycaffe", "data"), ("p
 ONLY = {"samples": {"errors", "proto", "lmdb_environment"}}  # rooms that need less than their floor allows
 
 TENSORFLOW = {"ops", "data", "solver", "serving", "pycaffe"}
-NO_KERAS = {"errors", "version", "_requirements", "proto", "registry", "shapes", "layout"}
+NO_KERAS = {"errors", "version", "requirements", "proto", "registry", "shapes", "layout"}
 NO_KERAS |= {"lmdb_environment", "named", "samples"}
 BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "definition", "graph")}
 STEPS_OF_READING = {"read": ("read_net",), "upgrade": ("upgrade",), "select": ("select", "select_state")}
@@ -44,6 +49,12 @@ LONG_FILES: dict[str, str] = {}
 LONG_LAYERS: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
 UNTESTED_LAYERS: dict[str, str] = {}
+IMPORTED = {
+    f"{PACKAGE}.optimizers.plateau imports {PACKAGE}.optimizers.policies.{name}" for name in ("_float", "_not_negative")
+}
+SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of iterators.
+    f"{PACKAGE}.data.caffe_dataset": ["iterator.__class__"]
+}
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
 CONTRACT |= {"data", "pycaffe", "ops"}
@@ -228,6 +239,57 @@ def test_converters_has_one_import_path() -> None:
     link = ROOT / PACKAGE / "converters"
     assert link.is_symlink(), "keras_caffe/converters is a symlink to ../converters in a checkout"
     assert link.resolve() == ROOT / "converters"
+
+
+def test_no_module_uses_the_private_names_of_another() -> None:
+    """Private names belong to one module; `self` may use those of its base classes."""
+    everywhere = {name for module in sources() for name in private_names.defined(parse(module))}
+    wrong = []
+    for module in sources():
+        own_names = private_names.defined(parse(module))
+        wrong += [f"{module} imports {name}" for name in private_names.imported(parse(module))]
+        for owner, name in private_names.used(parse(module)):
+            known = everywhere if private_names.is_self(owner) else own_names
+            if name not in known | FORCED.keys():
+                wrong.append(f"{module} uses {ast.unparse(owner)}.{name}")
+    wrong = [use for use in wrong if use not in IMPORTED]
+    assert not wrong, "make the name public, or move the code:\n" + "\n".join(wrong)
+
+
+def test_no_module_sets_attributes_of_what_it_imports() -> None:
+    found = {m: sorted(private_names.set_elsewhere(parse(m))) for m in sources()}
+    assert {module: names for module, names in found.items() if names} == SET_ELSEWHERE
+
+
+@pytest.mark.parametrize("name", sorted(FORCED))
+def test_the_private_names_of_others_exist(name: str) -> None:
+    assert private_names.exists(name), f"{FORCED[name].owner} has no {name} any more: {FORCED[name].reason}"
+
+
+def test_the_list_of_private_names_is_as_short_as_can_be() -> None:
+    used = {name for module in sources() for _, name in private_names.used(parse(module))}
+    used |= {name for module in sources() for name in private_names.defined(parse(module))}
+    assert not sorted(FORCED.keys() - used), "strike these off FORCED in tests/private_names.py"
+
+
+def test_no_private_name_of_ours_hides_one_of_a_base_class() -> None:
+    assert not sorted(overridden() - FORCED.keys())
+
+
+def overridden() -> set[str]:
+    """Private names that classes of the package share with a base class from elsewhere."""
+    classes = {
+        value
+        for module in sources()
+        if not module.endswith("__main__")
+        for value in vars(importlib.import_module(module)).values()
+        if inspect.isclass(value) and str(value.__module__).startswith(f"{PACKAGE}.")
+    }
+    names = set()
+    for cls in classes:
+        foreign = [base for base in cls.__mro__[1:-1] if not str(base.__module__).startswith(f"{PACKAGE}.")]
+        names |= {name for name in vars(cls) if any(name in vars(base) for base in foreign)}
+    return set(filter(private_names.is_private, names)) - {"_abc_impl", "_field_defaults", "_make", "_is_protocol"}
 
 
 def test_files_are_short() -> None:

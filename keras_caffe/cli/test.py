@@ -12,7 +12,7 @@ from keras_caffe.cli.options import working
 from keras_caffe.cli.train import add_selection, names
 from keras_caffe.solver.display import loss_weights, output_lines
 from keras_caffe.solver.load import open_test_net
-from keras_caffe.solver.scores import score
+from keras_caffe.solver.scores import Scorer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
             allow_python_imports=args.allow_python_imports,
         )
     print(f"Running for {args.iterations} iterations.")
-    scores = score(model, data, args.iterations, _print_batch)
+    scores = Scorer(model, data)(args.iterations, _print_batch)
     weights = loss_weights(model)
     print(f"Loss: {sum(weights[name] * np.sum(value) for name, value in scores.items() if name in weights):.6g}")
     for line in output_lines(scores, weights):

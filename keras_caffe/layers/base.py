@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import getfullargspec, signature
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -100,6 +100,13 @@ class Blob(NamedTuple):
         return self.shape if self.permutation is None else tuple(self.shape[a] for a in self.permutation)
 
 
+class StoredValues(Protocol):
+    """The values of a blob somewhere else, as in a file; nothing is read before `copy`."""
+
+    def copy(self, permutation: tuple[int, ...] | None = None) -> np.ndarray:
+        """The values as float32 in memory of their own, transposed from Caffe's order by `permutation`."""
+
+
 class BoundBlob(NamedTuple):
     """A blob and the variable (or `SharedView`) that holds it."""
 
@@ -114,8 +121,8 @@ class BoundBlob(NamedTuple):
         """Sets the values, given in Caffe's shape and order; the array's memory may become the variable's."""
         self.variable.assign(adopt(np.asarray(self.blob.to_keras(array), order="C")))
 
-    def read(self, stored: Any) -> None:
-        """Sets the values to those of a file's blob, given as what `copy(permutation)`s to an array."""
+    def read(self, stored: StoredValues) -> None:
+        """Sets the values to stored ones, as those of a file."""
         self.variable.assign(adopt(stored.copy(self.blob.permutation)))
 
     def seen_as(self, blob: Blob) -> Any:
@@ -167,6 +174,18 @@ class SharedView:
         self.owner.set(self.blob.to_caffe(np.asarray(array)).reshape(self.owner.blob.shape))
 
 
+FirstValues = Mapping[int, StoredValues | BoundBlob]
+"""{blob index: the blob's first values, or the blob of another layer whose variable it shares}"""
+
+
+@dataclass(frozen=True)
+class _Preset:
+    """What `preset` said. Keras looks for variables in tuples and dicts that are set on a layer, but not in here."""
+
+    values: FirstValues = field(default_factory=dict)
+    frozen: Container[int] = ()
+
+
 @dataclass(frozen=True)
 class Bottom:
     """An input of a Caffe layer as `from_caffe` sees it: the blob's shape in Caffe's order, and how it is stored."""
@@ -201,6 +220,9 @@ class CaffeLayer(keras.layers.Layer):
     is_loss: ClassVar[bool] = False
     has_gradient: ClassVar[bool] = True
     flops_per_top_value: ClassVar[int | None] = None
+
+    _preset: _Preset = _Preset()
+    _table: tuple[Blob, ...] = ()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls, *args, **kwargs)
@@ -284,28 +306,27 @@ class CaffeLayer(keras.layers.Layer):
         except CaffeError as error:
             raise error.at(layer=repr(self.name)) from None
 
-    def preset(self, initial: Mapping[int, Any], frozen: Container[int] = ()) -> None:
+    def preset(self, values: FirstValues, frozen: Container[int] = ()) -> None:
         """Says, before the layer is built, what its blobs begin with and which of them are not trained.
 
         Args:
-            initial: by index: what `copy(permutation)`s to an array, or what another layer holds.
+            values: of some blobs; fillers fill the others.
             frozen: indices of blobs that are not trainable (lr_mult 0).
         """
-        # Past Keras's __setattr__, which would take arrays and other layers' variables for state of this layer.
-        self.__dict__.update(_initial=dict(initial), _frozen=frozen)
+        self._preset = _Preset(values, frozen)
 
     def build(self, input_shape: Any) -> None:
-        initial, frozen = self.__dict__.pop("_initial", {}), self.__dict__.pop("_frozen", ())
+        preset, self._preset = self._preset, _Preset()  # Stored values hold a mapped file open: let go of them.
         table = self.blob_table(*shape_list(input_shape))
         for index, blob in enumerate(table):
-            value = initial.get(index)
-            trainable = blob.trainable and index not in frozen
-            held = value.seen_as(blob) if isinstance(value, BoundBlob) else self._add_blob(blob, value, trainable)
-            setattr(self, blob.name, held)
-        self.__dict__["_table"] = tuple(table)
+            value = preset.values.get(index)
+            trainable = blob.trainable and index not in preset.frozen
+            variable = value.seen_as(blob) if isinstance(value, BoundBlob) else self._add_blob(blob, value, trainable)
+            setattr(self, blob.name, variable)
+        self._table = tuple(table)
         self.built = True
 
-    def _add_blob(self, blob: Blob, stored: Any, trainable: bool) -> Any:
+    def _add_blob(self, blob: Blob, stored: StoredValues | None, trainable: bool) -> Any:
         def initial(shape: Any, dtype: Any = None) -> Any:
             if stored is not None:
                 return keras.ops.cast(adopt(stored.copy(blob.permutation)), dtype)
@@ -323,7 +344,12 @@ class CaffeLayer(keras.layers.Layer):
     @property
     def caffe_blobs(self) -> Sequence[BoundBlob]:
         """The blob table with the variables that hold the blobs, once built."""
-        return tuple(BoundBlob(blob, getattr(self, blob.name)) for blob in self.__dict__.get("_table", ()))
+        return tuple(BoundBlob(blob, getattr(self, blob.name)) for blob in self._table)
+
+
+def takes_training(layer: keras.layers.Layer) -> bool:
+    """Whether a layer computes in training otherwise than not, as its `call` says."""
+    return "training" in signature(layer.call).parameters
 
 
 def shape_list(input_shape: Any) -> list[Shape]:

@@ -45,7 +45,8 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
     method: ClassVar[str] = ""
     """Caffe's name of the type; none for a method that the native kernel does not know."""
 
-    scale: Any = None  # of the gradients of the step that is being taken, if they are not scaled yet
+    scale: Any = None
+    """What the gradients of the step that is being taken are still to be multiplied by; None: nothing."""
 
     sign: ClassVar[int] = 1
     """-1 where the history is stored with the other sign than in Caffe."""
@@ -80,9 +81,19 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         for slot in self.slots:
             setattr(self, slot, self.add_optimizer_variables(variables, slot))
 
+    @property
+    def schedule(self) -> Any:
+        """The schedule or variable that gives the rate; Keras's `learning_rate` is the rate itself."""
+        return self._learning_rate
+
+    @property
+    def trainable_variables(self) -> Sequence[Any]:
+        """What the optimizer was built on, in that order."""
+        return self._trainable_variables
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
-        lr_mult, decay_mult = self.multipliers.get(self._trainable_variables[index].path, (1.0, 1.0))
+        lr_mult, decay_mult = self.multipliers.get(self.trainable_variables[index].path, (1.0, 1.0))
         rate = ops.cast(learning_rate, variable.dtype)
         rate = rate if lr_mult == 1 else rate * lr_mult
         histories = [getattr(self, slot)[index] for slot in self.slots]
@@ -121,9 +132,13 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         return gradient + decay * (ops.sign(variable) if self.regularization_type == "L1" else variable)
 
     def _clip_gradients(self, grads: Sequence[Any]) -> list[Any]:
-        """Keras calls this once with all gradients: the place for what looks at all of them."""
+        """Clips by the norm of all gradients, and divides by iter_size.
+
+        Keras has no public hook that sees all gradients at once. This is the only one that it calls after unscaling a
+        loss and adding up passes, and before any update.
+        """
         grads = [update.dense(g) for g in update.sum_over_replicas(grads)]
-        self.__dict__["scale"] = None
+        self.scale = None
         scale = 1 / self.iter_size
         if self.clip_gradients >= 0:
             norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads))
@@ -132,9 +147,8 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
             scale = scale * ops.where(norm > limit, ops.divide_no_nan(limit, norm), 1.0)
         elif self.iter_size == 1:
             return grads
-        if self.method and all(map(update.has_native, self._trainable_variables)) and not update.is_distributed():
-            # The kernel multiplies by it in passing. (A plain entry: Keras would track an attribute that is set.)
-            self.__dict__["scale"] = scale
+        if self.method and all(map(update.has_native, self.trainable_variables)) and not update.is_distributed():
+            self.scale = scale  # The kernel multiplies in passing, which saves a pass over every gradient.
             return grads
         return [g * ops.cast(scale, g.dtype) for g in grads]
 

@@ -77,7 +77,7 @@ class ParamMemory(Memory):
 
 
 class NetBlob:
-    """pycaffe's NetBlob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them."""
+    """pycaffe's Blob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them."""
 
     def __init__(self, shape: Shape, data: Memory | None = None, diff: Memory | None = None) -> None:
         self._shape = _known(shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
-from keras_caffe.layers.base import BoundBlob, SharedView
+from keras_caffe.layers.base import BoundBlob, SharedView, takes_training
 from keras_caffe.layout import Order, permutation
 
 Tensors = Mapping[str, Any]
@@ -161,7 +160,7 @@ class Engine:
 
     def _call(self, planned: PlannedLayer, bottoms: Sequence[Any]) -> list[Any]:
         bottoms = bottoms or [tf.zeros(1)]
-        more = {"training": self.training} if "training" in inspect.signature(planned.layer.call).parameters else {}
+        more = {"training": self.training} if takes_training(planned.layer) else {}
         tops = planned.layer(bottoms[0] if len(bottoms) == 1 else list(bottoms), **more)
         return list(tops) if isinstance(tops, (list, tuple)) else [tops]
 

@@ -17,6 +17,7 @@ from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named, unknown
 from keras_caffe.pycaffe.batches import Batches
 from keras_caffe.pycaffe.blob import NetBlob
@@ -87,17 +88,17 @@ class Net(Parameters, Batches):
     def _make_blobs(self) -> None:
         self.blobs: Named[NetBlob] = Named("blob")
         self.blob_loss_weights: Named[float] = Named("blob")
-        for node in self._plan.net.nodes:
+        for node in self.plan.net.nodes:
             shares = node.type in SHARES_MEMORY
             data = self.blobs[self._blob_name(node.inputs[0])].data_memory if shares else None
             for value in node.outputs:
                 name = self._blob_name(value)
                 if name not in self.blobs:
-                    self.blobs[name] = NetBlob(self._plan.shapes[value], data)
+                    self.blobs[name] = NetBlob(self.plan.shapes[value], data)
                     self.blob_loss_weights[name] = 0.0
-        for value, weight in self._plan.loss_weights.items():
+        for value, weight in self.plan.loss_weights.items():
             self.blob_loss_weights[self._blob_name(value)] = float(np.float32(weight))
-        for source in self._plan.sources.values():
+        for source in self.plan.sources.values():
             for value, default in zip(source.node.outputs, source.defaults or (), strict=False):
                 self.blobs[self._blob_name(value)].data[...] = default
         self._seed_losses()
@@ -108,7 +109,7 @@ class Net(Parameters, Batches):
                 self.blobs[name].diff[...] = weight
 
     def _blob_name(self, value: str) -> str:
-        return self._plan.net.values[value].blob
+        return self.plan.net.values[value].blob
 
     @property
     def _blob_names(self) -> list[str]:
@@ -174,7 +175,7 @@ class Net(Parameters, Batches):
     def _forward(self, start: int, end: int) -> float:
         """Runs layers by number; returns the loss."""
         self._adapt()
-        self._push()
+        self.push_params()
         self._feeder.feed(start, end, self.blobs)
         if not self._callbacks:
             return self._run(start, end)
@@ -184,15 +185,15 @@ class Net(Parameters, Batches):
         feeds = {value: self._stored(value, "data") for value in self._engine.needs(start, end)}
         found, loss = self._engine.forward(start, end, feeds)
         for value, tensor in found.items():
-            self.blobs[self._blob_name(value)].put(tensor, self._plan.orders[value])
+            self.blobs[self._blob_name(value)].put(tensor, self.plan.orders[value])
         self._pull(start, end)
         return loss
 
     def _backward(self, start: int, end: int) -> None:
         """Runs layers backward by number, from `start` down to `end`."""
         whole = self._engine.backward_plan
-        check_gradients(self._plan.net, replace(whole, layers=whole.layers.intersection(range(end, start + 1))))
-        self._push()
+        check_gradients(self.plan.net, replace(whole, layers=whole.layers.intersection(range(end, start + 1))))
+        self.push_params()
         if not self._callbacks:
             self._run_backward(start, end)
         else:
@@ -203,7 +204,7 @@ class Net(Parameters, Batches):
         diffs = {value: self._stored(value, "diff") for value in self._engine.diffs_needed(start, end)}
         blobs, params = self._engine.backward(start, end, diffs)
         for value, tensor in blobs.items():
-            self.blobs[self._blob_name(value)].put_diff(tensor, self._plan.orders[value])
+            self.blobs[self._blob_name(value)].put_diff(tensor, self.plan.orders[value])
         for slot, gradient in params.items():
             diff = self._params[slot].diff
             diff += np.asarray(gradient).reshape(diff.shape)
@@ -211,12 +212,12 @@ class Net(Parameters, Batches):
     def _stored(self, value: str, what: str) -> np.ndarray:
         """A copy of a blob's data or diff as the plan stores this value."""
         array = getattr(self.blobs[self._blob_name(value)], what)
-        order = self._plan.orders[value]
+        order = self.plan.orders[value]
         return np.array(array.transpose(order) if order else array, order="C")
 
     def _adapt(self) -> None:
         """Plans the net anew if an input has got another shape."""
-        tops = [(self._blob_name(v), self._plan.shapes[v]) for v in self._plan.inputs]
+        tops = [(self._blob_name(v), self.plan.shapes[v]) for v in self.plan.inputs]
         if any(self.blobs[name].shape != shape for name, shape in tops):
             self.reshape()
 
@@ -226,19 +227,19 @@ class Net(Parameters, Batches):
         Raises:
             ShapeError: a layer cannot take its new bottom, or its parameters would change in shape.
         """
-        self._plan_again(self._held())
-        for value, shape in self._plan.shapes.items():
+        self._plan_again(self._bound_blobs())
+        for value, shape in self.plan.shapes.items():
             self.blobs[self._blob_name(value)].take_shape(shape)
         self._seed_losses()
 
-    def _plan_again(self, held: Mapping[int, Mapping[int, Any]]) -> None:
-        shapes = {name: self.blobs[name].shape for name in map(self._blob_name, self._plan.inputs)}
+    def _plan_again(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
+        shapes = {name: self.blobs[name].shape for name in map(self._blob_name, self.plan.inputs)}
         new, _ = plan(self._definition, replace(self._settings, input_shapes=shapes))
-        check_params(self._plan, new)
-        build_layers(new, held)
+        check_params(self.plan, new)
+        build_layers(new, bound)
         engine = Engine(new, training=self.phase == TRAIN)
         engine.take_states(self._engine)
-        self._plan, self._engine = new, engine
+        self.plan, self._engine = new, engine
 
     def _layer_index(self, name: str | None, default: int) -> int:
         if name is None:

@@ -11,6 +11,7 @@ from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
 from keras_caffe.converters.write import write_caffemodel
 from keras_caffe.errors import ShapeError, WeightsError
+from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named
 from keras_caffe.pycaffe.blob import NetBlob, ParamMemory
 from keras_caffe.pycaffe.layer import Layer
@@ -23,7 +24,7 @@ class Parameters:
 
     def _make_params(self, planned: Plan) -> None:
         """The blobs of all layers; a blob that an earlier layer owns is the same memory."""
-        self._plan = planned
+        self.plan = planned
         self._params: dict[Slot, NetBlob] = {}
         for index in planned.layers:
             for number, held in enumerate(planned.bound_blobs(index)):
@@ -39,12 +40,15 @@ class Parameters:
     def _blobs_of(self, node: int) -> list[NetBlob]:
         return [blob for (index, _), blob in self._params.items() if index == node]
 
-    def _held(self) -> dict[int, dict[int, Any]]:
-        """{node: {blob: what holds it}}."""
-        layers = self._plan.layers.items()
-        return {index: dict(enumerate(planned.layer.caffe_blobs)) for index, planned in layers}
+    def own_params(self) -> list[NetBlob]:
+        """The blobs that no other layer owns, in Caffe's order."""
+        return [blob for slot, blob in self._params.items() if slot not in self.plan.owners]
 
-    def _push(self) -> None:
+    def _bound_blobs(self) -> dict[int, Mapping[int, BoundBlob]]:
+        """{node: its blobs with their variables}, for another plan to use."""
+        return {index: dict(enumerate(self.plan.bound_blobs(index))) for index in self.plan.layers}
+
+    def push_params(self) -> None:
         """What was written into the arrays goes into the variables."""
         for blob in self._params.values():
             blob.data_memory.push()
@@ -52,7 +56,7 @@ class Parameters:
     def _pull(self, start: int, end: int) -> None:
         """What a forward pass of these layers changed goes into the arrays: statistics, and what Python layers like."""
         for (index, number), blob in self._params.items():
-            planned = self._plan.layers[index]
+            planned = self.plan.layers[index]
             changes = planned.node.type == "Python" or not planned.blobs[number].trainable
             if start <= index <= end and changes:
                 blob.data_memory.pull()
@@ -63,11 +67,11 @@ class Parameters:
         Returns:
             Which layers were loaded, skipped, or left as they were.
         """
-        self._push()
-        arrays, self.load_report = weight_files.match(self._plan, files)
+        self.push_params()
+        arrays, self.load_report = weight_files.match(self.plan, files)
         for index, found in arrays.items():
             for number, stored in found.items():
-                self._plan.bound_blobs(index)[number].read(stored)
+                self.plan.bound_blobs(index)[number].read(stored)
                 self._params[index, number].data_memory.pull()
         return self.load_report
 
@@ -84,8 +88,8 @@ class Parameters:
     def _save(self, filename: Path, write_diff: bool, hdf5: bool) -> None:
         params = [[blob.data for blob in layer.blobs] for layer in self.layers]
         diffs = [[blob.diff for blob in layer.blobs] for layer in self.layers] if write_diff else None
-        net = self._plan.net.message
-        write_caffemodel(filename, net, params, diffs=diffs, shared=self._plan.owners, hdf5=hdf5)
+        net = self.plan.net.message
+        write_caffemodel(filename, net, params, diffs=diffs, shared=self.plan.owners, hdf5=hdf5)
 
     def share_with(self, other: Parameters) -> None:
         """Uses another net's parameters from now on, for all layers of the same name: a change in one is one in both.
@@ -93,20 +97,20 @@ class Parameters:
         Raises:
             WeightsError: a layer has other blobs there.
         """
-        self._push()
-        theirs = {node.name: node.index for node in reversed(other._plan.net.nodes)}
-        held, common = self._held(), {}
-        for index, planned in self._plan.layers.items():
+        self.push_params()
+        theirs = {node.name: node.index for node in reversed(other.plan.net.nodes)}
+        bound, common = self._bound_blobs(), {}
+        for index, planned in self.plan.layers.items():
             source = theirs.get(planned.node.name)
             if planned.blobs and source is not None:
-                held[index] = _same_blobs(planned, other._held().get(source, {}))
-                common.update({(index, n): other._params[source, n] for n in held[index]})
-        self._plan_again(held)
+                bound[index] = _same_blobs(planned, other._bound_blobs().get(source, {}))
+                common.update({(index, n): other._params[source, n] for n in bound[index]})
+        self._plan_again(bound)
         for slot, blob in common.items():
             self._params[slot].data_memory = blob.data_memory
 
-    def _plan_again(self, held: Mapping[int, Mapping[int, Any]]) -> None:
-        """Plans the net for its inputs' shapes, its parameters held by what is given."""
+    def _plan_again(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
+        """Plans the net for its inputs' shapes, its parameters held by the variables of the given blobs."""
         raise NotImplementedError
 
     def clear_param_diffs(self) -> None:
@@ -115,7 +119,7 @@ class Parameters:
             blob.diff[...] = 0
 
 
-def _same_blobs(planned: PlannedLayer, shared: Mapping[int, Any]) -> Mapping[int, Any]:
+def _same_blobs(planned: PlannedLayer, shared: Mapping[int, BoundBlob]) -> Mapping[int, BoundBlob]:
     mine = [tuple(blob.shape) for blob in planned.blobs]
     theirs = [tuple(bound.blob.shape) for bound in shared.values()]
     if mine != theirs:

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.errors import SolverError
-from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.net import PHASES, Net
 from keras_caffe.solver import nets, snapshots
 from keras_caffe.solver.definition import SolverDefinition, make_optimizer, make_policy, read_solver
@@ -70,7 +69,7 @@ class Solver:
         self._make_optimizer()
 
     def _make_optimizer(self) -> None:
-        self._params = params_of(self.net._plan)
+        self._params = params_of(self.net.plan)
         multipliers = {p.variable.path: (p.lr_mult, p.decay_mult) for p in self._params}
         self._optimizer = make_optimizer(self.param, multipliers)
         self._updated = updated(self._params, self._optimizer)
@@ -90,12 +89,12 @@ class Solver:
     def policy(self) -> Any:
         """The schedule of the rate, for `param.base_lr` as it is now."""
         self._follow_base_lr()
-        return self._optimizer._learning_rate
+        return self._optimizer.schedule
 
     def _follow_base_lr(self) -> None:
         if self.param.base_lr != self._base_lr:
             self._base_lr = self.param.base_lr
-            self._optimizer._learning_rate = make_policy(self.param)
+            self._optimizer.learning_rate = make_policy(self.param)
             self._update = tf.function(self._updates, autograph=False)
 
     @property
@@ -155,14 +154,10 @@ class Solver:
             )
         return loss
 
-    def _blobs(self) -> list[NetBlob]:
-        """The blobs of `_params`."""
-        return [blob for slot, blob in self.net._params.items() if slot not in self.net._plan.owners]
-
     def apply_update(self) -> None:
         """Updates the parameters by their diffs, which then hold what was subtracted."""
-        self.net._push()
-        blobs = dict(zip(map(str, self._params), self._blobs(), strict=True))
+        self.net.push_params()
+        blobs = dict(zip(map(str, self._params), self.net.own_params(), strict=True))
         gradients = [p.held.blob.to_keras(blobs[str(p)].diff) for p in self._updated]
         self._follow_base_lr()
         steps = self._update([tf.constant(gradient) for gradient in gradients])

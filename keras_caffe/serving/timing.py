@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.infer import PlannedLayer
 from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.layers.base import takes_training
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.serving.dynamic import declared_shapes
 
@@ -82,7 +83,7 @@ def _bottoms(model: CaffeModel, layers: Sequence[PlannedLayer], inputs: dict[str
 
 def _functions(layer: Any, bottoms: list[Any], training: bool) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
     inputs = bottoms[0] if len(bottoms) == 1 else bottoms
-    mode = {"training": training} if isinstance(layer, keras.Model) or layer._call_has_training_arg else {}
+    mode = {"training": training} if takes_training(layer) else {}
 
     @tf.function(autograph=False)
     def forward(inputs: Any) -> Any:

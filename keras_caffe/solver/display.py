@@ -43,7 +43,7 @@ class Display:
         speed = f" ({count / seconds:.6g} iter/s, {seconds:.3g}s/{every} iters)" if count else ""
         self._time, self._at = now, self.solver.iter
         say(f"Iteration {self.solver.iter}{speed}, loss = {self.smoothed_loss:.6g}")
-        outputs = self.solver.model.last_outputs
+        outputs = self.solver.model.last_step.outputs
         self._lines("Train", self.solver.model, {name: outputs[name] for name in outputs if name in self._outputs()})
         say(f"Iteration {self.solver.iter}, lr = {self.solver.lr:.6g}")
 

@@ -33,42 +33,39 @@ class Scores(list):
         }
 
 
-def score(
-    model: CaffeModel, feed: Feed, batches: int, each: Callable[[int, dict[str, Any]], None] | None = None
-) -> dict[str, Any]:
-    """{output: its mean over the batches}; `each` is called with every batch's number and outputs."""
-    run = _compiled(model)
-    sums: dict[str, np.ndarray] = {}
-    for number in range(batches):
-        try:
-            outputs = run(feed.iterator)
-        except tf.errors.OpError:
-            feed.raise_error()
-            raise
-        values = {name: value.numpy() for name, value in outputs.items()}
-        for name, value in values.items():
-            sums[name] = sums.get(name, 0) + value
-        if each is not None:
-            each(number, values)
-    means = {name: total / np.float32(batches) for name, total in sums.items()}
-    return {name: float(mean) if np.ndim(mean) == 0 else mean for name, mean in means.items()}
+class Scorer:
+    """Runs a test net on its stream of batches."""
 
+    def __init__(self, model: CaffeModel, feed: Feed) -> None:
+        self.model, self.feed = model, feed
+        self._names = {model.net.values[v].blob for v in model.net.outputs}
+        self._run = tf.function(self._next_outputs, autograph=False)
 
-def _compiled(model: CaffeModel) -> Any:
-    """A function from an iterator to the net's outputs, compiled once; with replicas, to their mean."""
-    if "_scoring" not in model.__dict__:
-        strategy = model.distribute_strategy
-        names = {model.net.values[v].blob for v in model.net.outputs}
+    def __call__(self, batches: int, each: Callable[[int, dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """{output: its mean over the batches}; `each` is called with every batch's number and outputs."""
+        sums: dict[str, np.ndarray] = {}
+        for number in range(batches):
+            try:
+                outputs = self._run(self.feed.iterator)
+            except tf.errors.OpError:
+                self.feed.raise_error()
+                raise
+            values = {name: value.numpy() for name, value in outputs.items()}
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0) + value
+            if each is not None:
+                each(number, values)
+        means = {name: total / np.float32(batches) for name, total in sums.items()}
+        return {name: float(mean) if np.ndim(mean) == 0 else mean for name, mean in means.items()}
 
-        def outputs(batches: Any) -> dict[str, Any]:
-            found = named_outputs(model, model(batches[0], training=False))
-            return {name: tf.cast(value, "float32") for name, value in found.items() if name in names}
+    def _next_outputs(self, iterator: Any) -> dict[str, Any]:
+        """The net's outputs for the next batch; with replicas, their mean."""
+        if not tf.distribute.has_strategy():
+            return self._outputs(next(iterator))
+        strategy = self.model.distribute_strategy
+        outputs = strategy.run(self._outputs, args=(next(iterator),))
+        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in outputs.items()}
 
-        def on_next(iterator: Any) -> dict[str, Any]:
-            if not tf.distribute.has_strategy():
-                return outputs(next(iterator))
-            found = strategy.run(outputs, args=(next(iterator),))
-            return {name: strategy.reduce("MEAN", value, axis=None) for name, value in found.items()}
-
-        model.__dict__["_scoring"] = tf.function(on_next, autograph=False)
-    return model.__dict__["_scoring"]
+    def _outputs(self, batches: Any) -> dict[str, Any]:
+        outputs = named_outputs(self.model, self.model(batches[0], training=False))
+        return {name: tf.cast(value, "float32") for name, value in outputs.items() if name in self._names}

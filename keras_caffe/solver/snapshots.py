@@ -52,7 +52,7 @@ def write(solver: Any, write_params: Callable[[str], Any] | None = None) -> tupl
         if write_params is not None:
             write_params(model)
         else:
-            diffs = last_steps(solver.model.plan, solver.model.taken) if solver.param.snapshot_diff else None
+            diffs = last_steps(solver.model.plan, solver.model.updates.taken) if solver.param.snapshot_diff else None
             save_params(solver.model, model, diffs)
         policy, history = solver.policy, solver.history.get()
         step, kept = policy.current_step(solver.iter), policy.kept()

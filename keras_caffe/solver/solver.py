@@ -18,7 +18,7 @@ from keras_caffe.solver.display import Display, say
 from keras_caffe.solver.feed import Feed
 from keras_caffe.solver.hooks import Hooks
 from keras_caffe.solver.params import History, Param
-from keras_caffe.solver.scores import Scores, score
+from keras_caffe.solver.scores import Scorer, Scores
 from keras_caffe.solver.train_net import TrainNet
 
 EPOCH = 1000  # iterations of an epoch for Keras's callbacks where no tests divide them
@@ -66,13 +66,14 @@ class Solver:
         self.scores: Scores | None = None
         self.display = Display(self)
         self._train, self._tests = train_data, list(test_data)
+        self._scorers = [Scorer(*pair) for pair in zip(self.test_models, self._tests, strict=True)]
         self._tested_at = self._saved_at = -1
         self._finished = False
 
     @property
     def optimizer(self) -> Any:
         """The Caffe optimizer; Keras may scale the loss around it."""
-        return getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        return self.model.caffe_optimizer
 
     @property
     def train_data(self) -> Any:
@@ -84,7 +85,7 @@ class Solver:
 
     @property
     def policy(self) -> Any:
-        return self.optimizer._learning_rate
+        return self.optimizer.schedule
 
     @property
     def lr(self) -> float:
@@ -232,7 +233,7 @@ class Solver:
         return loss
 
     def _refuse(self, loss: float) -> None:
-        bad = first_bad_blob(self.model, self.model.last_batches) or Bad("", None)
+        bad = first_bad_blob(self.model, self.model.last_step.batches) or Bad("", None)
         raise SolverError(
             f"the loss is {loss} in iteration {self.iter}" + (f": {bad.what}" if bad.what else ""),
             layer=bad.layer,
@@ -251,8 +252,7 @@ class Solver:
         return self._test()
 
     def _test(self, each: Callable[[int, Any], None] | None = None) -> Scores:
-        nets = zip(self.test_models, self._tests, self.param.test_iter, strict=True)
-        return Scores(score(model, feed, count, each) for model, feed, count in nets)
+        return Scores(scorer(count, each) for scorer, count in zip(self._scorers, self.param.test_iter, strict=True))
 
     def snapshot(self) -> tuple[str, str]:
         """Writes the train net's parameters and the solver's state.

@@ -58,8 +58,7 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
                 head = proto.SolverState(iter=state.iteration, learned_net=state.learned_net)
                 file.write(head.SerializeToString())
                 for array in state.history:
-                    blob = write._blob(array, None)
-                    file.writelines([write._tag(proto.SolverState, "history", write._size(blob)), *blob])
+                    file.writelines(write.blob_field(proto.SolverState, "history", array))
                 file.write(proto.SolverState(current_step=state.current_step, **state.plateau).SerializeToString())
 
 

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.optimizers import LossScaleOptimizer
 
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.layers.base import serializable
 from keras_caffe.optimizers import CaffeOptimizer, Plateau
+
+
+@dataclass(frozen=True)
+class Updates:
+    """What an update changes. Keras looks for variables in lists and dicts that are set on a model, but not in here.
+
+    Args:
+        variables: the Keras variables that it changes, or whose history it changes.
+        taken: {id of a variable: variable with what the last update took from it}; empty if nothing asks for it.
+    """
+
+    variables: Sequence[Any] = ()
+    taken: Mapping[int, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LastStep:
+    """The batches of the last iteration, and the values of the net's outputs."""
+
+    batches: Any
+    outputs: dict[str, Any]
 
 
 @serializable
@@ -20,7 +43,14 @@ class TrainNet(CaffeModel):
 
     The loss of a pass is the sum of the blobs with a loss weight. The step returns the mean loss and the mean of each
     of the net's outputs in the last pass, by the blobs' names. Where the loss is not finite nothing is changed.
+
+    Attributes:
+        updates: what an update changes; set by `prepare`.
+        last_step: set by each call of the function that `make_train_function` makes.
     """
+
+    updates: Updates = Updates()
+    last_step: LastStep
 
     def prepare(
         self, optimizer: CaffeOptimizer, variables: Sequence[Any], jit: bool = False, keep_steps: bool = False
@@ -31,13 +61,19 @@ class TrainNet(CaffeModel):
             optimizer: what updates.
             variables: the Keras variables that it changes, or whose history it changes.
             jit: compile with XLA.
-            keep_steps: keep in `taken` what the last update took from each variable.
+            keep_steps: keep in `updates.taken` what the last update took from each variable.
         """
         self.compile(optimizer=optimizer, jit_compile=jit)
         with self.distribute_strategy.scope():
             self.optimizer.build(list(variables))
         taken = {id(v): tf.Variable(tf.zeros_like(v.value)) for v in variables} if keep_steps else {}
-        self.__dict__.update(_updated=list(variables), taken=taken)
+        self.updates = Updates(list(variables), taken)
+
+    @property
+    def caffe_optimizer(self) -> CaffeOptimizer:
+        """The optimizer; with mixed_float16 Keras scales the loss around it."""
+        optimizer = self.optimizer
+        return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
 
     def train_step(self, data: Any) -> dict[str, Any]:
         loss, outputs = self.iteration(data if isinstance(data, tuple) else (data,))
@@ -67,29 +103,30 @@ class TrainNet(CaffeModel):
         return loss, outputs, gradients
 
     def _forward_backward(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any], list[Any]]:
-        learned = [v.value for v in self._updated if v.trainable]
+        learned = [v.value for v in self.updates.variables if v.trainable]
         with tf.GradientTape() as tape:
             outputs = self(batch, training=True)
             loss = self._loss()
             scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
         found = tape.gradient(scaled, learned, unconnected_gradients="zero") if learned else []
         found = iter(found)
-        gradients = [next(found) if v.trainable else tf.zeros_like(v.value) for v in self._updated]
+        gradients = [next(found) if v.trainable else tf.zeros_like(v.value) for v in self.updates.variables]
         named = {name: tf.cast(x, "float32") for name, x in named_outputs(self, outputs).items()}
         return loss, named, gradients
 
     def _apply(self, gradients: Sequence[Any], loss: Any) -> Any:
-        schedule = getattr(self.optimizer, "inner_optimizer", self.optimizer)._learning_rate
+        variables, taken = self.updates.variables, self.updates.taken
+        schedule = self.caffe_optimizer.schedule
         if isinstance(schedule, Plateau):
             schedule.observe(loss, self.optimizer.iterations)
-        for variable in self._updated if self.taken else ():
-            self.taken[id(variable)].assign(variable.value)
+        for variable in variables if taken else ():
+            taken[id(variable)].assign(variable.value)
         if gradients:
-            self.optimizer.apply(gradients, self._updated)
+            self.optimizer.apply(gradients, variables)
         else:
             self.optimizer.iterations.assign_add(1)
-        for variable in self._updated if self.taken else ():
-            self.taken[id(variable)].assign_sub(variable.value)
+        for variable in variables if taken else ():
+            taken[id(variable)].assign_sub(variable.value)
         return tf.constant(True)
 
     def loss_of(self, iterator: Any) -> float:
@@ -118,16 +155,13 @@ class TrainNet(CaffeModel):
                 generator.state.assign([generator.state[0], passes])
 
     def make_train_function(self, force: bool = False) -> Callable[[Any], dict[str, Any]]:
-        """One compiled function for an iteration, data included.
-
-        `last_batches` and `last_outputs` of the model are what it took and what the net's outputs were.
-        """
+        """One compiled function for an iteration, data included; each call sets `last_step`."""
         if self.train_function is None or force:
             step = self._one_step if self.run_eagerly else tf.function(self._one_step, autograph=False)
 
             def function(iterator: Any) -> dict[str, Any]:
                 loss, outputs, batches = step(iterator)
-                self.__dict__.update(last_batches=batches, last_outputs=outputs)
+                self.last_step = LastStep(batches, outputs)
                 return {**{name: np.mean(value) for name, value in outputs.items()}, "loss": loss}
 
             self.train_function = function

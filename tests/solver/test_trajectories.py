@@ -62,7 +62,7 @@ def test_gradients(name: str, tmp_path: Path) -> None:
     batches = run.batches()
     taken = [next(batches) for _ in range(solver.param.iter_size)]
     _, _, gradients = solver.model.accumulate(taken)
-    found = dict(zip([v.path for v in solver.model._updated], gradients, strict=True))
+    found = dict(zip([v.path for v in solver.model.updates.variables], gradients, strict=True))
     for param in solver.params:
         want = run.arrays[f"grad/1/{param}"]
         gradient = found.get(param.variable.path)
