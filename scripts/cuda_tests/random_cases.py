@@ -161,7 +161,7 @@ def solvers(library: Library) -> int:
 def datum_batches(library: Library, count: int = 60) -> int | str:
     if importlib.util.find_spec("tensorflow") is None:
         return "keras_caffe.data needs TensorFlow, which is not installed"
-    from keras_caffe.data.augment import Augment, Plan
+    from keras_caffe.data.augment import Augment, Placement
 
     random = np.random.default_rng(6)
     for number in range(count):
@@ -173,14 +173,14 @@ def datum_batches(library: Library, count: int = 60) -> int | str:
         augment = Augment(out, scale=float(random.choice([1, 0.00390625, 0.017])), mean=mean)
         pixels = random.integers(0, 256, (n, c, height, width), np.uint8)
         free = height - out[0] + 1, width - out[1] + 1
-        plans = [Plan(*(int(random.integers(size)) for size in (2, *free))) for _ in range(n)]
+        placements = [Placement(*(int(random.integers(size)) for size in (2, *free))) for _ in range(n)]
         wanted = np.empty((n, c, *out), np.float32)
-        for image, plan, top in zip(pixels, plans, wanted, strict=True):
-            augment.apply(image, plan, top)
+        for image, placement, top in zip(pixels, placements, wanted, strict=True):
+            augment.apply(image, placement, top)
         for last in (False, True):
             mean_shape = (0, 0, 0) if mean is None else mean.shape
             shape = DatumShape(*pixels.shape, *out, *mean_shape, augment.scale, last)
-            drawn = np.array(plans, np.int32).reshape(-1, 3)
+            drawn = np.array(placements, np.int32).reshape(-1, 3)
             got = library.datum_batch(shape, pixels, drawn, mean)
             np.testing.assert_array_equal(from_layout(got, last), wanted)
     return 2 * count

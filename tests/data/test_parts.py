@@ -20,6 +20,7 @@ from keras_caffe.data.sources.lmdb import LmdbWalk
 from keras_caffe.errors import DataError
 from keras_caffe.ops.pixel_batch import pixel_batch
 from tests.data.nets import datum, write_lmdb
+from tests.randoms import generators
 
 INTS = st.integers(-(2**31), 2**31 - 1)
 
@@ -97,8 +98,7 @@ def test_half_the_size_is_the_mean_of_four() -> None:
 
 
 def test_resize_is_within_a_level_of_exact_arithmetic() -> None:
-    random = np.random.default_rng(1)
-    for _ in range(20):
+    for random in generators(1, 20):
         height, width, new_height, new_width = random.integers(2, 40, 4)
         image = random.integers(0, 256, (height, width, 1), dtype=np.uint8)
         y = ((np.arange(new_height) + 0.5) * height / new_height - 0.5).clip(0, height - 1)

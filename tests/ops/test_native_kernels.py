@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from keras_caffe.ops.losses import hinge_loss, hinge_loss_twin
 from keras_caffe.ops.lrn import lrn, lrn_twin
 from keras_caffe.ops.pixel_batch import pixel_batch, pixel_batch_twin
 from keras_caffe.ops.pool_axis import Axis
+from tests.randoms import generators
 
 STATUS = native_status()
 pytestmark = pytest.mark.skipif(not STATUS.loaded, reason=f"no native operations: {STATUS.reason}")
@@ -49,11 +50,6 @@ def test_what_is_compared_here_are_native_operations(name: str) -> None:
     for face in FACES[name]:
         graph = tf.function(face).get_concrete_function(tf.TensorSpec((1, 2, 2, 3))).graph
         assert f"KerasCaffe>{name}" in {op.type for op in graph.get_operations()}
-
-
-def cases(seed: int) -> Iterator[np.random.Generator]:
-    for case in range(CASES):
-        yield np.random.default_rng([seed, case])
 
 
 def with_gradient(function: Callable[[Any], Any], x: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +91,7 @@ def images(random: np.random.Generator, sizes: tuple[int, int]) -> np.ndarray:
 
 
 def test_max_pool() -> None:
-    for random in cases(1):
+    for random in generators(1, CASES):
         axes, sizes = geometry(random)
         x = images(random, sizes)
         agree(lambda x, a=axes: pooling.max_pool(x, a, training=bool(len(a))), lambda x, a=axes: first_maxima(x, a), x)
@@ -106,20 +102,20 @@ def first_maxima(x: tf.Tensor, axes: list[Axis]) -> tf.Tensor:
 
 
 def test_max_pool_without_a_mask_kept_for_the_gradient() -> None:
-    for random in cases(2):
+    for random in generators(2, CASES):
         axes, sizes = geometry(random)
         agree(lambda x, a=axes: pooling.max_pool(x, a), lambda x, a=axes: first_maxima(x, a), images(random, sizes))
 
 
 def test_the_twin_of_max_pool_gives_the_gradient_to_the_first_maximum_too() -> None:
-    for random in cases(3):
+    for random in generators(3, CASES):
         axes, sizes = geometry(random)
         x = images(random, sizes)
         agree(lambda x, a=axes: pooling.max_pool_twin(x, a), lambda x, a=axes: first_maxima(x, a), x)
 
 
 def test_masks() -> None:
-    for random in cases(4):
+    for random in generators(4, CASES):
         axes, sizes = geometry(random)
         x = tf.constant(images(random, sizes))
         got, want = pooling.max_pool_with_index(x, axes), pooling.max_pool_with_index_twin(x, axes)
@@ -128,21 +124,21 @@ def test_masks() -> None:
 
 
 def test_average_pool() -> None:
-    for random in cases(5):
+    for random in generators(5, CASES):
         axes, sizes = geometry(random)
         x = images(random, sizes)
         agree(lambda x, a=axes: pooling.average_pool(x, a), lambda x, a=axes: pooling.average_pool_twin(x, a), x)
 
 
 def test_stochastic_pool_in_inference() -> None:
-    for random in cases(6):
+    for random in generators(6, CASES):
         axes, sizes = geometry(random, pads=False)
         x = np.abs(images(random, sizes))
         agree(lambda x, a=axes: pooling.stochastic_pool(x, a), lambda x, a=axes: pooling.stochastic_pool_twin(x, a), x)
 
 
 def test_stochastic_pool_in_training() -> None:
-    for random in cases(7):
+    for random in generators(7, CASES):
         axes, sizes = geometry(random, pads=False)
         x = np.abs(images(random, sizes)) + 1
         outs = [axis.output(size) for axis, size in zip(axes, sizes, strict=True)]
@@ -156,7 +152,7 @@ def test_stochastic_pool_in_training() -> None:
 
 @pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
 def test_lrn(region: str) -> None:
-    for random in cases(8):
+    for random in generators(8, CASES):
         shape = [int(n) for n in (random.integers(1, 3), *random.integers(1, 9, 2), random.integers(1, 40))]
         beta = float(random.choice([0.75, 0.5, 1.0, 0.3]))
         settings = 2 * int(random.integers(0, 6)) + 1, float(random.random() * 2), beta, float(random.random() + 0.5)
@@ -172,7 +168,7 @@ def test_lrn(region: str) -> None:
 
 @pytest.mark.parametrize("norm", ["L1", "L2"])
 def test_hinge_loss(norm: str) -> None:
-    for random in cases(9):
+    for random in generators(9, CASES):
         samples, classes = int(random.integers(1, 20)), int(random.integers(1, 50))
         labels = tf.constant(random.integers(0, classes, samples), "int32")
         scores = random.standard_normal((samples, classes), "float32")
@@ -191,7 +187,7 @@ METHODS = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 
 @pytest.mark.parametrize("method", METHODS)
 def test_solver_update(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for random in list(cases(10))[:: len(METHODS)]:
+    for random in generators(10, CASES // len(METHODS) + 1):
         settings = {
             "weight_decay": float(random.choice([0.0, 0.1])),
             "regularization_type": str(random.choice(["L1", "L2"])),
@@ -237,7 +233,7 @@ def test_a_value_that_was_read_before_an_update_stays_as_it_was() -> None:
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_datum_batch(data_format: str) -> None:
-    for random in list(cases(11))[::5]:
+    for random in generators(11, CASES // 5):
         channels, height, width = (int(n) for n in random.integers(1, 9, 3))
         size = int(random.integers(1, height + 1)), int(random.integers(1, width + 1))
         count = int(random.integers(1, 5))
@@ -280,7 +276,7 @@ def test_what_is_no_datum_is_refused(record: bytes) -> None:
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_pixel_batch(data_format: str) -> None:
-    for random in list(cases(12))[::5]:
+    for random in generators(12, CASES // 5):
         size = [int(random.choice([1, 3])), *(int(n) for n in random.integers(1, 9, 2))]
         images, windows = [], []
         for _ in range(random.integers(1, 5)):
