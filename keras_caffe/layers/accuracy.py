@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, load_context, serializable
+from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.accuracy import accuracy
@@ -50,9 +51,10 @@ class Accuracy(CaffeLayer):
         ignore_label: int | None = None,
         ties: str = "bvlc",
         per_class: bool = False,
+        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(dtype=full_precision(dtype), **kwargs)
         self.top_k, self.axis, self.ignore_label = top_k, axis, ignore_label
         self.ties, self.per_class = ties, per_class
 

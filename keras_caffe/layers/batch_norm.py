@@ -60,7 +60,7 @@ class BatchNorm(CaffeLayer):
         mean, variance = self._stored_statistics() if stored else self._batch_statistics(x)
         if len(inputs.shape) < 2:
             mean, variance = mean[0], variance[0]
-        learned = (self.scale, self.bias) if self.scale_bias else ()
+        learned = [ops.cast(blob, x.dtype) for blob in (self.scale, self.bias)] if self.scale_bias else []
         y = normalize(x, mean, variance, self.eps, *learned, constant=stored)
         return ops.cast(y, self.compute_dtype)
 

@@ -94,9 +94,10 @@ def check_covered(shape: Shape, other: Shape, axes: Sequence[int]) -> None:
 
 def spread(values: Any, axes: Sequence[int], rank: int) -> Any:
     """`values`, one axis for each of `axes`, made ready to broadcast over a tensor of `rank` axes."""
-    if list(axes) == list(range(rank - len(axes), rank)):
+    axes = [axis % rank for axis in axes]
+    if axes == list(range(rank - len(axes), rank)):
         return values
     order = sorted(range(len(axes)), key=lambda i: axes[i])
     sizes = ops.shape(values)
     values = ops.transpose(values, order) if order != list(range(len(axes))) else values
-    return ops.reshape(values, [sizes[list(axes).index(a)] if a in axes else 1 for a in range(rank)])
+    return ops.reshape(values, [sizes[axes.index(a)] if a in axes else 1 for a in range(rank)])

@@ -76,7 +76,7 @@ class BN(CaffeLayer):
         x = ops.cast(inputs, self.variable_dtype)
         rank = len(x.shape)
         wide = tuple(-1 if a == self.axis % rank else 1 for a in range(rank))
-        slope, bias = ops.reshape(self.slope, wide), ops.reshape(self.bias, wide)
+        slope, bias = (ops.reshape(ops.cast(blob, x.dtype), wide) for blob in (self.slope, self.bias))
         if self.statistics == "none":
             return ops.cast(x * slope + bias, self.compute_dtype)
         mean, variance = self._statistics(x, training, wide)

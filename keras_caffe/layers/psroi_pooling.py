@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from keras import ops
+
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.roi_pooling import check_regions, regions
@@ -45,7 +47,8 @@ class PSROIPooling(CaffeLayer):
         self.output_dim, self.group_size, self.spatial_scale = output_dim, group_size, spatial_scale
 
     def call(self, inputs: Any) -> Any:
-        return psroi_average_pool(inputs[0], regions(inputs[1]), self.group_size, self.spatial_scale)
+        x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
+        return psroi_average_pool(x, rois, self.group_size, self.spatial_scale)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         check_regions(*shapes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from keras import ops
+
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.roi_pooling import ROIPooling, pooled_params, regions
 from keras_caffe.ops.roi import roi_align
@@ -35,8 +37,8 @@ class ROIAlign(ROIPooling):
         self.sampling_ratio = sampling_ratio
 
     def call(self, inputs: Any) -> Any:
-        pooled = (self.pooled_h, self.pooled_w)
-        return roi_align(inputs[0], regions(inputs[1]), pooled, self.spatial_scale, self.sampling_ratio)
+        x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
+        return roi_align(x, rois, (self.pooled_h, self.pooled_w), self.spatial_scale, self.sampling_ratio)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -47,7 +47,8 @@ class ROIPooling(CaffeLayer):
         self.pooled_h, self.pooled_w, self.spatial_scale = pooled_h, pooled_w, spatial_scale
 
     def call(self, inputs: Any) -> Any:
-        return roi_max_pool(inputs[0], regions(inputs[1]), (self.pooled_h, self.pooled_w), self.spatial_scale)
+        x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
+        return roi_max_pool(x, rois, (self.pooled_h, self.pooled_w), self.spatial_scale)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         check_regions(*shapes)
