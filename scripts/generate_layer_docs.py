@@ -15,29 +15,19 @@ from typing import Any
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 
-from keras_caffe import layers, proto, registry
+from keras_caffe import layers, proto
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.layers.records import RecordLayer
 from keras_caffe.layers.source import SourceLayer
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.layers.cases import declared, own_types  # noqa: E402 (the tests say what checks a layer)
+
 PAGE = ROOT / "docs" / "layers.md"
 GOLDENS = ROOT / "tests" / "goldens" / "layers"
 
-# Why a type has no arrays that Caffe computed, and what stands in for them.
-WITHOUT_GOLDENS = {
-    "BN": "formulas of each fork in tests/layers/test_bn.py",
-    "ContinuationIndicator": "worked cases in tests/layers/test_continuation_indicator.py",
-    "ConvolutionDepthwise": "equal to a grouped Convolution in tests/layers/test_convolution_depthwise.py",
-    "DetectionEvaluate": "worked cases in tests/layers/test_detection_evaluate.py",
-    "HDF5Output": "it has no top; what it writes is in tests/goldens/data",
-    "L2Norm": "formula in tests/layers/test_l2_norm.py",
-    "Maxout": "formula in tests/layers/test_maxout.py",
-    "Proposal": "plain loops in tests/layers/test_proposal.py",
-    "Python": "the class decides; pycaffe's own examples in tests/layers/test_python.py",
-    "ROIAlign": "formula in tests/layers/test_roi_align.py",
-    "Yolov3DetectionOutput": "formula in tests/layers/test_yolov3_detection_output.py",
-}
 DATA_LAYER = "shapes in tests/layers, values in tests/goldens/data"
 # Messages of LayerParameter that no layer here reads.
 UNREAD = {
@@ -77,13 +67,6 @@ def goldens(kind: str) -> tuple[bool, bool]:
     return bool(files), any("/bottom_diff/" in key or "/param_diff/" in key for key in keys)
 
 
-def types() -> dict[str, type[CaffeLayer]]:
-    """The registered types that are this package's own."""
-    found = registry.registered().items()
-    own = {name: cls for name, cls in found if cls.__module__.startswith(f"{layers.__name__}.")}
-    return {name: cls for name, cls in own.items() if "." not in name}  # With a dot: classes of Python layers.
-
-
 def parameters(name: str, cls: type[CaffeLayer]) -> list[Any]:
     """The fields of LayerParameter that a type reads, as descriptors."""
     functions = [getattr(cls, key) for key in dir(cls) if callable(getattr(cls, key)) and key not in dir(object)]
@@ -105,9 +88,12 @@ def _read(function: Any, seen: frozenset[Any]) -> set[str]:
 
 
 def values(name: str, cls: type[CaffeLayer]) -> str:
-    if issubclass(cls, SourceLayer) and not goldens(name)[0]:
-        return DATA_LAYER
-    return "exact" if goldens(name)[0] else WITHOUT_GOLDENS[name]
+    if goldens(name)[0]:
+        return "exact"
+    checked = next((case.values for case in declared().get(name, ()) if case.values), None)
+    if checked is None and not issubclass(cls, SourceLayer):
+        raise SystemExit(f"{name} has no arrays in {GOLDENS}, and no Case in tests/layers says what checks its values")
+    return checked or DATA_LAYER
 
 
 def gradient(name: str, cls: type[CaffeLayer]) -> str:
@@ -133,7 +119,7 @@ def origin(cls: type) -> tuple[str, str]:
 
 
 def page() -> str:
-    found = types()
+    found = own_types()
     messages: dict[str, Any] = {}
     sections = [section(name, cls, messages) for name, cls in found.items()]
     shared = [f"### {name}\n\n{table(message)}" for name, message in sorted(messages.items())]

@@ -19,10 +19,10 @@ sys.modules["tensorflow"] = None  # type: ignore[assignment]  # Whoever imports 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from tests.layers.golden_case import KINDS, Case, Run, assert_close, cases  # noqa: E402
+from tests.layers.golden_case import KINDS, Golden, Run, assert_close, cases  # noqa: E402
 
 
-def chosen(kind: str, number: int) -> list[Case]:
+def chosen(kind: str, number: int) -> list[Golden]:
     """The first case of a kind, the last, and some between them: the last ones are hand-picked edges."""
     found = [case for case in cases(kind) if case.compares]
     return [found[round(place)] for place in np.linspace(0, len(found) - 1, min(number, len(found)))]
@@ -45,7 +45,7 @@ def step(run: Run, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
     return outputs, {key: by_source.get(source) for key, source in keys.items()}
 
 
-def problem(case: Case) -> str | None:
+def problem(case: Golden) -> str | None:
     for key, content in case.arrays.items():
         if key.startswith("file/"):
             Path(key.removeprefix("file/")).write_bytes(content.tobytes())

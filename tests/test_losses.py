@@ -10,15 +10,15 @@ import pytest
 
 from keras_caffe import losses, metrics
 from keras_caffe.errors import CaffeError
-from tests.layers.golden_case import Case, assert_close, cases
+from tests.layers.golden_case import Golden, assert_close, cases
 
 
-def option(case: Case, name: str, default: str | None = None) -> str | None:
+def option(case: Golden, name: str, default: str | None = None) -> str | None:
     found = re.search(rf"\b{name}: (\S+)", case.text)
     return found[1] if found else default
 
 
-def loss_of(case: Case) -> losses.CaffeLoss:
+def loss_of(case: Golden) -> losses.CaffeLoss:
     ignore = option(case, "ignore_label")
     rules = {"ignore_label": None if ignore is None else int(ignore)}
     if mode := option(case, "normalization"):
@@ -39,7 +39,7 @@ def loss_of(case: Case) -> losses.CaffeLoss:
     }[case.kind]()
 
 
-def selected() -> list[Case]:
+def selected() -> list[Golden]:
     kinds = [
         "SoftmaxWithLoss",
         "InfogainLoss",
@@ -52,7 +52,7 @@ def selected() -> list[Case]:
     return [case for case in found if fits(case)]
 
 
-def fits(case: Case) -> bool:
+def fits(case: Golden) -> bool:
     """Cases whose classes are on axis 1 and whose weights are bottoms the plain loss has too."""
     bottoms = case.group("bottom")
     if case.kind == "InfogainLoss" and len(bottoms) < 3:
@@ -63,7 +63,7 @@ def fits(case: Case) -> bool:
 
 
 @pytest.mark.parametrize("case", selected(), ids=str)
-def test_a_batch_costs_what_caffe_says(case: Case) -> None:
+def test_a_batch_costs_what_caffe_says(case: Golden) -> None:
     bottoms = case.group("bottom")
     loss = loss_of(case)
     copy = keras.losses.deserialize(keras.losses.serialize(loss))
@@ -83,7 +83,7 @@ def test_pairs_may_come_as_one_tensor() -> None:
     np.testing.assert_allclose(loss(similar, np.concatenate([a, b], axis=1)), want, rtol=1e-6)
 
 
-def multi_box_case() -> tuple[Case, losses.MultiBox]:
+def multi_box_case() -> tuple[Golden, losses.MultiBox]:
     case = next(case for case in cases("MultiBoxLoss") if case.name == "c0006")
     return case, losses.MultiBox(4, mining_type="MAX_NEGATIVE", code_type="CENTER_SIZE")
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 import keras_caffe
-from keras_caffe import layers, proto, registry
+from keras_caffe import proto
 from keras_caffe.converters.share import shared_params
 from tests import zoo
+from tests.layers.cases import declared
 from tests.shared_goldens import ROOT
 
 FRESH = """
@@ -34,11 +35,6 @@ for kind, inputs in kept.items():
     found[kind] = [np.asarray(x) for x in outputs], model.get_caffe_params(), list(model.caffe_layers)
 Path("found.pickle").write_bytes(pickle.dumps(found))
 """
-
-
-def own_types() -> set[str]:
-    found = registry.registered().items()
-    return {name for name, cls in found if cls.__module__.startswith(layers.__name__) and "." not in name}
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +64,6 @@ def randomize(model: Any) -> dict[str, list[np.ndarray]]:
     values = {name: [random.random(a.shape, "float32") + 0.5 for a in arrays] for name, arrays in params.items()}
     model.set_caffe_params(values)
     return values
-
-
-def test_the_zoo_is_complete(models: dict[str, Any]) -> None:
-    there = {node.type for model in models.values() for node in model.net.nodes}
-    assert own_types() - there == set(zoo.LEFT_OUT)
 
 
 def test_every_layer_is_the_same_in_a_fresh_process(models: dict[str, Any], reloaded: dict[str, Any]) -> None:
@@ -126,7 +117,7 @@ def test_a_saved_data_layer_needs_its_source_no_more(tmp_path: Path, monkeypatch
     with h5py.File("a.h5", "w") as file:
         file["x"], file["y"] = np.zeros((4, 3)), np.zeros((4, 1))
     Path("list.txt").write_text("a.h5")
-    text = zoo.NETS["HDF5Data"].replace("batch_size: 2", 'batch_size: 2 source: "list.txt"')
+    text = declared()["HDF5Data"][0].net.replace("batch_size: 2", 'batch_size: 2 source: "list.txt"')
     model = keras_caffe.load(text)
     model.save("model.keras")
     Path("list.txt").unlink()

@@ -28,7 +28,7 @@ LOOSE = {"LSTM", "RNN", "InPlaceChain", "Normalize"}
 
 
 @dataclass
-class Case:
+class Golden:
     """A golden case: `arrays` are its keys without the case's name."""
 
     kind: str
@@ -65,7 +65,7 @@ class Case:
         return set(re.findall(r'^  type: "(\w+)"', self.text, re.M))
 
 
-def cases(kind: str) -> Iterator[Case]:
+def cases(kind: str) -> Iterator[Golden]:
     """All cases of one file."""
     with np.load(GOLDENS / f"{kind}.npz") as file:
         grouped: dict[str, dict[str, np.ndarray]] = {}
@@ -73,7 +73,7 @@ def cases(kind: str) -> Iterator[Case]:
             name, _, rest = key.partition("/")
             grouped.setdefault(name, {})[rest] = file[key]
     for name, arrays in grouped.items():
-        yield Case(kind, name, arrays)
+        yield Golden(kind, name, arrays)
 
 
 def to_edge(array: np.ndarray, data_format: str) -> np.ndarray:
@@ -96,7 +96,7 @@ class Outcome(NamedTuple):
 class Run:
     """A case's net, its parameters set. It speaks Caffe's order."""
 
-    def __init__(self, case: Case, data_format: str, **kwargs: Any) -> None:
+    def __init__(self, case: Golden, data_format: str, **kwargs: Any) -> None:
         self.case, self.data_format = case, data_format
         phase = "TRAIN" if case.training else "TEST"
         fork = "ssd" if case.kind.endswith("_ssd") else None
@@ -209,7 +209,7 @@ class Run:
         return from_edge(gradient, self.data_format)
 
 
-def assert_close(case: Case, got: Any, want: np.ndarray, what: str, *, gradient: bool = False) -> None:
+def assert_close(case: Golden, got: Any, want: np.ndarray, what: str, *, gradient: bool = False) -> None:
     """Compares by the goldens' table of tolerances."""
     got = np.asarray(got)
     assert got.shape == want.shape, f"{case} {what}: shape {got.shape}, Caffe has {want.shape}"

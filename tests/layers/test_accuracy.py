@@ -9,7 +9,12 @@ import tensorflow as tf
 from keras_caffe import layers
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import LoadContext, loading
+from tests.layers.cases import Case
 from tests.layers.test_losses import from_caffe
+
+CASES = [
+    Case("Accuracy", layers.Accuracy(), [(None, 4), (None,)]),
+]
 
 EVEN = np.zeros((3, 3), "float32")
 LABELS = np.array([0, 1, 2], "float32")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import keras_caffe
 from keras_caffe.layers import AnnotatedData
+from tests.layers.cases import IMAGES, Case, data_net
 from tests.layers.source_case import declared, message, refused
+
+CASES = [
+    Case("AnnotatedData", net=data_net("AnnotatedData", f"data_param {{ batch_size: 2 }} {IMAGES}")),
+]
 
 TEXT = """type: "AnnotatedData" top: "data" top: "label" data_param { batch_size: 6 }
     transform_param { mean_value: 104 mean_value: 117 mean_value: 123 resize_param { height: 30 width: 40 } }"""

@@ -8,7 +8,13 @@ import pytest
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import ArgMax
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case("ArgMax", ArgMax(top_k=2), [SHAPE]),
+    Case("ArgMax", ArgMax(top_k=2, axis=-1, out_max_val=True), [SHAPE]),
+]
 
 
 def test_of_equal_values_the_last_comes_first() -> None:

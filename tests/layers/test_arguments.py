@@ -13,6 +13,7 @@ from keras_caffe import layers, losses, metrics, optimizers, registry
 from keras_caffe.errors import CaffeError, LayerError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.layers.source import SourceLayer
+from tests.layers.cases import declared
 
 
 class Wrong(NamedTuple):
@@ -67,9 +68,6 @@ WRONG = [
     *convolution(layers.ConvolutionDepthwise),
     *convolution(layers.Deconvolution),
     *convolution(layers.DepthwiseConvolution),
-    Wrong(layers.Eltwise, {"operation": "ADD"}, "unknown operation; expected one of SUM, PROD, MAX; received 'ADD'"),
-    Wrong(layers.Eltwise, {"coeff": "1"}, "coeff must be a number; received '1'"),
-    Wrong(layers.Eltwise, {"operation": "PROD", "coeff": (1, 2)}, r"PROD takes no coefficients; received \(1.0, 2.0\)"),
     # l to z
     Wrong(layers.LRN, {"local_size": 4}, "local_size must be odd; received 4"),
     Wrong(layers.LRN, {"local_size": 0}, "local_size must be a whole number of at least 1; received 0"),
@@ -110,20 +108,6 @@ SAME = [
     Same(layers.Pooling, {"pool": "Ave", "round_mode": "floor"}, {"pool": "AVE", "round_mode": "FLOOR"}),
 ]
 
-# Classes without arguments of their own.
-NO_ARGUMENTS = {
-    "AbsVal",
-    "Axpy",
-    "BNLL",
-    "EuclideanLoss",
-    "HDF5Output",
-    "LSTMUnit",
-    "MultinomialLogisticLoss",
-    "Sigmoid",
-    "Silence",
-    "TanH",
-    "losses.Euclidean",
-}
 ABSTRACT = {optimizers.CaffeOptimizer, optimizers.Policy}  # only their subclasses are made
 # Classes that do not check all of their arguments yet; the list shrinks to nothing.
 NOT_YET = {
@@ -241,8 +225,24 @@ def classes() -> dict[str, type]:
     return found
 
 
+EXAMPLES = {type(case.layer): case.layer for cases in declared().values() for case in cases if case.layer}
+WRONG += [
+    Wrong(type(case.layer), dict(arguments), match)
+    for cases in declared().values()
+    for case in cases
+    for arguments, match in case.refused
+]
+
+
+def needed(cls: type) -> dict[str, Any]:
+    """What a class cannot be made without, from `NEEDED` or from the layer in its `Case`."""
+    parameters = inspect.signature(cls.__init__).parameters.items()
+    missing = {name for name, p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD} - {"self"}
+    return NEEDED.get(cls) or ({n: EXAMPLES[cls].get_config()[n] for n in missing} if missing else {})
+
+
 def make(cls: type, arguments: dict[str, Any]) -> Any:
-    return cls(**{**NEEDED.get(cls, {}), **arguments})
+    return cls(**{**needed(cls), **arguments})
 
 
 @pytest.mark.parametrize("row", WRONG, ids=lambda row: f"{row.cls.__name__}-{row.arguments}")
@@ -281,18 +281,15 @@ def test_spellings_that_mean_the_same(row: Same) -> None:
 @pytest.mark.parametrize("name", sorted(classes()))
 def test_every_argument_of_every_class_has_a_row(name: str) -> None:
     cls = classes()[name]
-    if name in NO_ARGUMENTS:
-        assert not names(cls), "it has arguments now: strike it off NO_ARGUMENTS and write a row for each"
-        return
     refused = {argument for row in WRONG if row.cls is cls for argument in row.arguments}
     missing = names(cls) - refused
     if name in NOT_YET:
         assert missing, "strike it off NOT_YET"
         return
-    assert names(cls), "list it in NO_ARGUMENTS"
-    assert not missing, f"write a row in WRONG with a wrong value for {sorted(missing)}"
+    where = "`refused` in the Case of its test file" if name in registry.registered() else "WRONG in this file"
+    assert not missing, f"write a wrong value for {sorted(missing)} of {name}, and what the error says, into {where}"
 
 
 def test_the_lists_name_what_is_there() -> None:
-    assert NO_ARGUMENTS | NOT_YET <= set(classes())
+    assert set(classes()) >= NOT_YET
     assert {row.cls for row in WRONG} <= set(classes().values())

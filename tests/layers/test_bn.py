@@ -9,6 +9,20 @@ import pytest
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import LayerError
+from keras_caffe.layers import BN
+from tests.layers.cases import SHAPE, Case, net_with
+
+CASES = [
+    Case(
+        "BN",
+        BN(),
+        [SHAPE],
+        net=net_with("BN", (2, 4, 6, 6), param="bn_param { momentum: 0.8 }"),
+        values="formulas of each fork in tests/layers/test_bn.py",
+    ),
+    Case("BN", BN(statistics="batch", more_tops=2), [SHAPE]),
+    Case("BN", BN(statistics="none"), [SHAPE]),
+]
 
 X = np.random.default_rng(0).normal(1, 2, (4, 3, 5, 6)).astype("float32")
 MEAN, VARIANCE = X.mean((0, 2, 3)), X.var((0, 2, 3))

@@ -6,7 +6,12 @@ import pytest
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers import Concat
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import tops
+
+CASES = [
+    Case("Concat", Concat(axis=-1), [SHAPE, SHAPE]),
+]
 
 
 def text(param: str = "") -> str:

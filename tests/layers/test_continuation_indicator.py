@@ -9,7 +9,18 @@ import keras_caffe
 from keras_caffe import pycaffe as caffe
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import ContinuationIndicator
+from tests.layers.cases import Case, net_with
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case(
+        "ContinuationIndicator",
+        ContinuationIndicator(3),
+        [(None, 4)],
+        net=net_with("ContinuationIndicator", (2, 4), param="continuation_indicator_param { time_step: 3 }"),
+        values="worked cases in tests/layers/test_continuation_indicator.py",
+    ),
+]
 
 TYPE = 'type: "ContinuationIndicator" continuation_indicator_param { %s }'
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from keras_caffe.layers import Convolution
+from keras_caffe.layers import Convolution, ConvolutionDepthwise
+from tests.layers.cases import SHAPE, Case, net_with
 from tests.layers.layer_case import make
+
+CASES = [
+    Case(
+        "ConvolutionDepthwise",
+        ConvolutionDepthwise(8, 3, group=8),
+        [SHAPE],
+        net=net_with("ConvolutionDepthwise", (2, 4, 6, 6), param="convolution_param { num_output: 4 kernel_size: 3 }"),
+        values="equal to a grouped Convolution in tests/layers/test_convolution_depthwise.py",
+    ),
+]
 
 PARAM = "num_output: 4 kernel_size: 3 pad: 1 bias_term: false"
 

@@ -6,7 +6,12 @@ import pytest
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers import Crop
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case("Crop", Crop(axes=(1, 2), offset=(1, 0)), [SHAPE, (None, 2, 3, 8)]),
+]
 
 
 def text(param: str = "") -> str:

@@ -10,7 +10,14 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import CaffeError, LayerError
+from tests.layers.cases import SHAPE, Case
 from tests.layers.test_losses import from_caffe
+
+CASES = [
+    Case("DetectionOutput", reason="values decide the number of rows"),
+    Case("MultiBoxLoss", reason="it needs boxes of ground truth"),
+    Case("PriorBox", layers.PriorBox([2.0]), [SHAPE, (None, 12, 18, 3)]),
+]
 
 
 def boxes(rng: np.random.Generator, *shape: int) -> np.ndarray:

@@ -8,7 +8,19 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
+from tests.layers.cases import Case, net_with
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case(
+        "DetectionEvaluate",
+        reason="it needs boxes, and values decide the number of rows",
+        net=net_with(
+            "DetectionEvaluate", (1, 1, 3, 7), (1, 1, 2, 8), param="detection_evaluate_param { num_classes: 3 }"
+        ),
+        values="worked cases in tests/layers/test_detection_evaluate.py",
+    ),
+]
 
 UNIT = (0.0, 0.0, 1.0, 1.0)
 HALF = (0.0, 0.0, 0.5, 1.0)  # overlaps UNIT by 0.5

@@ -9,14 +9,19 @@ import tensorflow as tf
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import Dropout
-from tests.layers.golden_case import Case, Run, cases, from_edge, to_edge
+from tests.layers.cases import SHAPE, Case
+from tests.layers.golden_case import Golden, Run, cases, from_edge, to_edge
+
+CASES = [
+    Case("Dropout", Dropout(0.3), [SHAPE]),
+]
 
 STOCHASTIC = [case for case in cases("Dropout") if "stochastic" in case.note]
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("case", STOCHASTIC, ids=str)
-def test_as_in_caffe_each_value_is_dropped_or_scaled(case: Case, data_format: str) -> None:
+def test_as_in_caffe_each_value_is_dropped_or_scaled(case: Golden, data_format: str) -> None:
     run = Run(case, data_format)
     scale = 1 / (1 - run.model.caffe_layers["layer"].dropout_ratio)
     tops, diffs = run.outcome(*run.step(run.fed(case.group("bottom"))))

@@ -8,7 +8,21 @@ import tensorflow as tf
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers import Eltwise
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case(
+        "Eltwise",
+        Eltwise("SUM", [2, -1]),
+        [SHAPE, SHAPE],
+        refused=[
+            ({"operation": "ADD"}, "unknown operation; expected one of SUM, PROD, MAX; received 'ADD'"),
+            ({"coeff": "1"}, "coeff must be a number; received '1'"),
+            ({"operation": "PROD", "coeff": (1, 2)}, r"PROD takes no coefficients; received \(1.0, 2.0\)"),
+        ],
+    ),
+]
 
 
 def text(param: str = "") -> str:

@@ -13,13 +13,13 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe.errors import CaffeWarning
-from tests.layers.golden_case import KINDS, Case, Run, assert_close, cases
+from tests.layers.golden_case import KINDS, Golden, Run, assert_close, cases
 
 Step = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
 OPTIMIZED = "7"  # A case's name ends in its number.
 
 
-def has_images(case: Case) -> bool:
+def has_images(case: Golden) -> bool:
     """Whether a blob has more than three axes; without one, the model is the same in both data formats."""
     return any(array.ndim > 3 for key in ("bottom", "top") for array in case.group(key).values())
 
@@ -49,7 +49,7 @@ def grappler(request) -> Iterator[None]:
 
 @pytest.mark.usefixtures("grappler")
 @pytest.mark.parametrize(("case", "data_format"), list(rows()))
-def test_matches_caffe(case: Case, data_format: str, tmp_path: Path) -> None:
+def test_matches_caffe(case: Golden, data_format: str, tmp_path: Path) -> None:
     for key, content in case.arrays.items():
         if key.startswith("file/"):
             (tmp_path / key[len("file/") :]).write_bytes(content.tobytes())

@@ -7,6 +7,17 @@ import pytest
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import CaffeWarning
+from tests.layers.cases import Case, net_with
+
+CASES = [
+    Case(
+        "HDF5Output",
+        reason="it has no top",
+        net=net_with("HDF5Output", (2, 4), (2, 1), param='hdf5_output_param { file_name: "f" }', tops="")
+        + 'layer { name: "sum" type: "Eltwise" bottom: "x0" bottom: "x0" top: "y" }',
+        values="it has no top; what it writes is in tests/goldens/data",
+    ),
+]
 
 NET = """
 layer { name: "x" type: "Input" top: "x" top: "y" input_param { shape { dim: 3 dim: 2 } } }

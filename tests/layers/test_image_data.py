@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.layers.cases import IMAGES, Case, data_net
 from tests.layers.source_case import declared, refused
+
+CASES = [
+    Case("ImageData", net=data_net("ImageData", f"image_data_param {{ batch_size: 2 }} {IMAGES}")),
+]
 
 HEAD = 'type: "ImageData" top: "data" top: "label" '
 

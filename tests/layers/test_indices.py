@@ -8,7 +8,14 @@ import tensorflow as tf
 
 from keras_caffe.errors import LayerError, NetError, ShapeError
 from keras_caffe.layers import BatchReindex, Embed, Filter
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import tops
+
+CASES = [
+    Case("BatchReindex", BatchReindex(), [SHAPE, (None,)]),
+    Case("Embed", Embed(num_output=3, input_dim=5), [(None, 7)]),
+    Case("Filter", Filter(axes=(0, 0)), [SHAPE, (None, 3), (None, 1)]),
+]
 
 X = np.arange(12, dtype="float32").reshape(4, 3)
 

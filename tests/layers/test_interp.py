@@ -10,7 +10,12 @@ import tensorflow as tf
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import Interp
 from keras_caffe.ops.interp import interp, interp_twin
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import tops
+
+CASES = [
+    Case("Interp", Interp(zoom_factor=2, pad_end=-1), [SHAPE]),
+]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 7), (9, 3), (5, 6), (13, 1)])

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from keras_caffe.layers import L2Norm
+from tests.layers.cases import SHAPE, Case, net_with
 from tests.layers.layer_case import make
+
+CASES = [
+    Case(
+        "L2Norm",
+        L2Norm(axes=(1, 2, 3)),
+        [SHAPE],
+        net=net_with("L2Norm", (2, 4, 6, 6)),
+        values="formula in tests/layers/test_l2_norm.py",
+    ),
+]
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (2, 4, 3, 3)])

@@ -14,6 +14,19 @@ from keras_caffe.errors import CaffeError, DataError, LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, LoadContext, loading
 from keras_caffe.layers.infogain_loss import read_matrix
 from keras_caffe.layout import channels_last
+from tests.layers.cases import SHAPE, Case
+
+CASES = [
+    Case("CenterLoss", layers.CenterLoss(3), [(None, 4), (None,)]),
+    Case("ContrastiveLoss", layers.ContrastiveLoss(), [(None, 4), (None, 4), (None,)]),
+    Case("EuclideanLoss", layers.EuclideanLoss(), [SHAPE, SHAPE]),
+    Case("HingeLoss", layers.HingeLoss(), [(None, 4), (None,)]),
+    Case("InfogainLoss", layers.InfogainLoss(matrix=np.eye(4).tolist()), [(None, 4), (None,)]),
+    Case("MultinomialLogisticLoss", layers.MultinomialLogisticLoss(), [(None, 4), (None,)]),
+    Case("SigmoidCrossEntropyLoss", layers.SigmoidCrossEntropyLoss(), [SHAPE, SHAPE]),
+    Case("SmoothL1Loss", layers.SmoothL1Loss(), [SHAPE, SHAPE]),
+    Case("SoftmaxWithLoss", layers.SoftmaxWithLoss(), [SHAPE, (None, 4, 6)]),
+]
 
 RNG = np.random.default_rng(0)
 SCORES, LABELS = RNG.normal(size=(4, 3)).astype("float32"), np.array([0, 2, 1, 2], "float32")

@@ -7,7 +7,18 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe.layers import Maxout
+from tests.layers.cases import SHAPE, Case, net_with
 from tests.layers.layer_case import make
+
+CASES = [
+    Case(
+        "Maxout",
+        Maxout(2),
+        [SHAPE],
+        net=net_with("Maxout", (2, 4, 6, 6), param="maxout_param { chgroup_sz: 2 }"),
+        values="formula in tests/layers/test_maxout.py",
+    ),
+]
 
 
 def test_of_equal_values_the_first_takes_the_gradient() -> None:

@@ -6,7 +6,15 @@ import pytest
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import NetError
+from tests.layers.cases import Case, data_net
 from tests.layers.source_case import declared, refused
+
+CASES = [
+    Case(
+        "MemoryData",
+        net=data_net("MemoryData", "memory_data_param { batch_size: 2 channels: 1 height: 2 width: 3 }"),
+    ),
+]
 
 HEAD = 'type: "MemoryData" top: "data" top: "label" '
 

@@ -6,6 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.layers import Parameter
+from tests.layers.cases import Case
+
+CASES = [
+    Case("Parameter", reason="it has no bottom"),
+]
 
 
 def test_the_top_is_the_blob_whatever_the_anchor() -> None:

@@ -8,7 +8,12 @@ import pytest
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import Permute
 from keras_caffe.layout import to_stored
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case("Permute", Permute([0, 2, 3, 1]), [SHAPE]),
+]
 
 
 def text(*order: int) -> str:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_caffe.layers import Pooling
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make
+
+CASES = [
+    Case("Pooling", Pooling("MAX", 2, 2), [SHAPE]),
+    Case("Pooling", Pooling("AVE", 3, 2, 1), [SHAPE]),
+    Case("Pooling", Pooling("AVE", global_pooling=True), [SHAPE]),
+]
 
 KINDS = ("pool: MAX", "pool: AVE", "pool: STOCHASTIC", "pool: MAX second_top")
 SIZES = {
@@ -15,12 +23,12 @@ SIZES = {
     "kernel_h: 1 kernel_w: 3": (5, 2),
     "kernel_h: 5 kernel_w: 3 pad_h: 1": (2, 4),
 }
-CASES = [(kind, sizes) for kind in KINDS for sizes in SIZES if "STOCHASTIC" not in kind or "pad" not in sizes]
+WINDOWS = [(kind, sizes) for kind in KINDS for sizes in SIZES if "STOCHASTIC" not in kind or "pad" not in sizes]
 
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("known", [True, False], ids=["sizes known", "sizes unknown"])
-@pytest.mark.parametrize(("kind", "sizes"), CASES)
+@pytest.mark.parametrize(("kind", "sizes"), WINDOWS)
 def test_no_window_gives_empty_tops_and_a_gradient_of_zeros(kind: str, sizes: str, known: bool, training: bool) -> None:
     high, wide = SIZES[sizes]
     tops = 'top: "top" top: "mask"' if "second_top" in kind else 'top: "top"'

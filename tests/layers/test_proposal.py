@@ -13,7 +13,19 @@ from keras_caffe import layers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.proposal import _from_text
 from keras_caffe.ops.proposals import anchors
+from tests.layers.cases import Case, net_with
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case(
+        "Proposal",
+        reason="it needs scores of anchors, and values decide the number of rows",
+        net=net_with(
+            "Proposal", (1, 4, 3, 3), (1, 8, 3, 3), (1, 3), param="proposal_param { ratio: 1 scale: 2 scale: 4 }"
+        ),
+        values="plain loops in tests/layers/test_proposal.py",
+    ),
+]
 
 IMAGE = np.float32([[90, 120, 1.5]])
 SMALL = {"ratio": (0.5, 2), "scale": (1, 3), "min_size": 8}

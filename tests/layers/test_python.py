@@ -14,6 +14,15 @@ import tensorflow as tf
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError, UnknownLayerError
+from tests.layers.cases import Case
+
+CASES = [
+    Case(
+        "Python",
+        reason="its class is no part of a file",
+        values="the class decides; pycaffe's own examples in tests/layers/test_python.py",
+    ),
+]
 
 GOLDENS = Path(__file__).parent.parent / "goldens" / "data"
 

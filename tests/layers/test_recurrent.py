@@ -11,8 +11,15 @@ import tensorflow as tf
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import CaffeError, LayerError, NetError, ShapeError
-from keras_caffe.layers import LSTM, RNN
+from keras_caffe.layers import LSTM, RNN, LSTMUnit
 from keras_caffe.ops import recurrent
+from tests.layers.cases import Case
+
+CASES = [
+    Case("LSTM", LSTM(3, expose_hidden=True), [(None, 2, 5), (None, 2), (1, 2, 3), (1, 2, 3)]),
+    Case("LSTMUnit", LSTMUnit(), [(1, None, 3), (1, None, 12), (1, None)]),
+    Case("RNN", RNN(3, expose_hidden=True), [(None, 2, 5), (None, 2), (1, 2, 3)]),
+]
 
 FILLER = {"type": "uniform", "min": -0.5, "max": 0.5, "seed": 3}
 

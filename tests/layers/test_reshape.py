@@ -8,7 +8,12 @@ import tensorflow as tf
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers import Reshape
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case("Reshape", Reshape([0, -1, 2]), [SHAPE]),
+]
 
 
 def text(dims: str, more: str = "") -> str:

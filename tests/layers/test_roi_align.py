@@ -9,7 +9,18 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe.layers import ROIAlign
+from tests.layers.cases import SHAPE, Case, net_with
 from tests.layers.test_roi_pooling import regions
+
+CASES = [
+    Case(
+        "ROIAlign",
+        ROIAlign(pooled_h=2, pooled_w=3),
+        [SHAPE, (None, 5)],
+        net=net_with("ROIAlign", (2, 4, 6, 6), (3, 5), param="roi_align_param { pooled_h: 2 pooled_w: 3 }"),
+        values="formula in tests/layers/test_roi_align.py",
+    ),
+]
 
 
 def sample(x: np.ndarray, at_y: float, at_x: float) -> np.ndarray:

@@ -13,6 +13,11 @@ from keras_caffe.converters.load import load
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import PSROIPooling, ROIAlign, ROIPooling
 from keras_caffe.ops.roi import round_away
+from tests.layers.cases import SHAPE, Case
+
+CASES = [
+    Case("ROIPooling", ROIPooling(2, 3), [SHAPE, (None, 5)]),
+]
 
 F = np.float32
 

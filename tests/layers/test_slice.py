@@ -8,7 +8,12 @@ import tensorflow as tf
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers import Slice
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case("Slice", Slice(3, -1, [1, 5]), [SHAPE]),
+]
 
 
 def text(param: str, count: int) -> str:

@@ -8,7 +8,13 @@ import tensorflow as tf
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import Pooling, Upsample
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make, tops
+
+CASES = [
+    Case("Upsample", Upsample((2, 3)), [SHAPE]),
+    Case("Upsample", Upsample((2, 2)), [SHAPE, SHAPE]),
+]
 
 X = np.random.default_rng(0).permutation(2 * 4 * 6 * 3).reshape(2, 4, 6, 3).astype("float32") + 1
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from tests.layers.cases import IMAGES, Case, data_net
 from tests.layers.source_case import declared
+
+CASES = [
+    Case(
+        "VideoData",
+        net=data_net("VideoData", f"data_param {{ batch_size: 2 }} {IMAGES}"),
+        input_shapes={"x": (2, 3, 5, 5)},
+    ),
+]
 
 
 def test_shapes() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from tests.layers.cases import IMAGES, Case, data_net
 from tests.layers.source_case import declared, refused
+
+CASES = [
+    Case("WindowData", net=data_net("WindowData", f"window_data_param {{ batch_size: 2 }} {IMAGES}")),
+]
 
 HEAD = 'type: "WindowData" top: "data" top: "label" '
 

@@ -10,7 +10,22 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import CaffeError
+from tests.layers.cases import Case, net_with
 from tests.layers.test_losses import from_caffe
+
+CASES = [
+    Case(
+        "Yolov3DetectionOutput",
+        reason="values decide the number of rows",
+        net=net_with(
+            "Yolov3DetectionOutput",
+            (2, 7, 3, 3),
+            param="yolov3_detection_output_param { num_classes: 2 num_box: 1 mask_group_num: 1 mask: 0 biases: 10 "
+            "biases: 14 anchors_scale: 32 }",
+        ),
+        values="formula in tests/layers/test_yolov3_detection_output.py",
+    ),
+]
 
 TEXT = """type: "Yolov3DetectionOutput" top: "d" yolov3_detection_output_param {
     num_classes: 2 num_box: 2 confidence_threshold: 0.4 nms_threshold: 0.3 mask_group_num: 2

@@ -9,7 +9,7 @@ import pytest
 
 from keras_caffe import pycaffe as caffe
 from keras_caffe.pycaffe.blob import NetBlob
-from tests.layers.golden_case import GOLDENS, Case, assert_close, cases
+from tests.layers.golden_case import GOLDENS, Golden, assert_close, cases
 
 KINDS = sorted(path.stem for path in GOLDENS.glob("*.npz") if path.stem != "Pooling_stochastic_derived")
 EACH = 3
@@ -17,7 +17,7 @@ EACH = 3
 pytestmark = pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
 
 
-def some(kind: str) -> list[Case]:
+def some(kind: str) -> list[Golden]:
     """The first, the last and one from the middle."""
     exact = [case for case in cases(kind) if "stochastic" not in case.note]
     return exact[:: max(1, (len(exact) - 1) // (EACH - 1))]
@@ -26,7 +26,7 @@ def some(kind: str) -> list[Case]:
 class Run:
     """A golden case as a pycaffe net with the case's parameters and inputs."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Golden) -> None:
         self.case = case
         phase = caffe.TRAIN if case.training else caffe.TEST
         self.net = caffe.Net(case.text, phase, fork="ssd" if case.kind.endswith("_ssd") else None)
