@@ -15,9 +15,10 @@ from keras_caffe.converters.graph import Net, Node
 from keras_caffe.converters.input_shapes import shapes_missing, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, instead
-from keras_caffe.layers.base import Blob, Bottom, BoundBlob, CaffeLayer
+from keras_caffe.layers.base import PACKAGE, Blob, Bottom, BoundBlob, CaffeLayer
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.layout import Order, edge_order, to_caffe, to_stored
+from keras_caffe.proto.unknown_value import refuse_unknown_values
 from keras_caffe.shapes import INT_MAX, Shape, check_blob, count
 
 
@@ -156,6 +157,8 @@ def infer(
     for node in net.nodes:
         try:
             cls = classes[node.type].for_layer(node.message)
+            if cls.__module__.startswith(f"{PACKAGE}."):
+                refuse_unknown_values(node.message)
             _check_arity(node, cls)
             if issubclass(cls, SourceLayer):
                 told = source_shapes(net, node, cls, shapes)

@@ -180,6 +180,10 @@ def _layer_to_v2(v1: proto.V1LayerParameter) -> proto.LayerParameter:
             _put_specs(new, SPEC_FIELDS[field.name], value)
         elif field.name in new.DESCRIPTOR.fields_by_name:
             put(new, field.name, value)
+    for unknown in v1.unknown_value:  # A type that the enum does not know may be registered under this name.
+        if unknown.field == "type":
+            new.type = unknown.value
+            new.unknown_value.remove(unknown)
     return new
 
 

@@ -19,6 +19,7 @@ from keras_caffe.data.sources import SOURCES, Settings, Source
 from keras_caffe.data.stream import Share, Stream
 from keras_caffe.errors import CaffeError, DataError, Option
 from keras_caffe.layout import DATA_FORMATS
+from keras_caffe.proto.unknown_value import refuse_unknown_values
 
 ON_ERROR = ("raise", "skip")
 DEFAULT_PREFETCH = 2
@@ -123,6 +124,7 @@ def open_source(layer: Any, settings: Settings, where: str | None = None) -> Sou
         LayerError, DataError: the layer or what it reads is refused.
     """
     try:
+        refuse_unknown_values(layer)
         source = SOURCES[layer.type](layer, settings)
         source.shapes()
         return source

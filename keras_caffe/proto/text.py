@@ -43,6 +43,7 @@ _ITEM = re.compile(rf"{_SPACE}(?:{_VALUE}|(?P<open>[{{<])|(?P<close>\]))(?:{_SPA
 _NAME = re.compile(rf"{_SPACE}[A-Za-z_]\w*")
 _COLON = re.compile(rf"({_SPACE}:{_SPACE})(?P<quote>[\"'])?")
 _WORD = re.compile(rf"{_SPACE}(\w+|\S|\Z)")
+_UNKNOWN_VALUE = re.compile(r'^( *)unknown_value \{\n *field: "([\w.]+)"\n *value: "(\w+)"\n *\}\n', re.MULTILINE)
 _CLOSING = {"{": "}", "<": ">", "[": "]"}
 
 
@@ -71,9 +72,9 @@ def parse(text: str, message_class: Any, file: str = "<text>", *, strict: bool =
         ReadError: the text is not what protobuf accepts for that message.
     """
     text = text.removeprefix("\ufeff")
-    scan = _Scan(text if text.endswith("\n") else text + "\n", file)
+    scan = _Scan(text if text.endswith("\n") else text + "\n", file, strict)
     scan.run(message_class.DESCRIPTOR)
-    scan.report(strict)
+    scan.report()
     message = message_class()
     try:
         text_format.Parse(scan.edited(), message)
@@ -89,8 +90,18 @@ def parse(text: str, message_class: Any, file: str = "<text>", *, strict: bool =
 
 
 def to_text(message: Any) -> str:
-    """The message as protobuf text, in the order of the schema."""
-    return text_format.MessageToString(message, as_utf8=True)
+    """The message as protobuf text, in the order of the schema; `unknown_value` goes back to where it was read."""
+    text = text_format.MessageToString(message, as_utf8=True)
+    while (match := _UNKNOWN_VALUE.search(text)) is not None:
+        indent, path, value = match.groups()
+        *blocks, name = path.split(".")
+        at = text.rfind(f"\n{indent[2:]}layer", 0, match.start()) + 1  # where the layer begins
+        for depth, block in enumerate(blocks):
+            opening = f"\n{indent}{'  ' * depth}{block} {{"
+            at = text.index(opening, max(0, at - 1)) + len(opening)
+        line = f"\n{indent}{'  ' * len(blocks)}{name}: {value}"
+        text = text[:at] + line + text[at : match.start()] + text[match.end() :]
+    return text
 
 
 def _refuse(error: text_format.ParseError, file: str) -> NoReturn:
@@ -107,7 +118,9 @@ class _Frame:
     closing: str
     start: int
     fields: Any = field(init=False)
+    name: str = ""  # of the field that the message is the value of
     of: Any = None  # the field that a list belongs to
+    unknown_values: list[str] = field(default_factory=list)  # of a layer: the messages to add to it
 
     def __post_init__(self) -> None:
         self.fields = self.descriptor.fields_by_name if self.descriptor else {}
@@ -116,8 +129,8 @@ class _Frame:
 class _Scan:
     """One pass over the text: what is where, what is unknown, what cannot be."""
 
-    def __init__(self, text: str, file: str) -> None:
-        self.text, self.file = text, file
+    def __init__(self, text: str, file: str, strict: bool = False) -> None:
+        self.text, self.file, self.strict = text, file, strict
         self.layers: dict[str, list[int]] = {"layer": [], "layers": []}
         self.unknown: dict[str, list[int]] = {}
         self.near: dict[str, str] = {}
@@ -175,7 +188,7 @@ class _Scan:
             else:
                 if len(self.stack) - (frame.closing == "]") == 1 and known.name in self.layers:
                     self.layers[known.name].append(match.start("open" if frame.closing == "]" else "name"))
-                self.push(known.message_type, match, match.start("open"))
+                self.push(known.message_type, match, match.start("open"), name=known.name)
         elif known is None:
             return
         elif known.enum_type is not None:
@@ -192,11 +205,26 @@ class _Scan:
             kind == "number" and value in map(str, values.values_by_number)
         ):
             return
+        one = kind == "word" and frame.closing != "]" and known.default_value != []
+        path = self.path_in_layer(known) if one else None
         if known.name == "engine" and frame.closing != "]":  # who computes does not change what is computed
             self.note(f"{frame.descriptor.name}.engine: {value}", match.start("name"), {})
             self.blank(match.start("name"), match.end())
+        elif path and not self.strict:
+            layer, name = path
+            layer.unknown_values.append(f' unknown_value {{ field: "{name}" value: "{value}" }}')
+            self.blank(match.start("name"), match.end())
         else:
             self.expected(match, known)
+
+    def path_in_layer(self, known: Any) -> tuple[_Frame, str] | None:
+        """The layer that is open and the path of one of its fields, if it is the type or belongs to the parameters."""
+        depth = next((i for i, f in enumerate(self.stack) if f.descriptor and f.descriptor.name in LAYERS), None)
+        if depth is None:
+            return None
+        names = [frame.name for frame in self.stack[depth + 1 :] if frame.name] + [known.name]
+        is_parameter = names[0].endswith("_param") and len(names) > 1
+        return (self.stack[depth], ".".join(names)) if is_parameter or names == ["type"] else None
 
     def number(self, match: re.Match[str], known: Any) -> None:
         """Rewrites, in the same width, what C++ protobuf reads and Python's does not: `- 3`, and hex for a float."""
@@ -207,17 +235,17 @@ class _Scan:
         if plain != value and len(plain) <= len(value) and "\n" not in value:
             self.edits.append((match.start("number"), match.end("number"), plain.rjust(len(value))))
 
-    def push(self, descriptor: Any, match: re.Match[str], start: int, of: Any = None) -> None:
+    def push(self, descriptor: Any, match: re.Match[str], start: int, of: Any = None, name: str = "") -> None:
         if len(self.stack) > NESTING_LIMIT:
             self.fail(match.start("open"), "blocks are nested too deeply", f"at most {NESTING_LIMIT} levels")
-        frame = _Frame(descriptor, _CLOSING[match["open"]], start)
-        frame.of = of
-        self.stack.append(frame)
+        self.stack.append(_Frame(descriptor, _CLOSING[match["open"]], start, name, of))
 
     def close(self, match: re.Match[str], frame: _Frame) -> None:
         if match["close"] != frame.closing:
             self.explain(match.start("close"), frame)
         self.stack.pop()
+        if frame.unknown_values:
+            self.edits.append((match.start("close"), match.start("close"), "".join(frame.unknown_values) + " "))
         parent = self.stack[-1]
         if frame.start >= 0 and frame.descriptor is None and parent.descriptor is not None:
             self.blank(frame.start, match.end())
@@ -238,7 +266,7 @@ class _Scan:
             position = end
         return "".join([*pieces, self.text[position:]])
 
-    def report(self, strict: bool) -> None:
+    def report(self) -> None:
         if not self.unknown:
             return
         names = []
@@ -247,7 +275,7 @@ class _Scan:
             hint = f", did you mean {self.near[name]}?" if self.near[name] else ""
             names.append(f"{name} ({places}{hint})")
         problem = f"unknown fields: {'; '.join(names)}"
-        if strict:
+        if self.strict:
             first = min(start for starts in self.unknown.values() for start in starts)
             raise ReadError(problem, where=self.place(first), fix=DECLARE)
         warnings.warn(CaffeWarning(problem, where=self.file, fix=("They are left out.", DECLARE)), stacklevel=4)
@@ -305,4 +333,5 @@ class _Scan:
         )
 
 
+LAYERS = ("LayerParameter", "V1LayerParameter")
 _TYPES = {1: "int32", 2: "int64", 3: "uint32", 4: "uint64", 5: "double", 6: "float", 7: "bool"}

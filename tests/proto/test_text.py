@@ -82,9 +82,9 @@ def test_what_only_cpp_protobuf_reads() -> None:
     ("text", "place", "said"),
     [
         ("layer {\n  type: DROPOUT }", "2:9", "quotes"),
-        ("layer { pooling_param { pool: MEDIAN } }", "1:31", "MAX, AVE, STOCHASTIC"),
+        ("layer { include { phase: DEPLOY } }", "1:26", "TRAIN, TEST"),
         ("layer { pooling_param { pool: 9 } }", "1:31", "MAX, AVE, STOCHASTIC"),
-        ("layers { type: CONVOLVE }", "1:16", "CONVOLUTION"),
+        ("layers { layer { pool: MEDIAN } }", "1:24", "MAX, AVE, STOCHASTIC"),
         ("layer { convolution_param { num_output: ten } }", "1:41", "ten"),
         ("layer { convolution_param { num_output: -3 } }", "1:41", "-3"),
         ("input_dim: 3.5", "1:12", "3.5"),

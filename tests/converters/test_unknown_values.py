@@ -1,0 +1,103 @@
+"""Enum words of a fork: they are read, kept and written back, and refused only where a class of ours would use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import keras_caffe
+from keras_caffe.errors import LayerError, ReadError, UnknownLayerError
+from keras_caffe.layers.base import CaffeLayer
+
+INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }\n'
+DIVIDE = """layer {{ name: "e" type: "Eltwise" bottom: "x" bottom: "x" top: "e" {rule}
+  eltwise_param {{ operation: DIV coeff: 1 }} }}
+"""
+NET = INPUT + DIVIDE.format(rule="")
+
+
+class Divide(CaffeLayer):
+    bottoms = (2, 2)
+
+    def __init__(self, operation: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.operation = operation
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[0] / inputs[1]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Any, **kwargs: Any) -> CaffeLayer:
+        return cls(operation=layer.unknown_value[0].value, **kwargs)
+
+
+def test_a_class_of_ours_refuses_the_word_by_name() -> None:
+    with pytest.raises(LayerError, match=r"2: layer 'e' \(Eltwise\): eltwise_param.operation .* MAX; received DIV"):
+        keras_caffe.load(NET)
+
+
+def test_strict_refuses_it_where_it_stands() -> None:
+    with pytest.raises(ReadError, match=r"<text>:3:30: operation has a value that is not known"):
+        keras_caffe.load(NET, strict=True)
+
+
+def test_a_layer_that_is_not_built_does_not_matter() -> None:
+    training = DIVIDE.format(rule="include { phase: TRAIN }")
+    model = keras_caffe.load(INPUT + training + 'layer { name: "p" type: "Power" bottom: "x" top: "y" }')
+    assert model.output.shape == (None, 2)
+
+
+def test_a_class_of_the_callers_sees_the_word(tmp_path: Path) -> None:
+    model = keras_caffe.load(NET, custom_layers={"Eltwise": Divide})
+    assert model.caffe_layers["e"].operation == "DIV"
+    np.testing.assert_array_equal(model(np.full((3, 2), 5, "float32")), np.ones((3, 2)))
+    model.save(tmp_path / "net.keras")
+    again = keras.models.load_model(tmp_path / "net.keras", custom_objects={"Eltwise": Divide})
+    assert again.caffe_layers["e"].operation == "DIV"
+
+
+def test_it_is_written_back_as_it_was(tmp_path: Path) -> None:
+    model = keras_caffe.load(NET, custom_layers={"Eltwise": Divide})
+    keras_caffe.save(model, tmp_path / "net.prototxt")
+    text = (tmp_path / "net.prototxt").read_text()
+    assert "  eltwise_param {\n    operation: DIV\n    coeff: 1" in text
+    assert "unknown_value" not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "param", "field"),
+    [
+        ("SoftmaxWithLoss", "loss_param { normalization: PRE_FIXED }", "loss_param.normalization"),
+        ("Pooling", "pooling_param { pool: MEDIAN kernel_size: 2 }", "pooling_param.pool"),
+        ("LRN", "lrn_param { norm_region: EVERYWHERE }", "lrn_param.norm_region"),
+        ("HingeLoss", "hinge_loss_param { norm: L3 }", "hinge_loss_param.norm"),
+        ("Reduction", "reduction_param { operation: MEDIAN }", "reduction_param.operation"),
+        ("Convolution", "convolution_param { weight_filler { variance_norm: SUM } }", ".weight_filler.variance_norm"),
+        ("Data", "data_param { backend: ROCKSDB }", "data_param.backend"),
+    ],
+)
+def test_every_enum_of_a_layers_parameters(kind: str, param: str, field: str) -> None:
+    bottoms = "" if kind == "Data" else 'bottom: "x"'
+    with pytest.raises(LayerError, match=f"{field} has a value that is not known"):
+        keras_caffe.load(INPUT + f'layer {{ name: "l" type: "{kind}" {bottoms} top: "y" {param} }}')
+
+
+V1 = """input: "x" input_dim: 1 input_dim: 2 input_dim: 1 input_dim: 1
+layers { name: "e" type: HARD_SWISH bottom: "x" top: "e" }
+"""
+
+
+def test_an_old_type_is_looked_up_under_its_own_name() -> None:
+    with pytest.raises(UnknownLayerError, match="unknown layer type 'HARD_SWISH'"):
+        keras_caffe.load(V1)
+
+    class HardSwish(CaffeLayer):
+        def call(self, inputs: Any) -> Any:
+            return inputs * keras.ops.relu6(inputs + 3) / 6
+
+    model = keras_caffe.load(V1, custom_layers={"HARD_SWISH": HardSwish})
+    np.testing.assert_allclose(model(np.full((1, 1, 1, 2), 3, "float32")), np.full((1, 1, 1, 2), 3))
