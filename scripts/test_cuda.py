@@ -35,10 +35,10 @@ def check(library: Library) -> bool:
     for title, checks in (("Caffe's arrays", goldens.CHECKS), ("random cases", random_cases.CHECKS)):
         for name, compare in checks.items():
             try:
-                found = compare(library)
+                result = f"{compare(library)} agree"
             except AssertionError as error:
-                right, found = False, f"FAILED\n{error}"
-            print(f"{title}, {name}: {f'{found} agree' if isinstance(found, int) else found}")
+                right, result = False, f"FAILED\n{error}"
+            print(f"{title}, {name}: {result}")
     return right
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from .report import interleaved, ratio, table
 
-KINDS = ("pool", "lrn", "hinge", "solver", "datum", "pixel")
+KINDS = ("pool", "lrn", "hinge", "solver", "pixel")
 COLUMNS = ("operation", "on", "native ms", "twin ms", "stock ms", "twin / native", "stock / native")
 SWITCH = "KERAS_CAFFE_NATIVE"
 
@@ -44,7 +44,7 @@ LRNS = [
 HINGES = [("10 classes", (64, 10)), ("1,000 classes", (256, 1000)), ("21,841 classes", (64, 21841))]
 METHODS = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 UPDATED = 16_777_216  # values, the weights of CaffeNet's fc7
-DATUMS = 64
+IMAGES = 64
 
 Call = Callable[[], Any]
 
@@ -219,28 +219,6 @@ def _updated(method: str, decay: float, switch: str) -> Call:
         return tf.function(lambda: optimizer.apply([gradient], [variable])).get_concrete_function()
 
 
-def _datums() -> Iterator[Row]:
-    """Records 256 x 256 x 3 with crop 227, mirror, three mean values and scale; the calls take them as strings."""
-    import tensorflow as tf
-
-    from keras_caffe import proto
-    from keras_caffe.ops.datum_batch import datum_batch, datum_batch_twin
-
-    shape, size = [3, 256, 256], [227, 227]
-    random = np.random.default_rng(0)
-    records = tf.constant(
-        [proto.Datum(channels=3, height=256, width=256, data=random.bytes(196608)).SerializeToString()] * DATUMS
-    )
-    windows = random.integers(0, 2, (DATUMS, 3)).astype("int32")
-    mean = tf.constant([[[104.0]], [[117.0]], [[123.0]]])
-    for data_format in ("channels_first", "channels_last"):
-        calls = {
-            "native": partial(datum_batch, records, windows, mean, shape=shape, size=size, data_format=data_format),
-            "twin": partial(datum_batch_twin, records, windows, mean, [*shape, *size], data_format=data_format),
-        }
-        yield Row("DatumBatch", f"{DATUMS} records, {data_format}", {n: tf.function(c) for n, c in calls.items()})
-
-
 def _pixels() -> Iterator[Row]:
     """What is done with JPEGs once they are decoded."""
     import tensorflow as tf
@@ -248,14 +226,14 @@ def _pixels() -> Iterator[Row]:
     from keras_caffe.ops.pixel_batch import pixel_batch, pixel_batch_twin
 
     random = np.random.default_rng(0)
-    images = [tf.constant(random.integers(0, 256, (231, 240, 3), np.uint8)) for _ in range(DATUMS)]
-    windows = tf.constant([[number % 2, 2, 7] for number in range(DATUMS)])
+    images = [tf.constant(random.integers(0, 256, (231, 240, 3), np.uint8)) for _ in range(IMAGES)]
+    windows = tf.constant([[number % 2, 2, 7] for number in range(IMAGES)])
     mean, size = np.array([104.0, 117.0, 123.0], np.float32), (3, 227, 227)
     for data_format in ("channels_first", "channels_last"):
         how = {"size": size, "scale": 0.0078125, "data_format": data_format}
         calls = {"native": partial(pixel_batch, images, windows, mean, **how)}
         calls["twin"] = partial(pixel_batch_twin, images, windows, mean, **how)
-        yield Row("PixelBatch", f"{DATUMS} images, {data_format}", {n: tf.function(c) for n, c in calls.items()})
+        yield Row("PixelBatch", f"{IMAGES} images, {data_format}", {n: tf.function(c) for n, c in calls.items()})
 
 
-ROWS = {"pool": _pools, "lrn": _lrns, "hinge": _hinges, "solver": _solvers, "datum": _datums, "pixel": _pixels}
+ROWS = {"pool": _pools, "lrn": _lrns, "hinge": _hinges, "solver": _solvers, "pixel": _pixels}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .library import METHODS, DatumShape, Library, LrnShape, PixelShape, PoolShape, SolverUpdate
+from .library import METHODS, Library, LrnShape, PixelShape, PoolShape, SolverUpdate
 from .reference import Windows
 
 TIMES = 50
@@ -62,7 +62,6 @@ def works(library: Library) -> Iterator[Work]:
             yield from lrns(library, f"{name}, {LAYOUTS[last]}", shape, size)
     yield from hinges(library)
     yield from solvers(library)
-    yield from datums(library)
     yield from pixels(library)
 
 
@@ -103,28 +102,6 @@ def solvers(library: Library) -> Iterator[Work]:
         second = arrays[3] if histories == 2 else None
         moved = 4 * size * (3 + 2 * histories)
         yield _work(library, "solver_update", f"{name}, CaffeNet", moved, update, size, *arrays[:3], second)
-
-
-def datums(library: Library) -> Iterator[Work]:
-    size, out = RECORDS
-    pixels = library.memory.put(np.zeros(size, np.uint8))
-    windows = library.memory.put(np.tile(np.array([[1, 14, 14]], np.int32), (size[0], 1)))
-    mean = library.memory.put(np.zeros(size[1:], np.float32))
-    values = size[0] * size[1] * out[0] * out[1]
-    batch = library.memory.empty((values,))
-    for last in (False, True):
-        shape = DatumShape(*size, *out, *size[1:], 1, last)
-        yield _work(
-            library,
-            "datum_batch",
-            f"{out[0]} of {size[2]}, {LAYOUTS[last]}",
-            5 * values,
-            shape,
-            pixels,
-            windows,
-            mean,
-            batch,
-        )
 
 
 def pixels(library: Library) -> Iterator[Work]:

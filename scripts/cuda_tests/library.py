@@ -34,16 +34,6 @@ class SolverUpdate(ctypes.Structure):
     _fields_ += [(name, c_float) for name in ("rate", "decay", "scale", "momentum", "decay2", "delta")]
 
 
-class DatumShape(ctypes.Structure):
-    _fields_ = [(name, c_int64) for name in ("batch", "channels", "height", "width", "out_height", "out_width")]
-    _fields_ += [(name, c_int64) for name in ("mean_channels", "mean_height", "mean_width")]
-    _fields_ += [("scale", c_float), ("channels_last", c_int32)]
-
-    @property
-    def top(self) -> tuple[int, ...]:
-        return tuple(ordered((self.batch, self.channels, self.out_height, self.out_width), self.channels_last))
-
-
 class PixelShape(ctypes.Structure):
     _fields_ = [(name, c_int64) for name in ("batch", "channels", "height", "width", "means")]
     _fields_ += [("scale", c_float), ("channels_last", c_int32)]
@@ -139,11 +129,6 @@ class Library:
         second = [None] * (4 - len(held))
         self.call("solver_update", update, gradient.size, *held, *second)
         return [self.memory.get(array) for array in held[1:]]
-
-    def datum_batch(
-        self, shape: DatumShape, pixels: np.ndarray, windows: np.ndarray, mean: np.ndarray | None
-    ) -> np.ndarray:
-        return self.run("datum_batch", [shape], [pixels, windows, mean], [(shape.top, np.float32)])[0]
 
     def images(self, pixels: Sequence[Any], widths: Sequence[int], windows: np.ndarray) -> Any:
         """What says of each image where its pixels lie in the memory, and what is kept of it."""

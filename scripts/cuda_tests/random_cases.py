@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from . import reference
 from .goldens import FORWARD, GRADIENT, from_layout, to_layout
-from .library import METHODS, DatumShape, Library, LrnShape, PixelShape, SolverUpdate
+from .library import METHODS, Library, LrnShape, PixelShape, SolverUpdate
 from .reference import Windows
 
 LARGE = 1 << 18  # values from which kernels take four at a time
@@ -158,34 +157,6 @@ def solvers(library: Library) -> int:
     return count
 
 
-def datum_batches(library: Library, count: int = 60) -> int | str:
-    if importlib.util.find_spec("tensorflow") is None:
-        return "keras_caffe.data needs TensorFlow, which is not installed"
-    from keras_caffe.data.augment import Augment, Placement
-
-    random = np.random.default_rng(6)
-    for number in range(count):
-        n, c = int(random.integers(0, 5)), int(random.choice([1, 3, 4]))
-        height, width = (int(size) for size in random.integers(1, 20, 2))
-        out = tuple(int(random.integers(1, size + 1)) for size in (height, width))
-        means = [None, (1, 1, 1), (c, 1, 1), (c, height, width)]
-        mean = means[number % 4] and random.uniform(0, 200, means[number % 4]).astype(np.float32)
-        augment = Augment(out, scale=float(random.choice([1, 0.00390625, 0.017])), mean=mean)
-        pixels = random.integers(0, 256, (n, c, height, width), np.uint8)
-        free = height - out[0] + 1, width - out[1] + 1
-        placements = [Placement(*(int(random.integers(size)) for size in (2, *free))) for _ in range(n)]
-        wanted = np.empty((n, c, *out), np.float32)
-        for image, placement, top in zip(pixels, placements, wanted, strict=True):
-            augment.apply(image, placement, top)
-        for last in (False, True):
-            mean_shape = (0, 0, 0) if mean is None else mean.shape
-            shape = DatumShape(*pixels.shape, *out, *mean_shape, augment.scale, last)
-            drawn = np.array(placements, np.int32).reshape(-1, 3)
-            got = library.datum_batch(shape, pixels, drawn, mean)
-            np.testing.assert_array_equal(from_layout(got, last), wanted)
-    return 2 * count
-
-
 def pixel_batches(library: Library, count: int = 60) -> int:
     random = np.random.default_rng(7)
     for number in range(count):
@@ -218,6 +189,5 @@ CHECKS: dict[str, Any] = {
     "LRN": lrn,
     "hinge loss": hinge,
     "solver updates": solvers,
-    "datum batches": datum_batches,
     "pixel batches": pixel_batches,
 }

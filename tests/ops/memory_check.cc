@@ -1,15 +1,12 @@
 // Calls every kernel over random shapes, empty and odd ones too, with arrays of exactly the size that it may touch, for a
-// build with sanitizers (scripts/check_memory.sh): the CPU kernels, and the CUDA kernels by their emulation. Then Datum
-// records of all kinds of damage. Arguments: rounds, seed.
+// build with sanitizers (scripts/check_memory.sh): the CPU kernels, and the CUDA kernels by their emulation. Arguments:
+// rounds, seed.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <random>
-#include <string>
 #include <vector>
 
-#include "ops/datum_batch/datum_batch.h"
 #include "ops/hinge_loss/hinge_loss.h"
 #include "ops/lrn/lrn.h"
 #include "ops/pixel_batch/pixel_batch.h"
@@ -18,9 +15,6 @@
 
 namespace {
 
-using keras_caffe::Datum;
-using keras_caffe::DatumShape;
-using keras_caffe::DatumWindow;
 using keras_caffe::LrnShape;
 using keras_caffe::PoolShape;
 using keras_caffe::Range;
@@ -31,7 +25,6 @@ using Bytes = std::vector<uint8_t>;
 
 std::mt19937 engine;
 int failures = 0;
-volatile unsigned sink;  // keeps what is read for the sanitizer only
 
 int64_t Draw(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(engine); }
 
@@ -164,60 +157,6 @@ void CheckSolver() {
   Agree(second, other_second, "UpdateParameters: second histories differ");
 }
 
-void AppendVarint(uint64_t value, Bytes* to) {
-  for (; value > 127; value >>= 7) to->push_back(static_cast<uint8_t>(value | 128));
-  to->push_back(static_cast<uint8_t>(value));
-}
-
-void AppendBytes(int field, const Bytes& bytes, Bytes* to) {
-  AppendVarint(field << 3 | 2, to);
-  AppendVarint(bytes.size(), to);
-  to->insert(to->end(), bytes.begin(), bytes.end());
-}
-
-// A Datum: its sizes, then data or float_data, then a label, an unknown field of each kind, and whether it is encoded.
-Bytes Record(const DatumShape& s, const Bytes& pixels, const Bytes& floats) {
-  Bytes record;
-  const int64_t sizes[] = {s.channels, s.height, s.width};
-  for (int field = 1; field <= 3; ++field) AppendVarint(field << 3, &record), AppendVarint(sizes[field - 1], &record);
-  if (!pixels.empty()) AppendBytes(4, pixels, &record);
-  if (!floats.empty()) AppendBytes(6, floats, &record);
-  AppendVarint(5 << 3, &record), AppendVarint(static_cast<uint64_t>(int64_t{-7}), &record);
-  AppendVarint(100 << 3 | 1, &record), record.insert(record.end(), 8, 1);
-  AppendVarint(101 << 3 | 5, &record), record.insert(record.end(), 4, 1);
-  AppendBytes(102, {1, 2, 3}, &record);
-  AppendVarint(7 << 3, &record), AppendVarint(0, &record);
-  return record;
-}
-
-void CheckDatum() {
-  DatumShape s{1, Draw(1, 4), Draw(1, 9), Draw(1, 9), 0, 0, 0, 0, 0, 0.5f, static_cast<int32_t>(Draw(0, 1))};
-  s.out_height = Draw(1, s.height), s.out_width = Draw(1, s.width);
-  const int kind = static_cast<int>(Draw(0, 3));
-  if (kind > 0) s.mean_channels = kind == 1 ? 1 : s.channels, s.mean_height = s.mean_width = 1;
-  if (kind > 2) s.mean_height = s.height, s.mean_width = s.width;
-  const DatumWindow window{static_cast<int32_t>(Draw(0, 1)), static_cast<int32_t>(Draw(0, s.height - s.out_height)),
-                           static_cast<int32_t>(Draw(0, s.width - s.out_width))};
-  const int64_t size = s.channels * s.height * s.width;
-  const Floats mean = Values(s.mean_channels * s.mean_height * s.mean_width);
-  Bytes pixels(size), floats(size * sizeof(float));
-  for (int64_t i = 0; i < size; ++i) {
-    pixels[i] = static_cast<uint8_t>(Draw(0, 255));
-    const float value = pixels[i];
-    std::memcpy(&floats[i * sizeof(float)], &value, sizeof(value));
-  }
-  Floats batch(s.channels * s.out_height * s.out_width), other = batch;
-  keras_caffe_datum_batch(&s, pixels.data(), &window, kind ? mean.data() : nullptr, other.data(), nullptr);
-  for (const Bytes& record : {Record(s, pixels, {}), Record(s, {}, floats)}) {
-    Datum datum;
-    Expect(keras_caffe::ParseDatum(record.data(), record.size(), &datum), "a sound Datum is refused");
-    Expect(datum.channels == s.channels && datum.height == s.height && datum.width == s.width && datum.label == -7,
-           "a Datum's numbers are wrong");
-    keras_caffe::TransformDatum(s, datum, window, kind ? mean.data() : nullptr, batch.data());
-    Expect(batch == other, "TransformDatum differs");
-  }
-}
-
 void CheckPixels() {
   keras_caffe::PixelShape s{1, Draw(0, 1) ? 3 : 1, Draw(1, 9), Draw(1, 40), 0, 0.5f, static_cast<int32_t>(Draw(0, 1))};
   const int64_t size = s.channels * s.height * s.width, kinds[] = {0, 1, s.channels, size};
@@ -235,34 +174,6 @@ void CheckPixels() {
   Expect(batch == other, "TransformPixels differs");
 }
 
-// What was parsed must lie within the record; a sanitizer sees what was read beyond it.
-void Parse(const Bytes& bytes) {
-  const Bytes record(bytes.begin(), bytes.end());  // of exactly this size
-  Datum datum;
-  if (!keras_caffe::ParseDatum(record.data(), record.size(), &datum)) return;
-  unsigned sum = 0;
-  for (size_t i = 0; i < datum.data_size; ++i) sum += datum.data[i];
-  for (size_t i = 0; i < datum.float_count * sizeof(float); ++i) sum += datum.floats[i];
-  sink = sum;
-}
-
-void CheckDamagedDatum() {
-  const DatumShape s{1, 3, 2, 2, 2, 2, 0, 0, 0, 1.0f, 0};
-  const Bytes sound = Record(s, Bytes(12, 200), Draw(0, 1) ? Bytes(48, 7) : Bytes());
-  for (size_t size = 0; size < sound.size(); ++size) Parse(Bytes(sound.begin(), sound.begin() + size));
-  Bytes damaged = sound;
-  for (int64_t n = Draw(1, 4); n > 0; --n) damaged[Draw(0, sound.size() - 1)] = static_cast<uint8_t>(Draw(0, 255));
-  Parse(damaged);
-  Bytes noise(Draw(0, 60));
-  for (uint8_t& byte : noise) byte = static_cast<uint8_t>(Draw(0, Draw(0, 1) ? 255 : 63));
-  Parse(noise);
-  Bytes endless;  // lengths that do not end, or are larger than any record
-  AppendVarint(Draw(0, 1) ? 4 << 3 | 2 : 6 << 3 | 2, &endless);
-  if (Draw(0, 1)) AppendVarint(~uint64_t{0} >> Draw(0, 40), &endless);
-  else endless.insert(endless.end(), Draw(1, 12), 0xff);
-  Parse(endless);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -273,8 +184,6 @@ int main(int argc, char** argv) {
     CheckLrn();
     CheckHingeLoss();
     CheckSolver();
-    CheckDatum();
-    CheckDamagedDatum();
     CheckPixels();
   }
   std::printf("%d rounds over all kernels, %d differences\n", rounds, failures);

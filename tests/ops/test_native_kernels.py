@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_caffe import optimizers, proto
+from keras_caffe import optimizers
 from keras_caffe.ops import native, native_status, pooling
-from keras_caffe.ops.datum_batch import datum_batch, datum_batch_twin
 from keras_caffe.ops.losses import hinge_loss, hinge_loss_twin
 from keras_caffe.ops.lrn import lrn, lrn_twin
 from keras_caffe.ops.pixel_batch import pixel_batch, pixel_batch_twin
@@ -229,49 +228,6 @@ def test_a_value_that_was_read_before_an_update_stays_as_it_was() -> None:
     np.testing.assert_array_equal(before, np.ones(10))
     np.testing.assert_array_equal(kept, np.ones(10))
     np.testing.assert_array_equal(variable, np.full(10, 0.5))
-
-
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_datum_batch(data_format: str) -> None:
-    for random in generators(11, CASES // 5):
-        channels, height, width = (int(n) for n in random.integers(1, 9, 3))
-        size = int(random.integers(1, height + 1)), int(random.integers(1, width + 1))
-        count = int(random.integers(1, 5))
-        free = height - size[0] + 1, width - size[1] + 1
-        windows = np.stack([random.integers(0, n, count) for n in (2, *free)], axis=1).astype("int32")
-        pixels = random.integers(0, 256, (count, channels, height, width))
-        records = [raw(image, number, False) for number, image in enumerate(pixels)]
-        means = [None, (1, 1, 1), (channels, 1, 1), (channels, height, width)]
-        mean = means[random.integers(4)]
-        mean = None if mean is None else random.random(mean, "float32")
-        shape = [channels, height, width]
-        got = datum_batch(records, windows, mean, shape=shape, size=size, scale=0.5, data_format=data_format)
-        twin_mean = tf.zeros((0, 1, 1)) if mean is None else tf.constant(mean)
-        want = datum_batch_twin(records, windows, twin_mean, [*shape, *size], 0.5, data_format)
-        for one, other in zip(got, want, strict=True):
-            np.testing.assert_array_equal(one, other)
-
-
-def raw(image: np.ndarray, label: int, floats: bool) -> bytes:
-    datum = proto.Datum(channels=image.shape[0], height=image.shape[1], width=image.shape[2], label=label)
-    if floats:
-        datum.float_data.extend(image.ravel().tolist())
-    else:
-        datum.data = image.astype("uint8").tobytes()
-    return datum.SerializeToString()
-
-
-def test_datum_batch_of_floats() -> None:
-    image = np.random.default_rng(0).random((2, 3, 4)).astype("float32")
-    batch, labels = datum_batch([raw(image, -7, True)], [[1, 0, 1]], shape=image.shape, size=(3, 3))
-    np.testing.assert_array_equal(batch[0], image[:, :, 1:4][:, :, ::-1].transpose(1, 2, 0))
-    assert labels == -7
-
-
-@pytest.mark.parametrize("record", [b"", b"\xff", b"\x08\x02\x10\x03\x18\x04\x22\x7f123", b"\x0b\x08\x01"])
-def test_what_is_no_datum_is_refused(record: bytes) -> None:
-    with pytest.raises(tf.errors.InvalidArgumentError, match="record 0 of the batch is no raw Datum of 2 x 3 x 4"):
-        datum_batch([record], [[0, 0, 0]], shape=(2, 3, 4), size=(1, 1))
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
