@@ -1,4 +1,4 @@
-"""Net -> Plan: every layer's Keras twin, not built yet, and every blob's shape and stored order; takes no memory."""
+"""Net -> Plan: each layer's Keras layer, not built yet, and each value's shape and stored order; takes no memory."""
 
 from __future__ import annotations
 
@@ -263,6 +263,8 @@ def _owners(plan: Plan) -> dict[Slot, Slot]:
 
 def _can_be_dynamic(plan: Plan) -> bool:
     """Whether every layer can be sized without knowing the first axis of the inputs."""
+    # Each layer is asked with the first axis open, as Keras will ask it: one that must know the batch (parameters over
+    # axis 0, carried state) refuses or gives blobs of other shapes, and then the whole net is built for that batch.
     shapes = {value: plan.input_shape(value) for value in plan.inputs}
     for planned in plan.layers.values():
         stored = [to_stored(shapes[v], order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]

@@ -143,7 +143,7 @@ class CaffeModel(BlobModel):
 
     @property
     def plan(self) -> Plan:
-        """Every layer's Keras twin, every blob's shape and stored order."""
+        """Each layer's Keras layer, each value's shape and stored order."""
         return self.tensors.plan
 
     @property

@@ -46,6 +46,7 @@ class Tensors:
         """The value in the shape of another one that shares its memory in Caffe."""
         if value == like or self.plan.shapes[value] == self.plan.shapes[like]:
             return self.at_edge(value)
+        # Caffe's memory has no axes: the values of `value`, in Caffe's order, are read in the shape of `like`.
         shape, order = self.plan.shapes[like], edge_order(len(self.plan.shapes[like]), self.plan.data_format)
         flat = self.stored_as(value, caffe_order(len(self.plan.shapes[value])))
         tensor = keras.ops.reshape(flat, (-1, *shape[1:]) if self.plan.dynamic and shape else shape)

@@ -100,7 +100,7 @@ class JpegStream(Stream):
         """
         ends = np.minimum(sizes, starts + (self.source.augment.crop or sizes) + MARGIN)
         outer = np.maximum(0, starts - MARGIN)
-        outer[:, 1] -= outer[:, 1] % BLOCK
+        outer[:, 1] -= outer[:, 1] % BLOCK  # Columns only: the decoder skips rows one by one.
         return np.concatenate([outer, ends - outer], axis=1), starts - outer
 
     def _shapes(self, sizes: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:

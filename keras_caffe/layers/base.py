@@ -313,6 +313,7 @@ class CaffeLayer(keras.layers.Layer):
             values: of some blobs; fillers fill the others.
             frozen: indices of blobs that are not trainable (lr_mult 0).
         """
+        # The initializers copy the values while Keras makes the variables, so no filler runs and no array exists twice.
         self._preset = _Preset(values, frozen)
 
     def build(self, input_shape: Any) -> None:

@@ -164,6 +164,7 @@ def _patches(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
     high, wide = (axis.output(n) for n, axis in zip(sizes, axes, strict=True))
     rows, columns = (_taps(n, axis) for n, axis in zip(sizes, axes, strict=True))
     inside = [(taps >= 0) & (taps < n) for taps, n in zip((rows, columns), sizes, strict=True)]
+    # Two gathers: Keras's `extract_patches` multiplies by a unit matrix, which makes NaN of an infinity's neighbours.
     x = ops.take(_framed(x, axes, 0.0), ops.reshape(rows + axes[0].pad, (-1,)), axis=1)
     x = ops.take(x, ops.reshape(columns + axes[1].pad, (-1,)), axis=2)
     k_h, k_w = axes[0].kernel, axes[1].kernel
