@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
 from keras_caffe.errors import CaffeError, Call, Option, UnknownLayerError, nearest
 
 ENTRY_POINTS = "keras_caffe.layers"
 
+LayerClass = TypeVar("LayerClass", bound=type)
+
 _classes: dict[str, type] = {}
 
 
-def register_layer(*types: str) -> Callable[[type], type]:
+def register_layer(*types: str) -> Callable[[LayerClass], LayerClass]:
     """Class decorator: the class builds Caffe layers of these types.
 
     Args:
@@ -23,7 +25,7 @@ def register_layer(*types: str) -> Callable[[type], type]:
         CaffeError: a type is already registered by another class.
     """
 
-    def decorate(cls: type) -> type:
+    def decorate(cls: LayerClass) -> LayerClass:
         for name in types:
             known = _classes.setdefault(name, cls)
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):

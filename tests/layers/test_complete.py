@@ -36,7 +36,10 @@ def write_a_case(name: str, argument: str) -> str:
 def test_every_layer_file_is_imported() -> None:
     files = {path.stem for path in Path(layers.__file__).parent.glob("*.py") if "@register_layer" in path.read_text()}
     missing = files - {module(name) for name in TYPES}
-    assert not missing, f"keras_caffe/layers/__init__.py: import the class of {sorted(missing)}"
+    assert not missing, f"keras_caffe/layers/__init__.py: import the class of {sorted(missing)}, `import X as X`"
+    assert set(layers.__all__) == {cls.__name__ for cls in TYPES.values()} == set(TYPES), (
+        "a class bears its type's name"
+    )
 
 
 @every_type
