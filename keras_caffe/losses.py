@@ -1,20 +1,27 @@
 """Caffe's losses for plain Keras models: what a call gives for a batch is the scalar that Caffe's layer gives.
 
-They divide as Caffe does, so nothing is averaged over the batch again; sample weights are refused.
+They divide as Caffe does, so nothing is averaged over the batch again; sample weights are refused. Arguments that
+Caffe refuses raise LayerError; the case of words does not matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_caffe.errors import CaffeError
+from keras_caffe.errors import CaffeError, LayerError
+from keras_caffe.layers.arguments import flag, number, one_of, optional, whole
 from keras_caffe.layers.base import serializable_as
+from keras_caffe.layers.loss_bottoms import classes_last
+from keras_caffe.layers.multi_box_loss import multibox_rules
 from keras_caffe.ops import distances, losses
-from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
+from keras_caffe.ops.losses import NORMALIZATIONS, NORMS
+from keras_caffe.ops.multibox import multibox_loss
 
 serializable = serializable_as("losses")
 
@@ -55,9 +62,9 @@ class SoftmaxWithLoss(CaffeLoss):
     """-sum over the places that count of log softmax(y_pred)[y_true], over the normaliser; see layers.SoftmaxWithLoss.
 
     Args:
-        axis: axis of the classes in y_pred.
-        ignore_label: places with this label do not count.
-        normalization: "FULL", "VALID", "BATCH_SIZE" or "NONE".
+        axis: axis of the classes in y_pred (-1).
+        ignore_label: places with this label do not count; None = all count.
+        normalization: "FULL", "VALID" (default), "BATCH_SIZE" or "NONE".
 
     Shapes: y_true one label for each place; y_pred (N, ..., K, ...), not softmaxed.
     """
@@ -71,12 +78,12 @@ class SoftmaxWithLoss(CaffeLoss):
         reduction: str = "sum",
         dtype: Any = None,
     ) -> None:
-        fields = {"axis": axis, "ignore_label": ignore_label, "normalization": normalization}
+        fields = {"axis": whole("axis", axis), **_counting(ignore_label, normalization)}
         super().__init__(fields, name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        axis, rules = _without_axis(self.fields)
-        return losses.softmax_loss(ops.moveaxis(y_pred, axis, -1), y_true, **rules)
+        rules = dict(self.fields)
+        return losses.softmax_loss(classes_last(y_pred, rules.pop("axis"), y_true), y_true, **rules)
 
 
 @serializable
@@ -100,13 +107,12 @@ class Infogain(CaffeLoss):
         reduction: str = "sum",
         dtype: Any = None,
     ) -> None:
-        matrix = ops.convert_to_numpy(matrix).tolist()
-        fields = {"matrix": matrix, "axis": axis, "ignore_label": ignore_label, "normalization": normalization}
-        super().__init__(fields, name, reduction, dtype)
+        rules = {"axis": whole("axis", axis), **_counting(ignore_label, normalization)}
+        super().__init__({"matrix": _square(matrix), **rules}, name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        axis, rules = _without_axis(self.fields)
-        return losses.infogain_loss(ops.moveaxis(y_pred, axis, -1), y_true, rules.pop("matrix"), **rules)
+        rules = dict(self.fields)
+        return losses.infogain_loss(classes_last(y_pred, rules.pop("axis"), y_true), y_true, **rules)
 
 
 @serializable
@@ -114,8 +120,8 @@ class SigmoidCrossEntropy(CaffeLoss):
     """sum over the elements that count of max(x, 0) - x t + log(1 + e^-|x|), over the normaliser.
 
     Args:
-        ignore_label: elements whose target, truncated, is this do not count.
-        normalization: "FULL", "VALID", "BATCH_SIZE" or "NONE".
+        ignore_label: elements whose target, truncated, is this do not count; None = all count.
+        normalization: "FULL", "VALID", "BATCH_SIZE" (default) or "NONE".
 
     Shapes: y_true and y_pred (N, ...), y_pred not through a sigmoid.
     """
@@ -128,7 +134,7 @@ class SigmoidCrossEntropy(CaffeLoss):
         reduction: str = "sum",
         dtype: Any = None,
     ) -> None:
-        super().__init__({"ignore_label": ignore_label, "normalization": normalization}, name, reduction, dtype)
+        super().__init__(_counting(ignore_label, normalization), name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return losses.sigmoid_cross_entropy(y_pred, y_true, **self.fields)
@@ -139,13 +145,13 @@ class Hinge(CaffeLoss):
     """One-against-all hinge loss: sum h / N (L1) or sum h^2 / N (L2), h = max(0, 1 - s x), s = 1 at the label, else -1.
 
     Args:
-        norm: "L1" or "L2".
+        norm: "L1" (default) or "L2".
 
     Shapes: y_true (N,) labels; y_pred (N, K), further axes are flattened.
     """
 
     def __init__(self, norm: str = "L1", name: str | None = "hinge", reduction: str = "sum", dtype: Any = None) -> None:
-        super().__init__({"norm": norm}, name, reduction, dtype)
+        super().__init__({"norm": one_of("norm", norm, NORMS)}, name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return losses.hinge_loss(ops.reshape(y_pred, (ops.shape(y_pred)[0], -1)), y_true, **self.fields)
@@ -170,8 +176,8 @@ class Contrastive(CaffeLoss):
     """Similar pairs cost d^2, others max(margin - d, 0)^2 (legacy: max(margin - d^2, 0)); their sum over 2 N.
 
     Args:
-        margin: distance beyond which dissimilar pairs cost nothing.
-        legacy_version: compare the margin with d^2.
+        margin: distance beyond which dissimilar pairs cost nothing (1).
+        legacy_version: compare the margin with d^2 (False).
 
     Shapes: y_true (N,), 0 = dissimilar; y_pred a pair of features (N, C), or one tensor (N, 2, C) or (N, 2 C).
     """
@@ -184,7 +190,8 @@ class Contrastive(CaffeLoss):
         reduction: str = "sum",
         dtype: Any = None,
     ) -> None:
-        super().__init__({"margin": margin, "legacy_version": legacy_version}, name, reduction, dtype)
+        fields = {"margin": number("margin", margin), "legacy_version": flag("legacy_version", legacy_version)}
+        super().__init__(fields, name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if not isinstance(y_pred, (list, tuple)):
@@ -198,7 +205,7 @@ class SmoothL1(CaffeLoss):
     """sum smooth_l1(d) / N, d = y_pred - y_true; (sigma d)^2 / 2 if |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2).
 
     Args:
-        sigma: inverse width of the quadratic part.
+        sigma: inverse width of the quadratic part (1).
 
     Shapes: y_true and y_pred (N, ...) of as many values.
     """
@@ -206,7 +213,7 @@ class SmoothL1(CaffeLoss):
     def __init__(
         self, sigma: float = 1.0, name: str | None = "smooth_l1", reduction: str = "sum", dtype: Any = None
     ) -> None:
-        super().__init__({"sigma": sigma}, name, reduction, dtype)
+        super().__init__({"sigma": number("sigma", sigma)}, name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return distances.smooth_l1_loss(y_pred, y_true, **self.fields)
@@ -233,8 +240,8 @@ class MultiBox(CaffeLoss):
         dtype: Any = None,
         **rules: Any,
     ) -> None:
-        super().__init__({"num_classes": num_classes, **rules}, name, reduction, dtype)
-        self.rules = MultiBoxRules(num_classes, **rules)
+        self.rules = multibox_rules(num_classes, **rules)
+        super().__init__(asdict(self.rules), name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if not isinstance(y_pred, (list, tuple)):
@@ -252,5 +259,20 @@ class MultiBox(CaffeLoss):
         return ops.reshape(locations, (batch, -1)), ops.reshape(scores, (batch, -1)), ops.reshape(priors, (1, 2, -1))
 
 
-def _without_axis(fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    return fields["axis"], {name: value for name, value in fields.items() if name != "axis"}
+def _counting(ignore_label: int | None, normalization: str) -> dict[str, Any]:
+    """Which places count, and what their sum is divided by."""
+    return {
+        "ignore_label": optional(whole, "ignore_label", ignore_label),
+        "normalization": one_of("normalization", normalization, NORMALIZATIONS),
+    }
+
+
+def _square(matrix: Any) -> list[list[float]]:
+    """The rows of a square matrix. Raises LayerError if it is none."""
+    try:
+        values = np.asarray(matrix, "float64")
+    except (TypeError, ValueError):
+        raise LayerError("matrix must be K rows of K numbers", received=repr(matrix)[:80]) from None
+    if values.ndim != 2 or values.shape[0] != values.shape[1]:
+        raise LayerError("matrix must be K rows of K numbers", received=f"an array of shape {values.shape}")
+    return values.tolist()

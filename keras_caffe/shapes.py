@@ -117,13 +117,9 @@ def reshape(shape: Sequence[Size], dims: Sequence[int], axis: int = 0, num_axes:
     """The dims replace axes [axis, axis + num_axes): 0 copies the size there, -1 is inferred (reshape_layer.cpp).
 
     Raises:
-        LayerError, ShapeError: two -1, a 0 beyond the replaced axes, or another number of values.
+        LayerError, ShapeError: axes out of range, a 0 beyond the replaced axes, or another number of values.
     """
     start, end = reshape_range(len(shape), axis, num_axes)
-    if list(dims).count(-1) > 1:
-        raise LayerError("reshape_param has more than one dim of -1", expected="at most one", received=tuple(dims))
-    if any(d < -1 for d in dims):
-        raise LayerError("reshape_param has a negative dim", expected="dims of -1 or more", received=tuple(dims))
     middle: list[Size] = []
     for i, dim in enumerate(dims):
         if dim == 0 and start + i >= len(shape):
@@ -149,8 +145,6 @@ def reshape_range(rank: int, axis: int, num_axes: int) -> tuple[int, int]:
     start = axis if axis >= 0 else rank + axis + 1
     if not 0 <= start <= rank:
         raise LayerError("axis is out of range", expected=f"{-rank - 1} <= axis <= {rank}", received=axis)
-    if num_axes < -1:
-        raise LayerError("num_axes is out of range", expected="-1 or more", received=num_axes)
     end = rank if num_axes == -1 else start + num_axes
     if end > rank:
         raise LayerError("axis + num_axes is beyond the bottom", expected=f"at most {rank}", received=end)

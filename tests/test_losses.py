@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from keras_caffe import losses, metrics
-from keras_caffe.errors import CaffeError
+from keras_caffe.errors import CaffeError, LayerError, ShapeError
 from tests.layers.golden_case import Golden, assert_close, cases
 
 
@@ -132,6 +133,72 @@ def test_accuracy_weighs_batches_alike() -> None:
     assert float(metric.result()) == 0.5
     metric.reset_state()
     assert float(metric.result()) == 0
+
+
+RIGHT_THEN_WRONG = np.eye(2)[[0, 0]]  # scores of two samples whose labels are 0 and 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "want"),
+    [([0, 1], 0), ([1, 0], 1), ([3, 1], 0.75), ([[3], [1]], 0.75), ([0.25, 0.5], 1 / 3), (2, 0.5), ([0, 0], 0)],
+)
+def test_accuracy_with_sample_weights(weights: list[float], want: float) -> None:
+    metric = metrics.Accuracy()
+    for labels in (np.array([0, 1]), np.array([[0], [1]])):
+        metric.reset_state()
+        metric.update_state(labels, RIGHT_THEN_WRONG, sample_weight=np.array(weights))
+        assert float(metric.result()) == pytest.approx(want)
+
+
+def test_accuracy_weighs_all_places_of_a_sample_alike_or_each_on_its_own() -> None:
+    labels, scores = np.array([[0, 1, 1], [0, 0, 1]]), np.eye(2)[[[0, 0, 0], [0, 0, 0]]]
+    metric = metrics.Accuracy(ignore_label=1)
+    for weights, want in ((None, 1.0), ([1, 2], 1.0), ([[1, 0, 0], [0, 1, 5]], 1.0)):
+        metric.reset_state()
+        metric.update_state(labels, scores, sample_weight=weights)
+        assert float(metric.result()) == want
+    metric = metrics.Accuracy()
+    for weights, want in (([1, 2], 5 / 9), ([[1, 1, 0], [0, 0, 2]], 1 / 4)):
+        metric.reset_state()
+        metric.update_state(labels, scores, sample_weight=weights)
+        assert float(metric.result()) == pytest.approx(want)
+
+
+def test_accuracy_without_weight_is_nan_in_ssd() -> None:
+    metric = metrics.Accuracy(ties="ssd")
+    metric.update_state([0, 1], RIGHT_THEN_WRONG, sample_weight=[0, 0])
+    assert np.isnan(float(metric.result()))
+
+
+def test_keras_hands_sample_weights_to_weighted_metrics_only() -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Identity()])
+    weighted = metrics.Accuracy(name="weighted")
+    model.compile(loss="mse", metrics=[metrics.Accuracy()], weighted_metrics=[weighted])
+    scores = model.evaluate(
+        RIGHT_THEN_WRONG, np.array([[0.0], [1.0]]), sample_weight=np.array([0.0, 1.0]), return_dict=True, verbose=0
+    )
+    assert (scores["accuracy"], scores["weighted"]) == (0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "received"),
+    [([1, 1, 1], r"\(3,\)"), ([[1, 1], [1, 1]], r"\(2, 2\)"), (np.ones((1, 1, 2)), r"\(1, 1, 2\)")],
+)
+def test_sample_weights_of_another_shape_are_refused(weights: list[float], received: str) -> None:
+    with pytest.raises(ShapeError, match=rf"sample_weight does not fit y_true; .*received {received}"):
+        metrics.Accuracy().update_state([0, 1], RIGHT_THEN_WRONG, sample_weight=weights)
+
+
+PLACES = [losses.SoftmaxWithLoss(), losses.Infogain(np.eye(2)), metrics.Accuracy()]
+
+
+@pytest.mark.parametrize("what", PLACES, ids=lambda what: type(what).__name__)
+def test_labels_that_do_not_fit_are_refused(what: Any) -> None:
+    with pytest.raises(ShapeError, match="the number of labels does not match"):
+        what(np.zeros(3), RIGHT_THEN_WRONG)
+    copy = type(what).from_config({**what.get_config(), "axis": 2})
+    with pytest.raises(LayerError, match="axis is out of range; expected -2 <= axis < 2; received 2"):
+        copy(np.zeros(2), RIGHT_THEN_WRONG)
 
 
 def test_accuracy_config() -> None:

@@ -15,14 +15,14 @@ from keras import initializers
 
 from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, LayerError, instead
+from keras_caffe.shapes import canonical_axis
 
 
 def one_of(name: str, value: Any, choices: Sequence[str], error: type[CaffeError] = LayerError) -> str:
     """The choice that `value` names, as `choices` spells it; case does not matter."""
     spelling = {choice.lower(): choice for choice in choices}
-    key = str(value).lower()
-    if key in spelling:
-        return spelling[key]
+    if isinstance(value, str) and value.lower() in spelling:
+        return spelling[value.lower()]
     fix = instead([value], choices).get("fix")
     raise error(f"unknown {name}", expected=f"one of {', '.join(choices)}", received=repr(value), fix=fix)
 
@@ -63,27 +63,34 @@ def optional(check: Callable[..., Any], name: str, value: Any, *bounds: Any, **m
     return None if value is None else check(name, value, *bounds, **more)
 
 
-def wholes(name: str, value: Any, least: int | None = None) -> tuple[int, ...]:
-    """Any number of whole numbers; one alone need not stand in a tuple."""
-    return tuple(whole(name, item, least) for item in _items(value, 1))
+def wholes(name: str, value: Any, least: int | None = None, **error: Any) -> tuple[int, ...]:
+    """Any number of whole numbers, each as for `whole`; one alone need not stand in a tuple."""
+    return tuple(whole(name, item, least, **error) for item in _items(value, 1))
 
 
-def numbers(name: str, value: Any, least: float | None = None, *, above: float | None = None) -> tuple[float, ...]:
-    """Any number of numbers; one alone need not stand in a tuple."""
-    return tuple(number(name, item, least, above=above) for item in _items(value, 1))
+def numbers(name: str, value: Any, **bounds: Any) -> tuple[float, ...]:
+    """Any number of numbers, each as for `number`; one alone need not stand in a tuple."""
+    return tuple(number(name, item, **bounds) for item in _items(value, 1))
 
 
 def per_axis(name: str, value: Any, axes: int, least: int = 0) -> tuple[int, ...]:
     """One whole number for each of so many axes; one alone counts for all of them."""
+    return tuple(whole(name, item, least) for item in each_axis(name, value, axes))
+
+
+def each_axis(name: str, value: Any, axes: int) -> tuple[Any, ...]:
+    """One value for each of so many axes, of any kind; one alone counts for all of them."""
     items = _items(value, axes)
     if len(items) != axes:
         raise LayerError(f"{name} must be given once or once per axis", expected=f"1 or {axes} values", received=value)
-    return tuple(whole(name, item, least) for item in items)
+    return items
 
 
-def distinct_axes(name: str, value: Any) -> tuple[int, ...]:
-    """Tensor axes, of which none comes twice."""
+def distinct_axes(name: str, value: Any, rank: int | None = None) -> tuple[int, ...]:
+    """Tensor axes, of which none comes twice; counted from the front where the tensor's rank is given."""
     axes = wholes(name, value)
+    if rank is not None:
+        axes = tuple(canonical_axis(axis, rank, name) for axis in axes)
     if len(set(axes)) < len(axes):
         raise LayerError(f"{name} names an axis twice", received=axes)
     return axes

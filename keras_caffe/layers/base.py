@@ -318,6 +318,7 @@ class CaffeLayer(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         preset, self._preset = self._preset, _Preset()  # Stored values hold a mapped file open: let go of them.
+        self.compute_output_shape(input_shape)  # Refuses bottoms that do not fit; eagerly nothing else asks for it.
         table = self.blob_table(*shape_list(input_shape))
         for index, blob in enumerate(table):
             value = preset.values.get(index)

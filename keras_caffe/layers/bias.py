@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import distinct_axes
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
@@ -82,7 +83,7 @@ def covered_axes(param: Any, bottoms: Sequence[Bottom]) -> list[int]:
 
 def covered(shape: Shape, axes: Sequence[int]) -> Shape:
     """Sizes of the given axes."""
-    return tuple(shape[axis] for axis in axes)
+    return tuple(shape[axis] for axis in distinct_axes("axes", axes, len(shape)))
 
 
 def check_covered(shape: Shape, other: Shape, axes: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.exp import NATURAL, log_base
 from keras_caffe.registry import register_layer
@@ -19,8 +20,8 @@ class Log(CaffeLayer):
     """y = logarithm of (shift + scale x) to the base `base`.
 
     Args:
-        base: positive and not 1; -1 = e.
-        scale, shift: without unit.
+        base: positive and not 1; -1 = e (-1).
+        scale, shift: without unit (1, 0).
 
     Shapes: any; the top has the bottom's shape.
 
@@ -34,10 +35,10 @@ class Log(CaffeLayer):
 
     def __init__(self, base: float = NATURAL, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.base, self.scale, self.shift = base, scale, shift
-        if log_base(base) == 0:
+        self.base, self.scale, self.shift = number("base", base), number("scale", scale), number("shift", shift)
+        if log_base(self.base) == 0:
             raise LayerError("there is no logarithm to the base 1", received=base)
-        self._factor = 1 / log_base(base)
+        self._factor = 1 / log_base(self.base)
 
     def call(self, inputs: Any) -> Any:
         return ops.log(inputs * self.scale + self.shift) * self._factor

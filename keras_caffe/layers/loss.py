@@ -9,9 +9,11 @@ import keras
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import one_of, optional, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order
+from keras_caffe.ops.losses import NORMALIZATIONS
 from keras_caffe.shapes import Shape, same_shape
 
 
@@ -61,10 +63,10 @@ class ClassLossLayer(LossLayer):
     """Base of the losses over classes: the first bottom may be stored with its classes last.
 
     Args:
-        axis: tensor axis of the classes.
-        batch_axes: number of the other axes, from the front, whose product is the batch size of BATCH_SIZE.
+        axis: tensor axis of the classes (-1).
+        batch_axes: number of the other axes, from the front, whose product is the batch size of BATCH_SIZE (1).
         ignore_label: places with this label do not count; None = all count.
-        normalization: "FULL", "VALID", "BATCH_SIZE" or "NONE".
+        normalization: "FULL", "VALID" (default), "BATCH_SIZE" or "NONE".
     """
 
     def __init__(
@@ -76,8 +78,9 @@ class ClassLossLayer(LossLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis, self.batch_axes = axis, batch_axes
-        self.ignore_label, self.normalization = ignore_label, normalization
+        self.axis, self.batch_axes = whole("axis", axis), whole("batch_axes", batch_axes, 0)
+        self.ignore_label = optional(whole, "ignore_label", ignore_label)
+        self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
 
     def loss_arguments(self) -> dict[str, Any]:
         return {n: getattr(self, n) for n in ("ignore_label", "normalization", "batch_axes")}

@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import Bottom
 from keras_caffe.layout import Order, caffe_order
-from keras_caffe.shapes import Shape, Size, count
+from keras_caffe.shapes import Shape, Size, canonical_axis, count
 
 
 def class_orders(bottoms: Sequence[Bottom], axis: int) -> list[Order]:
@@ -31,8 +31,9 @@ def alike_orders(bottoms: Sequence[Bottom], among: int | None = None) -> list[Or
 
 
 def check_label_count(shape: Shape, axis: int, labels: Shape) -> None:
-    """Raises ShapeError unless there is one label for every place."""
-    wanted = count(tuple(s for i, s in enumerate(shape) if i != axis % len(shape)))
+    """Raises ShapeError unless there is one label for every place, LayerError if `axis` is out of range."""
+    classes = canonical_axis(axis, len(shape))
+    wanted = count(tuple(s for i, s in enumerate(shape) if i != classes))
     have = count(labels)
     if None not in (wanted, have) and wanted != have:
         raise ShapeError(
@@ -41,6 +42,12 @@ def check_label_count(shape: Shape, axis: int, labels: Shape) -> None:
             received=f"{have} labels of shape {labels}",
             fix="Label every place: N x H x W labels for N x C x H x W scores.",
         )
+
+
+def classes_last(scores: Any, axis: int, labels: Any) -> Any:
+    """The scores with the classes, which are on `axis`, on the last one. Raises as `check_label_count`."""
+    check_label_count(tuple(scores.shape), axis, tuple(labels.shape))
+    return ops.moveaxis(scores, axis, -1)
 
 
 def flat(x: Any) -> Any:

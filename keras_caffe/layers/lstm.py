@@ -25,10 +25,10 @@ class LSTM(Recurrent):
     in inference (Caffe does so); no gradient flows back there. `reset_state()` sets them to zero.
 
     Args:
-        num_output: H, the number of cells.
-        expose_hidden: take h_0 and c_0 as bottoms and give h_T and c_T as tops (no gradient flows through these).
-        static_input: there is a bottom x_static, the same at all times.
-        weight_filler, bias_filler: see `keras_caffe.fillers`.
+        num_output: H, the number of cells, at least 1.
+        expose_hidden: take h_0 and c_0 as bottoms and give h_T and c_T as tops; no gradient flows through them (False).
+        static_input: there is a bottom x_static, the same at all times (False).
+        weight_filler, bias_filler: see `keras_caffe.fillers` (constant 0).
 
     Shapes: x (T, N, ...), cont (T, N)[, x_static (N, ...)][, h_0 and c_0 (1, N, H)] -> h (T, N, H)[, h_T and c_T
     (1, N, H)]. N must be known, unless the states are exposed.

@@ -9,9 +9,10 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, total_count
+from keras_caffe.shapes import Shape, canonical_axis, total_count
 
 
 @serializable
@@ -20,8 +21,8 @@ class Maxout(CaffeLayer):
     """The greatest of every `chgroup_sz` channels in a row; of equal ones the first takes the gradient.
 
     Args:
-        chgroup_sz: how many channels become one.
-        axis: tensor axis of the channels.
+        chgroup_sz: how many channels become one, at least 1 (2).
+        axis: tensor axis of the channels (-1).
 
     Shapes: (..., C, ...) -> (..., C / chgroup_sz, ...).
 
@@ -33,10 +34,10 @@ class Maxout(CaffeLayer):
 
     def __init__(self, chgroup_sz: int = 2, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.chgroup_sz, self.axis = chgroup_sz, axis
+        self.chgroup_sz, self.axis = whole("chgroup_sz", chgroup_sz, 1), whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
-        axis = self.axis % len(inputs.shape)
+        axis = canonical_axis(self.axis, len(inputs.shape))
         shape = ops.shape(inputs)
         grouped = (*shape[:axis], shape[axis] // self.chgroup_sz, self.chgroup_sz, *shape[axis + 1 :])
         channels = ops.unstack(ops.reshape(inputs, grouped), self.chgroup_sz, axis=axis + 1)
@@ -44,7 +45,7 @@ class Maxout(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
-        axis = self.axis % len(shape)
+        axis = canonical_axis(self.axis, len(shape))
         channels = shape[axis]
         if channels is not None and channels % self.chgroup_sz:
             raise ShapeError(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.arguments import each_axis, flag, number, one_of, optional, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, serializable
 from keras_caffe.layers.detection_output import check_detection_shapes
 from keras_caffe.layers.loss import LossLayer, loss_arguments
+from keras_caffe.ops.boxes import CODE_TYPES
+from keras_caffe.ops.losses import NORMALIZATIONS
 from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count
@@ -45,9 +48,13 @@ class MultiBoxLoss(LossLayer):
     flops_per_top_value = None  # the values decide how many priors count
 
     def __init__(self, num_classes: int, parts: Sequence[bool] = (True, True), **kwargs: Any) -> None:
-        rules = {name: kwargs.pop(name) for name in RULES & set(kwargs)}
+        rules = {name: kwargs.pop(name) for name in DEFAULTS.keys() & kwargs}
         super().__init__(**kwargs)
-        self.rules, self.parts = MultiBoxRules(num_classes, **rules), tuple(parts)
+        self.rules = multibox_rules(num_classes, **rules)
+        self.parts = tuple(flag("parts", counts) for counts in each_axis("parts", parts, 2))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **asdict(self.rules)}
 
     def call(self, inputs: Any) -> Any:
         losses = multibox_loss(*inputs, rules=self.rules)
@@ -62,37 +69,68 @@ class MultiBoxLoss(LossLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.multibox_loss_param
-        _refuse(layer)
+        _check_file(layer)
         nms = param.nms_param
         own = {
             "normalization": loss_arguments(layer)["normalization"],
             "nms_threshold": nms.nms_threshold if param.HasField("nms_param") else None,
             "top_k": nms.top_k,
         }
-        enums = {name: enum_name(param, name) for name in ENUMS}
-        plain = {name: getattr(param, name) for name in RULES - own.keys() - enums.keys()}
+        enums = {name: enum_name(param, name) for name in CHOICES.keys() - own.keys()}
+        plain = {name: getattr(param, name) for name in DEFAULTS.keys() - own.keys() - enums.keys()}
         parts = [*layer.propagate_down[:2]] or [True, True]
-        return cls(num_classes=param.num_classes, parts=parts, **plain, **enums, **own, **kwargs)
+        return cls(num_classes=required(param, "num_classes"), parts=parts, **plain, **enums, **own, **kwargs)
 
 
-RULES = {field.name for field in fields(MultiBoxRules)} - {"num_classes"}
-ENUMS = ("loc_loss_type", "conf_loss_type", "match_type", "mining_type", "code_type")
+DEFAULTS = {field.name: field.default for field in fields(MultiBoxRules) if field.name != "num_classes"}
+CHOICES: dict[str, Sequence[str]] = {
+    "loc_loss_type": ("L2", "SMOOTH_L1"),
+    "conf_loss_type": ("SOFTMAX", "LOGISTIC"),
+    "match_type": ("BIPARTITE", "PER_PREDICTION"),
+    "mining_type": ("NONE", "MAX_NEGATIVE", "HARD_EXAMPLE"),
+    "code_type": CODE_TYPES,
+    "normalization": NORMALIZATIONS,
+}
 
 
-def _refuse(layer: Any) -> None:
-    param = layer.multibox_loss_param
-    mining = enum_name(param, "mining_type") != "NONE"
+def multibox_rules(num_classes: int, **rules: Any) -> MultiBoxRules:
+    """The checked rules. Raises LayerError for values that are none of a rule's, and for rules that contradict."""
+    given = asdict(MultiBoxRules(num_classes, **rules))
+    checked = MultiBoxRules(**{name: _checked(name, value) for name, value in given.items()})
+    _check_together(checked)
+    return checked
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name in CHOICES:
+        return one_of(name, value, CHOICES[name])
+    default = DEFAULTS.get(name, 0)
+    if isinstance(default, bool):
+        return flag(name, value)
+    if isinstance(default, int):
+        return whole(name, value)
+    return number(name, value) if default is not None else optional(number, name, value)
+
+
+def _check_together(rules: MultiBoxRules) -> None:
+    mining = rules.mining_type != "NONE"
     problems = {
-        "num_classes is missing": param.num_classes < 1,
-        "do_neg_mining contradicts mining_type": param.HasField("do_neg_mining") and param.do_neg_mining != mining,
-        "mining needs share_location": mining and not param.share_location,
-        "background_label_id is none of the classes": (mining or enum_name(param, "conf_loss_type") == "SOFTMAX")
-        and param.background_label_id >= param.num_classes,
-        "map_object_to_agnostic needs two classes, the background first": param.map_object_to_agnostic
-        and (param.num_classes, param.background_label_id) != (2, 0),
-        "sample_size must be positive": enum_name(param, "mining_type") == "HARD_EXAMPLE" and param.sample_size < 1,
-        "priors and ground truth have no gradient": True in layer.propagate_down[2:],
+        "num_classes must be positive": rules.num_classes < 1,
+        "mining needs share_location": mining and not rules.share_location,
+        "background_label_id is none of the classes": (mining or rules.conf_loss_type == "SOFTMAX")
+        and not 0 <= rules.background_label_id < rules.num_classes,
+        "map_object_to_agnostic needs two classes, the background first": rules.map_object_to_agnostic
+        and (rules.num_classes, rules.background_label_id) != (2, 0),
+        "sample_size must be positive": rules.mining_type == "HARD_EXAMPLE" and rules.sample_size < 1,
     }
     for problem, holds in problems.items():
         if holds:
             raise LayerError(problem)
+
+
+def _check_file(layer: Any) -> None:
+    param = layer.multibox_loss_param
+    if param.HasField("do_neg_mining") and param.do_neg_mining != (enum_name(param, "mining_type") != "NONE"):
+        raise LayerError("do_neg_mining contradicts mining_type")
+    if True in layer.propagate_down[2:]:
+        raise LayerError("priors and ground truth have no gradient")

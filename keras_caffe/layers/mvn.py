@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import distinct_axes, flag, number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.legacy import legacy_axis, legacy_bottom_order, legacy_shape, legacy_top_orders
+from keras_caffe.layers.legacy import RANK, legacy_axis, legacy_bottom_order, legacy_shape, legacy_top_orders
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, total_count
@@ -22,23 +23,24 @@ class MVN(CaffeLayer):
     The variance is biased; eps is added to the standard deviation, but the gradient takes it for part of the variance.
 
     Args:
-        axes: the tensor axes of the four-axis top over which mean and variance are taken.
-        normalize_variance: divide; otherwise the mean is subtracted only.
-        eps: in units of x.
+        axes: the tensor axes of the four-axis top over which mean and variance are taken (1, 2).
+        normalize_variance: divide (True); otherwise the mean is subtracted only.
+        eps: in units of x (1e-9).
 
     Shapes: up to 4 axes; the top has 4, missing ones of size 1.
 
     Raises:
-        ShapeError: a bottom of more than 4 axes.
+        LayerError: axes out of range or named twice. ShapeError: a bottom of more than 4 axes.
 
     Caffe: src/caffe/layers/mvn_layer.cpp
     """
 
     def __init__(
-        self, axes: Sequence[int] = (1, 2), normalize_variance: bool = True, eps: float = 1e-9, **kwargs: Any
+        self, axes: int | Sequence[int] = (1, 2), normalize_variance: bool = True, eps: float = 1e-9, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.axes, self.normalize_variance, self.eps = tuple(axes), normalize_variance, eps
+        self.axes = distinct_axes("axes", axes, RANK)
+        self.normalize_variance, self.eps = flag("normalize_variance", normalize_variance), number("eps", eps)
 
     def call(self, inputs: Any) -> Any:
         shape = ops.shape(inputs)

@@ -9,9 +9,12 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import filler, flag, number
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
+
+DEFAULT_FILLER = {"type": "constant", "value": 1.0}
 
 
 @serializable
@@ -20,10 +23,10 @@ class Normalize(CaffeLayer):
     """y = scale x / sqrt(sum x^2 + eps), the sum over the channels of a pixel or over a whole image.
 
     Args:
-        across_spatial: sum over channels, height and width; else over the channels alone.
-        channel_shared: one scale for all channels (a blob without axes); else one for each.
-        eps: added inside the root.
-        scale_filler: see `keras_caffe.fillers`.
+        across_spatial: sum over channels, height and width (True); else over the channels alone.
+        channel_shared: one scale for all channels (True: a blob without axes); else one for each.
+        eps: added inside the root (1e-10).
+        scale_filler: see `keras_caffe.fillers`; None = constant 1.
 
     Shapes: (N, [H, W,] C); the top has the bottom's shape.
 
@@ -45,8 +48,9 @@ class Normalize(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.across_spatial, self.channel_shared, self.eps = across_spatial, channel_shared, eps
-        self.scale_filler = scale_filler or {"type": "constant", "value": 1.0}
+        self.across_spatial = flag("across_spatial", across_spatial)
+        self.channel_shared, self.eps = flag("channel_shared", channel_shared), number("eps", eps)
+        self.scale_filler = filler("scale_filler", DEFAULT_FILLER if scale_filler is None else scale_filler)
 
     def call(self, inputs: Any) -> Any:
         if self.channel_shared:
@@ -71,5 +75,5 @@ class Normalize(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.norm_param
-        filler = fillers.from_caffe(param.scale_filler) if param.HasField("scale_filler") else None
-        return cls(param.across_spatial, param.channel_shared, param.eps, filler, **kwargs)
+        scale = fillers.from_caffe(param.scale_filler) if param.HasField("scale_filler") else None
+        return cls(param.across_spatial, param.channel_shared, param.eps, scale, **kwargs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import wholes
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, check_blob
@@ -18,7 +19,7 @@ class Parameter(CaffeLayer):
     """The top is a learnable blob, zeros at first; its gradient is the blob's.
 
     Args:
-        shape: the blob's shape in Caffe's order.
+        shape: the blob's shape in Caffe's order; () = a single number (default).
 
     Shapes: no bottoms; the top has `shape`, in Caffe's order. As a Keras layer it is called on any tensor, whose values
     it ignores.
@@ -33,9 +34,9 @@ class Parameter(CaffeLayer):
     stores = "caffe"
     flops_per_top_value = 0
 
-    def __init__(self, shape: Sequence[int] = (), **kwargs: Any) -> None:
+    def __init__(self, shape: int | Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shape = tuple(shape)
+        self.shape = check_blob(wholes("shape", shape))
 
     def call(self, inputs: Any) -> Any:
         return ops.cast(self.value, self.compute_dtype)
@@ -48,4 +49,4 @@ class Parameter(CaffeLayer):
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
-        return cls(shape=check_blob(tuple(layer.parameter_param.shape.dim)), **kwargs)
+        return cls(shape=layer.parameter_param.shape.dim, **kwargs)

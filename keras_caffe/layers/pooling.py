@@ -12,7 +12,7 @@ from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, one_of, per_axis
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.spatial import pair
-from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, total_count
@@ -58,7 +58,7 @@ class Pooling(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.pool = one_of("pool", pool, ("MAX", "AVE", "STOCHASTIC"))
+        self.pool = one_of("pool", pool, POOLS)
         self.round_mode = one_of("round_mode", round_mode, ("CEIL", "FLOOR"))
         self.global_pooling, self.with_mask = flag("global_pooling", global_pooling), flag("with_mask", with_mask)
         self.kernel_size = per_axis("kernel_size", kernel_size, 2, 0 if self.global_pooling else 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 
@@ -17,7 +18,7 @@ class Power(CaffeLayer):
     """y = (shift + scale x)^power; where power or scale is 0 the top is constant, even for infinite x.
 
     Args:
-        power, scale, shift: without unit.
+        power, scale, shift: without unit (1, 1, 0).
 
     Shapes: any; the top has the bottom's shape.
 
@@ -28,7 +29,7 @@ class Power(CaffeLayer):
 
     def __init__(self, power: float = 1.0, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.power, self.scale, self.shift = power, scale, shift
+        self.power, self.scale, self.shift = number("power", power), number("scale", scale), number("shift", shift)
 
     def call(self, inputs: Any) -> Any:
         x = ops.zeros_like(inputs) if self.power * self.scale == 0 else inputs * self.scale

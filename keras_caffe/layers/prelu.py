@@ -9,9 +9,11 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import ShapeError
+from keras_caffe.layers import arguments
+from keras_caffe.layers.arguments import flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, canonical_axis
 
 DEFAULT_FILLER = {"type": "constant", "value": 0.25}
 
@@ -22,14 +24,14 @@ class PReLU(CaffeLayer):
     """y = max(x, 0) + a_c min(x, 0) with a learned slope a_c; the gradient at 0 is the slope.
 
     Args:
-        axis: tensor axis of the channels.
-        channel_shared: one slope for all channels instead of one each.
-        filler: of the slopes, see `keras_caffe.fillers`.
+        axis: tensor axis of the channels (-1).
+        channel_shared: one slope for all channels instead of one each (False).
+        filler: of the slopes, see `keras_caffe.fillers` (constant 0.25).
 
     Shapes: 2 or more axes; the top has the bottom's shape. The blob is (C), or () if shared.
 
     Raises:
-        ShapeError: a bottom of fewer than 2 axes.
+        LayerError: the axis is out of range. ShapeError: a bottom of fewer than 2 axes.
 
     Caffe: src/caffe/layers/prelu_layer.cpp
     """
@@ -44,7 +46,8 @@ class PReLU(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis, self.channel_shared, self.filler = axis, channel_shared, filler
+        self.axis, self.channel_shared = whole("axis", axis), flag("channel_shared", channel_shared)
+        self.filler = arguments.filler("filler", filler)
 
     def call(self, inputs: Any) -> Any:
         return ops.where(inputs > 0, inputs, inputs * self._slopes(len(inputs.shape)))
@@ -56,17 +59,26 @@ class PReLU(CaffeLayer):
         shape[self.axis] = -1
         return ops.reshape(self.slope, shape)
 
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        _check_channels(shapes[0])
+        canonical_axis(self.axis, len(shapes[0]))
+        return [shapes[0]]
+
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         return [Blob("slope", () if self.channel_shared else (shapes[0][self.axis],), self.filler)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.prelu_param
-        if bottoms[0].rank < 2:
-            raise ShapeError("PReLU needs a channel axis", expected="2 axes or more", received=bottoms[0].shape)
+        _check_channels(bottoms[0].shape)
         return cls(
             axis=bottoms[0].axis(1),
             channel_shared=param.channel_shared,
             filler=fillers.from_caffe(param.filler) if param.HasField("filler") else DEFAULT_FILLER,
             **kwargs,
         )
+
+
+def _check_channels(shape: Shape) -> None:
+    if len(shape) < 2:
+        raise ShapeError("PReLU needs a channel axis", expected="2 axes or more", received=shape)

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import distinct_axes, each_axis, flag, number, numbers, optional, per_axis
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layout import Order, caffe_order
@@ -29,13 +30,13 @@ class PriorBox(CaffeLayer):
     Args:
         min_size, max_size: pixels; fractions are cut off; as many max_size as min_size, or none.
         aspect_ratio: width over height; 1 is always there, repetitions are dropped.
-        flip: add 1/r for each ratio r.
-        clip: cut the boxes at the image.
+        flip: add 1/r for each ratio r (True).
+        clip: cut the boxes at the image (False).
         variance: none (0.1), one, or four numbers.
-        img_size: (height, width) in pixels; None = the second bottom's.
-        step: (height, width) of a cell in pixels; None = image size over feature map size.
-        offset: place of the centre in its cell, in cells.
-        spatial: tensor axes of height and width of both bottoms.
+        img_size: (height, width) in pixels, or one number for both; None = the second bottom's.
+        step: (height, width) of a cell in pixels, or one number for both; None = image size over feature map size.
+        offset: place of the centre in its cell, in cells (0.5).
+        spatial: tensor axes of height and width of both bottoms (1, 2).
 
     Shapes: feature map, image (4 axes each) -> (1, 2, 4 H W boxes).
 
@@ -51,23 +52,30 @@ class PriorBox(CaffeLayer):
 
     def __init__(
         self,
-        min_size: Sequence[float],
-        max_size: Sequence[float] = (),
-        aspect_ratio: Sequence[float] = (),
+        min_size: float | Sequence[float],
+        max_size: float | Sequence[float] = (),
+        aspect_ratio: float | Sequence[float] = (),
         flip: bool = True,
         clip: bool = False,
-        variance: Sequence[float] = (),
-        img_size: Sequence[int] | None = None,
-        step: Sequence[float] | None = None,
+        variance: float | Sequence[float] = (),
+        img_size: int | Sequence[int] | None = None,
+        step: float | Sequence[float] | None = None,
         offset: float = 0.5,
         spatial: Sequence[int] = (1, 2),
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.min_size, self.max_size, self.aspect_ratio = tuple(min_size), tuple(max_size), tuple(aspect_ratio)
-        self.flip, self.clip, self.variance = flip, clip, tuple(variance)
-        self.img_size, self.step, self.offset, self.spatial = img_size, step, offset, tuple(spatial)
+        self.min_size, self.max_size = numbers("min_size", min_size, above=0), numbers("max_size", max_size)
+        _check_sizes(self.min_size, self.max_size)
+        self.aspect_ratio = numbers("aspect_ratio", aspect_ratio, above=0)
+        self.flip, self.clip, self.offset = flag("flip", flip), flag("clip", clip), number("offset", offset)
+        self.variance = numbers("variance", variance, above=0)
+        if len(self.variance) not in (0, 1, 4):
+            raise LayerError("variance must be none, one or four numbers", received=self.variance)
+        self.img_size = optional(per_axis, "img_size", img_size, 2, 1)
+        self.step = None if step is None else tuple(number("step", s, above=0) for s in each_axis("step", step, 2))
+        self.spatial = distinct_axes("spatial", per_axis("spatial", spatial, 2, -4), 4)
 
     @property
     def sizes(self) -> list[tuple[float, float]]:
@@ -104,18 +112,13 @@ class PriorBox(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.prior_box_param
-        _check_sizes(param.min_size, param.max_size)
-        if any(ratio <= 0 for ratio in param.aspect_ratio):
-            raise LayerError("aspect ratios must be positive", received=list(param.aspect_ratio))
-        if len(param.variance) not in (0, 1, 4) or any(v <= 0 for v in param.variance):
-            raise LayerError("variance must be none, one or four positive numbers", received=list(param.variance))
         return cls(
-            min_size=list(param.min_size),
-            max_size=list(param.max_size),
-            aspect_ratio=list(param.aspect_ratio),
+            min_size=param.min_size,
+            max_size=param.max_size,
+            aspect_ratio=param.aspect_ratio,
             flip=param.flip,
             clip=param.clip,
-            variance=list(param.variance),
+            variance=param.variance,
             img_size=_both(param, "img_size", "img_h", "img_w"),
             step=_both(param, "step", "step_h", "step_w"),
             offset=param.offset,
@@ -125,24 +128,21 @@ class PriorBox(CaffeLayer):
 
 
 def _check_sizes(least: Sequence[float], greatest: Sequence[float]) -> None:
-    if not least or any(size <= 0 for size in least):
-        raise LayerError("min_size must be given and positive", received=list(least))
+    if not least:
+        raise LayerError("min_size is missing", expected="one or more sizes in pixels")
     if greatest and (len(greatest) != len(least) or any(b <= a for a, b in zip(least, greatest, strict=True))):
         raise LayerError(
             "max_size does not fit min_size",
             expected="none, or one for each min_size and greater",
-            received=f"min_size {list(least)}, max_size {list(greatest)}",
+            received=f"min_size {least}, max_size {greatest}",
         )
 
 
 def _both(param: Any, name: str, height: str, width: str) -> list[float] | None:
-    """(height, width) given as one number or as two."""
+    """(height, width) given as one number or as two; None if not given."""
     given = {n for n in (name, height, width) if param.HasField(n)}
     if not given:
         return None
     if name in given and len(given) > 1:
         raise LayerError(f"{name} is given together with {height} or {width}", fix="Use one of the two forms.")
-    values = [getattr(param, n) for n in ((name, name) if name in given else (height, width))]
-    if any(value <= 0 for value in values):
-        raise LayerError(f"{name} must be positive", received=values)
-    return values
+    return [getattr(param, n) for n in ((name, name) if name in given else (height, width))]

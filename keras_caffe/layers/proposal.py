@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import flag, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layout import Order, caffe_order, channels_last
@@ -30,15 +31,15 @@ class Proposal(CaffeLayer):
     Regions smaller than min_size are dropped there, and have the score 0 in the C++ layer. No gradient.
 
     Args:
-        feat_stride: pixels of a cell of the map.
-        base_size: side of the square that the anchors are made from.
-        min_size: least side of a region, in pixels of the image before it was scaled.
-        ratio: height by width of the anchors.
-        scale: sizes of the anchors in units of base_size.
-        pre_nms_topn, post_nms_topn: how many regions are looked at, and how many are kept at most.
-        nms_thresh: greatest overlap (intersection over union) with a better region.
-        python: as the Python layer does it.
-        scores: give the scores as a second top.
+        feat_stride: pixels of a cell of the map (16).
+        base_size: side of the square that the anchors are made from (16).
+        min_size: least side of a region, in pixels of the image before it was scaled (16).
+        ratio: height by width of the anchors, above 0 (0.5, 1, 2).
+        scale: sizes of the anchors in units of base_size, above 0 (8, 16, 32).
+        pre_nms_topn, post_nms_topn: how many regions are looked at, and how many are kept at most (6000, 300).
+        nms_thresh: greatest overlap (intersection over union) with a better region (0.7).
+        python: as the Python layer does it (True).
+        scores: give the scores as a second top (False).
 
     Shapes: scores (1, H, W, 2 A), changes (1, H, W, 4 A), image (1, 3) of [height, width, scale] -> (R, 5) of
     [0, x1, y1, x2, y2][, (R, 1)]. R depends on the values.
@@ -59,8 +60,8 @@ class Proposal(CaffeLayer):
         feat_stride: int = 16,
         base_size: int = 16,
         min_size: int = 16,
-        ratio: Sequence[float] = (0.5, 1, 2),
-        scale: Sequence[float] = (8, 16, 32),
+        ratio: float | Sequence[float] = (0.5, 1, 2),
+        scale: float | Sequence[float] = (8, 16, 32),
         pre_nms_topn: int = 6000,
         post_nms_topn: int = 300,
         nms_thresh: float = 0.7,
@@ -70,10 +71,14 @@ class Proposal(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.feat_stride, self.base_size, self.min_size = feat_stride, base_size, min_size
-        self.ratio, self.scale = tuple(ratio), tuple(scale)
-        self.pre_nms_topn, self.post_nms_topn, self.nms_thresh = pre_nms_topn, post_nms_topn, nms_thresh
-        self.python, self.scores = python, scores
+        self.feat_stride, self.base_size = whole("feat_stride", feat_stride, 0), whole("base_size", base_size, 0)
+        self.min_size, self.nms_thresh = whole("min_size", min_size, 0), number("nms_thresh", nms_thresh)
+        self.ratio, self.scale = numbers("ratio", ratio, above=0), numbers("scale", scale, above=0)
+        if not (self.ratio and self.scale):
+            raise LayerError("no anchors", expected="one or more of each, ratio and scale")
+        self.pre_nms_topn = whole("pre_nms_topn", pre_nms_topn, 0)
+        self.post_nms_topn = whole("post_nms_topn", post_nms_topn, 0)
+        self.python, self.scores = flag("python", python), flag("scores", scores)
         self.supports_jit = False  # The number of rows depends on the values.
 
     def call(self, inputs: Any) -> Any:
@@ -115,12 +120,8 @@ class Proposal(CaffeLayer):
             settings = _from_text(layer.python_param.param_str)
             return cls(**settings, **PYTHON_TOP[layer.phase], scores=scores, **kwargs)
         param = layer.proposal_param
-        if not param.ratio or not param.scale:
-            raise LayerError("no anchors", expected="ratio and scale in proposal_param, one or more of each")
         fields = {field.name: getattr(param, field.name) for field in param.DESCRIPTOR.fields}
-        return cls(
-            **{**fields, "ratio": list(param.ratio), "scale": list(param.scale)}, python=False, scores=scores, **kwargs
-        )
+        return cls(**fields, python=False, scores=scores, **kwargs)
 
 
 def _from_text(text: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import number, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.roi_pooling import check_regions, regions
 from keras_caffe.ops.roi import psroi_average_pool
 from keras_caffe.registry import register_layer
@@ -24,9 +25,9 @@ class PSROIPooling(CaffeLayer):
     at least 0.1 wide; a bin covers the pixels it touches. No gradient to the regions.
 
     Args:
-        output_dim: D, number of outputs.
-        group_size: G.
-        spatial_scale: pixels of the map per pixel of the regions' image.
+        output_dim: D, number of outputs, at least 1.
+        group_size: G, at least 1.
+        spatial_scale: pixels of the map per pixel of the regions' image, above 0.
 
     Shapes: map (N, H, W, D G^2), regions (R, 5) of [image, x1, y1, x2, y2] -> (R, G, G, D).
 
@@ -44,7 +45,8 @@ class PSROIPooling(CaffeLayer):
         super().__init__(**kwargs)
         self.autocast = False  # Half precision cannot hold the corners of regions.
         self.supports_jit = False  # XLA rounds the bins' edges otherwise, and a pixel more or less changes the result.
-        self.output_dim, self.group_size, self.spatial_scale = output_dim, group_size, spatial_scale
+        self.output_dim, self.group_size = whole("output_dim", output_dim, 1), whole("group_size", group_size, 1)
+        self.spatial_scale = number("spatial_scale", spatial_scale, above=0)
 
     def call(self, inputs: Any) -> Any:
         x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
@@ -60,8 +62,4 @@ class PSROIPooling(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.psroi_pooling_param
-        names = ("output_dim", "group_size", "spatial_scale")
-        for name in names:
-            if getattr(param, name) <= 0:
-                raise LayerError(f"{name} is missing or not positive in psroi_pooling_param", expected="more than 0")
-        return cls(**{name: getattr(param, name) for name in names}, **kwargs)
+        return cls(**{name: required(param, name) for name in ("output_dim", "group_size", "spatial_scale")}, **kwargs)

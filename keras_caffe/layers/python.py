@@ -9,7 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_caffe.errors import CaffeWarning, ShapeError
+from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
+from keras_caffe.layers.arguments import flag, whole, wholes
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.python_class import PythonSourceLayer, class_name, find_class
 from keras_caffe.ops.python_layer import Runner, run
@@ -30,10 +31,10 @@ class Python(CaffeLayer):
     Args:
         python_class: "module.Class" as the file names it. The class comes from the `python_layers` of the call that
             loads, from Keras's custom objects of that name, or, if the caller allows imports, from the module.
-        param_str: the text handed to the class.
-        phase: 0 TRAIN, 1 TEST.
+        param_str: the text handed to the class ("").
+        phase: 0 TRAIN, 1 TEST (1).
         bottom_shapes: the bottoms' shapes at set-up, in Caffe's order.
-        num_tops: number of tops.
+        num_tops: number of tops (1).
         propagate_down: for each bottom whether backward shall compute its diff; default: all.
 
     Shapes: as the class says. Without bottoms, the first axis of the tops may change from one pass to the next.
@@ -60,13 +61,22 @@ class Python(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.python_class, self.param_str, self.phase, self.num_tops = python_class, param_str, phase, num_tops
-        self.bottom_shapes = [tuple(shape) for shape in bottom_shapes]
-        self.propagate_down = list(propagate_down or [True] * len(bottom_shapes))
+        if not isinstance(param_str, str):
+            raise LayerError("param_str must be a text", received=repr(param_str))
+        self.python_class, self.param_str = python_class, param_str
+        self.phase, self.num_tops = whole("phase", phase, 0, 1), whole("num_tops", num_tops, 0)
+        self.bottom_shapes = [wholes("bottom_shapes", shape, 0) for shape in bottom_shapes]
+        self.propagate_down = [flag("propagate_down", down) for down in propagate_down or [True] * len(bottom_shapes)]
+        if len(self.propagate_down) != len(self.bottom_shapes):
+            raise LayerError(
+                "propagate_down must be given once per bottom",
+                expected=len(self.bottom_shapes),
+                received=len(self.propagate_down),
+            )
         self.autocast = self.supports_jit = False
         cls = find_class(python_class)
-        self.runner = Runner(cls, param_str, phase, self.bottom_shapes, num_tops, self.propagate_down)
-        if not num_tops:
+        self.runner = Runner(cls, param_str, self.phase, self.bottom_shapes, self.num_tops, self.propagate_down)
+        if not self.num_tops:
             warnings.warn(f"Python layer {python_class!r} has no tops, so that a model never runs it", CaffeWarning, 2)
 
     def call(self, inputs: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from keras import ops
 
 from keras_caffe import fillers
-from keras_caffe.errors import LayerError, NetError, ShapeError
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, shape_list
+from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.layers.arguments import filler, flag, whole
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, shape_list
 from keras_caffe.shapes import Shape, count, same_shape, total_count
 
 
@@ -30,8 +31,10 @@ class Recurrent(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output, self.expose_hidden, self.static_input = num_output, expose_hidden, static_input
-        self.weight_filler, self.bias_filler = weight_filler, bias_filler
+        self.num_output = whole("num_output", num_output, 1)
+        self.expose_hidden, self.static_input = flag("expose_hidden", expose_hidden), flag("static_input", static_input)
+        self.weight_filler = filler("weight_filler", weight_filler)
+        self.bias_filler = filler("bias_filler", bias_filler)
 
     def build(self, input_shape: Any) -> None:
         shapes = shape_list(input_shape)
@@ -102,15 +105,13 @@ class Recurrent(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.recurrent_param
-        if not param.num_output:
-            raise LayerError("num_output is missing or 0 in recurrent_param", expected="a positive number")
         hidden = cls.states * param.expose_hidden
         if len(bottoms) - hidden not in (2, 3):
             raise NetError("wrong number of bottoms", expected=f"{2 + hidden} or {3 + hidden}", received=len(bottoms))
         if len(layer.top) != 1 + hidden:
             raise NetError("wrong number of tops", expected=1 + hidden, received=len(layer.top))
         return cls(
-            num_output=param.num_output,
+            num_output=required(param, "num_output"),
             expose_hidden=param.expose_hidden,
             static_input=len(bottoms) - hidden == 3,
             weight_filler=fillers.from_caffe(param.weight_filler),

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import distinct_axes, number, one_of
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
@@ -19,21 +20,24 @@ class Reduction(CaffeLayer):
     """SUM: y = coeff sum x; ASUM: coeff sum |x|; SUMSQ: coeff sum x^2; MEAN: coeff mean x.
 
     Args:
-        operation: "SUM", "ASUM", "SUMSQ" or "MEAN".
-        axes: the tensor axes that are summed; in a net they are the last ones of the blob.
-        coeff: factor, without unit.
+        operation: "SUM" (default), "ASUM", "SUMSQ" or "MEAN".
+        axes: the tensor axes that are summed (-1); in a net they are the last ones of the blob.
+        coeff: factor, without unit (1).
 
     Shapes: the top has the other axes, none if all are summed.
 
     Raises:
-        LayerError: the axis is out of range.
+        LayerError: an unknown operation; an axis is out of range or named twice.
 
     Caffe: src/caffe/layers/reduction_layer.cpp
     """
 
-    def __init__(self, operation: str = "SUM", axes: Sequence[int] = (-1,), coeff: float = 1.0, **kwargs: Any) -> None:
+    def __init__(
+        self, operation: str = "SUM", axes: int | Sequence[int] = -1, coeff: float = 1.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.operation, self.axes, self.coeff = operation, tuple(axes), coeff
+        self.operation = one_of("operation", operation, ("SUM", "ASUM", "SUMSQ", "MEAN"))
+        self.axes, self.coeff = distinct_axes("axes", axes), number("coeff", coeff)
 
     def call(self, inputs: Any) -> Any:
         x = {"ASUM": ops.abs, "SUMSQ": ops.square}.get(self.operation, lambda x: x)(inputs)
@@ -41,7 +45,7 @@ class Reduction(CaffeLayer):
         return y if self.coeff == 1 else y * self.coeff
 
     def _kept(self, rank: int) -> list[int]:
-        reduced = {axis % rank for axis in self.axes}
+        reduced = distinct_axes("axes", self.axes, rank)
         return [axis for axis in range(rank) if axis not in reduced]
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.ops.losses import with_gradient_of
 from keras_caffe.ops.rectify import relu6
@@ -19,7 +20,7 @@ class ReLU6(CaffeLayer):
     """y = min(max(x, 0) + negative_slope min(x, 0), 6); the gradient at 0 is the slope, from x = 6 on it is 0.
 
     Args:
-        negative_slope: slope for negative values, without unit.
+        negative_slope: slope for negative values, without unit (0).
 
     Shapes: any; the top has the bottom's shape.
 
@@ -30,7 +31,7 @@ class ReLU6(CaffeLayer):
 
     def __init__(self, negative_slope: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.negative_slope = negative_slope
+        self.negative_slope = number("negative_slope", negative_slope)
 
     def call(self, inputs: Any) -> Any:
         if self.negative_slope == 0:

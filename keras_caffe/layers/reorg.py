@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import flag, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, Size
 
@@ -23,8 +24,8 @@ class Reorg(CaffeLayer):
     mixes channels with pixels; trained nets rely on it.
 
     Args:
-        stride: pixels per axis that become channels, or the other way round.
-        reverse: channels to pixels.
+        stride: pixels per axis that become channels, or the other way round; at least 1.
+        reverse: channels to pixels (False).
 
     Shapes: (N, C, H, W) -> (N, C s^2, H / s, W / s), reverse (N, C / s^2, H s, W s), in Caffe's order.
 
@@ -39,7 +40,7 @@ class Reorg(CaffeLayer):
 
     def __init__(self, stride: int, reverse: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.stride, self.reverse = stride, reverse
+        self.stride, self.reverse = whole("stride", stride, 1), flag("reverse", reverse)
 
     def call(self, inputs: Any) -> Any:
         s, (batch, channels, height, width) = self.stride, ops.shape(inputs)
@@ -70,9 +71,7 @@ class Reorg(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.reorg_param
-        if param.stride < 1:
-            raise LayerError("stride is missing", expected="1 or more", received=param.stride)
-        return cls(stride=param.stride, reverse=param.reverse, **kwargs)
+        return cls(stride=required(param, "stride"), reverse=param.reverse, **kwargs)
 
 
 def _times(size: Size, factor: int) -> Size:

@@ -8,7 +8,8 @@ from typing import Any
 from keras import ops
 
 from keras_caffe import shapes as rules
-from keras_caffe.errors import ShapeError
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import whole, wholes
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -22,8 +23,8 @@ class Reshape(CaffeLayer):
     Args:
         dim: the sizes that replace axes `axis` to `axis + num_axes` - 1; 0 copies the bottom's size at its place, and
             one of them may be -1: it is inferred.
-        axis: first replaced axis in Caffe's order; a negative one counts from behind the last.
-        num_axes: how many axes are replaced; -1 = all from `axis` on.
+        axis: first replaced axis in Caffe's order (0); a negative one counts from behind the last.
+        num_axes: how many axes are replaced; -1 = all from `axis` on (default).
 
     Shapes: (d_0, ..., d_n) -> (d_0, ..., *dim, ..., d_n), all in Caffe's order.
 
@@ -36,9 +37,12 @@ class Reshape(CaffeLayer):
     stores = "caffe"
     flops_per_top_value = 0  # it moves values
 
-    def __init__(self, dim: Sequence[int], axis: int = 0, num_axes: int = -1, **kwargs: Any) -> None:
+    def __init__(self, dim: int | Sequence[int], axis: int = 0, num_axes: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dim, self.axis, self.num_axes = tuple(dim), axis, num_axes
+        self.dim = wholes("dim", dim, -1)
+        if self.dim.count(-1) > 1:
+            raise LayerError("dim has more than one -1", expected="at most one", received=self.dim)
+        self.axis, self.num_axes = whole("axis", axis), whole("num_axes", num_axes, -1)
 
     def call(self, inputs: Any) -> Any:
         start, end = rules.reshape_range(len(inputs.shape), self.axis, self.num_axes)

@@ -24,10 +24,10 @@ class RNN(Recurrent):
     inference (Caffe does so); no gradient flows back there. `reset_state()` sets it to zero.
 
     Args:
-        num_output: H, the size of the state and of the output.
-        expose_hidden: take h_0 as a bottom and give h_T as a top (no gradient flows through these).
-        static_input: there is a bottom x_static, the same at all times.
-        weight_filler, bias_filler: see `keras_caffe.fillers`.
+        num_output: H, the size of the state and of the output, at least 1.
+        expose_hidden: take h_0 as a bottom and give h_T as a top; no gradient flows through them (False).
+        static_input: there is a bottom x_static, the same at all times (False).
+        weight_filler, bias_filler: see `keras_caffe.fillers` (constant 0).
 
     Shapes: x (T, N, ...), cont (T, N)[, x_static (N, ...)][, h_0 (1, N, H)] -> o (T, N, H)[, h_T (1, N, H)]. N must be
     known, unless the state is exposed.

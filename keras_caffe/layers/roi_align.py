@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.roi_pooling import ROIPooling, pooled_params, regions
 from keras_caffe.ops.roi import roi_align
@@ -23,9 +24,9 @@ class ROIAlign(ROIPooling):
     than one pixel outside the map are 0. No gradient to the regions.
 
     Args:
-        pooled_h, pooled_w: number of bins.
-        spatial_scale: pixels of the map per pixel of the regions' image.
-        sampling_ratio: samples per bin and axis; below 1: ceil(size of the region / number of bins).
+        pooled_h, pooled_w: number of bins, at least 1.
+        spatial_scale: pixels of the map per pixel of the regions' image (1).
+        sampling_ratio: samples per bin and axis; below 1: ceil(size of the region / number of bins) (-1).
 
     Shapes, Raises: as `ROIPooling`.
 
@@ -34,7 +35,7 @@ class ROIAlign(ROIPooling):
 
     def __init__(self, sampling_ratio: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.sampling_ratio = sampling_ratio
+        self.sampling_ratio = whole("sampling_ratio", sampling_ratio)
 
     def call(self, inputs: Any) -> Any:
         x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
@@ -43,4 +44,4 @@ class ROIAlign(ROIPooling):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.roi_align_param
-        return cls(sampling_ratio=param.sampling_ratio, **pooled_params(param, "roi_align_param"), **kwargs)
+        return cls(sampling_ratio=param.sampling_ratio, **pooled_params(param), **kwargs)

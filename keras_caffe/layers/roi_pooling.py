@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import number, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.ops.roi import roi_max_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count
@@ -24,8 +25,8 @@ class ROIPooling(CaffeLayer):
     not to the regions.
 
     Args:
-        pooled_h, pooled_w: number of bins.
-        spatial_scale: pixels of the map per pixel of the regions' image.
+        pooled_h, pooled_w: number of bins, at least 1.
+        spatial_scale: pixels of the map per pixel of the regions' image (1).
 
     Shapes: map (N, H, W, C), regions (R, 5) of [image, x1, y1, x2, y2] -> (R, pooled_h, pooled_w, C).
 
@@ -44,7 +45,8 @@ class ROIPooling(CaffeLayer):
         super().__init__(**kwargs)
         self.autocast = False  # Half precision cannot hold the corners of regions.
         self.supports_jit = False  # XLA finds other windows.
-        self.pooled_h, self.pooled_w, self.spatial_scale = pooled_h, pooled_w, spatial_scale
+        self.pooled_h, self.pooled_w = whole("pooled_h", pooled_h, 1), whole("pooled_w", pooled_w, 1)
+        self.spatial_scale = number("spatial_scale", spatial_scale)
 
     def call(self, inputs: Any) -> Any:
         x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
@@ -56,15 +58,13 @@ class ROIPooling(CaffeLayer):
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
-        return cls(**pooled_params(layer.roi_pooling_param, "roi_pooling_param"), **kwargs)
+        return cls(**pooled_params(layer.roi_pooling_param), **kwargs)
 
 
-def pooled_params(param: Any, name: str) -> dict[str, Any]:
+def pooled_params(param: Any) -> dict[str, Any]:
     """pooled_h, pooled_w and spatial_scale; raises LayerError where a number of bins is missing."""
-    for field in ("pooled_h", "pooled_w"):
-        if getattr(param, field) < 1:
-            raise LayerError(f"{field} is missing or 0 in {name}", expected="a positive number of bins")
-    return {"pooled_h": param.pooled_h, "pooled_w": param.pooled_w, "spatial_scale": param.spatial_scale}
+    bins = {name: required(param, name) for name in ("pooled_h", "pooled_w")}
+    return {**bins, "spatial_scale": param.spatial_scale}
 
 
 def check_regions(x: Shape, rois: Shape) -> None:

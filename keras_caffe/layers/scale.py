@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe import fillers
+from keras_caffe.layers import arguments
+from keras_caffe.layers.arguments import distinct_axes, flag
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.bias import Bias, check_covered, covered, covered_axes, spread
 from keras_caffe.layout import Order
 from keras_caffe.ops.normalize import scale_and_shift
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, total_count
+
+# Without a filler Caffe fills with 1, not with the message's default of 0.
+DEFAULT_FILLER = {"type": "constant", "value": 1.0}
 
 
 @serializable
@@ -20,9 +25,9 @@ class Scale(CaffeLayer):
     """y = x s + b, s and b being spread over the axes they do not cover.
 
     Args:
-        axes: tensor axes that s covers, in the order of s's own axes.
-        bias_term: add a learned b of s's shape.
-        filler, bias_filler: fillers of a learned s (one bottom) and of b.
+        axes: tensor axes that s covers, in the order of s's own axes (-1).
+        bias_term: add a learned b of s's shape (False).
+        filler, bias_filler: fillers of a learned s (one bottom) and of b (constant 1, constant 0).
 
     Shapes: x (any), and with two bottoms s, whose sizes are those of `axes` of x; the top has x's shape.
 
@@ -36,14 +41,16 @@ class Scale(CaffeLayer):
 
     def __init__(
         self,
-        axes: Sequence[int] = (-1,),
+        axes: int | Sequence[int] = -1,
         bias_term: bool = False,
-        filler: fillers.Filler = "constant",
+        filler: fillers.Filler = DEFAULT_FILLER,  # type: ignore[assignment]
         bias_filler: fillers.Filler = "constant",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axes, self.bias_term, self.filler, self.bias_filler = tuple(axes), bias_term, filler, bias_filler
+        self.axes, self.bias_term = distinct_axes("axes", axes), flag("bias_term", bias_term)
+        self.filler = arguments.filler("filler", filler)
+        self.bias_filler = arguments.filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
         x, scale = inputs if isinstance(inputs, (list, tuple)) else (inputs, self.scale)
@@ -71,13 +78,11 @@ class Scale(CaffeLayer):
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
-        param = layer.scale_param
-        # Without a filler Caffe fills with 1, not with the message's default of 0.
-        one = {"type": "constant", "value": 1.0}
+        param, learned = layer.scale_param, len(bottoms) == 1
         return cls(
             axes=covered_axes(param, bottoms),
             bias_term=param.bias_term,
-            filler=fillers.from_caffe(param.filler) if param.HasField("filler") else one,
+            filler=fillers.from_caffe(param.filler) if learned and param.HasField("filler") else DEFAULT_FILLER,
             bias_filler=fillers.from_caffe(param.bias_filler),
             **kwargs,
         )

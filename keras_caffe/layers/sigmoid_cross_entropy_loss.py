@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from keras_caffe.layers.arguments import one_of, optional, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import LossLayer, loss_arguments
 from keras_caffe.layers.loss_bottoms import alike_orders, check_size
 from keras_caffe.layout import Order
-from keras_caffe.ops.losses import sigmoid_cross_entropy
+from keras_caffe.ops.losses import NORMALIZATIONS, sigmoid_cross_entropy
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count, total_count
 
@@ -21,7 +22,9 @@ class SigmoidCrossEntropyLoss(LossLayer):
 
     Args:
         ignore_label: elements whose target, truncated towards zero, is this do not count (0 ignores 0.3 and -0.9 too).
-        normalization: "FULL" (all elements), "VALID" (those not ignored), "BATCH_SIZE" (N) or "NONE"; at least 1.
+            None = all count.
+        normalization: "FULL" (all elements), "VALID" (those not ignored), "BATCH_SIZE" (default: N) or "NONE"; at
+            least 1.
 
     Shapes: scores (N, ...), targets of as many values -> ().
 
@@ -33,7 +36,8 @@ class SigmoidCrossEntropyLoss(LossLayer):
 
     def __init__(self, ignore_label: int | None = None, normalization: str = "BATCH_SIZE", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.ignore_label, self.normalization = ignore_label, normalization
+        self.ignore_label = optional(whole, "ignore_label", ignore_label)
+        self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
 
     def call(self, inputs: Any) -> Any:
         scores, targets = inputs

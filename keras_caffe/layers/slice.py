@@ -9,10 +9,11 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import whole, wholes
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.concat import joint_axis
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, Size
+from keras_caffe.shapes import Shape, Size, canonical_axis
 
 
 @serializable
@@ -21,9 +22,9 @@ class Slice(CaffeLayer):
     """The bottom cut along one axis.
 
     Args:
-        num_tops: number of parts.
-        axis: tensor axis.
-        slice_point: the positions of the cuts, one fewer than parts; none for parts of equal size.
+        num_tops: number of parts, at least 1 (2).
+        axis: tensor axis (-1).
+        slice_point: the positions of the cuts, one fewer than parts; none for parts of equal size (default).
 
     Shapes: (..., d, ...) -> `num_tops` times (..., d_i, ...) with sum of d_i = d.
 
@@ -37,14 +38,21 @@ class Slice(CaffeLayer):
     tops = (1, None)
     flops_per_top_value = 0  # it moves values
 
-    def __init__(self, num_tops: int = 2, axis: int = -1, slice_point: Sequence[int] = (), **kwargs: Any) -> None:
+    def __init__(self, num_tops: int = 2, axis: int = -1, slice_point: int | Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.num_tops, self.axis, self.slice_point = num_tops, axis, tuple(slice_point)
+        self.num_tops, self.axis = whole("num_tops", num_tops, 1), whole("axis", axis)
+        self.slice_point = wholes("slice_point", slice_point)
+        if len(self.slice_point) not in (0, self.num_tops - 1):
+            raise LayerError(
+                "slice_point must be given once per cut", expected=self.num_tops - 1, received=len(self.slice_point)
+            )
+        if any(a >= b for a, b in pairwise([0, *self.slice_point])):
+            raise LayerError("slice_point must rise from 1 on", received=self.slice_point)
 
     def call(self, inputs: Any) -> Any:
         if self.num_tops == 1:
             return inputs
-        axis = self.axis % len(inputs.shape)
+        axis = canonical_axis(self.axis, len(inputs.shape))
         bounds = self._bounds(ops.shape(inputs)[axis])
         return [inputs[(slice(None),) * axis + (slice(a, b),)] for a, b in pairwise(bounds)]
 
@@ -55,7 +63,7 @@ class Slice(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
-        axis = self.axis % len(shape)
+        axis = canonical_axis(self.axis, len(shape))
         return [(*shape[:axis], size, *shape[axis + 1 :]) for size in self._sizes(shape[axis])]
 
     def _sizes(self, size: Size) -> list[Size]:
@@ -75,9 +83,5 @@ class Slice(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param, num_tops = layer.slice_param, len(layer.top)
-        points = list(param.slice_point)
-        if points and len(points) != num_tops - 1:
-            raise LayerError("slice_point must be given once per cut", expected=num_tops - 1, received=len(points))
-        if any(a >= b for a, b in pairwise([0, *points])):
-            raise LayerError("slice_point must rise from 1 on", received=points)
-        return cls(num_tops=num_tops, axis=joint_axis(param, "slice_dim", bottoms[0]), slice_point=points, **kwargs)
+        axis = joint_axis(param, "slice_dim", bottoms[0])
+        return cls(num_tops=num_tops, axis=axis, slice_point=param.slice_point, **kwargs)

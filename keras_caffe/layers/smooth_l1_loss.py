@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError, Option
+from keras_caffe.layers.arguments import number, one_of
 from keras_caffe.layers.base import Bottom, CaffeLayer, load_context, serializable
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import alike_orders, check_rank
@@ -25,13 +26,14 @@ class SmoothL1Loss(LossLayer):
     unless one is stated.
 
     Args:
-        definition: "ssd" or "rcnn".
-        sigma: inverse width of the quadratic part ("rcnn").
+        definition: "ssd" (default) or "rcnn".
+        sigma: inverse width of the quadratic part (1; another for "rcnn" only).
 
     Shapes: a (N, ...), b and the weights alike -> ().
 
     Raises:
-        ShapeError: the bottoms differ in shape. LayerError: a number of bottoms that the definition does not have.
+        ShapeError: the bottoms differ in shape. LayerError: a number of bottoms or a sigma that the
+            definition does not have.
 
     Caffe: src/caffe/layers/smooth_L1_loss_layer.cpp (weiliu89/caffe, branch ssd; Fast R-CNN)
     """
@@ -40,8 +42,10 @@ class SmoothL1Loss(LossLayer):
 
     def __init__(self, definition: str = "ssd", sigma: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.definition, self.sigma = definition, sigma
-        self.is_loss = definition == "ssd"
+        self.definition, self.sigma = one_of("definition", definition, ("ssd", "rcnn")), number("sigma", sigma)
+        if self.definition == "ssd" and self.sigma != 1:
+            raise LayerError("SSD's SmoothL1Loss has no sigma", received=sigma, fix='Take definition="rcnn".')
+        self.is_loss = self.definition == "ssd"
 
     def call(self, inputs: Any) -> Any:
         return smooth_l1_loss(*inputs, sigma=self.sigma, weigh_gradient=self.definition == "rcnn")

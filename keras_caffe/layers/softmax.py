@@ -7,8 +7,10 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, canonical_axis
 
 
 @serializable
@@ -17,7 +19,7 @@ class Softmax(CaffeLayer):
     """y = exp(x) / sum of exp(x) along one axis, at every place of the other axes.
 
     Args:
-        axis: tensor axis of the classes.
+        axis: tensor axis of the classes (-1).
 
     Shapes: any with that axis; the top has the bottom's shape.
 
@@ -31,12 +33,16 @@ class Softmax(CaffeLayer):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         if inputs.shape[self.axis] == 1:  # Keras would warn about a single class.
             return ops.ones_like(inputs)
         return ops.softmax(inputs, axis=self.axis)
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        canonical_axis(self.axis, len(shapes[0]))
+        return [shapes[0]]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -21,10 +21,10 @@ class SoftmaxWithLoss(ClassLossLayer):
     The gradient is (p - onehot) / normaliser and zero at ignored places; the clamp does not show in it.
 
     Args:
-        axis: tensor axis of the classes.
-        batch_axes: number of the other axes, from the front, whose product is the batch size of BATCH_SIZE.
+        axis: tensor axis of the classes (-1).
+        batch_axes: number of the other axes, from the front, whose product is the batch size of BATCH_SIZE (1).
         ignore_label: places with this label do not count; None = all count.
-        normalization: "FULL" (all places), "VALID" (those not ignored), "BATCH_SIZE" or "NONE"; never less than 1.
+        normalization: "FULL" (all places), "VALID" (default: those not ignored), "BATCH_SIZE" or "NONE"; at least 1.
 
     Shapes: scores (..., K, ...), labels (one for each place, in the places' order) -> ().
 

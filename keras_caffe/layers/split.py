@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -16,7 +17,7 @@ class Split(CaffeLayer):
     """The bottom, as every top; the gradient is the sum of the tops'.
 
     Args:
-        num_tops: how many times.
+        num_tops: how many times, at least 1 (1).
 
     Shapes: any; the tops have the bottom's shape.
 
@@ -28,7 +29,7 @@ class Split(CaffeLayer):
 
     def __init__(self, num_tops: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.num_tops = num_tops
+        self.num_tops = whole("num_tops", num_tops, 1)
 
     def call(self, inputs: Any) -> Any:
         return inputs if self.num_tops == 1 else [inputs] * self.num_tops

@@ -9,10 +9,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import one_of, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, serializable
 from keras_caffe.layout import Order, caffe_order, channels_last
-from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, max_pool, stochastic_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, ceil_div
@@ -26,8 +27,8 @@ class SPP(CaffeLayer):
     Level l has n = 2^l bins: kernel and stride ceil(H / n), pad floor((n kernel - H + 1) / 2), then as `Pooling`.
 
     Args:
-        pyramid_height: number of levels.
-        pool: "MAX", "AVE" or "STOCHASTIC".
+        pyramid_height: number of levels, 1 to 30.
+        pool: "MAX" (default), "AVE" or "STOCHASTIC".
 
     Shapes: (N, H, W, C) -> (N, sum of C P_h P_w over the levels), each level in the order C, H, W; with one level the
     pooled map itself, (N, 1, 1, C). H and W must be known.
@@ -42,8 +43,10 @@ class SPP(CaffeLayer):
 
     def __init__(self, pyramid_height: int, pool: str = "MAX", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.pyramid_height, self.pool = pyramid_height, pool
-        self.random = keras.random.SeedGenerator() if pool == "STOCHASTIC" else None
+        # Caffe makes a net of poolings, splits and a concatenation; from 2^31 bins on it would not even count them.
+        self.pyramid_height = whole("pyramid_height", pyramid_height, 1, 30)
+        self.pool = one_of("pool", pool, POOLS)
+        self.random = keras.random.SeedGenerator() if self.pool == "STOCHASTIC" else None
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         levels = [self._pool(inputs, axes, training) for axes in self._levels(inputs.shape)]
@@ -87,12 +90,7 @@ class SPP(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.spp_param
-        # Caffe makes a net of poolings, splits and a concatenation; from 2^31 bins on it would not even count them.
-        if not 0 < param.pyramid_height < 31:
-            raise LayerError(
-                "pyramid_height is missing or out of range", expected="1 to 30", received=param.pyramid_height
-            )
-        return cls(pyramid_height=param.pyramid_height, pool=enum_name(param, "pool"), **kwargs)
+        return cls(pyramid_height=required(param, "pyramid_height"), pool=enum_name(param, "pool"), **kwargs)
 
 
 def _axes(sizes: Sequence[int], bins: int) -> list[Axis]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 
@@ -17,7 +18,7 @@ class Swish(CaffeLayer):
     """y = x sigmoid(beta x).
 
     Args:
-        beta: without unit.
+        beta: without unit (1).
 
     Shapes: any; the top has the bottom's shape.
 
@@ -28,7 +29,7 @@ class Swish(CaffeLayer):
 
     def __init__(self, beta: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.beta = beta
+        self.beta = number("beta", beta)
 
     def call(self, inputs: Any) -> Any:
         return inputs * ops.sigmoid(inputs * self.beta)

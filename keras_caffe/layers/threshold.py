@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 
@@ -17,7 +18,7 @@ class Threshold(CaffeLayer):
     """y = 1 for x > threshold, 0 otherwise; no gradient passes.
 
     Args:
-        threshold: in units of x.
+        threshold: in units of x (0).
 
     Shapes: any; the top has the bottom's shape.
 
@@ -29,7 +30,7 @@ class Threshold(CaffeLayer):
 
     def __init__(self, threshold: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.threshold = threshold
+        self.threshold = number("threshold", threshold)
 
     def call(self, inputs: Any) -> Any:
         return ops.cast(inputs > self.threshold, inputs.dtype)

@@ -7,10 +7,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.arguments import whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, canonical_axis
 
 
 @serializable
@@ -19,13 +19,13 @@ class Tile(CaffeLayer):
     """The whole bottom `tiles` times one after the other along one axis.
 
     Args:
-        tiles: how many times.
-        axis: tensor axis.
+        tiles: how many times, at least 1.
+        axis: tensor axis (-1).
 
     Shapes: (..., d, ...) -> (..., tiles d, ...).
 
     Raises:
-        LayerError: the axis is out of range, or `tiles` is missing.
+        LayerError: the axis is out of range, or `tiles` is missing or below 1.
 
     Caffe: src/caffe/layers/tile_layer.cpp
     """
@@ -34,19 +34,18 @@ class Tile(CaffeLayer):
 
     def __init__(self, tiles: int, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.tiles, self.axis = tiles, axis
+        self.tiles, self.axis = whole("tiles", tiles, 1), whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         return ops.concatenate([inputs] * self.tiles, axis=self.axis)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
-        top = list(shapes[0])
-        top[self.axis] = None if top[self.axis] is None else top[self.axis] * self.tiles  # type: ignore[operator]
+        top, axis = list(shapes[0]), canonical_axis(self.axis, len(shapes[0]))
+        size = top[axis]
+        top[axis] = None if size is None else size * self.tiles
         return [tuple(top)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.tile_param
-        if param.tiles < 1:
-            raise LayerError("tiles is missing", expected="1 or more", received=param.tiles)
-        return cls(tiles=param.tiles, axis=bottoms[0].axis(param.axis), **kwargs)
+        return cls(tiles=required(param, "tiles"), axis=bottoms[0].axis(param.axis), **kwargs)

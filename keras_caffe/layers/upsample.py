@@ -7,7 +7,8 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import each_axis, flag, optional, per_axis
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.ops.unpool import unpool
 from keras_caffe.registry import register_layer
@@ -24,9 +25,9 @@ class Upsample(CaffeLayer):
     The mask is the second top of a MAX pooling: the index h W + w in the plane of the top.
 
     Args:
-        scale: (height, width) of the top over those of the bottom.
-        size: (height, width) of the top with a mask, instead of a scale.
-        pad_out: (height, width): one pixel less with a mask, for bottoms that pooling rounded up.
+        scale: (height, width) of the top over those of the bottom, or one number for both (2).
+        size: (height, width) of the top with a mask, instead of a scale (None).
+        pad_out: (height, width): one pixel less with a mask, for bottoms that pooling rounded up (False).
 
     Shapes: (N, H, W, C) -> (N, s_h H, s_w W, C).
 
@@ -42,13 +43,14 @@ class Upsample(CaffeLayer):
 
     def __init__(
         self,
-        scale: Sequence[int] = (2, 2),
-        size: Sequence[int] | None = None,
-        pad_out: Sequence[bool] = (False, False),
+        scale: int | Sequence[int] = 2,
+        size: int | Sequence[int] | None = None,
+        pad_out: bool | Sequence[bool] = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for the mask.
-        self.scale, self.size, self.pad_out = tuple(scale), size and tuple(size), tuple(pad_out)
+        self.scale, self.size = per_axis("scale", scale, 2, 1), optional(per_axis, "size", size, 2, 1)
+        self.pad_out = tuple(flag("pad_out", less) for less in each_axis("pad_out", pad_out, 2))
 
     def call(self, inputs: Any) -> Any:
         if isinstance(inputs, (list, tuple)):
@@ -78,8 +80,6 @@ class Upsample(CaffeLayer):
         scales = (
             (param.scale_h, param.scale_w) if param.HasField("scale_h") or param.HasField("scale_w") else (scale,) * 2
         )
-        if min(scales) < 1:
-            raise LayerError("the scale must be positive", expected="1 or more", received=scales)
         if len(bottoms) == 1:
             return cls(scale=scales, **kwargs)
         size = (param.upsample_h, param.upsample_w) if param.upsample_h and param.upsample_w else None

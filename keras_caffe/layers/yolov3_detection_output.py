@@ -8,7 +8,8 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.arguments import number, numbers, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order
@@ -31,8 +32,8 @@ class Yolov3DetectionOutput(CaffeLayer):
         num_classes: without background.
         anchors: for each bottom, (width, height) in pixels of the boxes of a cell.
         scales: pixels to a cell of each bottom.
-        confidence_threshold: scores must be greater.
-        nms_threshold: a box is dropped that overlaps a better one by this or more.
+        confidence_threshold: scores must be greater (0.01).
+        nms_threshold: a box is dropped that overlaps a better one by this or more (0.45).
 
     Shapes: (N, side, side, boxes * (5 + num_classes)) each -> (1, 1, rows, 7); the number of rows differs.
 
@@ -58,8 +59,14 @@ class Yolov3DetectionOutput(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.num_classes, self.anchors, self.scales = num_classes, anchors, scales
-        self.confidence_threshold, self.nms_threshold = confidence_threshold, nms_threshold
+        self.num_classes, self.scales = whole("num_classes", num_classes, 0), numbers("scales", scales)
+        self.anchors = [[_pair(size) for size in sizes] for sizes in anchors]
+        if len(self.anchors) != len(self.scales):
+            raise LayerError(
+                "scales must be given for each bottom", expected=len(self.anchors), received=len(self.scales)
+            )
+        self.confidence_threshold = number("confidence_threshold", confidence_threshold)
+        self.nms_threshold = number("nms_threshold", nms_threshold)
         self.supports_jit = False  # The number of rows depends on the values.
 
     def call(self, inputs: Any) -> Any:
@@ -80,8 +87,6 @@ class Yolov3DetectionOutput(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.yolov3_detection_output_param
-        if not param.HasField("num_classes"):
-            raise LayerError("num_classes is missing")
         if param.mask_group_num != len(bottoms):
             raise LayerError(
                 "mask_group_num must be the number of bottoms", expected=len(bottoms), received=param.mask_group_num
@@ -91,13 +96,18 @@ class Yolov3DetectionOutput(CaffeLayer):
         masks = [list(param.mask[step * i : step * i + param.num_box]) for i in range(len(bottoms))]
         if any(len(mask) < param.num_box or max(mask, default=0) >= len(sizes) for mask in masks):
             raise LayerError("masks or biases are missing", received=f"{len(sizes)} biases, mask {list(param.mask)}")
-        if len(param.anchors_scale) < len(bottoms):
-            raise LayerError("anchors_scale must be given for each bottom", received=list(param.anchors_scale))
         return cls(
-            num_classes=param.num_classes,
-            anchors=[[list(sizes[i]) for i in mask] for mask in masks],
-            scales=list(param.anchors_scale[: len(bottoms)]),
+            num_classes=required(param, "num_classes"),
+            anchors=[[sizes[i] for i in mask] for mask in masks],
+            scales=param.anchors_scale[: len(bottoms)],
             confidence_threshold=param.confidence_threshold,
             nms_threshold=param.nms_threshold,
             **kwargs,
         )
+
+
+def _pair(size: Any) -> tuple[float, ...]:
+    pair = numbers("anchors", size)
+    if len(pair) != 2:
+        raise LayerError("an anchor must be two numbers", expected="(width, height)", received=size)
+    return pair

@@ -12,13 +12,20 @@ TIES = ("bvlc", "ssd")
 
 
 def accuracy(
-    scores: Any, labels: Any, *, top_k: int = 1, ignore_label: int | None = None, ties: str = "bvlc"
+    scores: Any,
+    labels: Any,
+    *,
+    weights: Any = None,
+    top_k: int = 1,
+    ignore_label: int | None = None,
+    ties: str = "bvlc",
 ) -> tuple[Any, Any]:
     """Share of the places whose label is among the `top_k` best classes, and the same for each class.
 
     Args:
         scores: (..., K).
         labels: as many values as there are places, in their order.
+        weights: what each place counts, as many values as there are places; None = 1 each.
         top_k: number of best classes to look at.
         ignore_label: places with this label do not count.
         ties: "bvlc": every class that scores as much as the true one stands before it (a true class that scores NaN is
@@ -36,11 +43,13 @@ def accuracy(
     if ignore_label is not None:
         valid = valid & (labels != ignore_label)
     counted = ops.cast(valid, "float32")
+    if weights is not None:
+        counted = counted * ops.reshape(ops.cast(weights, "float32"), (-1,))
     right = counted * ops.cast(_better(scores, labels, ties) < top_k, "float32")
     per_class = ops.sum(member * counted[:, None], axis=0)
     total, hits = ops.sum(counted), ops.sum(right)
-    mean = hits / total if ties == "ssd" else hits / ops.maximum(total, 1)
-    return mean, ops.sum(member * right[:, None], axis=0) / ops.maximum(per_class, 1)
+    mean = hits / total if ties == "ssd" else ops.divide_no_nan(hits, total)
+    return mean, ops.divide_no_nan(ops.sum(member * right[:, None], axis=0), per_class)
 
 
 def _better(scores: Any, labels: Any, ties: str) -> Any:

@@ -17,6 +17,7 @@ LOG_FLT_MIN = math.log(FLT_MIN)
 SMALLEST = 1e-20
 
 NORMALIZATIONS = ("FULL", "VALID", "BATCH_SIZE", "NONE")
+NORMS = ("L1", "L2")
 
 
 def integer_labels(labels: Any) -> Any:

@@ -8,6 +8,8 @@ from keras import ops
 
 from keras_caffe.shapes import pool_output
 
+POOLS = ("MAX", "AVE", "STOCHASTIC")
+
 
 class Axis(NamedTuple):
     """Pooling along one spatial axis: window `kernel`, `stride` and `pad` in pixels, and the rounding rules."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import keras
+import numpy as np
 import pytest
 
+from keras_caffe import layers
 from keras_caffe.converters.load import load
 from keras_caffe.errors import LayerError
 from tests.layers.layer_case import tops
@@ -46,6 +51,41 @@ AXIS = "axis is out of range"
 def test_refused(text: str, shapes: list[tuple[int, ...]], reason: str) -> None:
     with pytest.raises(LayerError, match=reason):
         tops(text, *shapes)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "match"),
+    [
+        (layers.MVN(), (2, 3, 4, 5, 6), "the bottom has too many axes"),
+        (layers.Maxout(4), FOUR, "Maxout does not divide the channels; expected a multiple of 4; received 5"),
+        (layers.Maxout(5, axis=4), FOUR, "axis is out of range; expected -4 <= axis < 4; received 4"),
+        (layers.Normalize(), (3,), "Normalize needs 2 to 4 axes"),
+        (layers.PReLU(), (3,), "PReLU needs a channel axis"),
+        (layers.PReLU(axis=-5), FOUR, "axis is out of range; expected -4 <= axis < 4; received -5"),
+        (layers.Permute((1, 0)), FOUR, "order does not fit the bottom; expected 2 axes"),
+        (layers.Pooling(kernel_size=2), (2, 3), "Pooling needs a bottom with 4 axes"),
+        (layers.Reduction(axes=(0, -4)), FOUR, "axes names an axis twice"),
+        (layers.Reduction(axes=4), FOUR, "axes is out of range; expected -4 <= axes < 4; received 4"),
+        (layers.Reorg(4), FOUR, "Reorg with stride 4 does not fit; expected a multiple of 16; received 6"),
+        (layers.Reshape((7, -1)), FOUR, "the dim of -1 cannot be inferred"),
+        (layers.SPP(3), (2, 1, 1, 3), "bins are too many for this bottom"),
+        (layers.Scale(axes=4), FOUR, "axes is out of range; expected -4 <= axes < 4; received 4"),
+        (layers.ShuffleChannel(2), FOUR, "group does not divide the channels; expected a multiple of 2; received 5"),
+        (layers.ShuffleChannel(axis=4), FOUR, "axis is out of range"),
+        (layers.Slice(2), FOUR, "Slice cannot cut into equal parts; expected a multiple of 2; received 5"),
+        (layers.Slice(2, axis=4), FOUR, "axis is out of range"),
+        (layers.Softmax(axis=4), FOUR, "axis is out of range"),
+        (layers.Tile(2, axis=4), FOUR, "axis is out of range"),
+        (layers.Upsample(), (2, 3), "Upsample needs a bottom with 4 axes"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_called_on_what_does_not_fit(layer: Any, shape: tuple[int, ...], match: str) -> None:
+    copy = type(layer).from_config(layer.get_config())
+    with pytest.raises(LayerError, match=match):
+        layer(np.ones(shape, "float32"))
+    with pytest.raises(LayerError, match=match):
+        copy(keras.Input(batch_shape=shape))
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
