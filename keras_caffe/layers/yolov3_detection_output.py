@@ -63,7 +63,9 @@ class Yolov3DetectionOutput(CaffeLayer):
         self.anchors = [[_pair(size) for size in sizes] for sizes in anchors]
         if len(self.anchors) != len(self.scales):
             raise LayerError(
-                "scales must be given for each bottom", expected=len(self.anchors), received=len(self.scales)
+                "scales (anchors_scale in files) must be given for each bottom",
+                expected=len(self.anchors),
+                received=len(self.scales),
             )
         self.confidence_threshold = number("confidence_threshold", confidence_threshold)
         self.nms_threshold = number("nms_threshold", nms_threshold)

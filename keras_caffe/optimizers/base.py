@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_caffe.errors import SolverError
+from keras_caffe.layers.arguments import number, numbers, one_of, optional, whole
 from keras_caffe.ops import update
 
 REGULARIZATIONS = ("L2", "L1")
@@ -27,14 +28,15 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
     Args:
         learning_rate: a number, or a schedule such as those of `keras_caffe.optimizers`.
         weight_decay: lambda of the penalty, lambda/2 sum w^2 (L2) or lambda sum |w| (L1); it is part of the gradient.
-        regularization_type: "L2" or "L1".
-        clip_gradients: greatest norm of the gradients; negative: no limit.
-        iter_size: how many gradients were added up into the one that comes in. (Keras's own
+            None is 0 (default).
+        regularization_type: "L2" (default) or "L1".
+        clip_gradients: greatest norm of the gradients; negative: no limit (-1).
+        iter_size: how many gradients were added up into the one that comes in, at least 1 (1). (Keras's own
             `gradient_accumulation_steps` adds them up and hands on their mean; the norm is that of the sum then.)
         multipliers: {`variable.path`: (lr_mult, decay_mult)}; (1, 1) for all others.
 
     Raises:
-        SolverError: another regularization_type, or an iter_size below 1.
+        SolverError: an argument is none of the above.
 
     Caffe: src/caffe/solvers/sgd_solver.cpp
     """
@@ -55,24 +57,21 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         self,
         learning_rate: Any,
         *,
-        weight_decay: float = 0.0,
+        weight_decay: float | None = 0.0,
         regularization_type: str = "L2",
         clip_gradients: float = -1.0,
         iter_size: int = 1,
         multipliers: Multipliers | None = None,
         **kwargs: Any,
     ) -> None:
+        if not callable(learning_rate):
+            learning_rate = number("learning_rate", learning_rate, error=SolverError)
         super().__init__(learning_rate=learning_rate, **kwargs)
-        if regularization_type not in REGULARIZATIONS:
-            raise SolverError(
-                "unknown regularization_type", expected=" or ".join(REGULARIZATIONS), received=repr(regularization_type)
-            )
-        if iter_size < 1:
-            raise SolverError("iter_size must be positive", expected="at least 1", received=iter_size)
-        self.weight_decay = weight_decay or 0.0
-        self.regularization_type, self.clip_gradients = regularization_type, clip_gradients
-        self.iter_size = iter_size
-        self.multipliers = {path: tuple(value) for path, value in (multipliers or {}).items()}
+        self.weight_decay = optional(number, "weight_decay", weight_decay, error=SolverError) or 0.0
+        self.regularization_type = one_of("regularization_type", regularization_type, REGULARIZATIONS, SolverError)
+        self.clip_gradients = number("clip_gradients", clip_gradients, error=SolverError)
+        self.iter_size = whole("iter_size", iter_size, 1, error=SolverError)
+        self.multipliers = _checked_multipliers(multipliers or {})
 
     def build(self, variables: Sequence[Any]) -> None:
         if self.built:
@@ -162,3 +161,14 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         own = ("weight_decay", "regularization_type", "clip_gradients", "iter_size")
         multipliers = {path: list(value) for path, value in self.multipliers.items()}
         return {**super().get_config(), **{name: getattr(self, name) for name in own}, "multipliers": multipliers}
+
+
+def _checked_multipliers(multipliers: Any) -> dict[str, tuple[float, float]]:
+    given = multipliers if isinstance(multipliers, Mapping) else {"": ()}
+    pairs: dict[str, Any] = {
+        path: numbers(f"multipliers[{path!r}]", pair, error=SolverError) for path, pair in given.items()
+    }
+    if any(len(pair) != 2 for pair in pairs.values()):
+        wanted = "{path of a variable: (lr_mult, decay_mult)}"
+        raise SolverError("multipliers are no pairs of numbers", expected=wanted, received=multipliers)
+    return pairs

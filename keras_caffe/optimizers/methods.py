@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from keras_caffe.errors import SolverError
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import serializable_as
 from keras_caffe.ops import update
 from keras_caffe.optimizers.base import CaffeOptimizer
@@ -20,8 +21,8 @@ class SGD(CaffeOptimizer):
     """v <- momentum v + r g; w <- w - v.
 
     Args:
-        learning_rate: a number or a schedule.
-        momentum: share of the last step that is taken again.
+        learning_rate: a number or a schedule (0.01).
+        momentum: share of the last step that is taken again (0).
         **kwargs: see `CaffeOptimizer`.
 
     Caffe: src/caffe/solvers/sgd_solver.cpp
@@ -33,7 +34,7 @@ class SGD(CaffeOptimizer):
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.momentum = momentum
+        self.momentum = number("momentum", momentum, error=SolverError)
 
     def regularize_and_apply(
         self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float
@@ -72,8 +73,8 @@ class AdaGrad(CaffeOptimizer):
     """h <- h + g^2; w <- w - r g / (sqrt(h) + delta). h starts at 0.
 
     Args:
-        learning_rate: a number or a schedule.
-        delta: keeps the divisor from 0.
+        learning_rate: a number or a schedule (0.01).
+        delta: keeps the divisor from 0 (1e-8).
         **kwargs: see `CaffeOptimizer`.
 
     Caffe: src/caffe/solvers/adagrad_solver.cpp
@@ -83,7 +84,7 @@ class AdaGrad(CaffeOptimizer):
 
     def __init__(self, learning_rate: Any = 0.01, delta: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.delta = delta
+        self.delta = number("delta", delta, error=SolverError)
 
     def apply_formula(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.adagrad(variable, history, gradient, rate, self.delta)
@@ -100,9 +101,9 @@ class RMSProp(CaffeOptimizer):
     """h <- rms_decay h + (1 - rms_decay) g^2; w <- w - r g / (sqrt(h) + delta).
 
     Args:
-        learning_rate: a number or a schedule.
-        rms_decay: share of the history that is kept, 0 <= rms_decay < 1.
-        delta: keeps the divisor from 0.
+        learning_rate: a number or a schedule (0.01).
+        rms_decay: share of the history that is kept, 0 <= rms_decay < 1 (0.99).
+        delta: keeps the divisor from 0 (1e-8).
         **kwargs: see `CaffeOptimizer`.
 
     Raises:
@@ -115,9 +116,10 @@ class RMSProp(CaffeOptimizer):
 
     def __init__(self, learning_rate: Any = 0.01, rms_decay: float = 0.99, delta: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        if not 0 <= rms_decay < 1:
+        self.rms_decay = number("rms_decay", rms_decay, error=SolverError)
+        if not 0 <= self.rms_decay < 1:
             raise SolverError("rms_decay is out of range", expected="0 <= rms_decay < 1", received=rms_decay)
-        self.rms_decay, self.delta = rms_decay, delta
+        self.delta = number("delta", delta, error=SolverError)
 
     def apply_formula(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.rmsprop(variable, history, gradient, rate, self.rms_decay, self.delta)
@@ -134,9 +136,9 @@ class AdaDelta(CaffeOptimizer):
     """h <- p h + (1 - p) g^2; u = g sqrt((s + delta) / (h + delta)); s <- p s + (1 - p) u^2; w <- w - r u.
 
     Args:
-        learning_rate: a number or a schedule.
-        momentum: p, share of the histories that is kept.
-        delta: added to both.
+        learning_rate: a number or a schedule (1).
+        momentum: p, share of the histories that is kept (0.95).
+        delta: added to both (1e-8).
         **kwargs: see `CaffeOptimizer`.
 
     Caffe: src/caffe/solvers/adadelta_solver.cpp
@@ -147,7 +149,8 @@ class AdaDelta(CaffeOptimizer):
 
     def __init__(self, learning_rate: Any = 1.0, momentum: float = 0.95, delta: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.momentum, self.delta = momentum, delta
+        self.momentum = number("momentum", momentum, error=SolverError)
+        self.delta = number("delta", delta, error=SolverError)
 
     def apply_formula(self, variable: Any, history: Any, steps: Any, gradient: Any, rate: Any) -> None:
         update.adadelta(variable, history, steps, gradient, rate, self.momentum, self.delta)
@@ -166,10 +169,10 @@ class Adam(CaffeOptimizer):
     t is the number of the iteration, from 1.
 
     Args:
-        learning_rate: a number or a schedule.
-        momentum: b1. (A solver file that does not state it means 0.)
-        momentum2: b2.
-        delta: keeps the divisor from 0.
+        learning_rate: a number or a schedule (0.001).
+        momentum: b1 (0.9). (A solver file that does not state it means 0.)
+        momentum2: b2 (0.999).
+        delta: keeps the divisor from 0 (1e-8).
         **kwargs: see `CaffeOptimizer`.
 
     Caffe: src/caffe/solvers/adam_solver.cpp
@@ -187,7 +190,9 @@ class Adam(CaffeOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.momentum, self.momentum2, self.delta = momentum, momentum2, delta
+        self.momentum = number("momentum", momentum, error=SolverError)
+        self.momentum2 = number("momentum2", momentum2, error=SolverError)
+        self.delta = number("delta", delta, error=SolverError)
 
     def apply_formula(self, variable: Any, mean: Any, square: Any, gradient: Any, rate: Any) -> None:
         betas = self.momentum, self.momentum2

@@ -8,8 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_caffe.errors import SolverError
+from keras_caffe.layers.arguments import number, whole, wholes
 from keras_caffe.layers.base import serializable_as
-from keras_caffe.optimizers.policies import Policy, _float, _not_negative
+from keras_caffe.optimizers.policies import Policy, _float
 
 serializable = serializable_as("optimizers")
 
@@ -23,16 +25,21 @@ class Plateau(Policy):
     Args:
         base_lr, gamma: see the formula.
         winsizes: iterations to wait, for each step; after the last one the rate stays.
-        average_loss: the smoothed loss is the mean of so many.
+        average_loss: the smoothed loss is the mean of so many, at least 1 (1).
+
+    Raises:
+        SolverError: gamma is below 0, winsizes or average_loss are no such whole numbers.
     """
 
-    def __init__(self, base_lr: float, gamma: float, winsizes: Sequence[int], average_loss: int = 1) -> None:
+    def __init__(self, base_lr: float, gamma: float, winsizes: int | Sequence[int], average_loss: int = 1) -> None:
         super().__init__(base_lr)
-        self.gamma, self.winsizes, self.average_loss = _not_negative(gamma), list(winsizes), average_loss
+        self.gamma = number("gamma", gamma, 0, error=SolverError)
+        self.winsizes = list(wholes("winsizes", winsizes, error=SolverError))
+        self.average_loss = whole("average_loss", average_loss, 1, error=SolverError)
         self.minimum = _state("minimum_loss", 1e38, "float32")
         self.last_event = _state("iter_last_event", 0, "int32")
         self.steps = _state("current_step", 0, "int32")
-        self.losses = _state("losses", [0.0] * average_loss, "float32")
+        self.losses = _state("losses", [0.0] * self.average_loss, "float32")
         self.seen = _state("seen", 0, "int32")
 
     def observe(self, loss: Any, iteration: Any) -> None:

@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from keras_caffe.errors import SolverError
+from keras_caffe.layers.arguments import number, whole, wholes
 from keras_caffe.layers.base import serializable_as
 
 serializable = serializable_as("optimizers")
@@ -24,10 +25,13 @@ class Policy(Schedule):
 
     Args:
         base_lr: the rate that the policy multiplies.
+
+    Raises:
+        SolverError: base_lr is no number.
     """
 
     def __init__(self, base_lr: float) -> None:
-        self.base_lr = base_lr
+        self.base_lr = number("base_lr", base_lr, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         """What base_lr is multiplied by."""
@@ -72,12 +76,13 @@ class Step(Policy):
     """base_lr gamma^floor(iteration / stepsize).
 
     Raises:
-        SolverError: stepsize below 1 or gamma below 0.
+        SolverError: stepsize is no whole number of at least 1, gamma is below 0.
     """
 
     def __init__(self, base_lr: float, gamma: float, stepsize: int) -> None:
         super().__init__(base_lr)
-        self.gamma, self.stepsize = _not_negative(gamma), _positive("stepsize", stepsize)
+        self.gamma = number("gamma", gamma, 0, error=SolverError)
+        self.stepsize = whole("stepsize", stepsize, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return ops.power(_float(self.gamma), _float(ops.floor_divide(iteration, self.stepsize)))
@@ -88,11 +93,15 @@ class Step(Policy):
 
 @serializable
 class Exp(Policy):
-    """base_lr gamma^iteration."""
+    """base_lr gamma^iteration.
+
+    Raises:
+        SolverError: gamma is below 0.
+    """
 
     def __init__(self, base_lr: float, gamma: float) -> None:
         super().__init__(base_lr)
-        self.gamma = _not_negative(gamma)
+        self.gamma = number("gamma", gamma, 0, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return ops.power(_float(self.gamma), _float(iteration))
@@ -100,11 +109,16 @@ class Exp(Policy):
 
 @serializable
 class Inv(Policy):
-    """base_lr (1 + gamma iteration)^-power."""
+    """base_lr (1 + gamma iteration)^-power.
+
+    Raises:
+        SolverError: gamma is below 0.
+    """
 
     def __init__(self, base_lr: float, gamma: float, power: float) -> None:
         super().__init__(base_lr)
-        self.gamma, self.power = _not_negative(gamma), power
+        self.gamma = number("gamma", gamma, 0, error=SolverError)
+        self.power = number("power", power, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return ops.power(1 + self.gamma * _float(iteration), -_float(self.power))
@@ -117,14 +131,21 @@ class MultiStep(Policy):
     Args:
         base_lr, gamma: see the formula.
         stepvalues: iterations, as a rule ascending; they are waited for in this order.
-        start: (iteration, m) to begin with.
+        start: (iteration, m) to begin with (0, 0).
+
+    Raises:
+        SolverError: gamma is below 0, stepvalues or start are no whole numbers.
     """
 
     def __init__(
-        self, base_lr: float, gamma: float, stepvalues: Sequence[int], start: tuple[int, int] = (0, 0)
+        self, base_lr: float, gamma: float, stepvalues: int | Sequence[int], start: tuple[int, int] = (0, 0)
     ) -> None:
         super().__init__(base_lr)
-        self.gamma, self.stepvalues, self.start = _not_negative(gamma), list(stepvalues), tuple(start)
+        self.gamma = number("gamma", gamma, 0, error=SolverError)
+        self.stepvalues = list(wholes("stepvalues", stepvalues, error=SolverError))
+        self.start = wholes("start", start, 0, error=SolverError)
+        if len(self.start) != 2:
+            raise SolverError("start must be two whole numbers", expected="(iteration, m)", received=start)
 
     @property
     def reached(self) -> list[int]:
@@ -154,12 +175,13 @@ class Poly(Policy):
     """base_lr (1 - iteration / max_iter)^power.
 
     Raises:
-        SolverError: max_iter below 1.
+        SolverError: max_iter is no whole number of at least 1.
     """
 
     def __init__(self, base_lr: float, power: float, max_iter: int) -> None:
         super().__init__(base_lr)
-        self.power, self.max_iter = power, _positive("max_iter", max_iter)
+        self.power = number("power", power, error=SolverError)
+        self.max_iter = whole("max_iter", max_iter, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return ops.power(1 - _float(iteration) / self.max_iter, _float(self.power))
@@ -167,23 +189,16 @@ class Poly(Policy):
 
 @serializable
 class Sigmoid(Policy):
-    """base_lr / (1 + exp(-gamma (iteration - stepsize)))."""
+    """base_lr / (1 + exp(-gamma (iteration - stepsize))).
+
+    Raises:
+        SolverError: stepsize is no whole number of at least 1, gamma is below 0.
+    """
 
     def __init__(self, base_lr: float, gamma: float, stepsize: int) -> None:
         super().__init__(base_lr)
-        self.gamma, self.stepsize = _not_negative(gamma), _positive("stepsize", stepsize)
+        self.gamma = number("gamma", gamma, 0, error=SolverError)
+        self.stepsize = whole("stepsize", stepsize, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return 1 / (1 + ops.exp(-self.gamma * (_float(iteration) - self.stepsize)))
-
-
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise SolverError(f"this lr_policy needs {name}", expected=f"{name} of at least 1", received=value)
-    return value
-
-
-def _not_negative(gamma: float) -> float:
-    if gamma < 0:
-        raise SolverError("gamma is negative", expected="at least 0", received=gamma)
-    return gamma

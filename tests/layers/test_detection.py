@@ -126,16 +126,16 @@ def test_prior_boxes_of_open_size() -> None:
 @pytest.mark.parametrize(
     ("param", "reason"),
     [
-        ("", "min_size must be given"),
-        ("min_size: -1", "min_size must be given and positive"),
+        ("", "min_size is missing"),
+        ("min_size: -1", "min_size must be a number above 0; received -1"),
         ("min_size: 4 max_size: 3", "max_size does not fit min_size"),
         ("min_size: 4 max_size: 5 max_size: 6", "max_size does not fit min_size"),
         ("min_size: 4 variance: 0.1 variance: 0.1", "variance must be none, one or four"),
-        ("min_size: 4 variance: -1", "variance must be .* positive"),
+        ("min_size: 4 variance: -1", "variance must be a number above 0; received -1"),
         ("min_size: 4 img_size: 3 img_h: 2 img_w: 2", "img_size is given together with img_h or img_w"),
         ("min_size: 4 step: 3 step_h: 2", "step is given together with step_h or step_w"),
-        ("min_size: 4 step_h: 2", "step must be positive"),
-        ("min_size: 4 step: -1", "step must be positive"),
+        ("min_size: 4 step_h: 2", "step must be a number above 0; received 0"),
+        ("min_size: 4 step: -1", "step must be a number above 0; received -1"),
     ],
 )
 def test_prior_box_refuses(param: str, reason: str) -> None:

@@ -41,7 +41,11 @@ AXIS = "axis is out of range"
         ('type: "Reorg" reorg_param { stride: 2 }', [FOUR], "stride 2 does not fit; expected a multiple of 4"),
         ('type: "Reorg" reorg_param { stride: 2 }', [(2, 4, 4)], "Reorg needs a bottom with 4 axes"),
         ('type: "ShuffleChannel" shuffle_channel_param { group: 4 }', [FOUR], "group does not divide the channels"),
-        ('type: "ShuffleChannel" shuffle_channel_param { group: 0 }', [FOUR], "group must be positive"),
+        (
+            'type: "ShuffleChannel" shuffle_channel_param { group: 0 }',
+            [FOUR],
+            "group must be a whole number",
+        ),
         ('type: "ShuffleChannel" shuffle_channel_param { group: 1 }', [(6,)], "ShuffleChannel needs channels"),
         ('type: "Softmax" softmax_param { axis: 4 }', [FOUR], AXIS),
         ('type: "Tile" tile_param { }', [FOUR], "tiles is missing"),

@@ -68,7 +68,7 @@ def test_an_empty_batch_and_any_other(layer: Reshape) -> None:
 @pytest.mark.parametrize(
     ("given", "error", "reason"),
     [
-        (text("dim: -1 dim: -1"), LayerError, "more than one dim of -1"),
+        (text("dim: -1 dim: -1"), LayerError, "dim has more than one -1"),
         (text("dim: 5 dim: -1"), ShapeError, "the dim of -1 cannot be inferred"),
         (text("dim: 1 dim: 2"), ShapeError, "Reshape changes the number of values"),
         (text("dim: 0 dim: 0 dim: 0 dim: 0"), ShapeError, "dim 3 of reshape_param is 0"),

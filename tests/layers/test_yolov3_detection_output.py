@@ -94,7 +94,7 @@ def test_config() -> None:
         ("num_classes: 2", "", "num_classes is missing"),
         ("mask_group_num: 2", "mask_group_num: 3", "mask_group_num must be the number of bottoms"),
         ("mask: 3", "mask: 4", "masks or biases are missing"),
-        ("anchors_scale: 16", "", "anchors_scale must be given for each bottom"),
+        ("anchors_scale: 16", "", "anchors_scale in files\\) must be given for each bottom; expected 2; received 1"),
     ],
 )
 def test_refused(old: str, new: str, reason: str) -> None:

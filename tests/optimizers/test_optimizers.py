@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from keras_caffe import optimizers
-from keras_caffe.errors import SolverError
 from keras_caffe.ops import update
 
 RATE = 0.1
@@ -133,17 +132,3 @@ def test_config(name: str) -> None:
     again = keras.optimizers.deserialize(keras.optimizers.serialize(made))
     assert again.get_config() == made.get_config()
     assert again.multipliers == {"a/b": (0.5, 2.0)}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [({"regularization_type": "L3"}, "regularization_type"), ({"iter_size": 0}, "iter_size")],
-)
-def test_refused(arguments: dict[str, Any], problem: str) -> None:
-    with pytest.raises(SolverError, match=problem):
-        optimizers.SGD(0.1, **arguments)
-
-
-def test_rms_decay_is_below_one() -> None:
-    with pytest.raises(SolverError, match="rms_decay"):
-        optimizers.RMSProp(0.1, rms_decay=1.0)

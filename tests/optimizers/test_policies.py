@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from keras_caffe import optimizers
-from keras_caffe.errors import SolverError
 
 POLICIES: dict[str, tuple[Any, Any]] = {
     "Fixed": (optimizers.Fixed(0.5), lambda i: 0.5),
@@ -71,18 +70,3 @@ def test_plateau_smooths_the_loss() -> None:
     for iteration, (loss, rate) in enumerate([(4, 1), (2, 1), (3, 1), (3, 0.1)]):
         policy.observe(loss, iteration)
         assert float(policy(iteration)) == pytest.approx(rate), iteration
-
-
-@pytest.mark.parametrize(
-    ("policy", "arguments", "reason"),
-    [
-        (optimizers.Step, (1.0, 0.1, 0), "needs stepsize"),
-        (optimizers.Step, (1.0, -0.1, 1), "gamma is negative"),
-        (optimizers.Exp, (1.0, -1), "gamma is negative"),
-        (optimizers.Poly, (1.0, 1.0, 0), "needs max_iter"),
-        (optimizers.Sigmoid, (1.0, 1.0, 0), "needs stepsize"),
-    ],
-)
-def test_refused(policy: Any, arguments: tuple[float, ...], reason: str) -> None:
-    with pytest.raises(SolverError, match=reason):
-        policy(*arguments)

@@ -56,7 +56,7 @@ def test_what_caffe_refuses(entry: dict[str, Any], tmp_path: Path, monkeypatch: 
         ('base_lr: 1 lr_policy: "poly"', "needs max_iter"),
         ('base_lr: 1 lr_policy: "sigmoid" gamma: 1', "needs stepsize"),
         ('base_lr: 1 lr_policy: "plateau" gamma: 1', "needs plateau_winsize"),
-        ('base_lr: 1 lr_policy: "inv" gamma: -1 power: 1', "gamma is negative"),
+        ('base_lr: 1 lr_policy: "inv" gamma: -1 power: 1', "gamma must be a number of at least 0"),
         ('base_lr: 1 lr_policy: "fixed" iter_size: 0', "iter_size is below 1"),
         ('base_lr: 1 lr_policy: "fixed" type: "adam"', "unknown type"),
         ('base_lr: 1 lr_policy: "fixed" type: "RMSProp" rms_decay: -0.1', "rms_decay"),
