@@ -5,22 +5,24 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, TypeAlias
 
+import numpy as np
 from google.protobuf.message import DecodeError, Message
 
 from keras_caffe import proto
 from keras_caffe.converters.read_binary import read_binary_net
 from keras_caffe.converters.read_weights import LayerBlobs, read_mean, read_weights
-from keras_caffe.errors import ReadError, unreadable
+from keras_caffe.errors import ReadError, not_found, unreadable
 from keras_caffe.proto import text
 from keras_caffe.proto.wire import Mapped, StoredBlob, is_text
 
-__all__ = ["StoredBlob", "LayerBlobs", "NetFile", "read_mean", "read_message", "read_net", "read_weights"]
+__all__ = ["StoredBlob", "LayerBlobs", "NetFile", "read_array", "read_mean", "read_message", "read_net", "read_weights"]
 
 Readable: TypeAlias = str | os.PathLike[str] | Message
 TEXT = "<text>"
@@ -144,13 +146,10 @@ def _content(source: str | os.PathLike[str]) -> tuple[str | None, str]:
     if path is None:
         return str(source), TEXT
     if not _exists(source):
-        raise unreadable(source, FileNotFoundError())
-    try:
-        with path.open("rb") as file:
-            head = _head(file)
-            return (_decode(head + file.read()) if is_text(head) else None), str(source)
-    except OSError as error:
-        raise unreadable(source, error) from None
+        raise unreadable(source, not_found(source))
+    with _opened(source) as file:
+        head = _head(file)
+        return (_decode(head + file.read()) if is_text(head) else None), str(source)
 
 
 def _exists(source: str | os.PathLike[str]) -> bool:
@@ -160,14 +159,38 @@ def _exists(source: str | os.PathLike[str]) -> bool:
         return False
 
 
-def is_text_file(path: Path) -> bool:
+def read_array(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a `.npy` file.
+
+    Raises:
+        ReadError: the file is missing, or holds something else.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise unreadable(path, error, problem="this is not a NumPy array") from None
+    if not isinstance(array, np.ndarray):
+        raise ReadError("this is not a NumPy array", where=str(path), received="several of them")
+    return array
+
+
+def is_text_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file holds text, as a prototxt does, and no binary message.
 
     Raises:
-        ReadError: it is empty.
+        ReadError: it is missing or empty.
     """
-    with path.open("rb") as file:
+    with _opened(path) as file:
         return is_text(_head(file))
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    try:
+        with Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def _head(file: BinaryIO) -> bytes:

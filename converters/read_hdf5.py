@@ -34,6 +34,7 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, StoredBlobs]]:
             where=str(path),
             expected="a complete HDF5 file",
             fix="Fetch or write it again.",
+            cause=error,
         ) from None
 
 

@@ -233,14 +233,25 @@ class CaffeWarning(Message, UserWarning):
 Kind = TypeVar("Kind", bound=CaffeError)
 
 
-def unreadable(path: str | os.PathLike[str], error: OSError, kind: type[Kind] = ReadError) -> Kind:  # type: ignore[assignment]
-    """The error for a file that cannot be opened; of a missing one it says which name may have been meant."""
+def unreadable(
+    path: str | os.PathLike[str],
+    error: Exception,
+    kind: type[Kind] = ReadError,  # type: ignore[assignment]
+    problem: str = "the file cannot be read",
+    fix: str | None = None,
+) -> Kind:
+    """The error for a file that cannot be opened; of a missing one it says which name may have been meant.
+
+    `problem` and `fix` are for a file that can be opened but is not what it should be.
+    """
     where = str(path)[:200] or "''"
     if isinstance(error, FileNotFoundError):
         return kind("there is no such file", where=where, fix=_near(Path(path)), cause=error)
     if isinstance(error, IsADirectoryError):
         return kind("this is a folder", where=where, expected="a file", fix="Name a file in it.", cause=error)
-    return kind(f"the file cannot be read: {error.strerror or error}", where=where, cause=error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return kind(f"the file cannot be read: {error.strerror or error}", where=where, cause=error)
+    return kind(problem, where=where, received=error, fix=fix)
 
 
 def not_found(path: str | os.PathLike[str]) -> OSError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from pathlib import Path
 
 import lmdb
 
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, unreadable
 
 _open: weakref.WeakValueDictionary[tuple[int, int], Environment] = weakref.WeakValueDictionary()  # by file, not name
 _opening = threading.Lock()
@@ -56,7 +57,8 @@ def check_length(path: Path) -> None:
         DataError: it is empty or shorter than its last page.
     """
     try:
-        size = _file(path).stat().st_size
+        with _file(path).open("rb") as file:  # says why it may not be read, which LMDB does not
+            size = file.seek(0, os.SEEK_END)
         with lmdb.open(str(path), readonly=True, lock=False, subdir=path.is_dir(), map_size=1 << 20) as env:
             needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
     except (lmdb.Error, OSError) as error:
@@ -81,4 +83,4 @@ def broken(path: Path, error: Exception) -> DataError:
         problem, fix = "the LMDB is open elsewhere in this process", "Close it there first: LMDB allows it once."
         return DataError(problem, where=str(path), fix=fix)
     fix = "It is damaged, was written on a machine of another kind, or may not be read by this user."
-    return DataError("the LMDB cannot be read", where=str(path), received=error, fix=fix)
+    return unreadable(path, error, DataError, "the LMDB cannot be read", fix)

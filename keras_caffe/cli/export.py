@@ -16,7 +16,8 @@ import numpy as np
 from keras_caffe import CaffeModel
 from keras_caffe.cli.files import output_beside
 from keras_caffe.cli.options import add_net_options, load, positive, working
-from keras_caffe.errors import ExportError, ReadError
+from keras_caffe.converters.read import read_array
+from keras_caffe.errors import ExportError
 from keras_caffe.serving import export, to_onnx, to_tflite
 from keras_caffe.serving.difference import (
     Difference,
@@ -120,11 +121,8 @@ def _tflite(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Differen
 
 def calibration(file: str) -> np.ndarray:
     """Inputs, each a batch of one."""
-    try:
-        array = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ReadError("this is not a NumPy array", where=file, received=error) from None
-    if not isinstance(array, np.ndarray) or array.ndim < 2:
+    array = read_array(file)
+    if array.ndim < 2:
         raise ExportError("calibration data are not inputs", where=file, expected="an array with one input a row")
     return array[:, None]
 

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_caffe.converters.read import read_mean
-from keras_caffe.errors import DataError, ReadError
+from keras_caffe.converters.read import read_array, read_mean
+from keras_caffe.errors import DataError, unreadable
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,8 @@ def read_image(path: str, channels: int) -> np.ndarray:
         with pillow.Image.open(path) as image:
             upright = pillow.ImageOps.exif_transpose(image)
             pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
-    except FileNotFoundError:
-        raise ReadError("there is no such file", where=path) from None
     except (OSError, ValueError, SyntaxError, pillow.Image.DecompressionBombError) as error:
-        raise ReadError("the picture cannot be read", where=path, received=error) from None
+        raise unreadable(path, error, problem="the picture cannot be read") from None
     return pixels[:, :, None] if channels == 1 else pixels[:, :, ::-1]
 
 
@@ -99,14 +97,7 @@ def _numbers(text: str) -> list[float] | None:
 
 
 def _read_mean(file: str) -> np.ndarray:
-    if Path(file).suffix != ".npy":
-        return read_mean(file)
-    try:
-        return np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise ReadError("there is no such file", where=file) from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ReadError("this is not a NumPy array", where=file, received=error) from None
+    return (read_array if Path(file).suffix == ".npy" else read_mean)(file)
 
 
 def _pillow() -> Any:

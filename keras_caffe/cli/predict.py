@@ -23,7 +23,7 @@ from keras_caffe.cli.images import Preparation, mean_of
 from keras_caffe.cli.options import add_net_options, load, positive, working
 from keras_caffe.converters.model import keras_name
 from keras_caffe.converters.read import read_message
-from keras_caffe.errors import DataError, NetError, ReadError
+from keras_caffe.errors import DataError, NetError, ReadError, not_found, unreadable
 
 BATCH = 16
 
@@ -68,6 +68,8 @@ def read_keras(file: str) -> CaffeModel:
     Raises:
         ReadError: there is none in the file.
     """
+    if not Path(file).exists():  # of which Keras makes a ValueError
+        raise unreadable(file, not_found(file))
     try:
         model = keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras raises whatever it stumbles on
@@ -151,7 +153,5 @@ def read_labels(file: str) -> list[str]:
         return [names.get(label, "") for label in range(max(names, default=-1) + 1)]
     try:
         return Path(file).read_text(encoding="utf-8").rstrip().splitlines()
-    except FileNotFoundError:
-        raise ReadError("there is no such file", where=file) from None
-    except UnicodeDecodeError:
-        raise ReadError("this is not text", where=file, expected="one name a line, in UTF-8") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(file, error, problem="these are no names, one a line in UTF-8") from None

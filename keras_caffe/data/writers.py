@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ import tensorflow as tf
 from keras_caffe.converters.write import replacing
 from keras_caffe.data.sources.leveldb import library
 from keras_caffe.data.sources.tfrecord import SUFFIX
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, not_found
 
 KeyValue = tuple[bytes, bytes]
 
@@ -41,9 +42,15 @@ def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str =
     if kind not in KINDS:
         raise DataError("no such kind of database", expected=" or ".join(KINDS), received=repr(kind))
     if target.exists():
-        raise DataError("there is something of this name already", where=str(target), fix="Remove it, or name another.")
-    if not target.resolve().parent.is_dir():
-        raise DataError("there is no folder for the database", where=str(target.resolve().parent))
+        raise DataError(
+            "there is something of this name already",
+            where=str(target),
+            fix="Remove it, or name another.",
+            cause=FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)),
+        )
+    folder = target.resolve().parent
+    if not folder.is_dir():
+        raise DataError("there is no folder for the database", where=str(folder), cause=not_found(target.absolute()))
     new = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         count = KINDS[kind](new, _checked(records), shards)

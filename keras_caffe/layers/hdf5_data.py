@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.errors import DataError, LayerError
+from keras_caffe.errors import DataError, LayerError, unreadable
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -59,5 +59,5 @@ def _row_shape(path: Path, name: str) -> tuple[int, ...]:
                 return tuple(dataset.shape[1:])
             known = ", ".join(file) or "none"
     except OSError as error:
-        raise DataError("cannot read the HDF5 file", where=str(path), received=str(error)) from None
+        raise unreadable(path, error, DataError, "the HDF5 file cannot be read", "Copy or write it again.") from None
     raise DataError(f"no data set {name!r} with rows", where=str(path), expected="one for each top", received=known)

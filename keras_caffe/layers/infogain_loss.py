@@ -109,6 +109,7 @@ def read_matrix(source: str, classes: int) -> np.ndarray:
             where=source,
             received=error.strerror,
             fix="Paths start at the working directory.",
+            cause=error,
         ) from None
     except DecodeError:
         raise DataError("not a BlobProto", where=source, expected="a binaryproto file") from None

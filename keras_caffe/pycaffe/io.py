@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe import proto
-from keras_caffe.errors import ReadError, ShapeError
+from keras_caffe.errors import ShapeError, unreadable
 from keras_caffe.pycaffe.resize import resize_image
 from keras_caffe.pycaffe.transformer import Transformer
 
@@ -41,7 +41,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarr
     try:
         data = Path(filename).read_bytes()
     except OSError as error:
-        raise ReadError(f"the image cannot be read: {error.strerror or error}", where=str(filename)) from None
+        raise unreadable(filename, error) from None
     pixels = decode(data, NATIVE)[:, :, :3][:, :, ::-1].astype(np.float32) / np.float32(255)
     if color:
         return np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe import proto
-from keras_caffe.errors import ReadError
+from keras_caffe.errors import ReadError, instead, not_found
 from keras_caffe.lmdb_environment import environment
 
 SCALE = 1 / 256  # lenet_train_test.prototxt: transform_param { scale: 0.00390625 }
@@ -21,7 +21,8 @@ def path(name: str = "") -> Path:
     """
     folder = Path(str(resources.files(__package__)))
     if not (folder / name).exists():
-        raise ReadError(f"there is no sample {name!r}", where=str(folder), expected=f"one of {', '.join(names())}")
+        missing = not_found(folder / name)
+        raise ReadError(f"there is no sample {name!r}", where=str(folder), cause=missing, **instead([name], names()))
     return folder / name
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from keras_caffe.converters.definition import check_order, read_definition
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, keras_name
-from keras_caffe.errors import NetError, ReadError
+from keras_caffe.errors import NetError, ReadError, unreadable
 from keras_caffe.layout import edge_order, inverse
 
 TOLERANCE = 1e-4
@@ -108,10 +108,8 @@ def read_reference(reference: Any) -> Mapping[str, np.ndarray]:
     try:
         with Path(reference).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise ReadError("there is no such file", where=str(reference)) from None
     except (OSError, ValueError, EOFError, AttributeError, TypeError) as error:
-        raise ReadError("this is not a .npz file of arrays", where=str(reference), received=error) from None
+        raise unreadable(reference, error, problem="this is not a .npz file of arrays") from None
     except Exception as error:  # zipfile and zlib have errors of their own
         raise ReadError("the .npz file is broken", where=str(reference), received=error) from None
 

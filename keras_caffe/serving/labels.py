@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_caffe.errors import ExportError
+from keras_caffe.errors import ExportError, unreadable
 
 
 @dataclass(eq=False)
@@ -50,5 +50,5 @@ def read_labels(given: Sequence[str] | str | Path) -> Labels:
     try:
         text = Path(given).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ExportError("the labels cannot be read", where=str(given), received=error) from None
+        raise unreadable(given, error, ExportError, "these are no names, one a line in UTF-8") from None
     return Labels(text.splitlines(), str(given))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_caffe.converters.read import read_mean
-from keras_caffe.errors import ExportError, ReadError
+from keras_caffe.converters.read import read_array, read_mean
+from keras_caffe.errors import ExportError
 from keras_caffe.shapes import Shape
 
 
@@ -152,9 +152,4 @@ def _mean(given: Any, channels: int, resize: tuple[int, int] | None, crop: tuple
 
 
 def _read(file: str | Path) -> np.ndarray:
-    if Path(file).suffix != ".npy":
-        return read_mean(file)
-    try:
-        return np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ReadError("the mean cannot be read", where=str(file), received=error) from None
+    return (read_array if Path(file).suffix == ".npy" else read_mean)(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_caffe.converters.save import save_params
-from keras_caffe.errors import CaffeError, CaffeWarning, Call, ReadError, SolverError
+from keras_caffe.errors import CaffeError, CaffeWarning, Call, ReadError, SolverError, not_found
 from keras_caffe.solver.display import say
 from keras_caffe.solver.nets import locate
 from keras_caffe.solver.params import last_steps
@@ -31,11 +32,13 @@ def check_prefix(prefix: str, needed: bool) -> None:
     """Raises SolverError if snapshots are needed and cannot be written there."""
     parent = Path(prefix).parent
     if needed and not (parent.is_dir() and os.access(parent, os.W_OK)):
+        closed = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
         raise SolverError(
             "snapshots cannot be written",
             where=prefix,
             expected="a snapshot_prefix in a folder that exists and can be written to",
             received=f"{parent} " + ("cannot be written to" if parent.exists() else "does not exist"),
+            cause=closed if parent.is_dir() else not_found(prefix),
         )
 
 

@@ -89,9 +89,9 @@ def read_state(path: str | os.PathLike[str]) -> State:
             where=str(path),
             fix=("Give the .solverstate beside it.", Option("weights", ..., "to begin anew with these values")),
         )
-    if os.fspath(path).endswith(".h5"):
-        return _read_hdf5(Path(path))
     file = Mapped(path)
+    if os.fspath(path).endswith(".h5"):
+        return _read_hdf5(file.path)
     if file.foreign():
         file.refuse("this is not a solver's state")
     known, state, history = names(proto.SolverState), State(), []
@@ -123,8 +123,6 @@ def _blob(file: Mapped, start: int, end: int, number: int) -> np.ndarray:
 def _read_hdf5(path: Path) -> State:
     import h5py  # loaded only where it is needed
 
-    if not path.exists():
-        raise ReadError("there is no such file", where=str(path))
     try:
         with h5py.File(path, "r") as file:
             learned = file["learned_net"][()] if "learned_net" in file else b""

@@ -14,7 +14,7 @@ from keras_caffe.data.database import empty
 from keras_caffe.data.draws import generator
 from keras_caffe.data.sources.base import Settings, Source
 from keras_caffe.data.sources.image_data import read_text
-from keras_caffe.errors import DataError, LayerError
+from keras_caffe.errors import DataError, LayerError, unreadable
 from keras_caffe.layers.records import positive
 from keras_caffe.shapes import Shape
 
@@ -118,4 +118,4 @@ def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[Shape]]:
 
 
 def _broken(path: Path, error: Exception) -> DataError:
-    return DataError("the HDF5 file cannot be read", where=str(path), received=error, fix="Copy or write it again.")
+    return unreadable(path, error, DataError, "the HDF5 file cannot be read", "Copy or write it again.")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, unreadable
 
 TABLES = {".ldb", ".sst"}  # never changed once they are written
 
@@ -76,4 +76,4 @@ def _shadow(path: Path) -> Path:
 
 
 def _broken(path: Path, error: Exception) -> DataError:
-    return DataError("the LevelDB cannot be read", where=str(path), received=error, fix="Copy or write it again.")
+    return unreadable(path, error, DataError, "the LevelDB cannot be read", "Copy or write it again.")

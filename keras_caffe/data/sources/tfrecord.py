@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, unreadable
 
 SUFFIX = ".tfrecord"
 
@@ -40,9 +40,12 @@ class TfRecordWalk:
 
     def _file(self, file: Path) -> Iterator[tuple[bytes, bytes]]:
         try:
+            file.open("rb").close()  # says why it may not be read, in Python's words
             for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
                 features = tf.train.Example.FromString(record).features.feature
                 yield features["key"].bytes_list.value[0], features["datum"].bytes_list.value[0]
+        except OSError as error:
+            raise unreadable(file, error, DataError) from None
         except (tf.errors.OpError, IndexError, ValueError) as error:
             reason = str(getattr(error, "message", error)).split(" [Op:")[0]
             raise DataError("the TFRecord file cannot be read", where=str(file), received=reason) from None

@@ -1,0 +1,202 @@
+"""Whatever file is missing, whoever needs it: the error is of our kind and a FileNotFoundError that names the file."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import keras_caffe
+from keras_caffe import pycaffe, samples, serving
+from keras_caffe.cli import images, predict
+from keras_caffe.converters.load import load
+from keras_caffe.converters.read import read_array, read_mean
+from keras_caffe.data.imageset import find_images
+from keras_caffe.data.statistics import open_any
+from keras_caffe.data.writers import write
+from keras_caffe.errors import CaffeError, DataError, ExportError, ReadError, SolverError
+from keras_caffe.proto.wire import Mapped
+from keras_caffe.solver.state import read_state
+
+NET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))
+INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+DUMMY = 'layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: 2 dim: 3 } } }\n'
+LOSS = """
+layer { name: "y" type: "DummyData" top: "y" dummy_data_param { shape { dim: 2 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 3 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "y" }"""
+
+
+def data_net(type: str, param: str, transform: str = "crop_size: 4", tops: str = 'top: "x" top: "y"') -> str:
+    return f'layer {{ name: "d" type: "{type}" {tops} {param} transform_param {{ {transform} }} }}'
+
+
+def batch(net: str) -> Any:
+    return next(iter(keras_caffe.dataset(net, seed=1)))
+
+
+def listed(name: str, content: str) -> str:
+    Path(name).write_text(content)
+    return name
+
+
+def solver(**fields: Any) -> str:
+    fields = {"base_lr": 0.1, "lr_policy": '"fixed"', "max_iter": 1, "snapshot": 1, **fields}
+    return "".join(f"{name}: {value}\n" for name, value in fields.items())
+
+
+def train_net() -> str:
+    return f'"{listed("train.prototxt", DUMMY + LOSS)}"'
+
+
+def infogain() -> str:
+    return INPUT + LOSS.replace("SoftmaxWithLoss", "InfogainLoss").replace(
+        'bottom: "y" }', 'bottom: "y" infogain_loss_param { source: "none" } softmax_param { axis: 1 } }'
+    )
+
+
+MISSING: dict[str, tuple[type[CaffeError], Callable[[], Any]]] = {
+    "net": (ReadError, lambda: keras_caffe.load("none.prototxt")),
+    "net as a path": (ReadError, lambda: keras_caffe.load(Path("none.prototxt"))),
+    "weights": (ReadError, lambda: keras_caffe.load(NET, "none.caffemodel")),
+    "HDF5 weights": (ReadError, lambda: keras_caffe.load(NET, "none.caffemodel.h5")),
+    "weights of a model": (ReadError, lambda: keras_caffe.load(NET).load_weights_from("none.caffemodel")),
+    "net of pycaffe": (ReadError, lambda: pycaffe.Net("none.prototxt", pycaffe.TEST)),
+    "image of pycaffe": (ReadError, lambda: pycaffe.io.load_image("none.png")),
+    "reference": (ReadError, lambda: keras_caffe.compare(NET, WEIGHTS, "none.npz")),
+    "sample": (ReadError, lambda: samples.path("none")),
+    "mean": (ReadError, lambda: read_mean("none.binaryproto")),
+    "array": (ReadError, lambda: read_array("none.npy")),
+    "solver": (ReadError, lambda: keras_caffe.load_solver("none.prototxt")),
+    "net of a solver": (ReadError, lambda: keras_caffe.load_solver(solver(net='"none.prototxt"'))),
+    "weights of a solver": (
+        ReadError,
+        lambda: keras_caffe.load_solver(solver(net=train_net()), weights="none.caffemodel"),
+    ),
+    "folder of snapshots": (
+        SolverError,
+        lambda: keras_caffe.load_solver(solver(net=train_net(), snapshot_prefix='"no/where"')),
+    ),
+    "solver state": (ReadError, lambda: read_state("none.solverstate")),
+    "HDF5 solver state": (ReadError, lambda: read_state("none.solverstate.h5")),
+    "LMDB": (DataError, lambda: batch(data_net("Data", 'data_param { source: "none" batch_size: 1 backend: LMDB }'))),
+    "LevelDB": (DataError, lambda: batch(data_net("Data", 'data_param { source: "none" batch_size: 1 }'))),
+    "list of images": (
+        DataError,
+        lambda: batch(data_net("ImageData", 'image_data_param { source: "none" batch_size: 1 }')),
+    ),
+    "image in a list": (
+        DataError,
+        lambda: batch(data_net("ImageData", f'image_data_param {{ source: "{listed("list", "no.jpg 1")}" }}')),
+    ),
+    "list of HDF5 files": (
+        DataError,
+        lambda: batch('layer { name: "d" type: "HDF5Data" top: "x" hdf5_data_param { source: "none" batch_size: 1 } }'),
+    ),
+    "HDF5 file in a list": (
+        DataError,
+        lambda: batch(
+            f'layer {{ name: "d" type: "HDF5Data" top: "x" hdf5_data_param {{ source: "{listed("list", "no.h5")}"'
+            " batch_size: 1 } }"
+        ),
+    ),
+    "window file": (
+        DataError,
+        lambda: batch(data_net("WindowData", 'window_data_param { source: "none" batch_size: 4 }')),
+    ),
+    "mean file": (
+        DataError,
+        lambda: batch(
+            data_net(
+                "Data",
+                f'data_param {{ source: "{samples.path("db")}" batch_size: 1 backend: LMDB }}',
+                'mean_file: "none.binaryproto"',
+            )
+        ),
+    ),
+    "infogain matrix": (DataError, lambda: load(infogain())),
+    "database": (DataError, lambda: open_any("none")),
+    "TFRecord": (DataError, lambda: open_any("none.tfrecord")),
+    "images to convert": (DataError, lambda: find_images("none")),
+    "folder of a database": (DataError, lambda: write("no/where", [(b"k", b"v")])),
+    "labels of an export": (ExportError, lambda: serving.labels.read_labels("none.txt")),
+    "folder of a file": (ReadError, lambda: keras_caffe.save(keras_caffe.load(INPUT), prototxt="no/net.prototxt")),
+    "labels": (ReadError, lambda: predict.read_labels("none.txt")),
+    "labelmap": (ReadError, lambda: predict.read_labels("none.prototxt")),
+    "Keras model": (ReadError, lambda: predict.read_keras("none.keras")),
+    "picture": (ReadError, lambda: images.read_image("none.png", 3)),
+    "mean picture": (ReadError, lambda: images.mean_of("none.npy", (3, 4, 4))),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_missing_file_is_a_file_not_found_error(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kind, attempt = MISSING[name]
+    with pytest.raises(FileNotFoundError) as caught:
+        attempt()
+    error = caught.value
+    assert isinstance(error, kind), repr(error)
+    assert error.errno == errno.ENOENT
+    assert {"no", "none"} & set(re.split(r"[/.]", str(error.filename)))
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("file", ["net", "weights", "state", "list"])
+@pytest.mark.parametrize("kind", [PermissionError, OSError])
+def test_why_the_system_refuses_a_file_is_kept(
+    file: str, kind: type[OSError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\0")
+    number = errno.EACCES if kind is PermissionError else errno.EIO
+
+    def refuse(self: Path, *args: Any, **kwargs: Any) -> Any:
+        raise kind(number, "refused", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    attempts: dict[str, Callable[[], Any]] = {
+        "net": lambda: keras_caffe.load(path),
+        "weights": lambda: Mapped(path),
+        "state": lambda: read_state(path),
+        "list": lambda: find_images(path),
+    }
+    with pytest.raises(kind, match="file: the file cannot be read: refused") as caught:
+        attempts[file]()
+    assert isinstance(caught.value, DataError if file == "list" else ReadError)
+    assert (caught.value.errno, caught.value.filename) == (number, str(path))
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda folder: keras_caffe.load(folder),
+        lambda folder: keras_caffe.load(NET, folder),
+        lambda folder: read_state(folder),
+        lambda folder: images.read_image(str(folder), 3),
+        lambda folder: predict.read_labels(str(folder)),
+    ],
+)
+def test_a_folder_is_no_file(attempt: Callable[[Path], Any], tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="this is a folder; expected a file") as caught:
+        attempt(tmp_path)
+    assert isinstance(caught.value, ReadError) and caught.value.errno == errno.EISDIR
+
+
+def test_what_is_there_already_is_a_file_exists_error(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError, match="there is something of this name already") as caught:
+        write(tmp_path, [(b"k", b"v")])
+    assert isinstance(caught.value, DataError) and caught.value.filename == str(tmp_path)
+
+
+def test_files_that_can_be_opened_but_are_something_else_are_no_os_errors(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_text("this is text")
+    for attempt in (read_array, lambda file: images.read_image(str(file), 3), read_state, open_any):
+        with pytest.raises(CaffeError) as caught:
+            attempt(path)
+        assert not isinstance(caught.value, OSError)
