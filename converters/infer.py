@@ -17,9 +17,9 @@ from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, instead
 from keras_caffe.layers.base import PACKAGE, Blob, Bottom, BoundBlob, CaffeLayer
 from keras_caffe.layers.source import SourceLayer
-from keras_caffe.layout import Order, edge_order, to_caffe, to_stored
+from keras_caffe.layout import Order, edge_order, inverse, permutation, to_caffe, to_stored
 from keras_caffe.proto.unknown_value import refuse_unknown_values
-from keras_caffe.shapes import INT_MAX, Shape, check_blob, count
+from keras_caffe.shapes import INT_MAX, Shape, Shown, check_blob, count
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,9 @@ def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[s
     orders = cls.bottom_orders(node.message, bottoms)
     bottoms = [Bottom(b.shape, order) for b, order in zip(bottoms, orders, strict=True)]
     layer = cls.from_caffe(node.message, bottoms, **keras_args)
-    stored = [to_stored(b.shape, b.order) for b in bottoms]
+    layer.shown_axes = tuple(permutation(order, edge_order(len(order), plan.data_format)) for order in orders)
+    # Who reads an error about a file knows the shapes in Caffe's order, whatever the model's data_format.
+    stored = [Shown(to_stored(b.shape, b.order), inverse(b.order)) for b in bottoms]
     tops = layer.top_shapes(*stored)
     blobs = layer.blob_table(*stored)
     _check_blobs(node, blobs)

@@ -203,7 +203,13 @@ class LayerError(CaffeError):
 
 
 class ShapeError(LayerError):
-    """A layer's bottoms have shapes that it cannot take."""
+    """A layer's bottoms have shapes that it cannot take.
+
+    Shapes are in the order of axes that the reader knows: Caffe's for a file, `data_format`'s for a model's inputs.
+    """
+
+    def __init__(self, problem: str, *, expected: object = None, received: object = None, **fields: Any) -> None:
+        super().__init__(problem, expected=_as_shown(expected), received=_as_shown(received), **fields)
 
 
 class UnknownLayerError(CaffeError):
@@ -245,7 +251,7 @@ def unreadable(
     `problem` and `fix` are for a file that can be opened but is not what it should be.
     """
     where = str(path)[:200] or "''"
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.ENAMETOOLONG:
         return kind("there is no such file", where=where, fix=_near(Path(path)), cause=error)
     if isinstance(error, IsADirectoryError):
         return kind("this is a folder", where=where, expected="a file", fix="Name a file in it.", cause=error)
@@ -301,6 +307,11 @@ def nearest(name: str, known: Iterable[str], most: int = 2, cutoff: float = 0.6)
     lower = name.lower()
     near = [lower] if lower in by_lower else difflib.get_close_matches(lower, by_lower, most, cutoff)
     return [candidate for match in near for candidate in by_lower[match]]
+
+
+def _as_shown(value: object) -> object:
+    """Of a `layout.Shown` the plain tuple that it prints."""
+    return getattr(value, "shown", value)
 
 
 def _sentence(*words: str) -> str:

@@ -15,6 +15,44 @@ INT_MAX = 2**31 - 1
 MAX_AXES = 32
 
 
+class Shown(tuple[Any, ...]):
+    """A stored shape that prints in another order: layers calculate with the one, readers of errors know the other.
+
+    Args:
+        sizes: one entry per tensor axis.
+        axes: the tensor axes in the order in which they are printed.
+    """
+
+    axes: tuple[int, ...]
+
+    def __new__(cls, sizes: Iterable[Any], axes: tuple[int, ...]) -> Shown:
+        shape = super().__new__(cls, sizes)
+        shape.axes = axes
+        return shape
+
+    @property
+    def shown(self) -> tuple[Any, ...]:
+        """The sizes as they are printed."""
+        return tuple(self[axis] for axis in self.axes)
+
+    def __repr__(self) -> str:
+        return repr(self.shown)
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return tuple(self), self.axes
+
+
+def shown_as(shape: Sequence[Size], sizes: Sequence[Size]) -> Shape:
+    """`sizes`, one per tensor axis of `shape`, to be printed in the same order."""
+    return Shown(sizes, shape.axes) if isinstance(shape, Shown) else tuple(sizes)
+
+
+def shown_axis(shape: Sequence[Any], axis: int) -> int:
+    """The place at which `shape` prints the size of a tensor axis."""
+    axis %= len(shape)
+    return shape.axes.index(axis) if isinstance(shape, Shown) else axis
+
+
 def check_blob(shape: Sequence[Size]) -> Shape:
     """Refuses what Caffe's Blob refuses: over 32 axes, negative sizes, more than INT_MAX values (blob.cpp).
 
@@ -167,14 +205,14 @@ def _inferred(bottom: Sequence[Size], top: Sequence[Size]) -> Size:
     return total // known  # type: ignore[operator]
 
 
-def same_shape(first: Sequence[Size], other: Sequence[Size], what: str) -> None:
+def same_shape(first: Shape, other: Shape, what: str) -> None:
     """Raises ShapeError unless the two shapes agree in every known size."""
     agree = len(first) == len(other) and all(a == b or None in (a, b) for a, b in zip(first, other, strict=True))
     if not agree:
-        raise ShapeError(what, expected=tuple(first), received=tuple(other))
+        raise ShapeError(what, expected=first, received=other)
 
 
-def merge_shapes(first: Sequence[Size], other: Sequence[Size], what: str) -> Shape:
+def merge_shapes(first: Shape, other: Shape, what: str) -> Shape:
     """The one shape that both are, as far as either is known. Raises ShapeError if they differ."""
     same_shape(first, other, what)
-    return tuple(b if a is None else a for a, b in zip(first, other, strict=True))
+    return shown_as(first, [b if a is None else a for a, b in zip(first, other, strict=True)])

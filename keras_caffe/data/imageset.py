@@ -15,7 +15,7 @@ from keras_caffe import proto
 from keras_caffe.data import images
 from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.image_data import Line, read_file, read_list
-from keras_caffe.errors import CaffeError, DataError, not_found, unreadable
+from keras_caffe.errors import CaffeError, DataError, not_found
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
 JPEG_QUALITY = 95  # OpenCV's
@@ -85,8 +85,6 @@ def find_images(source: str | os.PathLike[str]) -> tuple[list[Line], list[str]]:
         DataError: there are none.
     """
     path = Path(source)
-    if not path.exists():
-        raise unreadable(path, not_found(path), DataError)
     if path.is_file():
         return read_list(path), []
     classes = sorted(folder.name for folder in path.iterdir() if folder.is_dir()) if path.is_dir() else []
@@ -101,6 +99,8 @@ def find_images(source: str | os.PathLike[str]) -> tuple[list[Line], list[str]]:
             "no images were found",
             where=str(path),
             expected="a list of names and labels, or a folder with a folder of images for each class",
+            received=None if path.exists() else "no file or folder of this name",
+            cause=None if path.exists() else not_found(path),
         )
     return lines, classes
 

@@ -18,7 +18,7 @@ from keras_caffe.data.datum import Buffer, parse
 from keras_caffe.data.sources.data import from_datum, walk
 from keras_caffe.data.sources.image_source import Record
 from keras_caffe.data.sources.tfrecord import is_tfrecord
-from keras_caffe.errors import CaffeError, DataError, not_found, unreadable
+from keras_caffe.errors import CaffeError, DataError, not_found
 
 
 def open_any(path: str | os.PathLike[str]) -> Any:
@@ -29,7 +29,7 @@ def open_any(path: str | os.PathLike[str]) -> Any:
     """
     folder = Path(path)
     if not folder.exists():
-        raise unreadable(folder, not_found(folder), DataError)
+        raise DataError("there is no such database", where=str(folder), cause=not_found(folder))
     if is_tfrecord(folder):
         return walk(folder, "LMDB")
     found = [kind for file, kind in BACKENDS.items() if (folder / file).is_file()]

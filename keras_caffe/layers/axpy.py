@@ -41,7 +41,9 @@ class Axpy(CaffeLayer):
         top = merge_shapes(x, b, "the second and third bottom of Axpy must have one shape")
         if len(a) < 2 or len(x) < 2 or any(size not in (1, None) for size in a[1:-1]):
             raise ShapeError(
-                "Axpy needs one factor per image and channel", expected="(N, C) or (N, C, 1, 1)", received=a
+                "Axpy needs one factor per image and channel",
+                expected="(N, C), further axes of size 1",
+                received=a,
             )
         merge_shapes((a[0], a[-1]), (x[0], x[-1]), "Axpy needs one factor per image and channel")
         return [top]

@@ -18,7 +18,7 @@ from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, LayerError
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
-from keras_caffe.shapes import Shape, canonical_axis, total_count
+from keras_caffe.shapes import Shape, Shown, canonical_axis, total_count
 
 PACKAGE = "keras_caffe"
 
@@ -220,6 +220,7 @@ class CaffeLayer(keras.layers.Layer):
     is_loss: ClassVar[bool] = False
     has_gradient: ClassVar[bool] = True
     flops_per_top_value: ClassVar[int | None] = None
+    shown_axes: Sequence[Order] = ()  # of each bottom, in the order of the model's edges; () outside a CaffeModel
 
     _preset: _Preset = _Preset()
     _table: tuple[Blob, ...] = ()
@@ -297,12 +298,24 @@ class CaffeLayer(keras.layers.Layer):
         return 4 * total_count(tops)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        tops = self.top_shapes(*shape_list(input_shape))
+        with self._located():
+            tops = [tuple(top) for top in self.top_shapes(*self._shown(input_shape))]
         return tops[0] if len(tops) == 1 else tops
 
+    def _shown(self, input_shape: Any) -> list[Shape]:
+        """The bottoms' stored shapes, printed in errors as `shown_axes` says."""
+        shapes = shape_list(input_shape)
+        return [Shown(*pair) for pair in zip(shapes, self.shown_axes, strict=True)] if self.shown_axes else shapes
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
+        with self._located():
             return super().__call__(*args, **kwargs)
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        """Adds this layer's name to an error."""
+        try:
+            yield
         except CaffeError as error:
             raise error.at(layer=repr(self.name)) from None
 
@@ -319,7 +332,7 @@ class CaffeLayer(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         preset, self._preset = self._preset, _Preset()  # Stored values hold a mapped file open: let go of them.
         self.compute_output_shape(input_shape)  # Refuses bottoms that do not fit; eagerly nothing else asks for it.
-        table = self.blob_table(*shape_list(input_shape))
+        table = self.blob_table(*self._shown(input_shape))
         for index, blob in enumerate(table):
             value = preset.values.get(index)
             trainable = blob.trainable and index not in preset.frozen

@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, merge_shapes
+from keras_caffe.shapes import Shape, merge_shapes, shown_as, shown_axis
 
 
 @serializable
@@ -42,14 +42,14 @@ class Concat(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         sizes = [shape[self.axis] for shape in shapes if shape]
-        what = f"the bottoms of Concat may differ along tensor axis {self.axis} only"
+        what = f"the bottoms of Concat may differ along axis {shown_axis(shapes[0], self.axis)} only"
         merged = list(reduce(lambda a, b: merge_shapes(a, b, what), (self._without_axis(s) for s in shapes)))
         merged[self.axis] = None if None in sizes else sum(sizes)  # type: ignore[arg-type]
         return [tuple(merged)]
 
     def _without_axis(self, shape: Shape) -> Shape:
         axis = self.axis % max(len(shape), 1)
-        return (*shape[:axis], None, *shape[axis + 1 :])
+        return shown_as(shape, (*shape[:axis], None, *shape[axis + 1 :]))
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -10,7 +10,7 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis
+from keras_caffe.shapes import Shape, canonical_axis, shown_axis
 
 
 @serializable
@@ -52,7 +52,7 @@ class Crop(CaffeLayer):
             have, want = shape[axis], like[axis]
             if have is not None and want is not None and have < want + offset:
                 raise ShapeError(
-                    f"Crop reaches beyond its bottom along tensor axis {axis}",
+                    f"Crop reaches beyond its bottom along axis {shown_axis(shape, axis)}",
                     expected=f"offset + size of at most {have}",
                     received=f"offset {offset}, size {want}",
                 )

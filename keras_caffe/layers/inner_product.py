@@ -65,7 +65,7 @@ class InnerProduct(CaffeLayer):
     def _inner(self, shape: Shape) -> int:
         inner = count(shape[self.axis :])
         if inner is None:
-            raise ShapeError("InnerProduct needs to know the sizes it flattens", received=tuple(shape))
+            raise ShapeError("InnerProduct needs to know the sizes it flattens", received=shape)
         return inner
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:

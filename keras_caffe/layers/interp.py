@@ -66,9 +66,7 @@ class Interp(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
         if len(shape) != 4:
-            raise ShapeError(
-                "Interp needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shape)} axes"
-            )
+            raise ShapeError("Interp needs a bottom with 4 axes", received=shape)
         cropped = -self.pad_beg - self.pad_end
         if any(size is not None and size <= cropped for size in shape[1:3]):
             raise ShapeError(

@@ -15,7 +15,7 @@ RANK = 4
 def legacy_shape(shape: Shape) -> Shape:
     """The shape with axes of size 1 up to four. Raises ShapeError if it has more."""
     if len(shape) > RANK:
-        raise ShapeError("the bottom has too many axes", expected="at most 4: (N, C, H, W)", received=shape)
+        raise ShapeError("the bottom has too many axes", expected="at most 4", received=shape)
     return (*shape, *[1] * (RANK - len(shape)))
 
 

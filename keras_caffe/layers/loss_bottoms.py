@@ -40,7 +40,7 @@ def check_label_count(shape: Shape, axis: int, labels: Shape) -> None:
             "the number of labels does not match the number of predictions",
             expected=f"{wanted} labels for scores {shape}",
             received=f"{have} labels of shape {labels}",
-            fix="Label every place: N x H x W labels for N x C x H x W scores.",
+            fix="Give one label for each place, (N, H, W) for images.",
         )
 
 

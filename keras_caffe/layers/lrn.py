@@ -57,9 +57,7 @@ class LRN(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         if len(shapes[0]) != 4:
-            raise ShapeError(
-                "LRN needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shapes[0])} axes"
-            )
+            raise ShapeError("LRN needs a bottom with 4 axes", received=shapes[0])
         return [shapes[0]]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:

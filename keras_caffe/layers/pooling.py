@@ -106,8 +106,7 @@ class Pooling(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
         if len(shape) != 4:
-            received = f"{len(shape)} axes"
-            raise ShapeError("Pooling needs a bottom with 4 axes", expected="(N, C, H, W)", received=received)
+            raise ShapeError("Pooling needs a bottom with 4 axes", received=shape)
         out = [1, 1]
         if not self.global_pooling:
             axes = zip(self._axes(shape), shape[1:3], strict=True)

@@ -96,7 +96,7 @@ class PriorBox(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         for shape in shapes:
             if len(shape) != 4:
-                raise ShapeError("PriorBox needs bottoms of 4 axes", expected="(N, C, H, W)", received=shape)
+                raise ShapeError("PriorBox needs bottoms of 4 axes", received=shape)
         height, width = (shapes[0][axis] for axis in self.spatial)
         cells = None if None in (height, width) else height * width
         return [(1, 2, None if cells is None else 4 * cells * len(self.sizes))]

@@ -70,7 +70,7 @@ def pooled_params(param: Any) -> dict[str, Any]:
 def check_regions(x: Shape, rois: Shape) -> None:
     """Raises ShapeError unless x is a map and rois holds 5 values per region."""
     if len(x) != 4:
-        raise ShapeError("the first bottom needs 4 axes", expected="(N, C, H, W)", received=x)
+        raise ShapeError("the first bottom needs 4 axes", received=x)
     if len(rois) < 2 or count(rois[1:]) != 5:
         raise ShapeError("the second bottom is no list of regions", expected="(R, 5)", received=rois)
 

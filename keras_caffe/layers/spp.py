@@ -69,7 +69,7 @@ class SPP(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
         if len(shape) != 4 or None in shape[1:3]:
-            raise ShapeError("SPP needs 4 axes with known height and width", expected="(N, H, W, C)", received=shape)
+            raise ShapeError("SPP needs 4 axes with known height and width", received=shape)
         sizes = [
             [axis.output(size) for axis, size in zip(axes, shape[1:3], strict=True)] for axes in self._levels(shape)
         ]

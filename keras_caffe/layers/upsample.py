@@ -66,9 +66,7 @@ class Upsample(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         shape = shapes[0]
         if len(shape) != 4:
-            raise ShapeError(
-                "Upsample needs a bottom with 4 axes", expected="(N, C, H, W)", received=f"{len(shape)} axes"
-            )
+            raise ShapeError("Upsample needs a bottom with 4 axes", received=shape)
         for mask in shapes[1:]:
             same_shape(shape, mask, "the mask of Upsample must have the shape of the first bottom")
         return [(shape[0], *self._out(*shape[1:3]), shape[3])]

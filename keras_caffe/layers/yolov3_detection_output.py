@@ -79,7 +79,7 @@ class Yolov3DetectionOutput(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         for shape, anchors in zip(shapes, self.anchors, strict=True):
             if len(shape) != 4 or (None not in shape[1:3] and shape[1] != shape[2]):
-                raise ShapeError("a feature map must be square", expected="(N, side, side, C)", received=shape)
+                raise ShapeError("a feature map needs 4 axes, its height and width the same", received=shape)
             check_size(shape[3], len(anchors) * (5 + self.num_classes), "wrong number of channels")
         return [(1, 1, None, 7)]
 
