@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.read_weights import LayerBlobs, read_weights
-from keras_caffe.errors import CaffeWarning, Option, WeightsError
+from keras_caffe.errors import CaffeWarning, Option, WeightsError, instead
 from keras_caffe.proto.wire import StoredBlob
 from keras_caffe.shapes import Shape
 
@@ -169,13 +169,16 @@ def set_params(layers: Mapping[str, Any], params: Mapping[str, Sequence[np.ndarr
     """
     pending = []
     for name, arrays in params.items():
-        if name not in layers or len(layers[name].caffe_blobs) != len(arrays):
-            blobs = layers[name].caffe_blobs if name in layers else ()
+        received = f"{len(arrays)} arrays"
+        if name not in layers:
+            near = instead([name], _with_blobs(layers))
+            raise WeightsError("no such layer with blobs", layer=repr(name), received=received, **near)
+        if len(layers[name].caffe_blobs) != len(arrays):
             raise WeightsError(
-                "another number of blobs than the layer has" if name in layers else "no such layer with blobs",
+                "another number of blobs than the layer has",
                 layer=repr(name),
-                expected=f"{len(blobs)} blobs" if name in layers else f"one of {', '.join(_with_blobs(layers))}",
-                received=f"{len(arrays)} arrays",
+                expected=f"{len(layers[name].caffe_blobs)} blobs",
+                received=received,
             )
         for held, array in zip(layers[name].caffe_blobs, arrays, strict=True):
             if np.shape(array) != tuple(held.blob.shape):

@@ -26,7 +26,9 @@ class Named(dict[str, Item]):
         raise unknown(self.kind, [name], self)
 
 
-def unknown(kind: str, names: Iterable[Any], known: Iterable[str]) -> UnknownNameError:
+def unknown(
+    kind: str, names: Iterable[Any], known: Iterable[str], error: type[UnknownNameError] = UnknownNameError
+) -> UnknownNameError:
     """The error for names that are not among the known ones of a net."""
     names = list(names)
-    return UnknownNameError(f"the net has no {kind} {', '.join(map(repr, names))}", **instead(names, known))
+    return error(f"the net has no {kind} {', '.join(map(repr, names))}", **instead(names, known))

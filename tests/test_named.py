@@ -12,8 +12,10 @@ import pytest
 import keras_caffe
 from keras_caffe import pycaffe as caffe
 from keras_caffe import samples
-from keras_caffe.errors import NetError, UnknownNameError
+from keras_caffe.errors import NetError, UnknownAttributeError, UnknownNameError, instead, nearest
 from keras_caffe.named import Named, unknown
+from keras_caffe.solver.definition import read_solver
+from keras_caffe.solver.scores import Scores
 
 NET = samples.path("lenet.prototxt")
 
@@ -104,3 +106,75 @@ def test_copies() -> None:
         assert other == {"conv": 1}
         with pytest.raises(UnknownNameError, match="no blob 'cnov'. Did you mean 'conv'"):
             other["cnov"]
+
+
+def test_tops_of_a_net_spec_are_attributes_and_items() -> None:
+    spec = caffe.NetSpec()
+    spec.conv1 = caffe.layers.Input(shape={"dim": [1, 3]})
+    for ask in (lambda name: getattr(spec, name), lambda name: spec[name], lambda name: delattr(spec, name)):
+        check(ask)
+        with pytest.raises(AttributeError) as error:
+            ask("cnov1")
+        assert type(error.value) is UnknownAttributeError
+    assert hasattr(spec, "conv1") and not hasattr(spec, "cnov1") and getattr(spec, "cnov1", None) is None
+    assert list(copy.copy(spec).tops) == ["conv1"]
+
+
+def test_fields_of_a_net_spec_have_near_matches_in_the_layers_own_message() -> None:
+    net = caffe.layers.Convolution(num_outputs=2)
+    with pytest.raises(
+        AttributeError, match="a Convolution layer has no field 'num_outputs'. Did you mean 'num_output'"
+    ):
+        net.to_proto()
+    net = caffe.layers.Input(input_param={"shape": {"dims": [1]}})
+    with pytest.raises(UnknownAttributeError, match="BlobShape has no field 'dims'. Did you mean 'dim'"):
+        net.to_proto()
+
+
+def test_scores_are_named() -> None:
+    scores = Scores([{"accuracy": 1.0}, {"loss": 2.0}])
+    assert scores["loss"] == 2.0
+    with pytest.raises(UnknownNameError, match="the net has no score 'acuracy'. Did you mean 'accuracy'"):
+        scores["acuracy"]
+
+
+INPUT = 'layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 } } }\n'
+POOL = INPUT + 'layer { name: "p" type: "Pooling" bottom: "a" top: "t" pooling_param { pool: max kernel_size: 1 } }'
+FILLED = (
+    INPUT
+    + """layer { name: "l" type: "InnerProduct" bottom: "a" top: "t"
+  inner_product_param { num_output: 2 weight_filler { type: "%s" } } }"""
+)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        (lambda: keras_caffe.load(FILLED % "Xavier"), "unknown filler type 'Xavier'. Did you mean 'xavier'?"),
+        (lambda: keras_caffe.load("layers { type: INNERPRODUCT }"), "did you mean InnerProduct?"),
+        (lambda: keras_caffe.load(INPUT + 'layer { type: "INNERPRODUCT" }'), "did you mean InnerProduct?"),
+        (lambda: keras_caffe.load(POOL), "received max. Did you mean 'MAX'?"),
+        (lambda: keras_caffe.load(INPUT, phase="test"), "received 'test'. Did you mean 'TEST'?"),
+        (lambda: keras_caffe.load(INPUT, input_shapes={"A": (2, 3)}), "not an input: 'A'. Did you mean 'a'?"),
+        (lambda: read_solver('type: "sgd"'), "unknown type 'sgd'. Did you mean 'SGD'?"),
+        (lambda: read_solver('lr_policy: "Step"'), "unknown lr_policy 'Step'. Did you mean 'step'?"),
+        (lambda: read_solver("base_lr: 1 solver_mode: gpu"), "received gpu. Did you mean 'GPU'?"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_differs_in_case_only_is_near_and_the_others_are_not_listed(attempt: Any, said: str) -> None:
+    with pytest.raises(ValueError) as error:
+        attempt()
+    assert said in str(error.value) and "one of" not in str(error.value)
+
+
+def test_the_nearest_ignore_case_and_one_that_differs_in_nothing_else_is_the_only_one() -> None:
+    assert nearest("relu", ["ReLU6", "ReLU"]) == ["ReLU"]
+    assert nearest("data", ["DATA", "Data", "dataa"]) == ["DATA", "Data"]
+    assert nearest("xyz", ["conv"]) == []
+
+
+def test_a_long_list_of_known_names_is_cut() -> None:
+    said = instead(["x"], [f"conv{number}" for number in range(89)])
+    assert said == {"expected": f"one of {', '.join(f'conv{number}' for number in range(20))}, ... (89 in all)"}
+    assert instead(["x"], []) == {"expected": "nothing: there is none"}

@@ -15,7 +15,7 @@ from keras_caffe.converters.read import read_mean
 from keras_caffe.data.augment import Augment, from_layer
 from keras_caffe.data.dataset import data_layers
 from keras_caffe.data.places import Places
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, instead
 from keras_caffe.layers.records import check_transform
 from keras_caffe.shapes import Shape
 
@@ -105,7 +105,8 @@ class Transform(keras.layers.Layer):
         layers = data_layers(definition)
         found = [message for message in layers if layer in (None, message.name)]
         if not found:
-            raise DataError("no such data layer", expected=", ".join(m.name for m in layers), received=repr(layer))
+            near = instead([layer], [message.name for message in layers])
+            raise DataError("no such data layer", received=repr(layer), **near)
         param = found[0].transform_param
         check_transform(param)
         mean = None

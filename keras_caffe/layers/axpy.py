@@ -42,7 +42,7 @@ class Axpy(CaffeLayer):
         if len(a) < 2 or len(x) < 2 or any(size not in (1, None) for size in a[1:-1]):
             raise ShapeError(
                 "Axpy needs one factor per image and channel",
-                expected="(N, C), further axes of size 1",
+                expected="(N, C) or (N, C, 1, 1) in Caffe's order",
                 received=a,
             )
         merge_shapes((a[0], a[-1]), (x[0], x[-1]), "Axpy needs one factor per image and channel")

@@ -10,12 +10,13 @@ n.to_proto()
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_caffe import proto
 from keras_caffe.converters.read_binary import parameter_of
-from keras_caffe.errors import NetError
+from keras_caffe.errors import CaffeError, NetError, UnknownAttributeError, instead
+from keras_caffe.named import unknown
 
 
 class Top:
@@ -56,7 +57,17 @@ class Function:
         """
         layer = proto.LayerParameter(type=self.type_name)
         for name, value in self.params.items():
-            _assign(_holder(layer, name), name, value)
+            _assign(self._holder(layer, name), name, value)
+        return layer
+
+    def _holder(self, layer: Any, name: str) -> Any:
+        """The layer's parameter message if it has the field, otherwise the layer itself."""
+        own = parameter_of(layer.type)
+        fields = getattr(layer, own).DESCRIPTOR.fields_by_name if own is not None else {}
+        if name in fields and not name.endswith("param"):
+            return getattr(layer, own)  # type: ignore[arg-type]
+        if name not in layer.DESCRIPTOR.fields_by_name:
+            raise _no_field(f"a {self.type_name} layer", name, [*fields, *layer.DESCRIPTOR.fields_by_name])
         return layer
 
 
@@ -89,18 +100,10 @@ class _Names:
         return layer
 
 
-def _holder(layer: Any, name: str) -> Any:
-    """The layer's parameter message if it has the field, otherwise the layer itself."""
-    own = parameter_of(layer.type)
-    known = own is not None and name in getattr(layer, own).DESCRIPTOR.fields_by_name
-    return getattr(layer, own) if known and not name.endswith("param") else layer  # type: ignore[arg-type]
-
-
 def _assign(message: Any, name: str, value: Any) -> None:
     """Sets a field from a number, text, dict or list of these."""
     if name not in message.DESCRIPTOR.fields_by_name:
-        near = ", ".join(message.DESCRIPTOR.fields_by_name)
-        raise NetError(f"{message.DESCRIPTOR.name} has no field {name!r}", expected=f"one of {near}")
+        raise _no_field(message.DESCRIPTOR.name, name, message.DESCRIPTOR.fields_by_name)
     try:
         field = getattr(message, name)
         if hasattr(field, "extend"):
@@ -111,8 +114,14 @@ def _assign(message: Any, name: str, value: Any) -> None:
             _merge(field, value)
         else:
             setattr(message, name, value)
+    except CaffeError:  # about a field inside
+        raise
     except (TypeError, ValueError) as error:
         raise NetError(f"{name} cannot be {value!r}: {error}") from None
+
+
+def _no_field(what: str, name: str, known: Iterable[str]) -> UnknownAttributeError:
+    return UnknownAttributeError(f"{what} has no field {name!r}", **instead([name], known))
 
 
 def _merge(message: Any, values: Mapping[str, Any]) -> None:
@@ -141,11 +150,14 @@ class NetSpec:
         self.tops[name] = value
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name not in self.tops:
-            raise AttributeError(f"the net has no top {name!r}")
+        if name.startswith("__"):  # Python asks for those itself
+            raise AttributeError(name)
+        if name not in self.tops:
+            raise unknown("top", [name], self.tops, UnknownAttributeError)
         return self.tops[name]
 
     def __delattr__(self, name: str) -> None:
+        getattr(self, name)
         del self.tops[name]
 
     __setitem__ = __setattr__

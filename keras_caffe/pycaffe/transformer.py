@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.errors import ShapeError, UnknownNameError, instead
 from keras_caffe.pycaffe.resize import resize_image
 
 
@@ -108,5 +108,5 @@ class Transformer:
 
     def _shape(self, in_: str) -> tuple[int, ...]:
         if in_ not in self.inputs:
-            raise NetError(f"{in_!r} is not one of the net inputs", expected=f"one of {', '.join(self.inputs)}")
+            raise UnknownNameError(f"{in_!r} is not one of the net inputs", **instead([in_], self.inputs))
         return self.inputs[in_]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel, keras_name
-from keras_caffe.errors import ExportError, Option
+from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving import card, stock, warmup
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
@@ -183,6 +183,6 @@ def _requests(functions: Mapping[str, Any], fed: Inputs, given: Any) -> dict[str
     if isinstance(given, Mapping):
         unknown = set(given) - set(functions)
         if unknown:
-            raise ExportError(f"no signature {', '.join(map(repr, unknown))}", expected=f"among {', '.join(functions)}")
+            raise ExportError(f"no signature {', '.join(map(repr, unknown))}", **instead(unknown, functions))
         return {name: dict(inputs) for name, inputs in given.items()}
     return {name: {key: fed.example[key] for key in card.table(f)["inputs"]} for name, f in functions.items()}

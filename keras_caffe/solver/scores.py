@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.named import unknown
 from keras_caffe.solver.feed import Feed
 from keras_caffe.solver.train_net import named_outputs
 
@@ -22,7 +23,7 @@ class Scores(list):
         for net in self:
             if key in net:
                 return net[key]
-        raise KeyError(key)
+        raise unknown("score", [key], dict.fromkeys(name for net in self for name in net))
 
     def logs(self) -> dict[str, float]:
         """The scores as Keras's callbacks expect them: `val_<blob>`, of further nets `val<number>_<blob>`."""
