@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -39,8 +38,8 @@ def load_solver(
 ) -> Solver:
     """Loads a Caffe solver with its nets.
 
-    Relative names start at the working directory, as in Caffe; nets, weights and data that are not there are looked for
-    beside the solver's file, and snapshots are written beside it then.
+    Relative names start at the working directory, as in Caffe, those of snapshots too; nets, weights and data that are
+    not there are looked for beside the solver's file.
 
     Args:
         solver: path, prototxt text, or SolverParameter.
@@ -68,8 +67,7 @@ def load_solver(
     param, folder = definition.param, definition.folder
     read = nets.reader(folder, options)
     train, tests = nets.train_net(param, read, stages, level), nets.test_nets(param, read)
-    base = folder if folder is not None and train.beside else Path()
-    prefix = snapshots.prefix_of(param, base, definition.path)
+    prefix = snapshots.prefix_of(param, definition.path)
     snapshots.check_prefix(prefix, needed=bool(param.snapshot))
     if param.random_seed >= 0:
         keras.utils.set_random_seed(param.random_seed % 2**32)

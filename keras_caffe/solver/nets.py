@@ -25,14 +25,12 @@ class NetChoice:
     Args:
         definition: the net with all of its layers.
         phase, level, stages: of the solver's state merged with the net's own.
-        beside: whether its file was found beside the solver's only, not from the working directory.
     """
 
     definition: Definition
     phase: str
     level: int
     stages: tuple[str, ...]
-    beside: bool = False
 
     @property
     def selection(self) -> dict[str, Any]:
@@ -110,8 +108,7 @@ def test_nets(param: Any, read: Reader) -> list[NetChoice]:
 def _choice(source: Any, phase: str, state: Any, read: Reader) -> NetChoice:
     definition = read(source)
     merged = solver_state(phase, definition.message, state)
-    beside = isinstance(source, str) and definition.path not in (None, Path(source))
-    return NetChoice(definition, phase_name(merged.phase), merged.level, tuple(dict.fromkeys(merged.stage)), beside)
+    return NetChoice(definition, phase_name(merged.phase), merged.level, tuple(dict.fromkeys(merged.stage)))
 
 
 def locate(name: str, folder: Path | None) -> str:

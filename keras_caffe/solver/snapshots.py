@@ -17,15 +17,15 @@ from keras_caffe.solver.params import last_steps
 from keras_caffe.solver.state import State, read_state, write_state
 
 
-def prefix_of(param: Any, folder: Path, solver: Path | None = None) -> str:
-    """What the names of snapshots begin with: snapshot_prefix; where it is a folder, the solver's name in it; without
-    it, the solver's path without its suffix.
+def prefix_of(param: Any, solver: Path | None = None) -> str:
+    """What the names of snapshots begin with, from the working directory on as in Caffe: snapshot_prefix; where that is
+    a folder, the solver's name in it; without it, the solver's path without its suffix.
     """
     stem = solver.stem if solver is not None else "solver"
     prefix = param.snapshot_prefix
     if not prefix:
-        return str(solver.absolute().with_suffix("")) if solver is not None else str(folder / stem)
-    return str(folder / prefix / stem) if (folder / prefix).is_dir() else str(folder / prefix)
+        return str(solver.absolute().with_suffix("")) if solver is not None else stem
+    return str(Path(prefix) / stem) if Path(prefix).is_dir() else prefix
 
 
 def check_prefix(prefix: str, needed: bool) -> None:

@@ -130,12 +130,14 @@ def test_ways_to_name_nets(tmp_path: Path, names: str, tests: int) -> None:
     ("names", "prefix"),
     [
         ('net: "nets/net.prototxt" snapshot_prefix: "nets/snap"', "nets/snap"),  # Caffe: from the working directory
-        ('net: "net.prototxt" snapshot_prefix: "snap"', "{folder}/nets/snap"),  # a folder with all in it
+        ('net: "net.prototxt" snapshot_prefix: "snap"', "snap"),  # also where the net is found beside the solver only
+        ('net: "net.prototxt" snapshot_prefix: "nets"', "nets/solver"),  # a folder
+        ('net: "net.prototxt"', "{working}/nets/solver"),
         (f'net_param {{ {INLINE} }} snapshot_prefix: "snap"', "snap"),
     ],
 )
 @pytest.mark.parametrize("absolute", [False, True])
-def test_snapshots_start_where_the_net_was_found(
+def test_snapshots_start_at_the_working_directory(
     names: str, prefix: str, absolute: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -144,7 +146,7 @@ def test_snapshots_start_where_the_net_was_found(
     (tmp_path / "nets" / "solver.prototxt").write_text(BASE + "snapshot: 1 " + names)
     folder = tmp_path if absolute else Path()
     solver = load_solver(folder / "nets" / "solver.prototxt", train_data=[BATCH])
-    assert Path(solver.prefix) == Path(prefix.format(folder=folder))
+    assert Path(solver.prefix) == Path(prefix.format(working=tmp_path))
 
 
 def test_states_and_stages_select_layers(tmp_path: Path) -> None:

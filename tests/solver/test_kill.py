@@ -109,8 +109,9 @@ def made(folder: Path) -> Solver:
     return load_solver(folder / "solver.prototxt", data_format="channels_last")
 
 
-def test_every_moment_of_a_snapshot(folder: Path, final: dict[str, list]) -> None:
+def test_every_moment_of_a_snapshot(folder: Path, final: dict[str, list], monkeypatch: pytest.MonkeyPatch) -> None:
     """Snapshots that die at any call leave the one before, or the new one whole."""
+    monkeypatch.chdir(folder)
     running, again = made(folder), made(folder)
     running.snapshot()
     resumed = []
