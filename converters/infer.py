@@ -15,7 +15,7 @@ from keras_caffe.converters.graph import Net, Node
 from keras_caffe.converters.input_shapes import shapes_missing, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, instead
-from keras_caffe.layers.base import PACKAGE, Blob, Bottom, BoundBlob, CaffeLayer
+from keras_caffe.layers.base import PACKAGE, Blob, Bottom, BoundBlob, CaffeLayer, check_count
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.layout import Order, edge_order, inverse, permutation, to_caffe, to_stored
 from keras_caffe.proto.unknown_value import refuse_unknown_values
@@ -237,11 +237,8 @@ def _check_blobs(node: Node, blobs: Sequence[Blob]) -> None:
 
 
 def _check_arity(node: Node, cls: type[CaffeLayer]) -> None:
-    for what, allowed, values in (("bottom", cls.bottoms, node.inputs), ("top", cls.tops, node.outputs)):
-        low, high = allowed
-        if len(values) < low or (high is not None and len(values) > high):
-            wanted = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"{low} or more"
-            raise NetError(f"wrong number of {what}s", expected=wanted, received=len(values))
+    for what, allowed, values in (("bottoms", cls.bottoms, node.inputs), ("tops", cls.tops, node.outputs)):
+        check_count(what, len(values), allowed)
 
 
 def _owners(plan: Plan) -> dict[Slot, Slot]:

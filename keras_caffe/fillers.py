@@ -20,6 +20,8 @@ TYPES = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra
 
 Filler = str | dict[str, Any] | initializers.Initializer
 
+ONE: Filler = {"type": "constant", "value": 1.0}  # of factors, where Caffe's layers fill with 1 unless told otherwise
+
 
 def from_caffe(message: Any) -> dict[str, Any]:
     """A FillerParameter as a plain dict: the type and the fields its file sets."""

@@ -11,11 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_caffe.errors import CaffeError, LayerError
-from keras_caffe.layers.arguments import flag, number, one_of, optional, whole
+from keras_caffe.errors import CaffeError
+from keras_caffe.layers.arguments import flag, number, one_of, optional, square, whole
 from keras_caffe.layers.base import serializable_as
 from keras_caffe.layers.loss_bottoms import classes_last
 from keras_caffe.layers.multi_box_loss import multibox_rules
@@ -108,7 +107,7 @@ class Infogain(CaffeLoss):
         dtype: Any = None,
     ) -> None:
         rules = {"axis": whole("axis", axis), **_counting(ignore_label, normalization)}
-        super().__init__({"matrix": _square(matrix), **rules}, name, reduction, dtype)
+        super().__init__({"matrix": square("matrix", matrix), **rules}, name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         rules = dict(self.fields)
@@ -265,14 +264,3 @@ def _counting(ignore_label: int | None, normalization: str) -> dict[str, Any]:
         "ignore_label": optional(whole, "ignore_label", ignore_label),
         "normalization": one_of("normalization", normalization, NORMALIZATIONS),
     }
-
-
-def _square(matrix: Any) -> list[list[float]]:
-    """The rows of a square matrix. Raises LayerError if it is none."""
-    try:
-        values = np.asarray(matrix, "float64")
-    except (TypeError, ValueError):
-        raise LayerError("matrix must be K rows of K numbers", received=repr(matrix)[:80]) from None
-    if values.ndim != 2 or values.shape[0] != values.shape[1]:
-        raise LayerError("matrix must be K rows of K numbers", received=f"an array of shape {values.shape}")
-    return values.tolist()

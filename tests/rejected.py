@@ -127,7 +127,7 @@ REASONS = {
     "euclid_propagate_label_softmax": "cannot backpropagate to 'lab'",
     "softmaxloss_two_tops": "cannot have a second top",
     "softmaxloss_two_tops_two_weights": "cannot have a second top",
-    "unknown_filler": "unknown filler type 'normal'",
+    "unknown_filler": "unknown filler type of weight_filler",
     "bilinear_not_4d": "4-axis blob with a square kernel; received (2, 192)",
     "bilinear_not_square": "4-axis blob with a square kernel; received (2, 3, 2, 3)",
     "sparse_constant": "filler 'constant' cannot be sparse",

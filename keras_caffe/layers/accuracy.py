@@ -8,11 +8,12 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import flag, one_of, optional, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, load_context, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order, caffe_order
-from keras_caffe.ops.accuracy import accuracy
+from keras_caffe.ops.accuracy import TIES, accuracy
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, total_count
 
@@ -23,12 +24,12 @@ class Accuracy(CaffeLayer):
     """Share of the places whose label is among the top_k best scores; 0 if none counts. It has no gradient.
 
     Args:
-        top_k: number of best classes to look at.
-        axis: tensor axis of the classes.
-        ignore_label: places with this label do not count; None = all count.
-        ties: "bvlc" (1.0 of 2017-10 and later): a class that scores as much as the true one stands before it;
+        top_k: number of best classes to look at, at least 1 (default).
+        axis: tensor axis of the classes (-1).
+        ignore_label: places with this label do not count; None (default) = all count.
+        ties: "bvlc" (default; 1.0 of 2017-10 and later): a class that scores as much as the true one stands before it;
             "ssd" (that fork, and Caffe before): of equal classes the later stands before; nothing counted gives NaN.
-        per_class: give the accuracy of each class as a second top, 0 for absent classes.
+        per_class: give the accuracy of each class as a second top, 0 for absent classes (False).
 
     Shapes: scores (..., K, ...), labels (one for each place, in the places' order) -> () [, (K,)].
 
@@ -55,8 +56,9 @@ class Accuracy(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.top_k, self.axis, self.ignore_label = top_k, axis, ignore_label
-        self.ties, self.per_class = ties, per_class
+        self.top_k, self.axis = whole("top_k", top_k, 1), whole("axis", axis)
+        self.ignore_label = optional(whole, "ignore_label", ignore_label)
+        self.ties, self.per_class = one_of("ties", ties, TIES), flag("per_class", per_class)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

@@ -7,11 +7,12 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import flag, optional, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, count, total_count
+from keras_caffe.shapes import Shape, canonical_axis, count, total_count
 
 
 @serializable
@@ -20,9 +21,9 @@ class ArgMax(CaffeLayer):
     """The indices of the `top_k` greatest values, as floats, greatest first; of equal values the last comes first.
 
     Args:
-        top_k: how many.
-        out_max_val: the values too: beside the indices without `axis`, in their place with it.
-        axis: tensor axis that is searched; None = all axes but the first, flattened in Caffe's order.
+        top_k: how many, at least 1 (default).
+        out_max_val: the values too (False): beside the indices without `axis`, in their place with it.
+        axis: tensor axis that is searched; None (default) = all axes but the first, flattened in Caffe's order.
 
     Shapes: with `axis` its size becomes top_k; without (N, 1, top_k), with `out_max_val` (N, 2, top_k), indices before
     values, and axes of size 1 up to the bottom's number of axes.
@@ -37,7 +38,8 @@ class ArgMax(CaffeLayer):
 
     def __init__(self, top_k: int = 1, out_max_val: bool = False, axis: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.top_k, self.out_max_val, self.axis = top_k, out_max_val, axis
+        self.top_k, self.out_max_val = whole("top_k", top_k, 1), flag("out_max_val", out_max_val)
+        self.axis = optional(whole, "axis", axis)
         if self.compute_dtype in ("float16", "bfloat16"):
             self.dtype_policy = "float32"  # Half precision has no room for the indices.
 
@@ -60,9 +62,11 @@ class ArgMax(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
         if self.axis is not None:
-            axis = self.axis % len(shape)
+            axis = canonical_axis(self.axis, len(shape))
             self._check(shape[axis])
             return [(*shape[:axis], self.top_k, *shape[axis + 1 :])]
+        if not shape:
+            raise ShapeError("ArgMax without axis needs a batch axis", expected="at least one axis", received=shape)
         self._check(count(shape[1:]))
         return [(shape[0], 2 if self.out_max_val else 1, self.top_k, *[1] * (len(shape) - 3))]
 
@@ -86,7 +90,5 @@ class ArgMax(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.argmax_param
-        if param.top_k < 1:
-            raise LayerError("top_k must be positive", expected="1 or more", received=param.top_k)
         axis = bottoms[0].axis(param.axis) if param.HasField("axis") else None
         return cls(top_k=param.top_k, out_max_val=param.out_max_val, axis=axis, **kwargs)

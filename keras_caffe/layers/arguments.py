@@ -96,6 +96,17 @@ def distinct_axes(name: str, value: Any, rank: int | None = None) -> tuple[int, 
     return axes
 
 
+def square(name: str, value: Any, error: type[CaffeError] = LayerError) -> list[list[float]]:
+    """K rows of K numbers."""
+    try:
+        rows = np.asarray(value, float)
+    except (TypeError, ValueError):
+        rows = np.empty(0)
+    if rows.ndim != 2 or rows.shape[0] != rows.shape[1]:
+        raise error(f"{name} must be K rows of K numbers", received=f"shape {rows.shape}")
+    return rows.tolist()
+
+
 def filler(name: str, value: Any) -> fillers.Filler:
     """A filler (see `keras_caffe.fillers`) as a dict with the type in Caffe's spelling, or a Keras initializer."""
     if isinstance(value, initializers.Initializer):
@@ -138,4 +149,4 @@ def _within(value: Any, least: float | None, most: float | None) -> bool:
 
 def _range(least: float | None, most: float | None, above: float | None = None) -> str:
     bounds = {"of at least": least, "above": above, "of at most": most}
-    return "".join(f" {words} {bound}" for words, bound in bounds.items() if bound is not None)
+    return " and".join(f" {words} {bound}" for words, bound in bounds.items() if bound is not None)

@@ -15,7 +15,7 @@ import numpy as np
 from keras.initializers import Initializer
 
 from keras_caffe import fillers
-from keras_caffe.errors import CaffeError, LayerError
+from keras_caffe.errors import CaffeError, LayerError, NetError
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
 from keras_caffe.shapes import Shape, Shown, canonical_axis, total_count
@@ -331,9 +331,12 @@ class CaffeLayer(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         preset, self._preset = self._preset, _Preset()  # Stored values hold a mapped file open: let go of them.
+        if self.bottoms != (0, 0):  # Keras calls those on any tensor
+            check_count("bottoms", len(shape_list(input_shape)), self.bottoms)
         self.compute_output_shape(input_shape)  # Refuses bottoms that do not fit; eagerly nothing else asks for it.
         table = self.blob_table(*self._shown(input_shape))
         for index, blob in enumerate(table):
+            blob.check()
             value = preset.values.get(index)
             trainable = blob.trainable and index not in preset.frozen
             variable = value.seen_as(blob) if isinstance(value, BoundBlob) else self._add_blob(blob, value, trainable)
@@ -372,6 +375,14 @@ def shape_list(input_shape: Any) -> list[Shape]:
     if not input_shape or isinstance(input_shape[0], (int, type(None))):
         return [tuple(input_shape)]
     return [tuple(shape) for shape in input_shape]
+
+
+def check_count(what: str, number: int, allowed: tuple[int, int | None]) -> None:
+    """Raises NetError unless a layer takes so many bottoms or tops (`what`); `allowed` are the least and the most."""
+    low, high = allowed
+    if number < low or (high is not None and number > high):
+        wanted = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"{low} or more"
+        raise NetError(f"wrong number of {what}", expected=wanted, received=number)
 
 
 def enum_name(message: Any, field: str) -> str:

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.arguments import filler, flag, number, optional
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.ops.normalize import normalize
 from keras_caffe.registry import register_layer
@@ -26,11 +27,11 @@ class BatchNorm(CaffeLayer):
     variance are 0.
 
     Args:
-        use_global_stats: True or False pins the mode; None: batch statistics in training, stored ones else.
-        moving_average_fraction: f.
-        eps: added to the variance.
-        scale_bias: NVCaffe's variant with two more blobs: y is multiplied by `scale` and shifted by `bias`.
-        scale_filler, bias_filler: fillers of these two.
+        use_global_stats: True or False pins the mode; None (default): batch statistics in training, stored ones else.
+        moving_average_fraction: f (0.999).
+        eps: added to the variance (1e-5).
+        scale_bias: NVCaffe's variant with two more blobs (False): y is multiplied by `scale` and shifted by `bias`.
+        scale_filler, bias_filler: fillers of these two (1, 0).
 
     Shapes: (N, ..., C) -> the same; a bottom of one axis is one channel.
 
@@ -45,14 +46,16 @@ class BatchNorm(CaffeLayer):
         moving_average_fraction: float = 0.999,
         eps: float = 1e-5,
         scale_bias: bool = False,
-        scale_filler: fillers.Filler = "constant",
+        scale_filler: fillers.Filler = fillers.ONE,
         bias_filler: fillers.Filler = "constant",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.use_global_stats, self.eps = use_global_stats, eps
-        self.moving_average_fraction, self.scale_bias = moving_average_fraction, scale_bias
-        self.scale_filler, self.bias_filler = scale_filler, bias_filler
+        self.use_global_stats = optional(flag, "use_global_stats", use_global_stats)
+        self.moving_average_fraction = number("moving_average_fraction", moving_average_fraction)
+        self.eps, self.scale_bias = number("eps", eps), flag("scale_bias", scale_bias)
+        self.scale_filler = filler("scale_filler", scale_filler if self.scale_bias else fillers.ONE)
+        self.bias_filler = filler("bias_filler", bias_filler if self.scale_bias else "constant")
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         stored = not training if self.use_global_stats is None else self.use_global_stats
@@ -101,13 +104,12 @@ class BatchNorm(CaffeLayer):
                 expected="lr_mult: 0 in each of its param entries",
                 received=[spec.lr_mult for spec in layer.param[:3]],
             )
-        one = {"type": "constant", "value": 1.0}
         return cls(
             use_global_stats=param.use_global_stats if param.HasField("use_global_stats") else None,
             moving_average_fraction=param.moving_average_fraction,
             eps=param.eps,
             scale_bias=param.scale_bias,
-            scale_filler=fillers.from_caffe(param.scale_filler) if param.HasField("scale_filler") else one,
+            scale_filler=fillers.from_caffe(param.scale_filler) if param.HasField("scale_filler") else fillers.ONE,
             bias_filler=fillers.from_caffe(param.bias_filler),
             **kwargs,
         )

@@ -8,11 +8,12 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.ops.indices import checked_indices
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, canonical_axis
 
 
 @serializable
@@ -21,7 +22,7 @@ class BatchReindex(CaffeLayer):
     """y[i] = x[index[i]]: images picked by number, as often as they are named.
 
     Args:
-        axis: tensor axis of the images in x.
+        axis: tensor axis of the images in x (0).
 
     Shapes: x (N, ...), index (M) -> (M, ...).
 
@@ -37,7 +38,7 @@ class BatchReindex(CaffeLayer):
 
     def __init__(self, axis: int = 0, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for the indices.
-        self.axis = axis
+        self.axis = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         x, index = inputs
@@ -48,7 +49,7 @@ class BatchReindex(CaffeLayer):
         shape, index = shapes
         if len(index) != 1:
             raise ShapeError("the indices of BatchReindex must have 1 axis", expected="(M)", received=index)
-        axis = self.axis % len(shape)
+        axis = canonical_axis(self.axis, len(shape))
         return [(*shape[:axis], index[0], *shape[axis + 1 :])]
 
     @classmethod

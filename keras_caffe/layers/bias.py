@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.arguments import distinct_axes
+from keras_caffe.layers import arguments
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
@@ -22,8 +22,8 @@ class Bias(CaffeLayer):
     """y = x + b, b being spread over the axes it does not cover.
 
     Args:
-        axes: tensor axes that b covers, in the order of b's own axes.
-        filler: filler of a learned b (one bottom).
+        axes: tensor axes that b covers, in the order of b's own axes (the last one).
+        filler: filler of a learned b (0).
 
     Shapes: x (any), and with two bottoms b, whose sizes are those of `axes` of x; the top has x's shape.
 
@@ -36,9 +36,9 @@ class Bias(CaffeLayer):
     bottoms = (1, 2)
     flops_per_top_value = 1
 
-    def __init__(self, axes: Sequence[int] = (-1,), filler: fillers.Filler = "constant", **kwargs: Any) -> None:
+    def __init__(self, axes: int | Sequence[int] = -1, filler: fillers.Filler = "constant", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axes, self.filler = tuple(axes), filler
+        self.axes, self.filler = arguments.distinct_axes("axes", axes), arguments.filler("filler", filler)
 
     def call(self, inputs: Any) -> Any:
         x, bias = inputs if isinstance(inputs, (list, tuple)) else (inputs, self.bias)
@@ -59,7 +59,8 @@ class Bias(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.bias_param
-        return cls(axes=covered_axes(param, bottoms), filler=fillers.from_caffe(param.filler), **kwargs)
+        learned = {"filler": fillers.from_caffe(param.filler)} if len(bottoms) == 1 else {}
+        return cls(axes=covered_axes(param, bottoms), **learned, **kwargs)
 
 
 def covered_axes(param: Any, bottoms: Sequence[Bottom]) -> list[int]:
@@ -83,12 +84,14 @@ def covered_axes(param: Any, bottoms: Sequence[Bottom]) -> list[int]:
 
 def covered(shape: Shape, axes: Sequence[int]) -> Shape:
     """Sizes of the given axes."""
-    return tuple(shape[axis] for axis in distinct_axes("axes", axes, len(shape)))
+    return tuple(shape[axis] for axis in arguments.distinct_axes("axes", axes, len(shape)))
 
 
 def check_covered(shape: Shape, other: Shape, axes: Sequence[int]) -> None:
     """Raises ShapeError unless the second bottom's sizes are those of the axes it covers."""
     wanted = covered(shape, axes)
+    if len(wanted) != len(other):
+        raise ShapeError("the second bottom has another number of axes", expected=wanted, received=other)
     if any(a != b for a, b in zip(wanted, other, strict=True) if None not in (a, b)):
         raise ShapeError("the second bottom does not match the axes it covers", expected=wanted, received=other)
 

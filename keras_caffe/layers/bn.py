@@ -9,11 +9,12 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import filler, flag, number, one_of, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.bn_forks import definition, parameters
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, canonical_axis
 
 
 @serializable
@@ -30,15 +31,15 @@ class BN(CaffeLayer):
     inference with moving_average. In training moving <- momentum moving + (1 - momentum) batch; variances are biased.
 
     Args:
-        statistics: "batch", "moving", "phase" (batch in training, else moving) or "none".
-        momentum: what stays of the moving statistics.
-        eps: added to the variance.
-        history: there are blobs for the moving statistics.
-        frozen: nothing is learned.
-        axis: tensor axis of the channels.
-        blob_axes, blob_axis: number of axes of the blobs, and the one that holds the channels.
-        more_tops: how many of mean and variance are tops, too.
-        scale_filler, shift_filler: fillers of slope and bias.
+        statistics: "batch", "moving", "phase" (default: batch in training, else moving) or "none".
+        momentum: what stays of the moving statistics (0.9).
+        eps: added to the variance (1e-5).
+        history: there are blobs for the moving statistics (True).
+        frozen: nothing is learned (False).
+        axis: tensor axis of the channels (-1).
+        blob_axes, blob_axis: number of axes of the blobs, and the one that holds the channels (2, 1).
+        more_tops: how many of mean and variance are tops, too: 0 (default) to 2.
+        scale_filler, shift_filler: fillers of slope and bias (1, 0).
 
     Shapes: any; the top has the bottom's shape, further ones are (1, C, 1, 1).
 
@@ -62,15 +63,23 @@ class BN(CaffeLayer):
         blob_axes: int = 2,
         blob_axis: int = 1,
         more_tops: int = 0,
-        scale_filler: fillers.Filler = "constant",
+        scale_filler: fillers.Filler = fillers.ONE,
         shift_filler: fillers.Filler = "constant",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.statistics, self.momentum, self.eps = statistics, momentum, eps
-        self.history, self.frozen, self.axis = history, frozen, axis
-        self.blob_axes, self.blob_axis, self.more_tops = blob_axes, blob_axis, more_tops
-        self.scale_filler, self.shift_filler = scale_filler, shift_filler
+        self.statistics = one_of("statistics", statistics, ("batch", "moving", "phase", "none"))
+        self.momentum, self.eps = number("momentum", momentum), number("eps", eps)
+        self.history, self.frozen, self.axis = flag("history", history), flag("frozen", frozen), whole("axis", axis)
+        if self.statistics in ("moving", "phase") and not self.history:
+            raise LayerError(f"statistics {self.statistics!r} need the moving ones", expected="history=True")
+        self.blob_axes = whole("blob_axes", blob_axes, 1)
+        self.blob_axis = whole("blob_axis", blob_axis, 0, self.blob_axes - 1)
+        self.more_tops = whole("more_tops", more_tops, 0, 2)
+        if self.more_tops and self.statistics == "none":
+            raise LayerError("without statistics BN has no further tops", expected="more_tops 0", received=more_tops)
+        self.scale_filler = filler("scale_filler", scale_filler)
+        self.shift_filler = filler("shift_filler", shift_filler)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = ops.cast(inputs, self.variable_dtype)
@@ -98,7 +107,8 @@ class BN(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
-        return [shape, *[(1, shape[self.axis], 1, 1)] * self.more_tops]
+        channels = shape[canonical_axis(self.axis, len(shape))]
+        return [shape, *[(1, channels, 1, 1)] * self.more_tops]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [orders[0], *(caffe_order(rank) for rank in ranks[1:])]

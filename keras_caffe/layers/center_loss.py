@@ -9,7 +9,8 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.arguments import filler, whole
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single
 from keras_caffe.ops.distances import center_loss
@@ -27,8 +28,8 @@ class CenterLoss(LossLayer):
 
     Args:
         num_output: number of classes.
-        axis: the axes from here on make up a feature; the first axis is the batch.
-        center_filler: see `keras_caffe.fillers`.
+        axis: the axes from here on make up a feature, counted from the front (1); the first axis is the batch.
+        center_filler: see `keras_caffe.fillers` (0).
 
     Shapes: features (N, ...) in Caffe's order, labels (N[, 1, 1, 1]) -> ().
 
@@ -44,7 +45,10 @@ class CenterLoss(LossLayer):
         self, num_output: int, axis: int = 1, center_filler: fillers.Filler = "constant", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output, self.axis, self.center_filler = num_output, axis, center_filler
+        self.num_output, self.axis = whole("num_output", num_output, 1), whole("axis", axis)
+        if self.axis < 1:
+            raise LayerError("the features cannot include the batch axis", expected="axis of 1 or more", received=axis)
+        self.center_filler = filler("center_filler", center_filler)
 
     def call(self, inputs: Any) -> Any:
         features, labels = inputs
@@ -55,6 +59,7 @@ class CenterLoss(LossLayer):
     def check_shapes(self, *shapes: Shape) -> None:
         check_rank(shapes)
         check_single(shapes[1], "the labels")
+        canonical_axis(self.axis, len(shapes[0]))
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         return [Blob("centers", (self.num_output, count(shapes[0][self.axis :])), self.center_filler)]
@@ -67,8 +72,4 @@ class CenterLoss(LossLayer):
         cls.refuse_label_gradient(layer)
         param = layer.center_loss_param
         axis = canonical_axis(param.axis, bottoms[0].rank)
-        if param.num_output < 1:
-            raise LayerError("num_output is missing", expected="1 or more", received=param.num_output)
-        if axis < 1:
-            raise LayerError("the features cannot include the batch axis", expected="axis of 1 or more", received=axis)
-        return cls(param.num_output, axis, fillers.from_caffe(param.center_filler), **kwargs)
+        return cls(required(param, "num_output"), axis, fillers.from_caffe(param.center_filler), **kwargs)

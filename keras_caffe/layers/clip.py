@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 
@@ -32,7 +33,7 @@ class Clip(CaffeLayer):
 
     def __init__(self, min: float, max: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.min, self.max = min, max
+        self.min, self.max = number("min", min), number("max", max)
 
     def call(self, inputs: Any) -> Any:
         y = ops.where(inputs > self.max, self.max, inputs)

@@ -9,9 +9,10 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, merge_shapes, shown_as, shown_axis
+from keras_caffe.shapes import Shape, canonical_axis, merge_shapes, shown_as, shown_axis
 
 
 @serializable
@@ -20,7 +21,7 @@ class Concat(CaffeLayer):
     """The bottoms one after the other along one axis.
 
     Args:
-        axis: tensor axis.
+        axis: tensor axis (-1).
 
     Shapes: any number of bottoms that differ along `axis` only; the top's size there is the sum of theirs.
 
@@ -35,20 +36,20 @@ class Concat(CaffeLayer):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         return ops.concatenate(inputs, axis=self.axis) if isinstance(inputs, (list, tuple)) else inputs
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
-        sizes = [shape[self.axis] for shape in shapes if shape]
+        sizes = [shape[canonical_axis(self.axis, len(shape))] for shape in shapes]
         what = f"the bottoms of Concat may differ along axis {shown_axis(shapes[0], self.axis)} only"
         merged = list(reduce(lambda a, b: merge_shapes(a, b, what), (self._without_axis(s) for s in shapes)))
         merged[self.axis] = None if None in sizes else sum(sizes)  # type: ignore[arg-type]
         return [tuple(merged)]
 
     def _without_axis(self, shape: Shape) -> Shape:
-        axis = self.axis % max(len(shape), 1)
+        axis = canonical_axis(self.axis, len(shape))
         return shown_as(shape, (*shape[:axis], None, *shape[axis + 1 :]))
 
     @classmethod

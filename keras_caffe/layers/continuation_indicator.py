@@ -8,10 +8,11 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.arguments import optional, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, canonical_axis
 
 
 @serializable
@@ -21,8 +22,8 @@ class ContinuationIndicator(CaffeLayer):
 
     Args:
         time_step: T, the number of times.
-        batch_size: N, the number of sequences; None: the bottom's size along `axis`.
-        axis: tensor axis of the sequences in the bottom.
+        batch_size: N, the number of sequences; None (default): the bottom's size along `axis`.
+        axis: tensor axis of the sequences in the bottom (0).
 
     Shapes: no bottom, or one (...) whose values do not matter -> (T, N) in Caffe's order. As a Keras layer it is called
     on any tensor.
@@ -39,7 +40,8 @@ class ContinuationIndicator(CaffeLayer):
 
     def __init__(self, time_step: int, batch_size: int | None = None, axis: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.time_step, self.batch_size, self.axis = time_step, batch_size, axis
+        self.time_step, self.axis = whole("time_step", time_step, 1), whole("axis", axis)
+        self.batch_size = optional(whole, "batch_size", batch_size, 1)
 
     def call(self, inputs: Any) -> Any:
         sequences = self.batch_size or ops.shape(inputs)[self.axis]
@@ -47,7 +49,8 @@ class ContinuationIndicator(CaffeLayer):
         return ops.broadcast_to(ops.expand_dims(times, 1), (self.time_step, sequences))
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
-        return [(self.time_step, self.batch_size or shapes[0][self.axis])]
+        sequences = self.batch_size or shapes[0][canonical_axis(self.axis, len(shapes[0]))]
+        return [(self.time_step, sequences)]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [caffe_order(2)]
@@ -55,8 +58,6 @@ class ContinuationIndicator(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.continuation_indicator_param
-        if not param.time_step:
-            raise LayerError("time_step is missing or 0", expected="a positive number")
         if bool(param.batch_size) == bool(bottoms):
             raise LayerError(
                 "the number of sequences is given twice" if bottoms else "batch_size is missing or 0",
@@ -66,4 +67,4 @@ class ContinuationIndicator(CaffeLayer):
         if param.flag:
             raise LayerError("flag makes sequences go on from batch to batch", fix="Feed the indicator as an input.")
         axis = bottoms[0].axis(param.axis) if bottoms else 0
-        return cls(time_step=param.time_step, batch_size=param.batch_size or None, axis=axis, **kwargs)
+        return cls(time_step=required(param, "time_step"), batch_size=param.batch_size or None, axis=axis, **kwargs)

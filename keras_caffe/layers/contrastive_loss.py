@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.arguments import flag, number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single, check_size, flat
@@ -22,8 +23,8 @@ class ContrastiveLoss(LossLayer):
     The gradient of a dissimilar pair has d + 1e-4 for d below the line.
 
     Args:
-        margin: distance beyond which dissimilar pairs cost nothing.
-        legacy_version: compare the margin with d^2.
+        margin: distance beyond which dissimilar pairs cost nothing (1).
+        legacy_version: compare the margin with d^2 (False).
 
     Shapes: a (N, C[, 1, 1]), b likewise, similar (N[, 1, 1, 1]; truncated, 0 = dissimilar) -> ().
 
@@ -37,7 +38,7 @@ class ContrastiveLoss(LossLayer):
 
     def __init__(self, margin: float = 1.0, legacy_version: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.margin, self.legacy_version = margin, legacy_version
+        self.margin, self.legacy_version = number("margin", margin), flag("legacy_version", legacy_version)
 
     def call(self, inputs: Any) -> Any:
         a, b, similar = inputs

@@ -11,7 +11,7 @@ from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import filler, flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
-from keras_caffe.layers.spatial import spatial_params, window
+from keras_caffe.layers.spatial import batch_axes, spatial_params, window
 from keras_caffe.layout import Order, axis_last
 from keras_caffe.ops.convolution import convolution
 from keras_caffe.registry import register_layer
@@ -72,7 +72,8 @@ class Convolution(CaffeLayer):
         return [self._one(x) for x in inputs] if isinstance(inputs, (list, tuple)) else self._one(inputs)
 
     def _one(self, x: Any) -> Any:
-        batch, rest = ops.shape(x)[: self._batch_axes(x.shape)], x.shape[self._batch_axes(x.shape) :]
+        first = batch_axes(x.shape, self.kernel_size)
+        batch, rest = ops.shape(x)[:first], x.shape[first:]
         flat = x if len(batch) == 1 else ops.reshape(x, (-1, *rest))
         geometry = {"stride": self.stride, "pad": self.pad, "dilation": self.dilation}
         y = self.kernel_op(flat, self.kernel, **geometry, group=self.group)
@@ -82,16 +83,13 @@ class Convolution(CaffeLayer):
     kernel_op = staticmethod(convolution)
     output_size = staticmethod(conv_output)
 
-    def _batch_axes(self, shape: Shape) -> int:
-        return len(shape) - 1 - len(self.kernel_size)
-
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         for other in shapes[1:]:
             same_shape(shapes[0], other, "all bottoms of a convolution must have one shape")
         return [self._top_shape(shape) for shape in shapes]
 
     def _top_shape(self, shape: Shape) -> Shape:
-        first = self._batch_axes(shape)
+        first = batch_axes(shape, self.kernel_size)
         geometry = zip(shape[first:-1], self.kernel_size, self.stride, self.pad, self.dilation, strict=True)
         out = [self.output_size(*axis) for axis in geometry]
         if any(size is not None and size < 0 for size in out):

@@ -7,7 +7,8 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import distinct_axes, per_axis
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, shown_axis
@@ -20,7 +21,7 @@ class Crop(CaffeLayer):
 
     Args:
         axes: the cropped tensor axes.
-        offset: first kept position along each of them.
+        offset: first kept position along each of them, or one for all (0).
 
     Shapes: two bottoms with equally many axes -> bottom 0's sizes, along the cropped axes bottom 1's.
 
@@ -33,9 +34,10 @@ class Crop(CaffeLayer):
     bottoms = (2, 2)
     flops_per_top_value = 0  # it moves values
 
-    def __init__(self, axes: Sequence[int], offset: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, axes: int | Sequence[int], offset: int | Sequence[int] = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axes, self.offset = tuple(axes), tuple(offset)
+        self.axes = distinct_axes("axes", axes)
+        self.offset = per_axis("offset", offset, len(self.axes))
 
     def call(self, inputs: Any) -> Any:
         x, like = inputs
@@ -48,7 +50,8 @@ class Crop(CaffeLayer):
         shape, like = shapes
         if len(shape) != len(like):
             raise ShapeError("Crop needs two bottoms with equally many axes", expected=shape, received=like)
-        for axis, offset in zip(self.axes, self.offset, strict=True):
+        axes = distinct_axes("axes", self.axes, len(shape))
+        for axis, offset in zip(axes, self.offset, strict=True):
             have, want = shape[axis], like[axis]
             if have is not None and want is not None and have < want + offset:
                 raise ShapeError(
@@ -56,18 +59,11 @@ class Crop(CaffeLayer):
                     expected=f"offset + size of at most {have}",
                     received=f"offset {offset}, size {want}",
                 )
-        return [tuple(like[i] if i in self.axes else size for i, size in enumerate(shape))]
+        return [tuple(like[i] if i in axes else size for i, size in enumerate(shape))]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param, bottom = layer.crop_param, bottoms[0]
         cropped = range(canonical_axis(param.axis, bottom.rank), bottom.rank)
-        offset = list(param.offset) or [0]
-        if len(offset) not in (1, len(cropped)):
-            raise LayerError(
-                "offset must be given once or once per cropped axis",
-                expected=f"0, 1 or {len(cropped)} values",
-                received=offset,
-            )
-        offset = offset * len(cropped) if len(offset) == 1 else offset
+        offset = list(param.offset) if len(param.offset) > 1 else sum(param.offset)  # none: 0
         return cls(axes=[bottom.axis(axis) for axis in cropped], offset=offset, **kwargs)

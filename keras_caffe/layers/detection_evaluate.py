@@ -8,8 +8,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.errors import CaffeWarning, ShapeError
+from keras_caffe.layers.arguments import flag, number, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops.evaluation import evaluate_detections
 from keras_caffe.registry import register_layer
@@ -28,9 +29,9 @@ class DetectionEvaluate(CaffeLayer):
 
     Args:
         num_classes: with the background.
-        background_label_id: class that does not count; -1 = none.
-        overlap_threshold: least overlap (intersection over union) of a hit.
-        evaluate_difficult_gt: whether difficult boxes count.
+        background_label_id: class that does not count (0); -1 = none.
+        overlap_threshold: least overlap (intersection over union) of a hit, above 0 (0.5).
+        evaluate_difficult_gt: whether difficult boxes count (True).
 
     Shapes: detections (1, 1, R, 7), ground truth (1, 1, G, 8) -> (1, 1, classes + rows, 5); rows depend on the values.
 
@@ -55,8 +56,10 @@ class DetectionEvaluate(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.num_classes, self.background_label_id = num_classes, background_label_id
-        self.overlap_threshold, self.evaluate_difficult_gt = overlap_threshold, evaluate_difficult_gt
+        self.num_classes = whole("num_classes", num_classes, 1)
+        self.background_label_id = whole("background_label_id", background_label_id)
+        self.overlap_threshold = number("overlap_threshold", overlap_threshold, above=0)
+        self.evaluate_difficult_gt = flag("evaluate_difficult_gt", evaluate_difficult_gt)
         self.supports_jit = False  # The number of rows depends on the values.
 
     def call(self, inputs: Any) -> Any:
@@ -81,14 +84,10 @@ class DetectionEvaluate(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.detection_evaluate_param
-        if not param.HasField("num_classes"):
-            raise LayerError("num_classes is missing", expected="1 or more")
-        if param.overlap_threshold <= 0:
-            raise LayerError("overlap_threshold must be positive", received=param.overlap_threshold)
         if param.name_size_file:
             problem = (
                 f"layer {layer.name!r} (DetectionEvaluate): overlaps are taken in units of the image, not in pixels"
             )
             warnings.warn(f"{problem}; name_size_file is not read", CaffeWarning, stacklevel=2)
-        names = ("num_classes", "background_label_id", "overlap_threshold", "evaluate_difficult_gt")
-        return cls(**{name: getattr(param, name) for name in names}, **kwargs)
+        names = ("background_label_id", "overlap_threshold", "evaluate_difficult_gt")
+        return cls(required(param, "num_classes"), **{name: getattr(param, name) for name in names}, **kwargs)

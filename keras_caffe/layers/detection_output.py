@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import flag, number, one_of, optional, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_single, check_size
 from keras_caffe.ops import boxes as box_ops
@@ -28,15 +29,15 @@ class DetectionOutput(CaffeLayer):
 
     Args:
         num_classes: with the background.
-        share_location: one box per prior for all classes; else one per class.
-        background_label_id: class that is never listed; -1 = none.
-        nms_threshold: greatest overlap (intersection over union) of two boxes of a class.
-        eta: factor on a threshold above 0.5 after each box kept.
-        top_k: best boxes of a class before suppression; -1 = all.
-        code_type: "CORNER", "CENTER_SIZE" or "CORNER_SIZE", see `keras_caffe.ops.boxes.decode`.
-        variance_encoded_in_target: locations are scaled by the variances already.
-        keep_top_k: best boxes of an image over all classes; -1 = all.
-        confidence_threshold: scores must be greater; None = any.
+        share_location: one box per prior for all classes (True); else one per class.
+        background_label_id: class that is never listed (0); -1 = none.
+        nms_threshold: greatest overlap (intersection over union) of two boxes of a class, 0 or more (0.3).
+        eta: factor on a threshold above 0.5 after each box kept, above 0 and at most 1 (1).
+        top_k: best boxes of a class before suppression; -1 (default) = all.
+        code_type: "CORNER" (default), "CENTER_SIZE" or "CORNER_SIZE", see `keras_caffe.ops.boxes.decode`.
+        variance_encoded_in_target: locations are scaled by the variances already (False).
+        keep_top_k: best boxes of an image over all classes; -1 (default) = all.
+        confidence_threshold: scores must be greater; None (default) = any.
 
     Shapes: locations (N, priors * 4 [* classes]), scores (N, priors * classes), priors (1, 2, priors * 4)[, image] ->
     (1, 1, rows, 7); the number of rows differs from batch to batch.
@@ -68,14 +69,15 @@ class DetectionOutput(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.num_classes, self.share_location, self.background_label_id = (
-            num_classes,
-            share_location,
-            background_label_id,
-        )
-        self.nms_threshold, self.eta, self.top_k, self.keep_top_k = nms_threshold, eta, top_k, keep_top_k
-        self.code_type, self.variance_encoded_in_target = code_type, variance_encoded_in_target
-        self.confidence_threshold = confidence_threshold
+        self.num_classes = whole("num_classes", num_classes, 1)
+        self.share_location = flag("share_location", share_location)
+        self.background_label_id = whole("background_label_id", background_label_id)
+        self.nms_threshold = number("nms_threshold", nms_threshold, 0)
+        self.eta = number("eta", eta, most=1, above=0)
+        self.top_k, self.keep_top_k = whole("top_k", top_k), whole("keep_top_k", keep_top_k)
+        self.code_type = one_of("code_type", code_type, box_ops.CODE_TYPES)
+        self.variance_encoded_in_target = flag("variance_encoded_in_target", variance_encoded_in_target)
+        self.confidence_threshold = optional(number, "confidence_threshold", confidence_threshold)
         self.supports_jit = False  # The number of rows depends on the values.
 
     def call(self, inputs: Any) -> Any:
@@ -105,16 +107,8 @@ class DetectionOutput(CaffeLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.detection_output_param
         nms = param.nms_param
-        if param.num_classes < 1:
-            raise LayerError("num_classes is missing", expected="1 or more", received=param.num_classes)
-        if nms.nms_threshold < 0 or not 0 < nms.eta <= 1:
-            raise LayerError(
-                "impossible nms_param",
-                expected="nms_threshold of 0 or more, 0 < eta <= 1",
-                received=f"nms_threshold {nms.nms_threshold}, eta {nms.eta}",
-            )
         return cls(
-            num_classes=param.num_classes,
+            num_classes=required(param, "num_classes"),
             share_location=param.share_location,
             background_label_id=param.background_label_id,
             nms_threshold=nms.nms_threshold,

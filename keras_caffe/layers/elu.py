@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 
@@ -17,7 +18,7 @@ class ELU(CaffeLayer):
     """y = x for x > 0, alpha (exp(x) - 1) otherwise; the gradient at 0 is alpha.
 
     Args:
-        alpha: minus the value at minus infinity, without unit.
+        alpha: minus the value at minus infinity, without unit (1).
 
     Shapes: any; the top has the bottom's shape.
 
@@ -28,7 +29,7 @@ class ELU(CaffeLayer):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = alpha
+        self.alpha = number("alpha", alpha)
 
     def call(self, inputs: Any) -> Any:
         return ops.where(inputs > 0, inputs, self.alpha * (ops.exp(ops.minimum(inputs, 0)) - 1))

@@ -8,8 +8,8 @@ from typing import Any
 from keras import ops
 
 from keras_caffe import fillers
-from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.arguments import filler, flag, whole
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layout import Order
 from keras_caffe.ops.indices import checked_indices
 from keras_caffe.registry import register_layer
@@ -24,8 +24,8 @@ class Embed(CaffeLayer):
     Args:
         num_output: length of the vectors.
         input_dim: number of vectors.
-        bias_term: add one bias to all vectors.
-        weight_filler, bias_filler: see `keras_caffe.fillers`.
+        bias_term: add one bias to all vectors (True).
+        weight_filler, bias_filler: see `keras_caffe.fillers` (0).
 
     Shapes: indices of any shape, as floats that are truncated -> the same with a last axis of num_output.
 
@@ -47,8 +47,10 @@ class Embed(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for the indices.
-        self.num_output, self.input_dim, self.bias_term = num_output, input_dim, bias_term
-        self.weight_filler, self.bias_filler = weight_filler, bias_filler
+        self.num_output, self.input_dim = whole("num_output", num_output, 1), whole("input_dim", input_dim, 1)
+        self.bias_term = flag("bias_term", bias_term)
+        self.weight_filler = filler("weight_filler", weight_filler)
+        self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
         indices = checked_indices(inputs, self.input_dim, f"an index of layer {self.name!r} (Embed)")
@@ -69,12 +71,9 @@ class Embed(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.embed_param
-        for name in ("num_output", "input_dim"):
-            if getattr(param, name) < 1:
-                raise LayerError(f"{name} is missing", expected="1 or more", received=getattr(param, name))
         return cls(
-            num_output=param.num_output,
-            input_dim=param.input_dim,
+            num_output=required(param, "num_output"),
+            input_dim=required(param, "input_dim"),
             bias_term=param.bias_term,
             weight_filler=fillers.from_caffe(param.weight_filler),
             bias_filler=fillers.from_caffe(param.bias_filler),

@@ -9,6 +9,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 
@@ -21,8 +22,8 @@ class Exp(CaffeLayer):
     """y = base^(shift + scale x).
 
     Args:
-        base: positive; -1 = e.
-        scale, shift: without unit.
+        base: positive; -1 (default) = e.
+        scale, shift: without unit (1, 0).
 
     Shapes: any; the top has the bottom's shape.
 
@@ -36,8 +37,8 @@ class Exp(CaffeLayer):
 
     def __init__(self, base: float = NATURAL, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.base, self.scale, self.shift = base, scale, shift
-        self._log_base = log_base(base)
+        self.base, self.scale, self.shift = number("base", base), number("scale", scale), number("shift", shift)
+        self._log_base = log_base(self.base)
 
     def call(self, inputs: Any) -> Any:
         y = ops.exp(inputs * (self._log_base * self.scale))

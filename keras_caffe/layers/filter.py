@@ -7,11 +7,12 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.errors import LayerError, NetError, ShapeError
+from keras_caffe.layers.arguments import wholes
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, canonical_axis
 
 
 @serializable
@@ -20,7 +21,7 @@ class Filter(CaffeLayer):
     """Keeps the images for which the last bottom, the selector, is not 0, in their order.
 
     Args:
-        axes: the tensor axis of the images in each bottom but the selector.
+        axes: the tensor axis of the images in each bottom but the selector (0, for one bottom).
 
     Shapes: any (N, ...) and a selector (N, 1, ...) -> as many (M, ...); M <= N is known once the layer runs.
 
@@ -34,9 +35,9 @@ class Filter(CaffeLayer):
     tops = (1, None)
     flops_per_top_value = 0  # it moves values
 
-    def __init__(self, axes: Sequence[int] = (0,), **kwargs: Any) -> None:
+    def __init__(self, axes: int | Sequence[int] = 0, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision could make a selector 0.
-        self.axes = tuple(axes)
+        self.axes = wholes("axes", axes)
         self.supports_jit = False
 
     def call(self, inputs: Any) -> Any:
@@ -49,15 +50,19 @@ class Filter(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         *blobs, selector = shapes
+        if len(self.axes) != len(blobs):
+            raise LayerError(
+                "axes must be given once per bottom but the selector", expected=len(blobs), received=len(self.axes)
+            )
         if not selector or any(size not in (1, None) for size in selector[1:]):
             raise ShapeError("the selector of Filter must have one value per image", expected="(N)", received=selector)
-        for shape, axis in zip(blobs, self.axes, strict=True):
+        axes = [canonical_axis(axis, len(shape)) for shape, axis in zip(blobs, self.axes, strict=True)]
+        for shape, axis in zip(blobs, axes, strict=True):
             if None not in (shape[axis], selector[0]) and shape[axis] != selector[0]:
                 raise ShapeError(
                     "the selector of Filter fits another batch", expected=shape[axis], received=selector[0]
                 )
-        filtered = zip(blobs, self.axes, strict=True)
-        return [(*shape[:axis], None, *shape[axis + 1 :]) for shape, axis in filtered]
+        return [(*shape[:axis], None, *shape[axis + 1 :]) for shape, axis in zip(blobs, axes, strict=True)]
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -9,6 +9,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe import shapes as rules
+from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -20,7 +21,7 @@ class Flatten(CaffeLayer):
     """Merges axes `axis` to `end_axis` into one, the last of them varying fastest.
 
     Args:
-        axis, end_axis: first and last of the merged axes in Caffe's order; negative ones count from the end.
+        axis, end_axis: first and last of the merged axes in Caffe's order; negative ones count from the end (1, -1).
 
     Shapes: (d_0, ..., d_n) in Caffe's order -> (d_0, ..., product of the merged, ..., d_n).
 
@@ -35,7 +36,7 @@ class Flatten(CaffeLayer):
 
     def __init__(self, axis: int = 1, end_axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis, self.end_axis = axis, end_axis
+        self.axis, self.end_axis = whole("axis", axis), whole("end_axis", end_axis)
 
     def call(self, inputs: Any) -> Any:
         shape = ops.shape(inputs)

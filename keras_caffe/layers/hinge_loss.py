@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from keras_caffe.layers.arguments import one_of
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, flat
@@ -19,7 +20,7 @@ class HingeLoss(LossLayer):
     """One-against-all hinge loss: sum h / N (L1) or sum h^2 / N (L2), h = max(0, 1 - s x), s = 1 at the label, else -1.
 
     Args:
-        norm: "L1" or "L2".
+        norm: "L1" (default) or "L2".
 
     Shapes: scores (N, C[, H, W]) in Caffe's order, classes counted in the flattened C, H, W; labels (N, ...) -> ().
 
@@ -32,7 +33,7 @@ class HingeLoss(LossLayer):
 
     def __init__(self, norm: str = "L1", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.norm = norm
+        self.norm = one_of("norm", norm, ("L1", "L2"))
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

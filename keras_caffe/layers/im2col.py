@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.convolution import Convolution
-from keras_caffe.layers.spatial import spatial_params, window
+from keras_caffe.layers.spatial import batch_axes, spatial_params, window
 from keras_caffe.layout import Order
 from keras_caffe.ops.im2col import im2col
 from keras_caffe.registry import register_layer
@@ -49,7 +49,7 @@ class Im2col(CaffeLayer):
         self.kernel_size, self.stride, self.pad, self.dilation = window(kernel_size, stride, pad, dilation)
 
     def call(self, inputs: Any) -> Any:
-        first = len(inputs.shape) - 1 - len(self.kernel_size)
+        first = batch_axes(inputs.shape, self.kernel_size)
         batch = ops.shape(inputs)[:first]
         flat = inputs if first == 1 else ops.reshape(inputs, (-1, *ops.shape(inputs)[first:]))
         y = im2col(flat, self.kernel_size, stride=self.stride, pad=self.pad, dilation=self.dilation)
@@ -57,7 +57,7 @@ class Im2col(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
-        first = len(shape) - 1 - len(self.kernel_size)
+        first = batch_axes(shape, self.kernel_size)
         geometry = zip(shape[first:-1], self.kernel_size, self.stride, self.pad, self.dilation, strict=True)
         out = [conv_output(*axis) for axis in geometry]
         if any(size is not None and size < 0 for size in out):

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_caffe import proto
 from keras_caffe.errors import DataError, LayerError, ShapeError
+from keras_caffe.layers.arguments import flag, optional, square
 from keras_caffe.layers.base import Bottom, CaffeLayer, read_file, serializable
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.layers.loss_bottoms import check_size
@@ -29,8 +30,8 @@ class InfogainLoss(ClassLossLayer):
 
     Args:
         axis, batch_axes, ignore_label, normalization: as in SoftmaxWithLoss.
-        matrix: H, K rows of K numbers; None = it is the third bottom.
-        probabilities: give the softmax as a second top.
+        matrix: H, K rows of K numbers; None (default) = it is the third bottom.
+        probabilities: give the softmax as a second top (False).
 
     Shapes: scores (..., K, ...), labels (one for each place) [, H of K * K values] -> () [, scores' shape].
 
@@ -49,7 +50,8 @@ class InfogainLoss(ClassLossLayer):
         self, *, matrix: Sequence[Sequence[float]] | None = None, probabilities: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.matrix, self.probabilities = matrix, probabilities
+        self.matrix = optional(square, "matrix", matrix)
+        self.probabilities = flag("probabilities", probabilities)
 
     def call(self, inputs: Any) -> Any:
         scores, labels, *third = inputs

@@ -8,8 +8,9 @@ from typing import Any
 from keras import ops
 
 from keras_caffe import fillers
-from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.errors import ShapeError
+from keras_caffe.layers.arguments import filler, flag, whole
+from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.ops.matmul import matmul
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, count, total_count
@@ -22,10 +23,10 @@ class InnerProduct(CaffeLayer):
 
     Args:
         num_output: number of outputs.
-        axis: first of the axes that are flattened, not negative.
-        bias_term: add a bias.
-        transpose: the weight blob is stored as (K, num_output) instead of (num_output, K); same result.
-        weight_filler, bias_filler: see `keras_caffe.fillers`.
+        axis: first of the axes that are flattened, counted from the front (1).
+        bias_term: add a bias (True).
+        transpose: the weight blob is stored as (K, num_output) instead of (num_output, K); same result (False).
+        weight_filler, bias_filler: see `keras_caffe.fillers` (0).
 
     Shapes: (d_0, ..., d_axis-1, ...) in Caffe's order -> (d_0, ..., d_axis-1, num_output).
 
@@ -48,8 +49,10 @@ class InnerProduct(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output, self.axis, self.bias_term, self.transpose = num_output, axis, bias_term, transpose
-        self.weight_filler, self.bias_filler = weight_filler, bias_filler
+        self.num_output, self.axis = whole("num_output", num_output, 1), whole("axis", axis, 0)
+        self.bias_term, self.transpose = flag("bias_term", bias_term), flag("transpose", transpose)
+        self.weight_filler = filler("weight_filler", weight_filler)
+        self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
         leading = ops.shape(inputs)[: self.axis]
@@ -69,7 +72,7 @@ class InnerProduct(CaffeLayer):
         return inner
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
-        return [(*shapes[0][: self.axis], self.num_output)]
+        return [(*shapes[0][: canonical_axis(self.axis, len(shapes[0]))], self.num_output)]
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         shape = (self.num_output, self._inner(shapes[0]))
@@ -85,10 +88,8 @@ class InnerProduct(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.inner_product_param
-        if param.num_output < 1:
-            raise LayerError("num_output is missing", expected="1 or more", received=param.num_output)
         return cls(
-            num_output=param.num_output,
+            num_output=required(param, "num_output"),
             axis=canonical_axis(param.axis, bottoms[0].rank),
             bias_term=param.bias_term,
             transpose=param.transpose,

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import optional, per_axis, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.ops.interp import interp
 from keras_caffe.registry import register_layer
@@ -23,9 +24,9 @@ class Interp(CaffeLayer):
     m = trunc((n - 1) / shrink_factor) + 1. Its pixel i lies at i (n - 1) / (top's size - 1).
 
     Args:
-        size: (height, width) of the top in pixels, or None.
-        zoom_factor, shrink_factor: for the top's size where `size` is None.
-        pad_beg, pad_end: pixels before and behind along both axes; 0, or negative for cropping.
+        size: (height, width) of the top in pixels, or one number for both; None (default): the factors tell.
+        zoom_factor, shrink_factor: for the top's size where `size` is None, at least 1 (default).
+        pad_beg, pad_end: pixels before and behind along both axes; 0 (default), or negative for cropping.
 
     Shapes: (N, H, W, C) -> (N, height, width, C).
 
@@ -40,7 +41,7 @@ class Interp(CaffeLayer):
 
     def __init__(
         self,
-        size: Sequence[int] | None = None,
+        size: int | Sequence[int] | None = None,
         zoom_factor: int = 1,
         shrink_factor: int = 1,
         pad_beg: int = 0,
@@ -48,8 +49,10 @@ class Interp(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.size, self.zoom_factor, self.shrink_factor = size and tuple(size), zoom_factor, shrink_factor
-        self.pad_beg, self.pad_end = pad_beg, pad_end
+        self.size = optional(per_axis, "size (height, width)", size, 2, 1)
+        self.zoom_factor = whole("zoom_factor", zoom_factor, 1)
+        self.shrink_factor = whole("shrink_factor", shrink_factor, 1)
+        self.pad_beg, self.pad_end = whole("pad_beg", pad_beg, most=0), whole("pad_end", pad_end, most=0)
 
     def call(self, inputs: Any) -> Any:
         _, height, width, _ = ops.shape(inputs)
@@ -80,14 +83,10 @@ class Interp(CaffeLayer):
         param = layer.interp_param
         zoom, shrink = param.HasField("zoom_factor"), param.HasField("shrink_factor")
         sized = param.HasField("height") and param.HasField("width")
-        if param.pad_beg > 0 or param.pad_end > 0:
-            raise LayerError("Interp can only crop", expected="pad_beg and pad_end of 0 or less")
         if not (zoom or shrink or sized):
             raise LayerError("Interp has no size", expected="height and width, zoom_factor or shrink_factor")
         # One factor alone comes before a size, both come after it.
         names = ("height", "width") if sized and zoom == shrink else ("zoom_factor", "shrink_factor")
         values = {name: getattr(param, name) for name in names}
-        if min(values.values()) < 1:
-            raise LayerError("sizes and factors must be positive", received=values)
         sizes = {"size": tuple(values.values())} if "height" in values else values
         return cls(**sizes, pad_beg=param.pad_beg, pad_end=param.pad_end, **kwargs)

@@ -65,7 +65,7 @@ class ClassLossLayer(LossLayer):
     Args:
         axis: tensor axis of the classes (-1).
         batch_axes: number of the other axes, from the front, whose product is the batch size of BATCH_SIZE (1).
-        ignore_label: places with this label do not count; None = all count.
+        ignore_label: places with this label do not count; None (default) = all count.
         normalization: "FULL", "VALID" (default), "BATCH_SIZE" or "NONE".
     """
 

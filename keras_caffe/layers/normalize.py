@@ -14,8 +14,6 @@ from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
-DEFAULT_FILLER = {"type": "constant", "value": 1.0}
-
 
 @serializable
 @register_layer("Normalize")
@@ -50,7 +48,7 @@ class Normalize(CaffeLayer):
         super().__init__(**kwargs)
         self.across_spatial = flag("across_spatial", across_spatial)
         self.channel_shared, self.eps = flag("channel_shared", channel_shared), number("eps", eps)
-        self.scale_filler = filler("scale_filler", DEFAULT_FILLER if scale_filler is None else scale_filler)
+        self.scale_filler = filler("scale_filler", fillers.ONE if scale_filler is None else scale_filler)
 
     def call(self, inputs: Any) -> Any:
         if self.channel_shared:

@@ -15,9 +15,6 @@ from keras_caffe.ops.normalize import scale_and_shift
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, total_count
 
-# Without a filler Caffe fills with 1, not with the message's default of 0.
-DEFAULT_FILLER = {"type": "constant", "value": 1.0}
-
 
 @serializable
 @register_layer("Scale")
@@ -43,7 +40,7 @@ class Scale(CaffeLayer):
         self,
         axes: int | Sequence[int] = -1,
         bias_term: bool = False,
-        filler: fillers.Filler = DEFAULT_FILLER,  # type: ignore[assignment]
+        filler: fillers.Filler = fillers.ONE,
         bias_filler: fillers.Filler = "constant",
         **kwargs: Any,
     ) -> None:
@@ -82,7 +79,7 @@ class Scale(CaffeLayer):
         return cls(
             axes=covered_axes(param, bottoms),
             bias_term=param.bias_term,
-            filler=fillers.from_caffe(param.filler) if learned and param.HasField("filler") else DEFAULT_FILLER,
+            filler=fillers.from_caffe(param.filler) if learned and param.HasField("filler") else fillers.ONE,
             bias_filler=fillers.from_caffe(param.bias_filler),
             **kwargs,
         )

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import per_axis
+from keras_caffe.shapes import Shape
 
 
 def spatial_params(param: Any, spatial: int) -> dict[str, list[int]]:
@@ -64,6 +65,15 @@ def window(kernel_size: Any, stride: Any, pad: Any, dilation: Any) -> tuple[tupl
         per_axis("pad", pad, axes),
         per_axis("dilation", dilation, axes),  # 0 is fine: all taps fall on one pixel
     )
+
+
+def batch_axes(shape: Shape, kernel_size: Sequence[int]) -> int:
+    """The number of axes before the spatial ones in (..., *spatial, C). Raises ShapeError if there are too few axes."""
+    first = len(shape) - len(kernel_size) - 1
+    if first < 0:
+        wanted = f"{len(kernel_size)} spatial axes and the channels"
+        raise ShapeError("the bottom has fewer axes than the kernel needs", expected=wanted, received=shape)
+    return first
 
 
 def stated(param: Any, name: str) -> list[int]:

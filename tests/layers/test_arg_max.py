@@ -43,7 +43,7 @@ def test_shapes_and_orders(data_format: str) -> None:
     ("param", "reason"),
     [
         ("top_k: 7", "top_k is larger than the number of values; expected at most 3"),
-        ("top_k: 0", "top_k must be positive"),
+        ("top_k: 0", "top_k must be a whole number of at least 1; received 0"),
         ("axis: 2", "axis is out of range"),
         ("axis: 1 top_k: 4", "top_k is larger than the number of values; expected at most 3"),
     ],

@@ -246,8 +246,8 @@ def test_multi_box_loss_refuses(param: str, shapes: list[tuple[int, ...]], reaso
     ("param", "shapes", "reason"),
     [
         ("", SHAPES[:3], "num_classes is missing"),
-        ("num_classes: 3 nms_param { nms_threshold: -1 }", SHAPES[:3], "nms_threshold of 0 or more"),
-        ("num_classes: 3 nms_param { eta: 0 }", SHAPES[:3], "0 < eta <= 1"),
+        ("num_classes: 3 nms_param { nms_threshold: -1 }", SHAPES[:3], "nms_threshold must be a number of at least 0"),
+        ("num_classes: 3 nms_param { eta: 0 }", SHAPES[:3], "eta must be a number above 0 and of at most 1"),
         ("num_classes: 4", SHAPES[:3], "number of scores does not match the priors"),
         ("num_classes: 3 share_location: false", SHAPES[:3], "number of locations does not match the priors"),
         ("num_classes: 3", [*SHAPES[:2], (1, 1, 48)], "third bottom holds no priors"),

@@ -117,7 +117,7 @@ def test_shapes_and_refusals() -> None:
     assert tops(TEXT.format("num_classes: 21"), *SHAPES) == [(1, 1, None, 5)]
     with pytest.raises(LayerError, match="num_classes"):
         make(TEXT.format(""), *SHAPES)
-    with pytest.raises(LayerError, match="positive"):
+    with pytest.raises(LayerError, match="overlap_threshold must be a number above 0"):
         make(TEXT.format("num_classes: 2 overlap_threshold: 0"), *SHAPES)
     with pytest.raises(ShapeError, match="detections"):
         tops(TEXT.format("num_classes: 2"), SHAPES[0], (1, 1, 4, 7))

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import CaffeWarning, LayerError
 from keras_caffe.layers import Dropout
 from tests.layers.cases import SHAPE, Case
 from tests.layers.golden_case import Golden, Run, cases, from_edge, to_edge
+from tests.layers.layer_case import make
 
 CASES = [
     Case("Dropout", Dropout(0.3), [SHAPE]),
@@ -55,8 +56,15 @@ def test_training_alone_decides() -> None:
     assert (model(tf.ones((50, 10)), training=True).numpy() == 0).any()
 
 
-def test_a_ratio_beyond_one_is_accepted_until_it_is_trained_with() -> None:
-    layer = Dropout(1.5)
+NO_PROBABILITY = 'type: "Dropout" phase: %s dropout_param { dropout_ratio: 1.5 }'
+
+
+def test_a_net_for_the_test_phase_may_have_any_ratio_as_in_caffe() -> None:
+    with pytest.warns(CaffeWarning, match=r"dropout_ratio 1.5 is no probability; training this net would drop nothing"):
+        layer, _ = make(NO_PROBABILITY % "TEST", (3,))
     np.testing.assert_array_equal(layer(tf.ones(3)), np.ones(3))
-    with pytest.raises(LayerError, match="dropout_ratio"):
-        layer(tf.ones(3), training=True)
+
+
+def test_a_net_for_training_may_not() -> None:
+    with pytest.raises(LayerError, match="dropout_ratio must be a number of at least 0 and of at most 1; received 1.5"):
+        make(NO_PROBABILITY % "TRAIN", (3,))

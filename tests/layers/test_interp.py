@@ -64,10 +64,10 @@ def test_which_size_wins(param: str, top: tuple[int, int]) -> None:
     [
         ("", "Interp has no size"),
         ("height: 3", "Interp has no size"),
-        ("height: 0 width: 3", "must be positive; received .*'height': 0"),
-        ("zoom_factor: 0", "must be positive; received .*'zoom_factor': 0"),
-        ("shrink_factor: -1", "must be positive; received .*'shrink_factor': -1"),
-        ("zoom_factor: 2 pad_beg: 1", "Interp can only crop"),
+        ("height: 0 width: 3", r"size \(height, width\) must be .* of at least 1; received 0"),
+        ("zoom_factor: 0", "zoom_factor must be .* of at least 1; received 0"),
+        ("shrink_factor: -1", "shrink_factor must be .* of at least 1; received -1"),
+        ("zoom_factor: 2 pad_beg: 1", "pad_beg must be a whole number of at most 0; received 1"),
         ("zoom_factor: 2 pad_beg: -3 pad_end: -3", "Interp crops everything away"),
     ],
 )
