@@ -10,7 +10,7 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.passes import run_all
 from keras_caffe.converters.rebuild import is_foreign, node_blobs, plan_again, rebuild
 from keras_caffe.converters.trained import Trained
-from keras_caffe.layers.base import LoadContext, loading
+from keras_caffe.layers.context import LoadContext, loading
 
 
 def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:

@@ -19,7 +19,7 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.weights import match
 from keras_caffe.errors import LayerError, NetError
-from keras_caffe.layers.base import LoadContext, loading
+from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.text import to_text
 

@@ -18,7 +18,8 @@ from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.tensors import Tensors
 from keras_caffe.errors import Call, Cure, NetError, Option, ShapeError
-from keras_caffe.layers.base import CaffeLayer, LoadContext, loading, serializable
+from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.named import Named
 from keras_caffe.proto.text import parse
 from keras_caffe.shapes import Shape

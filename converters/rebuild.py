@@ -12,7 +12,7 @@ from keras_caffe.converters.build import build
 from keras_caffe.converters.graph import Net
 from keras_caffe.converters.infer import Plan, PlannedLayer, infer
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.layers.base import LoadContext, loading
+from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layers.python import Python
 from keras_caffe.layers.python_class import class_name
 from keras_caffe.proto.text import to_text

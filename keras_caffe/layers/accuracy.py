@@ -9,7 +9,8 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, one_of, optional, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, load_context, serializable
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order, caffe_order

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from keras_caffe import fillers
-from keras_caffe.layers.base import enum_name, load_context
+from keras_caffe.layers.base import enum_name
+from keras_caffe.layers.context import load_context
 
 SEGNET_EPS = 1e-9  # No field of SegNet's message; its code has this number.
 

@@ -12,7 +12,8 @@ from keras import ops
 from keras_caffe import proto
 from keras_caffe.errors import DataError, LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, optional, square
-from keras_caffe.layers.base import Bottom, CaffeLayer, read_file, serializable
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.context import read_file
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order

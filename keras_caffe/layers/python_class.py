@@ -9,7 +9,7 @@ import keras
 
 from keras_caffe import registry
 from keras_caffe.errors import Option, UnknownLayerError
-from keras_caffe.layers.base import load_context
+from keras_caffe.layers.context import load_context
 from keras_caffe.layers.source import SourceLayer
 
 

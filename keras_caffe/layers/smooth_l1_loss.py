@@ -7,7 +7,8 @@ from typing import Any
 
 from keras_caffe.errors import LayerError, Option
 from keras_caffe.layers.arguments import number, one_of
-from keras_caffe.layers.base import Bottom, CaffeLayer, load_context, serializable
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import alike_orders, check_rank
 from keras_caffe.layout import Order

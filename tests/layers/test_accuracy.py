@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import LoadContext, loading
+from keras_caffe.layers.context import LoadContext, loading
 from tests.layers.cases import Case
 from tests.layers.test_losses import from_caffe
 

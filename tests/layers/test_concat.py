@@ -35,7 +35,7 @@ def test_caffe_axes(data_format: str) -> None:
 @pytest.mark.parametrize(
     ("given", "shapes", "error", "reason"),
     [
-        (text(), [(2, 3, 4), (2, 3, 5)], ShapeError, "may differ along tensor axis 1 only"),
+        (text(), [(2, 3, 4), (2, 3, 5)], ShapeError, "may differ along axis 1 only"),
         (text(), [(2, 3), (2, 3, 1)], ShapeError, "different numbers of axes"),
         (text("axis: 2"), [(2, 3), (2, 3)], LayerError, "axis is out of range"),
         (text("axis: 1 concat_dim: 1"), [(2, 3), (2, 3)], LayerError, "axis and concat_dim are both given"),

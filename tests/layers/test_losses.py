@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from keras_caffe import layers, proto
 from keras_caffe.errors import CaffeError, DataError, LayerError, ShapeError
-from keras_caffe.layers.base import Bottom, LoadContext, loading
+from keras_caffe.layers.base import Bottom
+from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layers.infogain_loss import read_matrix
 from keras_caffe.layout import channels_last
 from tests.layers.cases import SHAPE, Case

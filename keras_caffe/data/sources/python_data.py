@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_caffe.data.sources.base import Settings, Source
 from keras_caffe.errors import DataError, LayerError
-from keras_caffe.layers.base import LoadContext, loading
+from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layers.python_class import class_name, find_class
 from keras_caffe.ops.python_layer import Runner
 from keras_caffe.shapes import Shape
