@@ -43,14 +43,14 @@ def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
 def folded(model: CaffeModel, keep: Iterable[str]) -> Trained:
     """The model's net and blobs after all passes."""
     plan = model.plan
-    kept = {model.net.value(name).id for name in keep} | {model.net.last_write(name).id for name in keep}
+    protected = {model.net.value(name).id for name in keep} | {model.net.last_write(name).id for name in keep}
     by_id = {model.net.values[name].producer for name in keep if name in model.net.values}
     trained = Trained(
         model.net,
         tuple(map(tuple, node_blobs(model))),
         plan.shapes,
         frozenset(_fixed(plan) | by_id),
-        frozenset({*plan.outputs(), *kept}),
+        frozenset({*plan.outputs(), *protected}),
     )
     with loading(LoadContext(model.recipe.fork)):
         return run_all(trained)

@@ -99,18 +99,18 @@ class Net:
         Reshape, Flatten and Split share memory with their bottom: an in-place layer on their top overwrites it too. A
         value id is taken as it is.
         """
-        found = self.value(name)
+        last = self.value(name)
         if name not in self.blobs:
-            return found
-        todo = [found.id]
+            return last
+        todo = [last.id]
         while todo:
             value = self.values[todo.pop()]
             for reader in (self.nodes[index] for index in value.consumers):
                 tops = [self.blobs[self.values[top].blob] for top in reader.outputs if reader.type in SHARES_MEMORY]
                 todo += tops
                 rewritten = [self.values[top] for top in tops if top not in reader.outputs]
-                found = max([found, *rewritten], key=lambda v: v.producer)
-        return found
+                last = max([last, *rewritten], key=lambda v: v.producer)
+        return last
 
     def producer(self, name: str) -> Node:
         """The layer that wrote the value of this blob name or value id."""

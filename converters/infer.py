@@ -161,11 +161,11 @@ def infer(
                 refuse_unknown_values(node.message)
             _check_arity(node, cls)
             if issubclass(cls, SourceLayer):
-                told = source_shapes(net, node, cls, shapes)
-                if None in told.values():
+                stated = source_shapes(net, node, cls, shapes)
+                if None in stated.values():
                     raise shapes_missing(net, node, classes, shapes)
-                _add_source(plan, node, cls, told.values())
-                shapes = {blob: shape for blob, shape in shapes.items() if blob not in told}
+                _add_source(plan, node, cls, stated.values())
+                shapes = {blob: shape for blob, shape in shapes.items() if blob not in stated}
             else:
                 _add_layer(plan, node, cls, {"name": names(node), "dtype": dtype})
         except CaffeError as error:

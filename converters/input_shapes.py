@@ -16,9 +16,9 @@ Given = Mapping[str, Sequence[int]]
 
 def source_shapes(net: Net, node: Node, cls: type[SourceLayer], given: Given) -> dict[str, Sequence[int] | None]:
     """{blob: shape in Caffe's order} of the tops of a layer without bottoms; None where nothing tells it."""
-    told: Sequence[Shape | None] = cls.declared_shapes(node.message)
+    declared: Sequence[Shape | None] = cls.declared_shapes(node.message)
     blobs = [net.values[value].blob for value in node.outputs]
-    return {blob: given.get(blob, shape) for blob, shape in zip(blobs, told, strict=True)}
+    return {blob: given.get(blob, shape) for blob, shape in zip(blobs, declared, strict=True)}
 
 
 def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]], given: Given) -> ShapeError:

@@ -197,7 +197,7 @@ class CaffeModel(BlobModel):
         params: Named[list[np.ndarray]] = Named("layer with parameters")
         for name, layer in self.caffe_layers.items():
             if layer.caffe_blobs:
-                params[name] = [held.get() for held in layer.caffe_blobs]
+                params[name] = [bound.get() for bound in layer.caffe_blobs]
         return params
 
     def set_caffe_params(self, params: Mapping[str, Sequence[np.ndarray]]) -> None:

@@ -107,12 +107,12 @@ def _adopt(layer: Any) -> str:
     if name is None or layer.HasField(name):
         return ""
     own = type(getattr(layer, name))
-    found = [
+    readings = [
         (source, message) for source, data in _candidates(layer) if (message := _read_whole(own, data)) is not None
     ]
-    if len(found) != 1:
+    if len(readings) != 1:
         return ""
-    source, message = found[0]
+    source, message = readings[0]
     getattr(layer, name).CopyFrom(message)
     if source in layer.DESCRIPTOR.fields_by_name:
         layer.ClearField(source)

@@ -21,14 +21,14 @@ class Trained:
         blobs: for each node its learned blobs in Caffe's shape and order.
         shapes: value id -> shape in Caffe's order.
         fixed: indices of nodes that keep their parameters: shared ones, those of classes that are not ours.
-        kept: ids of the values that callers see: they keep their blob's name and what is in it.
+        protected: ids of the values that callers see: they keep their blob's name and what is in it.
     """
 
     net: Net
     blobs: tuple[tuple[np.ndarray, ...], ...]
     shapes: Mapping[str, Shape]
     fixed: frozenset[int]
-    kept: frozenset[str]
+    protected: frozenset[str]
 
     def channels(self, node: Node) -> int:
         """Size of axis 1 of the node's bottom."""
@@ -37,7 +37,7 @@ class Trained:
     def only_reader(self, value: str) -> Node | None:
         """The node that alone reads a value which nobody else sees."""
         readers = self.net.values[value].consumers
-        return self.net.nodes[readers[0]] if len(readers) == 1 and value not in self.kept else None
+        return self.net.nodes[readers[0]] if len(readers) == 1 and value not in self.protected else None
 
     def is_chain(self, node: Node) -> bool:
         """One bottom, one top, and parameters that may change."""
@@ -65,7 +65,7 @@ class Edit:
 
     def can_drop(self, node: Node) -> bool:
         """Whether the readers of the node's tops can read its bottom, also under the names that callers know."""
-        source, seen = self._source(node.inputs[0]), [top for top in node.outputs if top in self.old.kept]
+        source, seen = self._source(node.inputs[0]), [top for top in node.outputs if top in self.old.protected]
         if not seen or node.index in self.old.fixed:
             return node.index not in self.old.fixed
         if not set(seen).isdisjoint(self.old.net.outputs) and self._other_readers(node, source):
@@ -75,7 +75,7 @@ class Edit:
             return True
         nodes, values = self.old.net.nodes, self.old.net.values
         is_input = not nodes[values[source].producer].inputs
-        return not (len(seen) > 1 or is_input or source in self.old.kept or source in self.names)
+        return not (len(seen) > 1 or is_input or source in self.old.protected or source in self.names)
 
     def _other_readers(self, node: Node, source: str) -> bool:
         """Whether what is left of the net reads the node's bottom, or one of its tops."""
@@ -88,7 +88,7 @@ class Edit:
         source = self._source(node.inputs[0])
         for top in node.outputs:
             self.instead[top] = source
-            if top in self.old.kept:
+            if top in self.old.protected:
                 self.names[source] = self._blob(top)
         self.layers[node.index] = None
 
@@ -108,7 +108,7 @@ class Edit:
             tuple(tuple(self.layers.get(n.index, (n.message, self.old.blobs[n.index]))[1]) for n in nodes),  # type: ignore[index]
             {new[value]: shape for value, shape in self.old.shapes.items() if value in new},
             frozenset(index for index, node in enumerate(nodes) if node.index in self.old.fixed),
-            frozenset(new[self._source(value)] for value in self.old.kept),
+            frozenset(new[self._source(value)] for value in self.old.protected),
         )
 
     def _message(self, node: Node) -> proto.LayerParameter:

@@ -85,15 +85,15 @@ LAYER_FIELDS = {"name", "blobs", "blobs_lr", "weight_decay"}
 
 def put(message: Any, field: str, value: Any) -> None:
     """Sets, copies or appends `value` as the kind of `field` asks."""
-    held = getattr(message, field)
-    if not hasattr(held, "MergeFrom"):
+    present = getattr(message, field)
+    if not hasattr(present, "MergeFrom"):
         setattr(message, field, value)
-    elif not hasattr(held, "append"):
-        held.CopyFrom(value)
+    elif not hasattr(present, "append"):
+        present.CopyFrom(value)
     elif hasattr(value, "append"):
-        held.MergeFrom(value)
+        present.MergeFrom(value)
     else:
-        held.append(value)
+        present.append(value)
 
 
 def is_v0(net: proto.NetParameter) -> bool:

@@ -180,14 +180,14 @@ def set_params(layers: Mapping[str, Any], params: Mapping[str, Sequence[np.ndarr
                 expected=f"{len(layers[name].caffe_blobs)} blobs",
                 received=received,
             )
-        for held, array in zip(layers[name].caffe_blobs, arrays, strict=True):
-            if np.shape(array) != tuple(held.blob.shape):
+        for bound, array in zip(layers[name].caffe_blobs, arrays, strict=True):
+            if np.shape(array) != tuple(bound.blob.shape):
                 raise WeightsError(
-                    f"blob {held.blob.name!r} has another shape",
+                    f"blob {bound.blob.name!r} has another shape",
                     layer=repr(name),
-                    expected=tuple(held.blob.shape),
+                    expected=tuple(bound.blob.shape),
                     received=np.shape(array),
                 )
-            pending.append((held, np.array(array, "float32")))
-    for held, array in pending:
-        held.set(array)
+            pending.append((bound, np.array(array, "float32")))
+    for bound, array in pending:
+        bound.set(array)

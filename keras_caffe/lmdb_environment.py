@@ -45,9 +45,9 @@ def environment(path: Path) -> Environment:
     except OSError as error:
         raise broken(path, error) from None
     with _opening:
-        found = _open.get((status.st_dev, status.st_ino)) or Environment(path)
-        _open[status.st_dev, status.st_ino] = found
-    return found
+        opened = _open.get((status.st_dev, status.st_ino)) or Environment(path)
+        _open[status.st_dev, status.st_ino] = opened
+    return opened
 
 
 def check_length(path: Path) -> None:

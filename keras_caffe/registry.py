@@ -62,10 +62,10 @@ def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = N
     if any(name not in known for name, _ in types):  # Only then are installed packages searched.
         known = {**registered(), **(custom or {})}
     unknown: dict[str, list[Any]] = {}
-    found = {}
+    classes = {}
     for name, where in types:
         if name in known:
-            found[name] = known[name]
+            classes[name] = known[name]
         else:
             unknown.setdefault(name, []).append(where)
     if unknown:
@@ -78,7 +78,7 @@ def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = N
                 Option("custom_layers", {name: ... for name in unknown}, "to one call only"),
             ),
         )
-    return found
+    return classes
 
 
 def _describe(name: str, where: list[Any], known: Mapping[str, type]) -> str:

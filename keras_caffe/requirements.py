@@ -29,14 +29,14 @@ def missing(name: str) -> NoReturn:
 
 def _import_in_silence(module: str) -> None:
     """Imports a module while standard error leads nowhere: no setting turns all of TensorFlow's notes off."""
-    kept = os.dup(2)
+    stderr = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         import_module(module)
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 if sys.stderr and (Path(sys.argv[0]).stem == "keras-caffe" or "keras_caffe.cli" in sys.orig_argv[:3]):

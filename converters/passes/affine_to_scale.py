@@ -29,9 +29,9 @@ def run(trained: Trained) -> Trained:
     for node in trained.net.nodes:
         if node.type in AFFINE and trained.is_chain(node) and len(trained.shapes[node.inputs[0]]) > 1:
             blobs = [blob.astype("float64") for blob in trained.blobs[node.index]]
-            found = AFFINE[node.type](node, blobs, len(trained.shapes[node.inputs[0]]))
-            if found is not None:
-                edit.replace(node, scale_layer(node.name), [array.astype("float32") for array in found])
+            factors = AFFINE[node.type](node, blobs, len(trained.shapes[node.inputs[0]]))
+            if factors is not None:
+                edit.replace(node, scale_layer(node.name), [array.astype("float32") for array in factors])
     return edit.done()
 
 

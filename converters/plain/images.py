@@ -153,8 +153,8 @@ def _pooling(kind: str) -> Handler:
 def _rounding(spatial: Sequence[tuple[int, int, int]], pads: Sequence[int], wanted: Sequence[int]) -> dict[str, str]:
     """How Caffe must round so that there are as many windows as wanted."""
     for mode, ceil in ((None, True), ("FLOOR", False)):
-        found = [pool_output(n, k, s, p, ceil=ceil, clip=any(pads)) for (n, k, s), p in zip(spatial, pads, strict=True)]
-        if found == list(wanted):
+        sizes = [pool_output(n, k, s, p, ceil=ceil, clip=any(pads)) for (n, k, s), p in zip(spatial, pads, strict=True)]
+        if sizes == list(wanted):
             return {"round_mode": mode} if mode else {}
     raise Inexpressible("a number of windows that Caffe does not have")
 

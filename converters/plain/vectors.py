@@ -38,15 +38,15 @@ def batch_normalization(draft: Draft, layer: Any, values: Sequence[DraftValue]) 
         raise Inexpressible("normalisation along another axis than the channels")
     mean, variance = (by_index(array(v), value) for v in (layer.moving_mean, layer.moving_variance))
     param = {"eps": layer.epsilon, "moving_average_fraction": layer.momentum}
-    found = draft.like(
+    normalized = draft.like(
         "BatchNorm", layer.name, value, [mean, variance, [1.0]], owner=(id(layer), "norm"), batch_norm_param=param
     )
     if not layer.scale and not layer.center:
-        return found
+        return normalized
     gamma = array(layer.gamma) if layer.scale else np.ones_like(mean)
     blobs = [by_index(gamma, value)] + ([by_index(array(layer.beta), value)] if layer.center else [])
     return draft.like(
-        "Scale", f"{layer.name}_scale", found, blobs, owner=layer, scale_param={"bias_term": bool(layer.center)}
+        "Scale", f"{layer.name}_scale", normalized, blobs, owner=layer, scale_param={"bias_term": bool(layer.center)}
     )
 
 

@@ -50,10 +50,10 @@ def _functional(model: Any) -> Any:
 
 
 def _data_format(model: Any) -> str:
-    found = {layer.data_format for layer in _layers(model) if getattr(layer, "data_format", None)}
-    if len(found) > 1:
-        raise NetError("layers of different data_format cannot be written as one Caffe net", received=sorted(found))
-    return found.pop() if found else keras.config.image_data_format()
+    formats = {layer.data_format for layer in _layers(model) if getattr(layer, "data_format", None)}
+    if len(formats) > 1:
+        raise NetError("layers of different data_format cannot be written as one Caffe net", received=sorted(formats))
+    return formats.pop() if formats else keras.config.image_data_format()
 
 
 def _layers(model: Any) -> list[Any]:
@@ -99,9 +99,9 @@ class _Walk:
 
     def _part(self, model: Any, values: Sequence[DraftValue]) -> Any:
         before, self.draft.prefix = self.draft.prefix, f"{self.draft.prefix}{model.name}/"
-        found = self.run(model, values)
+        outputs = self.run(model, values)
         self.draft.prefix = before
-        return found[0] if len(found) == 1 else found
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def _layer(self, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
         if isinstance(layer, CaffeLayer):
@@ -117,8 +117,8 @@ class _Walk:
         outputs = [getattr(operation, "output", None)] if _called_once(operation) else [None]
         shapes = [getattr(tensor, "shape", (1, 1)) for tensor in tree.flatten(outputs)]
         sizes = [tuple(1 if size is None else size for size in shape) for shape in shapes]
-        found = [DraftValue("", self.draft.caffe_shape(shape or (1,))) for shape in sizes]
-        return found[0] if len(found) == 1 else found
+        stand_ins = [DraftValue("", self.draft.caffe_shape(shape or (1,))) for shape in sizes]
+        return stand_ins[0] if len(stand_ins) == 1 else stand_ins
 
     def finish(self, outputs: Sequence[DraftValue]) -> None:
         for value in outputs if not self.refused else ():

@@ -43,29 +43,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with working(f"Running {args.net}"):
         options = {**given(args), "skip_mismatch": args.skip_mismatch}
-        found = compare(args.net, args.weights, args.reference, tolerance=args.tolerance, **options)
+        comparison = compare(args.net, args.weights, args.reference, tolerance=args.tolerance, **options)
     out = Console(markup=False, emoji=False)
-    (out if out.is_terminal else Console(width=WIDTH, markup=False, emoji=False)).print(table(found))
-    if found.unknown:
-        print(f"not in the net: {', '.join(found.unknown)}")
-    if found.first is None:
-        print(f"{len(found.rows)} blobs agree")
+    (out if out.is_terminal else Console(width=WIDTH, markup=False, emoji=False)).print(table(comparison))
+    if comparison.unknown:
+        print(f"not in the net: {', '.join(comparison.unknown)}")
+    if comparison.first is None:
+        print(f"{len(comparison.rows)} blobs agree")
         return 0
-    print(f"first to diverge: {found.first.blob} (layer {found.first.layer}, {found.first.type})")
+    print(f"first to diverge: {comparison.first.blob} (layer {comparison.first.layer}, {comparison.first.type})")
     return 1
 
 
 def table(comparison: Comparison) -> Table:
     """One row a blob, in the order of execution; the first that diverges is marked."""
-    made = Table(title=f"Tolerance {comparison.tolerance:g}", box=None)
+    grid = Table(title=f"Tolerance {comparison.tolerance:g}", box=None)
     for heading in ("", "blob", "layer", "type", "shape"):
-        made.add_column(heading, overflow="fold")
+        grid.add_column(heading, overflow="fold")
     for heading in ("largest difference", "relative"):
-        made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("")
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column("")
     for row in comparison.rows:
         mark = "->" if row is comparison.first else ""
         numbers = f"{row.absolute:.3g}", f"{row.relative:.3g}"
         shape = "x".join(map(str, row.shape)) or "scalar"
-        made.add_row(mark, row.blob, row.layer, row.type, shape, *numbers, row.problem or "")
-    return made
+        grid.add_row(mark, row.blob, row.layer, row.type, shape, *numbers, row.problem or "")
+    return grid

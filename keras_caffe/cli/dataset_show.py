@@ -24,10 +24,10 @@ def run(args: argparse.Namespace) -> None:
     if min(args.count, args.size) < 1 or min(args.skip, args.columns) < 0:
         args.wrong_usage("numbers of records and pixels must be positive")
     database = open_any(args.database)  # The records are views on its memory: it stays open until they are drawn.
-    found = list(islice(records(database.items()), args.skip, args.skip + args.count))
-    if not found:
+    chosen = list(islice(records(database.items()), args.skip, args.skip + args.count))
+    if not chosen:
         raise empty(args.database)
-    sheet = contact_sheet(found, args.columns, args.size)
+    sheet = contact_sheet(chosen, args.columns, args.size)
     with output_beside(args.picture) as new:
         sheet.save(new, "PNG")
-    print(f"{len(found)} records drawn in {args.picture}")
+    print(f"{len(chosen)} records drawn in {args.picture}")

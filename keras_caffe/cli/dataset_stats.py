@@ -19,29 +19,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    walk, found = open_any(args.database), Statistics()
+    walk, statistics = open_any(args.database), Statistics()
     for record in progress(records(walk.items()), "Reading", walk.count()):
-        found.add(record)
-    if not found.count:
+        statistics.add(record)
+    if not statistics.count:
         raise empty(args.database)
     table = Table("", "", show_header=False)
-    for row in rows(found):
+    for row in rows(statistics):
         table.add_row(*row)
     Console(width=None).print(table)
 
 
-def rows(found: Statistics) -> list[tuple[str, str]]:
+def rows(statistics: Statistics) -> list[tuple[str, str]]:
     """What is known of a database, as lines of two columns."""
-    shapes = [f"{' x '.join(map(str, shape))}: {count:,}" for shape, count in found.shapes.most_common(5)]
-    more = ["..."] if len(found.shapes) > 5 else []
-    labels = [f"{label}: {count:,}" for label, count in sorted(found.labels.items())[:MOST_LABELS]]
-    labels += ["..."] if len(found.labels) > MOST_LABELS else []
+    shapes = [f"{' x '.join(map(str, shape))}: {count:,}" for shape, count in statistics.shapes.most_common(5)]
+    more = ["..."] if len(statistics.shapes) > 5 else []
+    labels = [f"{label}: {count:,}" for label, count in sorted(statistics.labels.items())[:MOST_LABELS]]
+    labels += ["..."] if len(statistics.labels) > MOST_LABELS else []
     return [
-        ("records", f"{found.count:,}"),
-        ("compressed", f"{found.encoded:,}"),
+        ("records", f"{statistics.count:,}"),
+        ("compressed", f"{statistics.encoded:,}"),
         ("channels x height x width", "\n".join(shapes + more)),
-        ("values", f"{found.lowest:g} to {found.highest:g}"),
-        ("mean of each channel", ", ".join(f"{mean:g}" for mean in found.means)),
-        ("labels", f"{len(found.labels):,} from {min(found.labels)} to {max(found.labels)}"),
+        ("values", f"{statistics.lowest:g} to {statistics.highest:g}"),
+        ("mean of each channel", ", ".join(f"{mean:g}" for mean in statistics.means)),
+        ("labels", f"{len(statistics.labels):,} from {min(statistics.labels)} to {max(statistics.labels)}"),
         ("records of a label", "\n".join(labels)),
     ]

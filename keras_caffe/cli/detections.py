@@ -14,8 +14,8 @@ DETECTORS = {"DetectionOutput", "Yolov3DetectionOutput"}
 
 def detects(model: CaffeModel, blob: str) -> bool:
     """Whether a blob holds what a detector found."""
-    found = [value for node in model.net.nodes if node.type in DETECTORS for value in node.outputs]
-    return any(model.net.values[value].blob == blob for value in found)
+    detections = [value for node in model.net.nodes if node.type in DETECTORS for value in node.outputs]
+    return any(model.net.values[value].blob == blob for value in detections)
 
 
 def by_picture(rows: np.ndarray, count: int) -> Iterator[np.ndarray]:

@@ -77,12 +77,11 @@ def run(args: argparse.Namespace) -> None:
     with working(f"Loading {args.net}"):
         model = load(args, args.weights)
     with working(f"Exporting to {args.output}"):
-        path, found = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite}[args.format](model, args)
+        path, difference = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite}[args.format](model, args)
     print(f"wrote {path}")
-    if found is not None:
-        print(
-            f"largest difference from the Keras model: {found.absolute:.2g} ({found.relative:.2g} of the largest value)"
-        )
+    if difference is not None:
+        share = f"{difference.relative:.2g} of the largest value"
+        print(f"largest difference from the Keras model: {difference.absolute:.2g} ({share})")
 
 
 def _serving(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:

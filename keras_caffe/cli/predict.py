@@ -54,11 +54,11 @@ def run(args: argparse.Namespace) -> None:
     prepare = Preparation(shape, mean_of(args.mean, shape), args.scale)
     labels = read_labels(args.labels) if args.labels else None
     for some, values in outputs(part, model.data_format, prepare, images):
-        found = by_picture(values, len(some)) if detects(model, blob) else ranked(values, len(some), part, blob)
-        for image, own in zip(some, found, strict=True):
+        predictions = by_picture(values, len(some)) if detects(model, blob) else ranked(values, len(some), part, blob)
+        for image, own in zip(some, predictions, strict=True):
             print(image)
-            told = lines(own, args.top, labels, prepare.size(image)) if own.ndim > 1 else best(own, args.top, labels)
-            for line in told:
+            rows = lines(own, args.top, labels, prepare.size(image)) if own.ndim > 1 else best(own, args.top, labels)
+            for line in rows:
                 print(f"  {line}")
 
 

@@ -52,23 +52,23 @@ def run(args: argparse.Namespace) -> None:
 def table(plan: Plan, without: Sequence[str] = ()) -> Table:
     """One row for each top of each layer, without some of the columns."""
     net = plan.net
-    made = Table(title=f"{net.name or 'net'} ({net.phase})", caption="FLOPs: a multiplication and an addition are 2")
-    kept = [place for place, heading in enumerate(HEADINGS) if heading not in without]
-    for place in kept:
+    grid = Table(title=f"{net.name or 'net'} ({net.phase})", caption="FLOPs: a multiplication and an addition are 2")
+    columns = [place for place, heading in enumerate(HEADINGS) if heading not in without]
+    for place in columns:
         side = "right" if place in NUMBERS else "left"
         wraps = place == 0  # and is cut with an ellipsis: of all columns the layers' names give way
-        made.add_column(HEADINGS[place], justify=side, no_wrap=not wraps, overflow="ellipsis")
+        grid.add_column(HEADINGS[place], justify=side, no_wrap=not wraps, overflow="ellipsis")
     for node in net.nodes:
         operations = flops(plan, plan.layers[node.index]) if node.index in plan.layers else 0
         sizes = [_number(parameters(plan, node.index)), _number(operations)]
         for blobs in _blobs(plan, node):
             row = [*([node.name, node.type] if sizes else ["", ""]), *blobs, *sizes, "", ""]
-            made.add_row(*(row[place] for place in kept))
+            grid.add_row(*(row[place] for place in columns))
             sizes = []
-    made.add_section()
+    grid.add_section()
     row = [f"{len(net.nodes)} layers", "", "", "", "", *totals(plan)]
-    made.add_row(*(row[place] for place in kept))
-    return made
+    grid.add_row(*(row[place] for place in columns))
+    return grid
 
 
 def totals(plan: Plan) -> list[str]:
@@ -93,8 +93,8 @@ def memory(plan: Plan) -> str:
     for planned in plan.layers.values():
         blobs += planned.layer.memory([plan.shapes[value] for value in planned.node.outputs])
     over = "over " if any(None in shape for shape in plan.shapes.values()) else ""
-    held = 4 * sum(parameters(plan, index) for index in plan.layers)
-    return f"Memory in float32: {held:,} bytes of parameters, {over}{blobs:,} bytes of blobs"
+    parameter_bytes = 4 * sum(parameters(plan, index) for index in plan.layers)
+    return f"Memory in float32: {parameter_bytes:,} bytes of parameters, {over}{blobs:,} bytes of blobs"
 
 
 def _blobs(plan: Plan, node: Node) -> Iterator[Sequence[str]]:
@@ -118,10 +118,10 @@ def _print(plan: Plan) -> None:
     """Prints the table, on a terminal without the columns that it has no room for: a broken cell cannot be read."""
     console = Console(width=None if sys.stdout.isatty() else ROOMY, markup=False, emoji=False)  # names are no markup
     for without in LEFT_OUT:
-        made = table(plan, without)
-        if console.measure(made, options=console.options.update(max_width=ROOMY)).maximum <= console.width:
+        grid = table(plan, without)
+        if console.measure(grid, options=console.options.update(max_width=ROOMY)).maximum <= console.width:
             break
-    console.print(made)
+    console.print(grid)
     console.print(memory(plan))
     if without:
         console.print(f"The terminal is too narrow for: {', '.join(without)}")

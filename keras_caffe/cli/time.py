@@ -34,19 +34,19 @@ def run(args: argparse.Namespace) -> None:
     times = list(
         track(layer_times(model, args.iterations), "Timing", count, console=progress, disable=not progress.is_terminal)
     )
-    made = Table(title=f"{model.net.name or 'net'} ({model.net.phase}), ms", box=None)
+    grid = Table(title=f"{model.net.name or 'net'} ({model.net.phase}), ms", box=None)
     for heading in ("layer", "type"):
-        made.add_column(heading, overflow="fold")
+        grid.add_column(heading, overflow="fold")
     for heading in ("forward", "backward"):
-        made.add_column(heading, justify="right", no_wrap=True)
+        grid.add_column(heading, justify="right", no_wrap=True)
     for time in times:
-        made.add_row(time.layer, time.type, _ms(time.forward), _ms(time.backward))
-    made.add_section()
+        grid.add_row(time.layer, time.type, _ms(time.forward), _ms(time.backward))
+    grid.add_section()
     backward = [time.backward for time in times if time.backward is not None]
-    made.add_row("sum of the layers", "", _ms(sum(time.forward for time in times)), _ms(sum(backward)))
-    made.add_row("the whole net", "", *map(_ms, whole_times(model, args.iterations)))
+    grid.add_row("sum of the layers", "", _ms(sum(time.forward for time in times)), _ms(sum(backward)))
+    grid.add_row("the whole net", "", *map(_ms, whole_times(model, args.iterations)))
     out = Console(markup=False, emoji=False)
-    (out if out.is_terminal else Console(width=WIDTH, markup=False, emoji=False)).print(made)
+    (out if out.is_terminal else Console(width=WIDTH, markup=False, emoji=False)).print(grid)
 
 
 def _ms(value: float | None) -> str:

@@ -131,17 +131,17 @@ def nms(boxes: Boxes, valid: Any, threshold: float, eta: float = 1.0) -> Any:
     # Boxes are sorted, so nothing valid lies behind the longest run of valid ones.
     last = ops.max(ops.where(valid, places + 1, 0), initial=0)
 
-    def step(index: Any, kept: Any, limit: Any) -> Any:
+    def step(index: Any, selected: Any, limit: Any) -> Any:
         box = tuple(ops.take(side, ops.reshape(index, (1,)), axis=-1) for side in boxes)
-        clash = ops.any(kept & (overlap(box, boxes) > limit), axis=-1, keepdims=True)
+        clash = ops.any(selected & (overlap(box, boxes) > limit), axis=-1, keepdims=True)
         keep = ops.take(valid, ops.reshape(index, (1,)), axis=-1) & ~clash
         if eta < 1:
             limit = ops.where(keep & (limit > 0.5), limit * eta, limit)
-        return index + 1, kept | (keep & (places == index)), limit
+        return index + 1, selected | (keep & (places == index)), limit
 
     start = (
         ops.zeros((), "int32"),
         ops.zeros_like(valid),
         ops.full_like(valid[..., :1], threshold, dtype=boxes[0].dtype),
     )
-    return ops.while_loop(lambda index, kept, limit: index < last, step, start)[1]
+    return ops.while_loop(lambda index, selected, limit: index < last, step, start)[1]

@@ -48,10 +48,10 @@ def detections(
         boxes = tuple(ops.take(side, labels, axis=1) for side in boxes)  # type: ignore[assignment]
     picked, order = _best(scores, threshold, top_k)
     boxes = tuple(ops.take_along_axis(side, order, axis=-1) for side in boxes)  # type: ignore[assignment]
-    kept = nms(boxes, picked > -np.inf, nms_threshold, eta)
+    chosen = nms(boxes, picked > -np.inf, nms_threshold, eta)
     if keep_top_k > -1:
-        kept = _best_of_image(picked, kept, keep_top_k)
-    return _rows(picked, boxes, kept, labels)
+        chosen = _best_of_image(picked, chosen, keep_top_k)
+    return _rows(picked, boxes, chosen, labels)
 
 
 def _best(scores: Any, threshold: float | None, top_k: int) -> tuple[Any, Any]:
@@ -64,18 +64,18 @@ def _best(scores: Any, threshold: float | None, top_k: int) -> tuple[Any, Any]:
     return ops.top_k(ops.where(above, scores, -np.inf), count)
 
 
-def _best_of_image(scores: Any, kept: Any, count: int) -> Any:
-    shape = ops.shape(kept)
-    flat = ops.reshape(ops.where(kept, -scores, np.inf), (shape[0], -1))
+def _best_of_image(scores: Any, chosen: Any, count: int) -> Any:
+    shape = ops.shape(chosen)
+    flat = ops.reshape(ops.where(chosen, -scores, np.inf), (shape[0], -1))
     rank = ops.argsort(ops.argsort(flat, axis=-1), axis=-1)
-    return kept & ops.reshape(rank < count, shape)
+    return chosen & ops.reshape(rank < count, shape)
 
 
-def _rows(scores: Any, boxes: Boxes, kept: Any, labels: list[int]) -> Any:
+def _rows(scores: Any, boxes: Boxes, chosen: Any, labels: list[int]) -> Any:
     images = ops.arange(ops.shape(scores)[0], dtype=scores.dtype)
     columns = [images[:, None, None], ops.convert_to_tensor(labels, scores.dtype)[None, :, None], scores, *boxes]
-    found = ops.stack([column + ops.zeros_like(scores) for column in columns], axis=-1)
-    return _chosen_or_nothing(ops.reshape(found, (-1, 7)), ops.reshape(kept, (-1,)), images)
+    rows = ops.stack([column + ops.zeros_like(scores) for column in columns], axis=-1)
+    return _chosen_or_nothing(ops.reshape(rows, (-1, 7)), ops.reshape(chosen, (-1,)), images)
 
 
 def _chosen_or_nothing(rows: Any, chosen: Any, images: Any) -> Any:
@@ -114,12 +114,12 @@ def yolo_detections(
     score = ops.take(ops.reshape(scores, (-1,)), box * scores.shape[1] + label)
     order = ops.argsort(-score)
     box, label, score = (ops.take(x, order) for x in (box, label, score))
-    found = tuple(ops.take(side, box) for side in sides)
+    corners = tuple(ops.take(side, box) for side in sides)
     # Here an overlap equal to the threshold is too much.
     below = float(np.nextafter(np.float32(nms_threshold), np.float32(-1)))
-    kept = nms(found, ops.ones_like(box, dtype="bool"), below)  # type: ignore[arg-type]
-    rows = ops.stack([ops.zeros_like(score), ops.cast(label + 1, score.dtype), score, *found], axis=-1)
-    return _chosen_or_nothing(rows, kept, ops.arange(ops.shape(maps[0])[0], dtype=score.dtype))
+    chosen = nms(corners, ops.ones_like(box, dtype="bool"), below)  # type: ignore[arg-type]
+    rows = ops.stack([ops.zeros_like(score), ops.cast(label + 1, score.dtype), score, *corners], axis=-1)
+    return _chosen_or_nothing(rows, chosen, ops.arange(ops.shape(maps[0])[0], dtype=score.dtype))
 
 
 def _yolo_boxes(x: Any, anchors: Sequence[Sequence[float]], scale: float) -> list[Any]:

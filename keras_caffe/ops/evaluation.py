@@ -40,11 +40,11 @@ def evaluate_detections(
     rows, same = _sorted(detections, truth)
     boxes = tuple(side[:, None] for side in split(rows[:, 3:7]))
     common = ops.where(same, overlap(boxes, split(truth[:, 3:7])), -1.0)  # type: ignore[arg-type]
-    box, found = ops.argmax(common, axis=1), ops.max(common, axis=1, initial=-1) >= threshold
-    counted = found & ops.take(counts, box)
+    box, matches = ops.argmax(common, axis=1), ops.max(common, axis=1, initial=-1) >= threshold
+    counted = matches & ops.take(counts, box)
     claims = ops.cast(counted[:, None] & (box[:, None] == ops.arange(ops.shape(truth)[0], dtype=box.dtype)), "int32")
     first = ops.take_along_axis(ops.cumsum(claims, axis=0), box[:, None], axis=1)[:, 0] == 1
-    hit, miss = counted & first, ~found | (counted & ~first)
+    hit, miss = counted & first, ~matches | (counted & ~first)
     tails = ops.concatenate([rows[:, :3], ops.cast(ops.stack([hit, miss], axis=1), rows.dtype)], axis=1)
     tails = ops.where(rows[:, :1] == -1, 0.0, tails)
     return ops.concatenate([heads, tails])

@@ -63,8 +63,8 @@ def match(
     index = _bipartite(common, index)
     best = ops.max(common, axis=-1)
     if per_prediction:
-        found = (index == NEGATIVE) & (best >= threshold) & (best > 0)
-        index = ops.where(found, ops.cast(ops.argmax(common, axis=-1), "int32"), index)
+        close = (index == NEGATIVE) & (best >= threshold) & (best > 0)
+        index = ops.where(close, ops.cast(ops.argmax(common, axis=-1), "int32"), index)
     return index, best
 
 
@@ -76,10 +76,10 @@ def _bipartite(common: Any, index: Any) -> Any:
     def step(_: Any, index: Any, free: Any) -> Any:
         left = ops.where((index == NEGATIVE)[..., None] & free[:, None], common, 0)
         left = ops.reshape(left, (batch, boxes * truths))
-        place, found = ops.cast(ops.argmax(left, axis=1), "int32")[:, None], ops.max(left, axis=1, keepdims=True) > 0
+        place, overlaps = ops.cast(ops.argmax(left, axis=1), "int32")[:, None], ops.max(left, axis=1, keepdims=True) > 0
         box, truth = place // truths, place % truths
-        index = ops.where(found & (box == box_places), truth, index)
-        return ops.any(found), index, free & ~(found & (truth == truth_places))
+        index = ops.where(overlaps & (box == box_places), truth, index)
+        return ops.any(overlaps), index, free & ~(overlaps & (truth == truth_places))
 
     start = (ops.any(common > 0), index, ops.ones_like(common[:, 0], dtype="bool"))
     return ops.while_loop(lambda more, index, free: more, step, start, maximum_iterations=truths)[1]

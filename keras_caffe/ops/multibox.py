@@ -97,13 +97,13 @@ def _check_labels(truth: Truth, rules: MultiBoxRules) -> None:
 
 def _match(decoded: Boxes, prior: Boxes, truth: Truth, rules: MultiBoxRules) -> tuple[Any, Any]:
     """(N, sets, P) index into the ground truth and (N, sets, P) greatest overlap."""
-    how = {
+    options = {
         "per_prediction": rules.match_type == "PER_PREDICTION",
         "threshold": rules.overlap_threshold,
         "ignore_crossing": rules.ignore_cross_boundary_bbox,
     }
     if rules.use_prior_for_matching:
-        index, best = match(tuple(side[:, 0] for side in prior), truth, **how)  # type: ignore[arg-type]
+        index, best = match(tuple(side[:, 0] for side in prior), truth, **options)  # type: ignore[arg-type]
         if rules.share_location:
             return index[:, None], best[:, None]
         label = _pick(truth.labels, index)
@@ -115,7 +115,7 @@ def _match(decoded: Boxes, prior: Boxes, truth: Truth, rules: MultiBoxRules) -> 
     pairs = []
     for c in range(rules.sets):
         mine_only = truth if rules.share_location else truth.of_class(c)
-        pairs.append(match(tuple(side[:, c] for side in decoded), mine_only, **how))  # type: ignore[arg-type]
+        pairs.append(match(tuple(side[:, c] for side in decoded), mine_only, **options))  # type: ignore[arg-type]
     index, best = (ops.stack(part, axis=1) for part in zip(*pairs, strict=True))
     return index, best
 

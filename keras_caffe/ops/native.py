@@ -144,13 +144,13 @@ def _has_gpu() -> bool:
 
 def _find(version: str) -> tuple[Path | None, str]:
     """The library for a TensorFlow, and why it cannot be used."""
-    found = sorted(FOLDER.glob("native-*.so"))
-    fits = [path for path in found if _built_for(path) == version]
+    libraries = sorted(FOLDER.glob("native-*.so"))
+    fits = [path for path in libraries if _built_for(path) == version]
     if not fits:
-        if not found:
+        if not libraries:
             return None, "no library has been built (scripts/build_ops.sh builds it)"
-        others = ", ".join(f"{path.name} for TensorFlow {_built_for(path) or '?'}" for path in found)
-        return found[0], f"this is TensorFlow {version}, and there is {others}; scripts/build_ops.sh builds another"
+        others = ", ".join(f"{path.name} for TensorFlow {_built_for(path) or '?'}" for path in libraries)
+        return libraries[0], f"this is TensorFlow {version}, and there is {others}; scripts/build_ops.sh builds another"
     if _has_gpu() and b"keras_caffe_max_pool" not in fits[0].read_bytes():
         return fits[0], f"{fits[0].name} has no CUDA kernels, and TensorFlow uses a GPU"
     return fits[0], ""
@@ -182,8 +182,8 @@ def gradients_of_gradient(twin: Callable[[Any], Any], x: Any, dy: Any, upstream:
             inner.watch(x)
             y = twin(x)
         dx = inner.gradient(y, x, dy)
-    found = outer.gradient(dx, [x, dy], upstream, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    return tuple(found)
+    gradients = outer.gradient(dx, [x, dy], upstream, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return tuple(gradients)
 
 
 @cache

@@ -41,8 +41,8 @@ def pixel_batch(
 
     mean = np.zeros(0, np.float32) if mean is None else np.asarray(mean, np.float32)
     kernel = native.operation("PixelBatch")
-    how = {"size": list(size), "scale": scale, "data_format": data_format}
-    return (kernel or pixel_batch_twin)(images=list(images), windows=tf.cast(windows, tf.int32), mean=mean, **how)
+    options = {"size": list(size), "scale": scale, "data_format": data_format}
+    return (kernel or pixel_batch_twin)(images=list(images), windows=tf.cast(windows, tf.int32), mean=mean, **options)
 
 
 def pixel_batch_twin(

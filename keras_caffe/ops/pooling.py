@@ -30,8 +30,8 @@ def max_pool(x: Any, axes: Sequence[Axis], training: bool | None = None) -> Any:
     Returns:
         (N, P_h, P_w, C)
     """
-    found = native_pool(x, axes, "MAX", with_mask=bool(training), faster=False)
-    return found[0] if found else max_pool_twin(x, axes)
+    native_tops = native_pool(x, axes, "MAX", with_mask=bool(training), faster=False)
+    return native_tops[0] if native_tops else max_pool_twin(x, axes)
 
 
 def max_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
@@ -51,8 +51,8 @@ def global_max_pool(x: Any) -> Any:
 
 def max_pool_with_index(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
     """`max_pool`, and the index h W + w of each maximum in its channel's plane (the first; -1 in an empty window)."""
-    found = native_pool(x, axes, "MAX", with_mask=True)
-    return (found[0], ops.cast(found[1], "float32")) if found else max_pool_with_index_twin(x, axes)
+    native_tops = native_pool(x, axes, "MAX", with_mask=True)
+    return (native_tops[0], ops.cast(native_tops[1], "float32")) if native_tops else max_pool_with_index_twin(x, axes)
 
 
 def max_pool_with_index_twin(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
@@ -73,8 +73,8 @@ def average_pool(x: Any, axes: Sequence[Axis]) -> Any:
 
     Args and result as `max_pool`.
     """
-    found = native_pool(x, axes, "AVE", faster=False)
-    return found[0] if found else average_pool_twin(x, axes)
+    native_tops = native_pool(x, axes, "AVE", faster=False)
+    return native_tops[0] if native_tops else average_pool_twin(x, axes)
 
 
 def average_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
@@ -97,8 +97,8 @@ def stochastic_pool(x: Any, axes: Sequence[Axis], uniform: Any = None) -> Any:
         uniform: (N, P_h, P_w, C) numbers in [0, 1): the first cell where the running sum reaches uniform * total is
             taken (training). None: sum x^2 / sum x, 0 where the sum is not positive (inference).
     """
-    found = native_pool(x, axes, "STOCHASTIC", with_mask=uniform is not None, uniform=uniform)
-    return found[0] if found else stochastic_pool_twin(x, axes, uniform)
+    native_tops = native_pool(x, axes, "STOCHASTIC", with_mask=uniform is not None, uniform=uniform)
+    return native_tops[0] if native_tops else stochastic_pool_twin(x, axes, uniform)
 
 
 def stochastic_pool_twin(x: Any, axes: Sequence[Axis], uniform: Any = None) -> Any:

@@ -64,13 +64,13 @@ def proposals(
     large = (sizes[0] >= min_size * scale[0]) & (sizes[1] >= min_size * scale[1])
     score = ops.reshape(scores[..., len(boxes) :], (-1,))
     score, order = _best(ops.where(large, score, -np.inf if drop_small else 0.0), pre_nms)
-    found = ops.take(ops.stack([*corners[0], *corners[1]], axis=1), order, axis=0)
-    edges = split(found)
+    regions = ops.take(ops.stack([*corners[0], *corners[1]], axis=1), order, axis=0)
+    edges = split(regions)
     # A region of pixels 3 to 3 is one pixel wide.
-    kept = nms((*edges[:2], edges[2] + 1, edges[3] + 1), score > -np.inf, nms_threshold)
-    places = ops.nonzero(kept)[0][:post_nms]
-    found = ops.take(found, places, axis=0)
-    return ops.concatenate([ops.zeros_like(found[:, :1]), found], axis=1), ops.take(score, places)
+    chosen = nms((*edges[:2], edges[2] + 1, edges[3] + 1), score > -np.inf, nms_threshold)
+    places = ops.nonzero(chosen)[0][:post_nms]
+    regions = ops.take(regions, places, axis=0)
+    return ops.concatenate([ops.zeros_like(regions[:, :1]), regions], axis=1), ops.take(score, places)
 
 
 def _best(scores: Any, count: int) -> tuple[Any, Any]:

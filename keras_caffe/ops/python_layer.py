@@ -159,8 +159,8 @@ def run(
         serial, *values = _in_numpy(forward, args, [tf.int64] + [tf.float32] * tops)
 
         def gradient(*diffs: Any) -> list[Any]:
-            found = _in_numpy(backward, [serial, *args, *diffs], [tf.float32] * len(args))
-            return [tf.ensure_shape(diff, arg.shape) for diff, arg in zip(found, args, strict=True)]
+            gradients = _in_numpy(backward, [serial, *args, *diffs], [tf.float32] * len(args))
+            return [tf.ensure_shape(diff, arg.shape) for diff, arg in zip(gradients, args, strict=True)]
 
         return values, gradient
 

@@ -24,8 +24,8 @@ class Batches:
         Returns:
             {name: array} of the net's outputs and of `blobs`, one entry for each item.
         """
-        found = (_copied(self.forward(blobs=blobs, **batch)) for batch in self._batches(inputs))
-        return _joined(found, _items(inputs))
+        results = (_copied(self.forward(blobs=blobs, **batch)) for batch in self._batches(inputs))
+        return _joined(results, _items(inputs))
 
     def forward_backward_all(
         self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **arrays: Any

@@ -59,21 +59,21 @@ class Memory:
 class ParamMemory(Memory):
     """The values of a layer's blob, which a variable holds."""
 
-    def __init__(self, held: BoundBlob) -> None:
-        super().__init__(count(held.blob.shape) or 0)
-        self.held = held
-        self.put(held.get)
+    def __init__(self, bound: BoundBlob) -> None:
+        super().__init__(count(bound.blob.shape) or 0)
+        self.bound = bound
+        self.put(bound.get)
 
     def push(self) -> None:
         """What was written into the array goes into the variable."""
         if self.handed_out:
-            values = self.array.reshape(self.held.blob.shape)
-            if not np.array_equal(values, self.held.get()):
-                self.held.set(values.copy())
+            values = self.array.reshape(self.bound.blob.shape)
+            if not np.array_equal(values, self.bound.get()):
+                self.bound.set(values.copy())
 
     def pull(self) -> None:
         """The array gets what the variable holds."""
-        self.put(self.held.get)
+        self.put(self.bound.get)
 
 
 class NetBlob:

@@ -101,19 +101,19 @@ def inverse(coord_map: Map) -> Map:
     return axis, 1 / scale, -shift / scale
 
 
-def _ancestors(top: Top) -> Iterator[tuple[Top, Map]]:
-    """The tops that maps to `top` lead from, the nearest first, and these maps."""
-    maps, todo = {top: IDENTITY}, deque([top])
+def _ancestors(start: Top) -> Iterator[tuple[Top, Map]]:
+    """The tops that maps to `start` lead from, the nearest first, and these maps."""
+    maps, todo = {start: IDENTITY}, deque([start])
     while todo:
-        found = todo.popleft()
-        yield found, maps[found]
+        top = todo.popleft()
+        yield top, maps[top]
         try:
-            last = coord_map(found.fn)
+            last = coord_map(top.fn)
         except UndefinedMapException:
             continue
-        for bottom in found.fn.inputs[: 1 if found.fn.type_name == "Crop" else None]:
+        for bottom in top.fn.inputs[: 1 if top.fn.type_name == "Crop" else None]:
             if bottom not in maps:  # all ways to it are taken to agree
-                maps[bottom] = compose(maps[found], last)
+                maps[bottom] = compose(maps[top], last)
                 todo.append(bottom)
 
 

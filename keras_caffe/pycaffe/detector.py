@@ -55,12 +55,12 @@ class Detector(ImageNet):
         Returns:
             One dict for each window: window, prediction, filename.
         """
-        found = [(file, np.asarray(window)) for file, windows in images_windows for window in windows]
-        images = {file: io.load_image(file) for file in dict.fromkeys(file for file, _ in found)}
-        scores = self._run_on([self.crop(images[file], window) for file, window in found])
+        pairs = [(file, np.asarray(window)) for file, windows in images_windows for window in windows]
+        images = {file: io.load_image(file) for file in dict.fromkeys(file for file, _ in pairs)}
+        scores = self._run_on([self.crop(images[file], window) for file, window in pairs])
         return [
             {"window": window, "prediction": score, "filename": file}
-            for (file, window), score in zip(found, scores, strict=True)
+            for (file, window), score in zip(pairs, scores, strict=True)
         ]
 
     def detect_selective_search(self, image_fnames: Sequence[str]) -> list[dict[str, Any]]:

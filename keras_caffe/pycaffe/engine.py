@@ -35,12 +35,12 @@ class Engine:
 
     def needs(self, start: int, end: int) -> list[str]:
         """The values that layers start..end read, or are sources of, and do not compute."""
-        made: set[str] = set()
+        computed: set[str] = set()
         needed: dict[str, None] = {}
         for node in self.plan.net.nodes[start : end + 1]:
             read = node.outputs if node.index in self.plan.sources else node.inputs
-            needed.update(dict.fromkeys(v for v in read if v not in made))
-            made.update(node.outputs)
+            needed.update(dict.fromkeys(v for v in read if v not in computed))
+            computed.update(node.outputs)
         return list(needed)
 
     def forward(self, start: int, end: int, feeds: Tensors) -> tuple[dict[str, Any], float]:
@@ -53,19 +53,19 @@ class Engine:
         Returns:
             The values that the layers leave behind, and the loss.
         """
-        kept = self._kept(start, end)
+        lasting = self._lasting(start, end)
         self.states.update({i: self._state(i) for i in self._runs_backward(start, end)})
 
         def run(given: Sequence[Any]) -> Any:
             values = _Values(self.plan, dict(zip(feeds, given, strict=True)))
             for planned in self._layers(start, end):
                 values.update(zip(planned.node.outputs, self._call(planned, values.bottoms(planned)), strict=True))
-            return [(v, values[v]) for v in kept], [("loss", self._loss(start, end, values))]
+            return [(v, values[v]) for v in lasting], [("loss", self._loss(start, end, values))]
 
         feeds = {value: tf.convert_to_tensor(array) for value, array in feeds.items()}
-        found, loss = map(dict, self._compiled(("forward", start, end), run, list(feeds.values())))
-        self.seen.update({v: t for v, t in {**feeds, **found}.items() if v in self._reread})
-        return found, float(loss["loss"])
+        results, loss = map(dict, self._compiled(("forward", start, end), run, list(feeds.values())))
+        self.seen.update({v: t for v, t in {**feeds, **results}.items() if v in self._reread})
+        return results, float(loss["loss"])
 
     def backward(self, start: int, end: int, diffs: Tensors) -> tuple[dict[str, Any], dict[Slot, Any]]:
         """Runs layers start..end, start being the greater, on the values that they saw in their last forward pass.
@@ -81,12 +81,12 @@ class Engine:
         seen = {v: self.seen[v] for i in nodes for v in self.plan.net.nodes[i].inputs}
 
         def run(given: Sequence[Any], values: Sequence[Any]) -> Any:
-            found = _Values(self.plan, dict(zip(seen, values, strict=True)))
+            read = _Values(self.plan, dict(zip(seen, values, strict=True)))
             current = {self._blob(v): (v, diff) for v, diff in zip(diffs, given, strict=True)}
             new: dict[str, Any] = {}
             params: dict[Slot, Any] = {}
             for index in nodes:
-                self._backward_step(index, found, current, new, params)
+                self._backward_step(index, read, current, new, params)
             return list(new.items()), list(params.items())
 
         with self._as_before(nodes):
@@ -107,22 +107,22 @@ class Engine:
         return list(needed.values())
 
     def _backward_step(
-        self, index: int, found: _Values, current: dict[str, Any], new: dict[str, Any], params: dict[Slot, Any]
+        self, index: int, values: _Values, current: dict[str, Any], new: dict[str, Any], params: dict[Slot, Any]
     ) -> None:
         planned = self.plan.layers[index]
-        bottoms = found.bottoms(planned)
+        bottoms = values.bottoms(planned)
         wanted = [b for b in range(len(bottoms)) if (index, b) in self._bottoms]
-        slots = {slot: held for slot, held in self._held(index) if slot in self.backward_plan.params}
+        slots = {slot: bound for slot, bound in self._trained_blobs(index) if slot in self.backward_plan.params}
         top_diffs = [self._stored_diff(current, v) for v in planned.node.outputs]
-        gradients = self._gradients(planned, bottoms, wanted, {n: held for (_, n), held in slots.items()}, top_diffs)
+        gradients = self._gradients(planned, bottoms, wanted, {n: bound for (_, n), bound in slots.items()}, top_diffs)
         for bottom, gradient in zip(wanted, gradients, strict=False):
             value = planned.node.inputs[bottom]
             diff = tf.transpose(gradient, permutation(planned.orders[bottom], self.plan.orders[value]))
             current[self._blob(value)] = (value, diff)
             new[value] = diff
-        for (slot, held), gradient in zip(slots.items(), gradients[len(wanted) :], strict=True):
+        for (slot, bound), gradient in zip(slots.items(), gradients[len(wanted) :], strict=True):
             owner = self.plan.owners.get(slot, slot)
-            permuted = _owner(held).blob
+            permuted = _owner(bound).blob
             gradient = gradient if permuted.permutation is None else _to_caffe(gradient, permuted.permutation)
             params[owner] = params[owner] + gradient if owner in params else gradient
 
@@ -131,32 +131,32 @@ class Engine:
         planned: PlannedLayer,
         bottoms: Sequence[Any],
         wanted: Sequence[int],
-        held: Mapping[int, BoundBlob],
+        trained: Mapping[int, BoundBlob],
         diffs: Sequence[Any],
     ) -> list[Any]:
         """The gradients of the wanted bottoms and of the blobs' variables, for the tops' diffs."""
         if hasattr(planned.layer, "runner"):  # A Python layer says itself what its gradient is.
-            found = _python_gradients(planned.layer, bottoms, diffs)
-            return [found[b] for b in wanted] + [found[len(bottoms) + number] for number in held]
-        sources = [*(bottoms[b] for b in wanted), *(_owner(h).variable.value for h in held.values())]
+            gradients = _python_gradients(planned.layer, bottoms, diffs)
+            return [gradients[b] for b in wanted] + [gradients[len(bottoms) + number] for number in trained]
+        sources = [*(bottoms[b] for b in wanted), *(_owner(h).variable.value for h in trained.values())]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for source in sources:
                 tape.watch(source)
             tops = self._call(planned, bottoms)
         pairs = [(t, d) for t, d in zip(tops, diffs, strict=True) if t.dtype.is_floating]
         targets, seeds = [t for t, _ in pairs], [tf.cast(d, t.dtype) for t, d in pairs]
-        found = tape.gradient(targets, sources, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return [tf.convert_to_tensor(gradient) for gradient in found]
+        gradients = tape.gradient(targets, sources, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _stored_diff(self, current: dict[str, Any], value: str) -> Any:
         """The blob's diff, in the order of this value; another value in the same blob may be stored otherwise."""
         writer, diff = current[self._blob(value)]
         return tf.transpose(diff, permutation(self.plan.orders[writer], self.plan.orders[value]))
 
-    def _held(self, index: int) -> Iterator[tuple[Slot, BoundBlob]]:
-        for number, held in enumerate(self.plan.bound_blobs(index)):
-            if held.blob.trainable:
-                yield (index, number), held
+    def _trained_blobs(self, index: int) -> Iterator[tuple[Slot, BoundBlob]]:
+        for number, bound in enumerate(self.plan.bound_blobs(index)):
+            if bound.blob.trainable:
+                yield (index, number), bound
 
     def _call(self, planned: PlannedLayer, bottoms: Sequence[Any]) -> list[Any]:
         bottoms = bottoms or [tf.zeros(1)]
@@ -169,11 +169,11 @@ class Engine:
         pairs = [(v, w) for v, w in self.plan.loss_weights.items() if v in tops]
         return tf.add_n([tf.zeros(()), *(w * tf.reduce_sum(tf.cast(values[v], tf.float32)) for v, w in pairs)])
 
-    def _kept(self, start: int, end: int) -> list[str]:
+    def _lasting(self, start: int, end: int) -> list[str]:
         """What outlives the run: the last write of each blob, and what a backward pass reads again."""
-        made = [v for planned in self._layers(start, end) for v in planned.node.outputs]
-        last = {self._blob(v): v for v in made}
-        return [v for v in made if v in self._reread or last[self._blob(v)] == v]
+        computed = [v for planned in self._layers(start, end) for v in planned.node.outputs]
+        last = {self._blob(v): v for v in computed}
+        return [v for v in computed if v in self._reread or last[self._blob(v)] == v]
 
     def _layers(self, start: int, end: int) -> list[PlannedLayer]:
         return [planned for index, planned in self.plan.layers.items() if start <= index <= end]
@@ -195,7 +195,7 @@ class Engine:
     def _state_variables(self, index: int) -> list[Any]:
         """What a forward pass may change: statistics, carried states, seeds of random numbers."""
         layer = self.plan.layers[index].layer
-        learned = {id(held.variable) for held in layer.caffe_blobs if held.blob.trainable}
+        learned = {id(bound.variable) for bound in layer.caffe_blobs if bound.blob.trainable}
         return [v for v in layer.non_trainable_variables if id(v) not in learned]
 
     def _state(self, index: int) -> list[Any]:
@@ -266,19 +266,19 @@ class _Values(dict[str, Any]):
 
 def _python_gradients(layer: Any, bottoms: Sequence[Any], diffs: Sequence[Any]) -> list[Any]:
     """What backward of a pycaffe-style class gives, after the forward pass that it has seen last."""
-    runner, params = layer.runner, [held.variable.value for held in layer.caffe_blobs]
+    runner, params = layer.runner, [bound.variable.value for bound in layer.caffe_blobs]
     ends = (len(bottoms), len(bottoms) + len(params))
 
     def backward(*arrays: np.ndarray) -> list[np.ndarray]:
         return runner.backward(runner.serial, arrays[: ends[0]], arrays[ends[0] : ends[1]], arrays[ends[1] :])
 
     inputs = [*bottoms, *map(tf.convert_to_tensor, params)]
-    found = tf.numpy_function(backward, [*inputs, *diffs], [tf.float32] * len(inputs))
-    return [tf.ensure_shape(diff, x.shape) for diff, x in zip(found, inputs, strict=True)]
+    gradients = tf.numpy_function(backward, [*inputs, *diffs], [tf.float32] * len(inputs))
+    return [tf.ensure_shape(diff, x.shape) for diff, x in zip(gradients, inputs, strict=True)]
 
 
-def _owner(held: BoundBlob) -> BoundBlob:
-    return held.variable.owner if isinstance(held.variable, SharedView) else held
+def _owner(bound: BoundBlob) -> BoundBlob:
+    return bound.variable.owner if isinstance(bound.variable, SharedView) else bound
 
 
 def _to_caffe(gradient: Any, axes: Sequence[int]) -> Any:

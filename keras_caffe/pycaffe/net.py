@@ -183,8 +183,8 @@ class Net(Parameters, Batches):
 
     def _run(self, start: int, end: int) -> float:
         feeds = {value: self._stored(value, "data") for value in self._engine.needs(start, end)}
-        found, loss = self._engine.forward(start, end, feeds)
-        for value, tensor in found.items():
+        results, loss = self._engine.forward(start, end, feeds)
+        for value, tensor in results.items():
             self.blobs[self._blob_name(value)].put(tensor, self.plan.orders[value])
         self._pull(start, end)
         return loss

@@ -27,11 +27,11 @@ class Parameters:
         self.plan = planned
         self._params: dict[Slot, NetBlob] = {}
         for index in planned.layers:
-            for number, held in enumerate(planned.bound_blobs(index)):
+            for number, bound in enumerate(planned.bound_blobs(index)):
                 slot = (index, number)
                 owner = self._params.get(planned.owners.get(slot, slot))
-                memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(held), None)
-                self._params[slot] = NetBlob(held.blob.shape, *memories)
+                memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(bound), None)
+                self._params[slot] = NetBlob(bound.blob.shape, *memories)
         self.layers = [Layer(n.name, n.type, self._blobs_of(n.index)) for n in planned.net.nodes]
         self.layer_dict = Named("layer", ((layer.name, layer) for layer in self.layers))
         parameters = ((layer.name, layer.blobs) for layer in self.layers if layer.blobs)
@@ -69,8 +69,8 @@ class Parameters:
         """
         self.push_params()
         arrays, self.load_report = weight_files.match(self.plan, files)
-        for index, found in arrays.items():
-            for number, stored in found.items():
+        for index, matched in arrays.items():
+            for number, stored in matched.items():
                 self.plan.bound_blobs(index)[number].read(stored)
                 self._params[index, number].data_memory.pull()
         return self.load_report

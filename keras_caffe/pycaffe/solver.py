@@ -158,12 +158,12 @@ class Solver:
         """Updates the parameters by their diffs, which then hold what was subtracted."""
         self.net.push_params()
         blobs = dict(zip(map(str, self._params), self.net.own_params(), strict=True))
-        gradients = [p.held.blob.to_keras(blobs[str(p)].diff) for p in self._updated]
+        gradients = [p.bound.blob.to_keras(blobs[str(p)].diff) for p in self._updated]
         self._follow_base_lr()
         steps = self._update([tf.constant(gradient) for gradient in gradients])
         for blob in blobs.values():
             blob.data_memory.pull()
-        moved = {str(p): p.held.blob.to_caffe(step.numpy()) for p, step in zip(self._updated, steps, strict=True)}
+        moved = {str(p): p.bound.blob.to_caffe(step.numpy()) for p, step in zip(self._updated, steps, strict=True)}
         for name, blob in blobs.items():
             blob.diff[...] = moved.get(name, 0)
 
@@ -179,8 +179,8 @@ class Solver:
 
     def _test_all(self) -> None:
         for number, (net, batches) in enumerate(zip(self.test_nets, self.param.test_iter, strict=True)):
-            found = [{name: np.array(x) for name, x in net.forward().items()} for _ in range(batches)]
-            self._say_outputs(f"Iteration {self.iter}, Testing net (#{number})", "Test", net, found)
+            outputs = [{name: np.array(x) for name, x in net.forward().items()} for _ in range(batches)]
+            self._say_outputs(f"Iteration {self.iter}, Testing net (#{number})", "Test", net, outputs)
 
     def _display(self, loss: float) -> None:
         self._losses.append(loss)
@@ -190,10 +190,10 @@ class Solver:
             self._say_outputs(title, "Train", self.net, [outputs])
             say(f"Iteration {self.iter}, lr = {self.lr:.6g}")
 
-    def _say_outputs(self, title: str, which: str, net: Net, found: Sequence[dict[str, np.ndarray]]) -> None:
+    def _say_outputs(self, title: str, which: str, net: Net, batches: Sequence[dict[str, np.ndarray]]) -> None:
         if self.param.display:
             say(title)
-            means = {name: np.mean([outputs[name] for outputs in found], axis=0) for name in net.outputs}
+            means = {name: np.mean([outputs[name] for outputs in batches], axis=0) for name in net.outputs}
             for number, line in enumerate(output_lines(means, net.blob_loss_weights)):
                 say(f"    {which} net output #{number}: {line}")
 

@@ -59,8 +59,8 @@ def table(function: Any) -> dict[str, Any]:
 
 def count(function: Any) -> dict[str, int]:
     """How many operations of each kind the function runs, with those of the functions it calls."""
-    found = Counter(node.op for _, node in operations(function.graph.as_graph_def()))
-    return dict(sorted(found.items()))
+    counts = Counter(node.op for _, node in operations(function.graph.as_graph_def()))
+    return dict(sorted(counts.items()))
 
 
 def _tensor(spec: Any) -> dict[str, Any]:

@@ -93,8 +93,8 @@ def compare(
         raise ReadError(
             "the reference has no blob of the net", expected=", ".join(model.blobs), received=", ".join(arrays)
         )
-    found = _run(model, names, {name: arrays[name] for name in inputs if name in arrays})
-    rows = (_row(model, name, found[name], np.asarray(arrays[name]), tolerance) for name in _in_order(model, names))
+    blobs = _run(model, names, {name: arrays[name] for name in inputs if name in arrays})
+    rows = (_row(model, name, blobs[name], np.asarray(arrays[name]), tolerance) for name in _in_order(model, names))
     unknown = tuple(name for name in arrays if name not in model.blobs and "_split_" not in name)
     return Comparison(tuple(rows), tolerance, unknown)
 
@@ -149,13 +149,13 @@ def _in_order(model: CaffeModel, names: list[str]) -> Iterator[str]:
     yield from sorted(names, key=lambda name: model.net.last_write(name).producer)
 
 
-def _row(model: CaffeModel, name: str, found: np.ndarray, wanted: np.ndarray, tolerance: float) -> Row:
+def _row(model: CaffeModel, name: str, computed: np.ndarray, wanted: np.ndarray, tolerance: float) -> Row:
     node = model.net.nodes[model.net.last_write(name).producer]
-    about = name, node.name, node.type, found.shape
-    if found.shape != wanted.shape:
+    about = name, node.name, node.type, computed.shape
+    if computed.shape != wanted.shape:
         return Row(*about, np.nan, np.nan, f"the reference has shape {wanted.shape}")
-    alike = (found == wanted) | (np.isnan(found) & np.isnan(wanted))  # infinities and NaNs too
-    difference = np.where(alike, 0.0, np.abs(found.astype("float64") - wanted))
+    alike = (computed == wanted) | (np.isnan(computed) & np.isnan(wanted))  # infinities and NaNs too
+    difference = np.where(alike, 0.0, np.abs(computed.astype("float64") - wanted))
     absolute = float(difference.max(initial=0.0))
     largest = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0))
     relative = absolute / largest if largest else absolute

@@ -33,8 +33,8 @@ def saved_model_difference(model: CaffeModel, path: Path, seed: int = 0) -> Diff
     serve = tf.saved_model.load(str(path)).signatures[DEFAULT]
     fed = random_inputs(model, seed)
     taken = serve.structured_input_signature[1]
-    found = serve(**{argument(name): x for name, x in fed.items() if argument(name) in taken})
-    return difference(model, fed, {name: value.numpy() for name, value in found.items()})
+    outputs = serve(**{argument(name): x for name, x in fed.items() if argument(name) in taken})
+    return difference(model, fed, {name: value.numpy() for name, value in outputs.items()})
 
 
 def onnx_difference(model: CaffeModel, path: Path, seed: int = 0) -> Difference:
@@ -54,8 +54,8 @@ def onnx_difference(model: CaffeModel, path: Path, seed: int = 0) -> Difference:
     names = {argument(name): name for name in fed}
     asked = {i.name: _in_caffes_order(model, fed[names[i.name]].numpy()) for i in session.get_inputs()}
     outputs = [output.name for output in session.get_outputs()]
-    found = dict(zip(outputs, session.run(outputs, asked), strict=True))
-    return difference(model, fed, {name: _at_edge(model, value) for name, value in found.items()})
+    values = dict(zip(outputs, session.run(outputs, asked), strict=True))
+    return difference(model, fed, {name: _at_edge(model, value) for name, value in values.items()})
 
 
 def tflite_difference(
@@ -73,14 +73,14 @@ def tflite_difference(
     single = {
         names[name]: fed[names[name]][: shape[0]] if len(shape) else fed[names[name]] for name, shape in sizes.items()
     }
-    found = runner(**{argument(name): x for name, x in single.items()})
-    return difference(model, {**fed, **single}, found)
+    outputs = runner(**{argument(name): x for name, x in single.items()})
+    return difference(model, {**fed, **single}, outputs)
 
 
-def difference(model: CaffeModel, fed: Mapping[str, Any], found: Arrays) -> Difference:
+def difference(model: CaffeModel, fed: Mapping[str, Any], computed: Arrays) -> Difference:
     """Between the model's outputs and others for the same inputs."""
     wanted = {name: np.asarray(value) for name, value in net_outputs(model)(fed, training=False).items()}
-    pairs = [(wanted[name], np.asarray(found[name])) for name in wanted]
+    pairs = [(wanted[name], np.asarray(computed[name])) for name in wanted]
     if any(a.shape != b.shape for a, b in pairs):
         raise ExportError(
             "the export gives other shapes than the model",

@@ -85,10 +85,10 @@ def export(
         built = servable_model(model, trained, data_format or model.data_format, dynamic)
         fed = _inputs(model, built, preprocessing, inputs)
         functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
-        file, held = new.path / "labels.txt", []
+        file, assets = new.path / "labels.txt", []
         if labels is not None:
-            functions[CLASSIFY], held = _classify(model, built, names[DEFAULT], fed, read_labels(labels), file, top)
-        _save(functions, held, new.path)
+            functions[CLASSIFY], assets = _classify(model, built, names[DEFAULT], fed, read_labels(labels), file, top)
+        _save(functions, assets, new.path)
         file.unlink(missing_ok=True)  # Its copy is among the assets.
         if warm_up is not False:
             warmup.write(new.path, Path(directory).name, _requests(functions, fed, warm_up))
@@ -164,15 +164,15 @@ def _classify(
         )
     if top < 1:
         raise ExportError("top is no number of classes", expected="1 or more", received=top)
-    table, held = lookup(file, labels)
-    return signature(built.extract(blobs), fed, classes(table, blobs[0], size, top)), held
+    table, assets = lookup(file, labels)
+    return signature(built.extract(blobs), fed, classes(table, blobs[0], size, top)), assets
 
 
-def _save(functions: Mapping[str, Any], held: list[Any], path: Path) -> None:
+def _save(functions: Mapping[str, Any], assets: list[Any], path: Path) -> None:
     stock.check_functions(functions.values())
     module = tf.Module()
     module.weights = [v for f in functions.values() for v in f.variables]
-    module.held = held
+    module.assets = assets
     try:
         tf.saved_model.save(module, str(path), signatures=dict(functions))
     except tf.errors.OpError as error:

@@ -36,14 +36,14 @@ def check_layers(model: CaffeModel, values: Iterable[str]) -> None:
 
 def _upstream(net: Net, values: Iterable[str]) -> set[int]:
     """Indices of the nodes that the values come from."""
-    found: set[int] = set()
+    nodes: set[int] = set()
     todo = [net.values[value].producer for value in values]
     while todo:
         index = todo.pop()
-        if index not in found:
-            found.add(index)
+        if index not in nodes:
+            nodes.add(index)
             todo += [net.values[value].producer for value in net.nodes[index].inputs]
-    return found
+    return nodes
 
 
 def check_functions(functions: Iterable[Any]) -> None:

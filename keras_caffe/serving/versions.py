@@ -64,7 +64,7 @@ def new_version(directory: str | Path, version: int | None) -> Iterator[NewVersi
         raise ExportError(
             "no such version", where=str(directory), expected="a whole number from 1 on", received=version
         )
-    made = _missing(directory)
+    new_folders = _missing(directory)
     scratch = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def new_version(directory: str | Path, version: int | None) -> Iterator[NewVersi
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
-        _remove_empty(made)
+        _remove_empty(new_folders)
 
 
 def write_whole(file: str | Path, content: bytes) -> Path:
@@ -95,8 +95,8 @@ def _missing(directory: Path) -> list[Path]:
     return [path for path in (directory, *directory.parents) if not path.exists()]
 
 
-def _remove_empty(made: list[Path]) -> None:
-    for path in made:
+def _remove_empty(folders: list[Path]) -> None:
+    for path in folders:
         if not path.is_dir() or any(path.iterdir()):
             return
         path.rmdir()

@@ -27,16 +27,16 @@ def first_bad_blob(model: CaffeModel, batches: tuple[Mapping[str, Any], ...] | N
         for index, array in enumerate(arrays):
             if not np.isfinite(array).all():
                 return Bad(f"first in parameter {index} of layer {name!r}", _title(model, name))
-    kept = model.get_caffe_params()
+    before = model.get_caffe_params()
     try:
         for batch in batches or ():
-            found = _in_batch(model, batch)
-            if found is not None:
-                return found
+            bad = _in_batch(model, batch)
+            if bad is not None:
+                return bad
     except CaffeError as error:  # some layers see more when they run outside a compiled function
         return Bad(error.problem, error.layer, error.expected, error.received, error.cures)
     finally:
-        model.set_caffe_params(kept)
+        model.set_caffe_params(before)
     return None
 
 

@@ -76,12 +76,12 @@ def load_solver(
     opened = Opener(data_format, seed, {**options, "dtype": dtype})
     model, train_feed = opened.net(train, train_data, param.iter_size, files, "train data")
     donors = {name: layer.caffe_blobs for name, layer in model.caffe_layers.items() if layer.caffe_blobs}
-    found = [
+    test_nets = [
         opened.net(test, data, 1, files, f"data of test net {number}", donors)
         for number, (test, data) in enumerate(zip(tests, _each(test_data, len(tests)), strict=True))
     ]
     params = _prepare(param, model, jit)
-    return Solver(param, model, [m for m, _ in found], params, train_feed, [feed for _, feed in found], prefix)
+    return Solver(param, model, [m for m, _ in test_nets], params, train_feed, [f for _, f in test_nets], prefix)
 
 
 def _prepare(param: Any, model: Any, jit: bool) -> list[Param]:

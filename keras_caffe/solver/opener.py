@@ -84,12 +84,12 @@ class Opener:
             return self._shapes(sources, {name: tuple(s.shape) for name, s in spec.items()}), _OwnData(
                 self, choice, first
             )
-        found, data = peek(data)
-        return self._shapes(sources, found), data
+        shapes, data = peek(data)
+        return self._shapes(sources, shapes), data
 
-    def _shapes(self, sources: Sequence[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    def _shapes(self, sources: Sequence[Any], shapes: Mapping[str, Any]) -> dict[str, Any]:
         tops = {top for layer in sources for top in layer.top}
-        return {n: to_caffe(s, edge_order(len(s), self.data_format)) for n, s in found.items() if n in tops}
+        return {n: to_caffe(s, edge_order(len(s), self.data_format)) for n, s in shapes.items() if n in tops}
 
     def _own(self, choice: NetChoice, context: Any = None) -> Any:
         """The data set of a net's own layers for a worker."""

@@ -25,19 +25,19 @@ class Param:
     Args:
         layer: name of the layer that owns it.
         index: which of the layer's blobs it is.
-        held: the blob and its variable.
+        bound: the blob and its variable.
         lr_mult, decay_mult: its multipliers; lr_mult is 0 for statistics.
     """
 
     layer: str
     index: int
-    held: BoundBlob
+    bound: BoundBlob
     lr_mult: float
     decay_mult: float
 
     @property
     def variable(self) -> Any:
-        return self.held.variable
+        return self.bound.variable
 
     def __str__(self) -> str:
         return f"{self.layer}/{self.index}"
@@ -114,7 +114,7 @@ class History:
         """The histories in Caffe's shape and order; zeros where an iteration changes nothing."""
         arrays = []
         for number, variable in enumerate(self.variables):
-            blob = self._param(number).held.blob
+            blob = self._param(number).bound.blob
             values = np.zeros(blob.shape, "float32") if variable is None else BoundBlob(blob, variable).get()
             arrays.append(values if self.sign > 0 else 0.0 - values)
         return arrays
@@ -131,11 +131,11 @@ class History:
             )
         for number, array in enumerate(arrays):
             param = self._param(number)
-            if legacy(array.shape) != legacy(param.held.blob.shape):
+            if legacy(array.shape) != legacy(param.bound.blob.shape):
                 raise WeightsError(
                     f"history {number} has another shape than its parameter {param}",
                     where=where,
-                    expected=tuple(param.held.blob.shape),
+                    expected=tuple(param.bound.blob.shape),
                     received=array.shape,
                     fix="The state comes from another net.",
                 )
@@ -143,7 +143,7 @@ class History:
     def set(self, arrays: Sequence[np.ndarray]) -> None:
         """Sets the histories from arrays that `check` accepts."""
         for number, (variable, array) in enumerate(zip(self.variables, arrays, strict=True)):
-            blob = self._param(number).held.blob
+            blob = self._param(number).bound.blob
             if variable is not None:
                 values = array if self.sign > 0 else 0.0 - array
                 BoundBlob(blob, variable).set(np.array(values, "float32").reshape(blob.shape))

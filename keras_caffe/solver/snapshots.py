@@ -58,8 +58,8 @@ def write(solver: Any, write_params: Callable[[str], Any] | None = None) -> tupl
             diffs = last_steps(solver.model.plan, solver.model.updates.taken) if solver.param.snapshot_diff else None
             save_params(solver.model, model, diffs)
         policy, history = solver.policy, solver.history.get()
-        step, kept = policy.current_step(solver.iter), policy.kept()
-        write_state(state, State(solver.iter, _named(model), step, history=history, **kept))
+        step, extra = policy.current_step(solver.iter), policy.kept()
+        write_state(state, State(solver.iter, _named(model), step, history=history, **extra))
     except ReadError as error:
         raise SolverError(
             f"the snapshot cannot be written: {error.problem}",
@@ -83,14 +83,14 @@ def restore(solver: Any, path: str | os.PathLike[str], load_params: Callable[[st
     history.check(state.history, str(path))
     if state.learned_net:
         name = state.learned_net
-        found = name if Path(name).exists() else locate(Path(name).name, Path(path).parent)
+        file = name if Path(name).exists() else locate(Path(name).name, Path(path).parent)
         try:
-            report = (load_params or solver.model.load_weights_from)(found)
+            report = (load_params or solver.model.load_weights_from)(file)
         except CaffeError as error:
             raise error.at(where=str(path)) from None
         if report.kept:
             warnings.warn(
-                CaffeWarning(f"{found}: has no parameters of {', '.join(report.kept)}; they are as they were"),
+                CaffeWarning(f"{file}: has no parameters of {', '.join(report.kept)}; they are as they were"),
                 stacklevel=3,
             )
     history.set(state.history)

@@ -97,9 +97,9 @@ class TrainNet(CaffeModel):
         """Loss summed over the batches, outputs of the last one, gradients summed over the batches."""
         loss, gradients = 0.0, None
         for batch in batches:
-            one, outputs, found = self._forward_backward(batch)
+            one, outputs, new = self._forward_backward(batch)
             loss = loss + one
-            gradients = found if gradients is None else [a + b for a, b in zip(gradients, found, strict=True)]
+            gradients = new if gradients is None else [a + b for a, b in zip(gradients, new, strict=True)]
         return loss, outputs, gradients
 
     def _forward_backward(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any], list[Any]]:
@@ -108,9 +108,8 @@ class TrainNet(CaffeModel):
             outputs = self(batch, training=True)
             loss = self._loss()
             scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
-        found = tape.gradient(scaled, learned, unconnected_gradients="zero") if learned else []
-        found = iter(found)
-        gradients = [next(found) if v.trainable else tf.zeros_like(v.value) for v in self.updates.variables]
+        of_learned = iter(tape.gradient(scaled, learned, unconnected_gradients="zero") if learned else [])
+        gradients = [next(of_learned) if v.trainable else tf.zeros_like(v.value) for v in self.updates.variables]
         named = {name: tf.cast(x, "float32") for name, x in named_outputs(self, outputs).items()}
         return loss, named, gradients
 
@@ -144,8 +143,8 @@ class TrainNet(CaffeModel):
     def _statistics(self) -> list[Any]:
         """The variables that a forward pass changes."""
         changed = [layer.caffe_blobs for layer in self.caffe_layers.values()]
-        held = [h for blobs in changed for h in blobs if not h.blob.trainable]
-        return [h.variable for h in held if isinstance(h.variable, keras.Variable)]
+        bound = [h for blobs in changed for h in blobs if not h.blob.trainable]
+        return [h.variable for h in bound if isinstance(h.variable, keras.Variable)]
 
     def count_draws(self, passes: int) -> None:
         """Sets the layers' random numbers to where they are after so many passes."""

@@ -66,5 +66,5 @@ def test_gradients(name: str, tmp_path: Path) -> None:
     for param in solver.params:
         want = run.arrays[f"grad/1/{param}"]
         gradient = found.get(param.variable.path)
-        got = np.zeros_like(want) if gradient is None else param.held.blob.to_caffe(np.asarray(gradient))
+        got = np.zeros_like(want) if gradient is None else param.bound.blob.to_caffe(np.asarray(gradient))
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6, err_msg=str(param))
