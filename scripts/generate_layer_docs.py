@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
@@ -28,6 +28,7 @@ from tests.layers.cases import declared, own_types  # noqa: E402 (the tests say 
 PAGE = ROOT / "docs" / "layers.md"
 GOLDENS = ROOT / "tests" / "goldens" / "layers"
 
+DERIVED = "the formula in NumPy, forward and backward, in tests/goldens/layers"
 DATA_LAYER = "shapes in tests/layers, values in tests/goldens/data"
 # Messages of LayerParameter that no layer here reads.
 UNREAD = {
@@ -59,12 +60,21 @@ models without any Caffe file. What to do about a type that is not here: [extend
 SCALARS = {number: name[5:].lower() for name, number in vars(FieldDescriptor).items() if name.startswith("TYPE_")}
 
 
+class Arrays(NamedTuple):
+    """What tests/goldens/layers has of a type: anything, from Caffe itself (not from its formula), gradients."""
+
+    there: bool
+    from_caffe: bool
+    gradients: bool
+
+
 @cache
-def goldens(kind: str) -> tuple[bool, bool]:
-    """Whether Caffe's arrays for a layer type are there, and whether gradients are among them."""
-    files = [path for path in GOLDENS.glob("*.npz") if path.stem.split("_")[0] == kind]
-    keys = [key for path in files for key in np.load(path).files]
-    return bool(files), any("/bottom_diff/" in key or "/param_diff/" in key for key in keys)
+def goldens(kind: str) -> Arrays:
+    arrays = [np.load(path) for path in GOLDENS.glob("*.npz") if path.stem.split("_")[0] == kind]
+    keys = [key for array in arrays for key in array.files]
+    oracles = {str(array[key]) for array in arrays for key in array.files if key.endswith("/oracle")}
+    gradients = any("/bottom_diff/" in key or "/param_diff/" in key for key in keys)
+    return Arrays(bool(arrays), bool(oracles - {"DERIVED"}), gradients)
 
 
 def parameters(name: str, cls: type[CaffeLayer]) -> list[Any]:
@@ -88,8 +98,8 @@ def _read(function: Any, seen: frozenset[Any]) -> set[str]:
 
 
 def values(name: str, cls: type[CaffeLayer]) -> str:
-    if goldens(name)[0]:
-        return "exact"
+    if goldens(name).there:
+        return "exact" if goldens(name).from_caffe else DERIVED
     checked = next((case.values for case in declared().get(name, ()) if case.values), None)
     if checked is None and not issubclass(cls, SourceLayer):
         raise SystemExit(f"{name} has no arrays in {GOLDENS}, and no Case in tests/layers says what checks its values")
@@ -99,7 +109,7 @@ def values(name: str, cls: type[CaffeLayer]) -> str:
 def gradient(name: str, cls: type[CaffeLayer]) -> str:
     if not cls.has_gradient:
         return "none"
-    return "exact" if goldens(name)[1] else "formula"
+    return "exact" if goldens(name).from_caffe and goldens(name).gradients else "formula"
 
 
 def stored(cls: type[CaffeLayer]) -> str:
