@@ -51,6 +51,7 @@ from keras_caffe.layers.lstm import LSTM as LSTM
 from keras_caffe.layers.lstm_unit import LSTMUnit as LSTMUnit
 from keras_caffe.layers.maxout import Maxout as Maxout
 from keras_caffe.layers.memory_data import MemoryData as MemoryData
+from keras_caffe.layers.mish import Mish as Mish
 from keras_caffe.layers.multi_box_loss import MultiBoxLoss as MultiBoxLoss
 from keras_caffe.layers.multinomial_logistic_loss import MultinomialLogisticLoss as MultinomialLogisticLoss
 from keras_caffe.layers.mvn import MVN as MVN
