@@ -7,6 +7,7 @@ import ast
 import importlib
 import inspect
 import pickle
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 import keras_caffe
-from keras_caffe import cli, serving
+from keras_caffe import cli, errors, serving
 from keras_caffe.cli import dataset, flags_of
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import CaffeError, CaffeWarning, Call, Flag, Flags, Option
@@ -188,3 +189,21 @@ def test_a_flag_is_called_after_the_argument_that_it_stands_for(command: str) ->
 def test_only_these_commands_load_no_net() -> None:
     others = {"draw", "upgrade", *(f"dataset {name}" for name in dataset.COMMANDS)}
     assert set(COMMAND_FLAGS) == set(BEHIND) | others
+
+
+# Texts that write an argument as Python does; no command gets there.
+ONLY_IN_PYTHON = {
+    "keras_caffe.converters.save": "save() without a file to write",
+}
+
+
+def test_no_text_advises_an_argument_by_itself() -> None:
+    """An Option does, so that the command line can show its flag."""
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.Message)}
+    argument = re.compile(rf"\b({'|'.join(parameters(PUBLIC))})=")
+    found = set()
+    for module in sources():
+        raised = [n for n in ast.walk(parse(module)) if isinstance(n, ast.Call) and getattr(n.func, "id", "") in kinds]
+        texts = [n.value for call in raised for n in ast.walk(call) if isinstance(n, ast.Constant)]
+        found |= {module for text in texts if isinstance(text, str) and argument.search(text)}
+    assert found == set(ONLY_IN_PYTHON)

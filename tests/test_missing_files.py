@@ -15,11 +15,13 @@ from keras_caffe import pycaffe, samples, serving
 from keras_caffe.cli import images, predict
 from keras_caffe.converters.load import load
 from keras_caffe.converters.read import read_array, read_mean
+from keras_caffe.converters.write import replacing
 from keras_caffe.data.imageset import find_images
 from keras_caffe.data.statistics import open_any
 from keras_caffe.data.writers import write
 from keras_caffe.errors import CaffeError, DataError, ExportError, ReadError, SolverError
 from keras_caffe.proto.wire import Mapped
+from keras_caffe.serving.versions import new_version
 from keras_caffe.solver.state import read_state
 
 NET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))
@@ -200,3 +202,22 @@ def test_files_that_can_be_opened_but_are_something_else_are_no_os_errors(tmp_pa
         with pytest.raises(CaffeError) as caught:
             attempt(path)
         assert not isinstance(caught.value, OSError)
+
+
+def test_an_export_below_a_file_is_a_not_a_directory_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="there is a file where the folder of versions should be") as caught:
+        with new_version(tmp_path / "file" / "out", None):
+            pass
+    assert isinstance(caught.value, ExportError)
+    (tmp_path / "out" / "3").mkdir(parents=True)
+    with pytest.raises(FileExistsError, match="this version is there already") as caught:
+        with new_version(tmp_path / "out", 3):
+            pass
+    assert isinstance(caught.value, ExportError) and caught.value.filename == str(tmp_path / "out" / "3")
+
+
+def test_an_error_about_another_file_passes_through_what_writes_one(tmp_path: Path) -> None:
+    for writing in (new_version(tmp_path / "out", None), replacing(tmp_path / "file")):
+        with pytest.raises(FileNotFoundError, match="^none.txt: there is no such file"), writing:
+            serving.labels.read_labels("none.txt")

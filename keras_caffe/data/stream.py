@@ -19,7 +19,7 @@ import tensorflow as tf
 from keras_caffe.data.fused import Fused
 from keras_caffe.data.sources.base import Source
 from keras_caffe.data.sources.image_source import ImageSource
-from keras_caffe.errors import CaffeError, DataError
+from keras_caffe.errors import CaffeError, DataError, Option
 from keras_caffe.shapes import ceil_div
 
 AT_ONCE = 2  # batches in the making
@@ -49,7 +49,11 @@ class Share:
         if self.epochs is None:
             return None
         if source.size is None:
-            raise DataError("the layer has no epochs", layer=source.layer.name, fix="Leave epochs out, and use take().")
+            raise DataError(
+                "the layer has no epochs",
+                layer=source.layer.name,
+                fix=Option("epochs", None, "and take() what you need"),
+            )
         return ceil_div(source.size * self.epochs - self.index, self.workers)
 
 

@@ -73,7 +73,7 @@ class Opener:
                 expected=f"batches of {', '.join(fed)}",
                 fix=(
                     "Use a net with data layers.",
-                    Option("test_data" if "test" in what else "train_data", ..., "instead"),
+                    Option("test_data" if "test" in what else "train_data", ..., "to feed this one"),
                 ),
             )
         if data is None and not sources and not drawn:

@@ -174,3 +174,82 @@ def test_a_solver_is_no_net(tmp_path: Path, capsys) -> None:
     solver.write_text('net: "lenet.prototxt" base_lr: 0.1')
     assert main(["convert", str(solver), "-o", str(tmp_path / "out.keras")]) == 1
     assert f"error: {solver}: the net has no layers in phase TEST" in capsys.readouterr().err
+
+
+def pair(name: str) -> str:
+    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ dim: 1 dim: 2 }} }} }}\n'
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "said"),
+    [
+        (
+            'layer { name: "z" type: "Zork" bottom: "a" top: "b" }',
+            [],
+            "In Python, pass custom_layers={'Zork': ...} to one call only.",
+        ),
+        (
+            'layer { name: "p" type: "Python" bottom: "a" top: "b" python_param { module: "m" layer: "L" } }',
+            [],
+            "In Python, pass python_layers={'m.L': ...} with the class. Pass --allow-python-imports to import",
+        ),
+        (
+            "".join(map(pair, "bcd"))
+            + 'layer { type: "SmoothL1Loss" bottom: "a" bottom: "b" bottom: "c" bottom: "d" }',
+            ["--fork", "ssd"],
+            "Pass --fork rcnn if the net was written for that fork.",
+        ),
+        (
+            'layer { name: "d" type: "Data" top: "x y" data_param { source: "none" batch_size: 2 } }',
+            [],
+            "Pass --input-shape 'x y=2,C,H,W' with numbers for the letters",
+        ),
+        ("", ["--input-shape", "b=1,2"], "a shape is given for what is not an input: 'b'"),
+        (
+            'layer { type: "HDF5Output" bottom: "a" bottom: "a" hdf5_output_param { file_name: "f" } }',
+            [],
+            "warning: layer '' (HDF5Output): it does not write 'f'. In Python, call model.extract(['a', 'a']) for the",
+        ),
+        (
+            'layer { type: "ReLU" bottom: "a" top: "b" colour: 1 }',
+            [],
+            "They are left out. In Python, call keras_caffe.proto.extend(...) to declare them if they matter.",
+        ),
+    ],
+)
+def test_cures_are_those_of_the_command(layer: str, options: list[str], said: str, net, capsys) -> None:
+    main(["summary", net(layer), *options])
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["convert", NET, "x.solverstate", "-o", "x.keras"], "In Python, call solver.restore(...) to go on"),
+        (["train", "--solver=solver", "--snapshot", "x.caffemodel"], "Pass --weights FILE[,FILE] to begin anew"),
+        (["train", "--solver=fed"], "Use a net with data layers. In Python, pass train_data=... to feed this one."),
+        (["test", "--model=data", "--weights", WEIGHTS], "In Python, pass base_dir=... to keras_caffe.dataset"),
+        (["export", NET, WEIGHTS, "-o", "out", "--version", "1"], "Leave out --version to get the next free one."),
+        (
+            ["export", NET, WEIGHTS, "-o", "out.tflite", "--format=tflite", "--kind=int8"],
+            "Pass --calibration FILE.npy with some hundred typical inputs.",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_every_command_has_its_own(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.solverstate", "x.caffemodel"):
+        Path(name).write_bytes(b"\0")
+    (tmp_path / "out" / "1").mkdir(parents=True)
+    dummy = 'layer { name: "a" type: "DummyData" top: "a" dummy_data_param { shape { dim: 1 dim: 2 } } }'
+    loss = 'layer { name: "l" type: "Reduction" bottom: "a" top: "l" loss_weight: 1 }'
+    Path("net").write_text(dummy + loss)
+    Path("input").write_text(INPUT + loss)
+    Path("data").write_text('layer { type: "Data" top: "x" data_param { source: "none" batch_size: 2 } }')
+    for name, definition in (("solver", "net"), ("fed", "input")):
+        Path(name).write_text(f'net: "{definition}" base_lr: 1 lr_policy: "fixed" max_iter: 1')
+    assert main(arguments) == 1
+    assert said in capsys.readouterr().err
