@@ -15,10 +15,10 @@ import keras_caffe
 from keras_caffe import fillers, proto
 from keras_caffe.errors import LayerError
 from tests.layers.golden_case import cases
+from tests.nets import input_layer, layer
 from tests.shared_goldens import GOLDENS
 
 RANDOM = json.loads((GOLDENS / "net" / "fillers_random.json").read_text())
-INPUT = 'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {} }} }} }}\n'
 FORMATS = ("channels_last", "channels_first")
 
 
@@ -26,14 +26,14 @@ def net(shape: list[int], filler: str) -> str:
     """A net whose layer "f" has a first blob of this shape."""
     weights = f"filler {{ {filler} }}"
     if len(shape) == 1:
-        dims, layer = [1, shape[0]], f'type: "Scale" scale_param {{ {weights} }}'
+        dims, type, param = [1, shape[0]], "Scale", f"scale_param {{ {weights} }}"
     elif len(shape) == 2:
         dims = [1, shape[1]]
-        layer = f'type: "InnerProduct" inner_product_param {{ num_output: {shape[0]} weight_{weights} }}'
+        type, param = "InnerProduct", f"inner_product_param {{ num_output: {shape[0]} weight_{weights} }}"
     else:
         dims, sizes = [1, *shape[1:]], f"num_output: {shape[0]} kernel_h: {shape[2]} kernel_w: {shape[3]}"
-        layer = f'type: "Convolution" convolution_param {{ {sizes} weight_{weights} }}'
-    return INPUT.format(" ".join(f"dim: {d}" for d in dims)) + f'layer {{ name: "f" bottom: "x" top: "y" {layer} }}'
+        type, param = "Convolution", f"convolution_param {{ {sizes} weight_{weights} }}"
+    return input_layer("x", *dims) + layer("f", type, "x", "y", param)
 
 
 def drawn(shape: list[int], filler: str, data_format: str = "channels_last") -> np.ndarray:

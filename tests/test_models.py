@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import json
-import warnings
-from functools import cache
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 import keras_caffe
+from tests.golden_models import checker, load, variants
 from tests.layers.golden_case import from_edge, to_edge
 from tests.shared_goldens import MODELS, needs_models
-
-
-def variants() -> list[tuple[str, dict[str, str]]]:
-    """(folder, names of its files) of every net."""
-    manifest = json.loads((MODELS / "manifest.json").read_text()) if MODELS.is_dir() else {}
-    return [(name, files) for name, entry in sorted(manifest.items()) for files in entry.get("variants", [entry])]
-
-
-@cache
-def checker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_check", MODELS / "golden_check.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def load(prototxt, weights, data_format: str, inputs: dict[str, np.ndarray]) -> keras_caffe.CaffeModel:
-    shapes = {name: array.shape for name, array in inputs.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", keras_caffe.CaffeWarning)  # Foreign fields of the files' forks.
-        return keras_caffe.load(prototxt, weights, data_format=data_format, input_shapes=shapes)
 
 
 def blobs(model: keras_caffe.CaffeModel, inputs: dict[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:

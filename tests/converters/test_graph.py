@@ -24,15 +24,10 @@ from tests.golden_nets import (
     selected,
     substitute,
 )
+from tests.nets import layer
 from tests.rejected import REJECTED, reason_for
 
 DATA = 'layer { name: "data" type: "Input" top: "x" } '
-
-
-def layer(name: str, type: str, bottom: str = "", top: str = "", more: str = "") -> str:
-    bottoms = " ".join(f'bottom: "{blob}"' for blob in bottom.split())
-    tops = " ".join(f'top: "{blob}"' for blob in top.split())
-    return f'layer {{ name: "{name}" type: "{type}" {bottoms} {tops} {more} }} '
 
 
 def refusal(text: str, phase: str = "TEST") -> str:
@@ -166,7 +161,9 @@ def test_duplicate_layer_names_get_distinct_values():
 
 
 def test_ids_stay_unique_where_names_hold_the_separators():
-    net = graph_of(layer("b@c", "Input", top="a") + layer("c", "Input", top="a@b") + layer("c#2", "ReLU", "a@b", "a@b"))
+    net = graph_of(
+        layer("b@c", "Input", tops="a") + layer("c", "Input", tops="a@b") + layer("c#2", "ReLU", "a@b", "a@b")
+    )
     assert list(net.values) == ["a@b@c", "a@b@c#2", "a@b@c#2#2"]
 
 
@@ -176,7 +173,7 @@ def test_outputs_are_in_alphabetical_order():
 
 
 def test_an_unread_input_is_an_output():
-    net = graph_of(DATA + layer("label", "Input", top="label") + layer("r", "ReLU", "x", "x"))
+    net = graph_of(DATA + layer("label", "Input", tops="label") + layer("r", "ReLU", "x", "x"))
     assert blob_names(net, net.inputs) == ["x", "label"]
     assert net.outputs == ("label@label", "x@r")
 
@@ -226,7 +223,7 @@ def test_a_very_deep_net():
 
 
 def test_unknown_bottom_suggests_a_near_name():
-    text = layer("in", "Input", top="conv1") + layer("r", "ReLU", "conv_1", "r")
+    text = layer("in", "Input", tops="conv1") + layer("r", "ReLU", "conv_1", "r")
     assert "layer 'r' (ReLU): bottom 'conv_1' is not the top of any layer" in refusal(text)
     assert "Did you mean 'conv1'?" in refusal(text)
 
@@ -239,12 +236,12 @@ def test_a_bottom_from_below():
 
 
 def test_two_producers():
-    assert "already produced by layer 'data'" in refusal(DATA + layer("other", "Input", top="x"))
+    assert "already produced by layer 'data'" in refusal(DATA + layer("other", "Input", tops="x"))
     assert "listed twice" in refusal(DATA + layer("s", "Slice", "x", "a a"))
 
 
 def test_in_place_counts_at_the_same_position_only():
-    two = layer("in", "Input", top="a b")
+    two = layer("in", "Input", tops="a b")
     assert graph_of(two + layer("e", "Python", "a b", "a b")).blobs == {"a": "a@e", "b": "b@e"}
     assert "same position" in refusal(two + layer("e", "Python", "a b", "b a"))
     assert "same position" in refusal(two + layer("e", "Python", "a b", "c a"))
@@ -295,7 +292,7 @@ def test_errors_name_the_line():
     ("phase", "chain"),
     [
         ("TEST", layer("l", "LRN", "x", "x")),
-        ("TEST", layer("y", "Input", top="y") + layer("l", "Eltwise", "x y", "x")),
+        ("TEST", layer("y", "Input", tops="y") + layer("l", "Eltwise", "x y", "x")),
         ("TRAIN", layer("l", "BNLL", "x", "x")),
         ("TRAIN", layer("l", "Clip", "x", "x")),
         ("TRAIN", layer("l", "Log", "x", "x")),
@@ -318,7 +315,7 @@ def test_warns_where_caffe_is_wrong_in_place(phase, chain):
         ("TEST", layer("s", "Sigmoid", "x", "s") + layer("l", "ReLU", "s", "s")),
         (
             "TRAIN",
-            layer("y", "Input", top="y") + layer("l", "Eltwise", "x y", "x", "eltwise_param { operation: PROD }"),
+            layer("y", "Input", tops="y") + layer("l", "Eltwise", "x y", "x", "eltwise_param { operation: PROD }"),
         ),
         ("TRAIN", layer("l", "ReLU", "x", "x", "relu_param { negative_slope: 0.5 }")),
         ("TRAIN", layer("l", "LRN", "x", "y")),

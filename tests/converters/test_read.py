@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import warnings
 from pathlib import Path
 
@@ -17,11 +16,7 @@ from keras_caffe.converters.read_binary import parameter_of
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError
 from keras_caffe.proto import schema
 from tests.rejected import reason_for
-
-ROOT = Path(__file__).resolve().parents[2]
-GOLDENS = ROOT / "tests" / "goldens"
-SHARED = Path(os.environ.get("KERAS_CAFFE_SHARED", ROOT.parent / "shared")) / "golden"
-WILD, MODELS = SHARED / "wild" / "prototxts", SHARED / "models"
+from tests.shared_goldens import GOLDENS, MODELS, WILD, needs_models, needs_wild
 
 NET = """name: "n"
 layer { name: "data" type: "Input" top: "data" }
@@ -244,11 +239,11 @@ def read_quietly(path: Path) -> NetFile | None:
             return None
 
 
-@pytest.mark.skipif(not WILD.is_dir(), reason="golden/wild is not in the checkout")
+@needs_wild
 def test_every_prototxt_from_the_wild_is_read_or_refused() -> None:
-    known = json.loads(gzip.decompress((WILD.parent / "shapes.json.gz").read_bytes()))
+    known = json.loads(gzip.decompress((WILD / "shapes.json.gz").read_bytes()))
     built = 0
-    for path in sorted(WILD.iterdir()):
+    for path in sorted((WILD / "prototxts").iterdir()):
         net = read_quietly(path)
         if path.name in known and not known[path.name].get("part"):
             assert net is not None, f"Caffe builds {path.name}"
@@ -257,7 +252,7 @@ def test_every_prototxt_from_the_wild_is_read_or_refused() -> None:
     assert built > 200
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="golden/models is not in the checkout")
+@needs_models
 def test_every_model_is_read() -> None:
     for path in [*MODELS.glob("*/*.prototxt"), *MODELS.glob("*/*.caffemodel")]:
         net = read_quietly(path)
@@ -265,7 +260,7 @@ def test_every_model_is_read() -> None:
         assert bool(net.lines) == (path.suffix == ".prototxt")
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="golden/models is not in the checkout")
+@needs_models
 def test_a_forks_parameters_in_a_real_model() -> None:
     net = read_quietly(MODELS / "mtcnn_det2_fp16" / "weights.caffemodel")
     (loss,) = [layer for layer in net.message.layer if layer.type == "SmoothL1Loss"]

@@ -20,11 +20,8 @@ from keras_caffe import proto
 from keras_caffe.converters.read_weights import LayerBlobs, read_mean, read_weights
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, WeightsError
 from tests.rejected import reason_for
+from tests.shared_goldens import GOLDENS, MODELS, needs_models
 
-ROOT = Path(__file__).resolve().parents[2]
-GOLDENS = ROOT / "tests" / "goldens"
-SHARED = Path(os.environ.get("KERAS_CAFFE_SHARED", ROOT.parent / "shared")) / "golden"
-MODELS = SHARED / "models"
 SOURCES = GOLDENS / "net" / "weights_by_name.npz"
 
 
@@ -244,7 +241,7 @@ def test_mean_images(tmp_path: Path) -> None:
             read_mean(tmp_path / name)
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="golden/models is not in the checkout")
+@needs_models
 def test_real_models_hold_what_caffe_loaded() -> None:
     checked = 0
     for golden in sorted(MODELS.glob("*/golden*.npz")):

@@ -12,7 +12,8 @@ from keras_caffe import proto
 from keras_caffe.data import dataset
 from keras_caffe.data.resize import resize
 from keras_caffe.errors import CaffeError, CaffeWarning
-from tests.data.nets import write_lmdb
+from tests.data.records import write_lmdb
+from tests.nets import layer
 
 SIDE = 40
 RESIZE = "resize_param { resize_mode: WARP height: 24 width: 32 interp_mode: LINEAR }"
@@ -35,8 +36,8 @@ def annotated(number: int, boxes: list[tuple[int, int, int, int]]) -> bytes:
 
 
 def net(source: Path, batch: int, transform: str = "", param: str = "") -> str:
-    return f"""layer {{ name: "d" type: "AnnotatedData" top: "data" top: "label" transform_param {{ {transform} }}
-      data_param {{ source: "{source}" batch_size: {batch} backend: LMDB }} annotated_data_param {{ {param} }} }}"""
+    fields = f'data_param {{ source: "{source}" batch_size: {batch} backend: LMDB }} annotated_data_param {{ {param} }}'
+    return layer("d", "AnnotatedData", tops="data label", more=f"transform_param {{ {transform} }} {fields}")
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ import keras_caffe
 from keras_caffe.data import dataset
 from keras_caffe.data.stream import Stream
 from keras_caffe.errors import DataError
-from tests.data.nets import data_net, image_net, labels, write_lmdb
-from tests.data.test_goldens import DATA, batches, case
+from tests.data.golden_data import DATA, batches, case
+from tests.data.records import labels, write_lmdb
+from tests.nets import data_net, image_net
 
 AUGMENTED = "crop_size: 6 mirror: true mean_value: 100"
 SOURCES = {

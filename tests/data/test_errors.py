@@ -20,8 +20,9 @@ from keras_caffe import samples
 from keras_caffe.data import dataset
 from keras_caffe.data.datum import parse
 from keras_caffe.errors import CaffeError, DataError
-from tests.data.nets import data_net, datum, image_net, labels, write_lmdb
-from tests.data.test_goldens import DATA
+from tests.data.golden_data import DATA
+from tests.data.records import datum, labels, write_lmdb
+from tests.nets import data_net, image_net
 from tests.rejected import REJECTED, reason_for
 
 CASES = {

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import types
 
 import numpy as np
 import pytest
 
-from keras_caffe.data import dataset
-from tests.shared_goldens import GOLDENS
+from tests.data.golden_data import DATA, batches, case
 
-DATA = GOLDENS / "data"
 NO_DATA_LAYER = {"hdf5_output", "python_loss"}  # of Input layers; test_writers and test_python have these
 NAMES = sorted(path.stem for path in DATA.glob("*.npz") if path.stem not in NO_DATA_LAYER)
 OTHER_LAYERS = {"ip"}  # tops in the record that no data layer gives
-
-
-def case(name: str) -> tuple[dict, dict[str, np.ndarray]]:
-    with np.load(DATA / f"{name}.npz") as stored:
-        arrays = {key: stored[key] for key in stored.files}
-    return json.loads(str(arrays.pop("meta"))), arrays
 
 
 def pylayers(monkeypatch: pytest.MonkeyPatch) -> dict[str, type]:
@@ -46,14 +37,6 @@ def scale(meta: dict) -> float:
         if word in meta["prototxt"]:
             return float(word.split()[-1])
     return 1.0
-
-
-def batches(meta: dict, arrays: dict[str, np.ndarray], **kwargs: object) -> list[dict[str, np.ndarray]]:
-    given = {key[3:]: value for key, value in arrays.items() if key.startswith("in/")}
-    found = dataset(
-        meta["prototxt"], meta["phase"], base_dir=DATA, arrays=given, data_format="channels_first", **kwargs
-    )
-    return list(found.take(meta["forwards"]).as_numpy_iterator())
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not case(name)[0]["random"]])

@@ -19,7 +19,7 @@ from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.lmdb import LmdbWalk
 from keras_caffe.errors import DataError
 from keras_caffe.ops.pixel_batch import pixel_batch
-from tests.data.nets import datum, write_lmdb
+from tests.data.records import datum, write_lmdb
 from tests.randoms import generators
 
 INTS = st.integers(-(2**31), 2**31 - 1)

@@ -22,8 +22,9 @@ from keras_caffe.data.sources import tensorflow_io
 from keras_caffe.data.sources.lmdb import LmdbWalk
 from keras_caffe.data.sources.tensorflow_io import TensorFlowIoWalk
 from keras_caffe.errors import DataError
-from tests.data.nets import data_net, datum, write_lmdb
-from tests.data.test_goldens import DATA
+from tests.data.golden_data import DATA
+from tests.data.records import datum, write_lmdb
+from tests.nets import data_net
 from tests.shared_goldens import GOLDENS
 
 DATABASES = [*sorted(GOLDENS.glob("**/data.mdb")), *samples.path("db").glob("*/data.mdb")]

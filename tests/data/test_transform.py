@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_caffe.data import Transform, dataset
 from keras_caffe.errors import DataError
-from tests.data.test_goldens import DATA, case
+from tests.data.golden_data import DATA, case
 
 PLAIN = [
     "lmdb_mean_file_crop",

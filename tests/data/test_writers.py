@@ -18,8 +18,9 @@ from keras_caffe.data.datum import parse
 from keras_caffe.data.imageset import ImageSet, find_images
 from keras_caffe.data.statistics import Statistics, mean_image, open_any, records, write_mean
 from keras_caffe.errors import DataError
-from tests.data.nets import data_net, datum, labels, write_lmdb
-from tests.data.test_goldens import DATA, case
+from tests.data.golden_data import DATA, case
+from tests.data.records import datum, labels, write_lmdb
+from tests.nets import data_net
 
 SRC = DATA / "src"
 

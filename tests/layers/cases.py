@@ -52,28 +52,6 @@ class Case:
     refused: Sequence[tuple[Mapping[str, Any], str]] = ()
 
 
-def net_with(kind: str, *bottoms: Shape, param: str = "", tops: str = "y") -> str:
-    """A layer on Input layers x0, x1, ... of these shapes."""
-    names = [f"x{index}" for index in range(len(bottoms))]
-    dims = (" ".join(f"dim: {size}" for size in shape) for shape in bottoms)
-    inputs = "".join(
-        f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {sizes} }} }} }}\n'
-        for name, sizes in zip(names, dims, strict=True)
-    )
-    return inputs + _layer("layer", kind, names, tops.split(), param)
-
-
-def data_net(kind: str, param: str) -> str:
-    """A data layer whose tops are x and y, and a layer on each of them."""
-    readers = "".join(_layer(f"read_{top}", "Power", [top], [f"{top}2"]) for top in "xy")
-    return _layer("layer", kind, [], ["x", "y"], param) + readers
-
-
-def _layer(name: str, kind: str, bottoms: Sequence[str], tops: Sequence[str], param: str = "") -> str:
-    blobs = [*(f'bottom: "{blob}"' for blob in bottoms), *(f'top: "{blob}"' for blob in tops)]
-    return f'layer {{ name: "{name}" type: "{kind}" {" ".join(blobs)} {param} }}\n'
-
-
 IMAGES = "transform_param { crop_size: 5 force_color: true }"  # gives the images of a data layer a size
 
 # Types of which Caffe's arrays check everything, so that they have no test file of their own.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf import text_format
 
 from keras_caffe import proto, registry
 from keras_caffe.layers.base import Bottom, CaffeLayer
-from keras_caffe.layout import Order, edge_order, to_caffe, to_stored
+from keras_caffe.layout import Order, channels_last, edge_order, to_caffe, to_stored
 from keras_caffe.shapes import Shape
 
 
@@ -22,11 +23,21 @@ def parse(text: str) -> Any:
 
 def make(text: str, *shapes: Shape, data_format: str = "channels_last") -> tuple[CaffeLayer, list[Order]]:
     """The layer for bottoms of these shapes in Caffe's order, and how it wants them stored."""
+    return _made(text, shapes, [edge_order(len(shape), data_format) for shape in shapes])
+
+
+def from_caffe(text: str, *shapes: Shape) -> CaffeLayer:
+    """The layer for bottoms that are all stored channels last, after it was asked for its tops, which refuses more."""
+    layer, orders = _made(text, shapes, [channels_last(len(shape)) for shape in shapes])
+    layer.top_shapes(*map(to_stored, shapes, orders))
+    return layer
+
+
+def _made(text: str, shapes: Sequence[Shape], stored: Sequence[Order]) -> tuple[CaffeLayer, list[Order]]:
     message = parse(text)
     cls = registry.registered()[message.type]
-    bottoms = [Bottom(shape, edge_order(len(shape), data_format)) for shape in shapes]
-    orders = cls.bottom_orders(message, bottoms)
-    return cls.from_caffe(message, [Bottom(b.shape, o) for b, o in zip(bottoms, orders, strict=True)]), orders
+    orders = cls.bottom_orders(message, list(map(Bottom, shapes, stored)))
+    return cls.from_caffe(message, list(map(Bottom, shapes, orders))), orders
 
 
 def tops(text: str, *shapes: Shape, data_format: str = "channels_last") -> list[Shape]:

@@ -10,7 +10,7 @@ from keras_caffe import layers
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.context import LoadContext, loading
 from tests.layers.cases import Case
-from tests.layers.test_losses import from_caffe
+from tests.layers.layer_case import from_caffe
 
 CASES = [
     Case("Accuracy", layers.Accuracy(), [(None, 4), (None,)]),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import keras_caffe
 from keras_caffe.layers import AnnotatedData
-from tests.layers.cases import IMAGES, Case, data_net
+from tests.layers.cases import IMAGES, Case
 from tests.layers.source_case import declared, message, refused
+from tests.nets import net_reading
 
 CASES = [
-    Case("AnnotatedData", net=data_net("AnnotatedData", f"data_param {{ batch_size: 2 }} {IMAGES}")),
+    Case("AnnotatedData", net=net_reading("AnnotatedData", f"data_param {{ batch_size: 2 }} {IMAGES}")),
 ]
 
 TEXT = """type: "AnnotatedData" top: "data" top: "label" data_param { batch_size: 6 }

@@ -10,7 +10,8 @@ import pytest
 from keras_caffe.converters.load import load
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import BN
-from tests.layers.cases import SHAPE, Case, net_with
+from tests.layers.cases import SHAPE, Case
+from tests.nets import input_layer, layer, net_with
 
 CASES = [
     Case(
@@ -31,8 +32,7 @@ M0, V0 = np.array([0.1, 0.2, 0.3], "float32"), np.array([1.0, 2.0, 3.0], "float3
 
 
 def net(param: str, more: str = "", **kwargs: Any) -> Any:
-    text = f"""layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 4 dim: 3 dim: 5 dim: 6 }} }} }}
-      layer {{ name: "bn" type: "BN" bottom: "x" top: "y" {more} bn_param {{ {param} }} }}"""
+    text = input_layer("x", 4, 3, 5, 6) + layer("bn", "BN", "x", "y", f"{more} bn_param {{ {param} }}")
     model = load(text, data_format="channels_first", **kwargs)
     shapes = [p.shape for p in model.get_caffe_params()["bn"]]
     values = zip((SLOPE, BIAS, M0, V0), shapes, strict=False)
@@ -68,8 +68,8 @@ def test_frozen() -> None:
 
 
 def test_frozen_starts_with_variance_1() -> None:
-    text = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 } } }
-      layer { name: "bn" type: "BN" bottom: "x" top: "y" bn_param { frozen: true slope_filler { value: 2 } } }"""
+    param = "bn_param { frozen: true slope_filler { value: 2 } }"
+    text = input_layer("x", 4, 3) + layer("bn", "BN", "x", "y", param)
     np.testing.assert_allclose(load(text)(np.ones((4, 3))), np.full((4, 3), 2 / np.sqrt(1 + 1e-5)), rtol=1e-6)
 
 
@@ -110,8 +110,7 @@ def test_refusals() -> None:
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_both_layouts(data_format: str) -> None:
-    text = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 dim: 5 dim: 6 } } }
-      layer { name: "bn" type: "BN" bottom: "x" top: "y" bn_param { slope_filler { value: 1 } } }"""
+    text = input_layer("x", 4, 3, 5, 6) + layer("bn", "BN", "x", "y", "bn_param { slope_filler { value: 1 } }")
     model = load(text, data_format=data_format)
     x = X if data_format == "channels_first" else np.moveaxis(X, 1, -1)
     y = np.asarray(model(x, training=True))

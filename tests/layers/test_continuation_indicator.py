@@ -9,8 +9,9 @@ import keras_caffe
 from keras_caffe import pycaffe as caffe
 from keras_caffe.errors import LayerError
 from keras_caffe.layers import ContinuationIndicator
-from tests.layers.cases import Case, net_with
+from tests.layers.cases import Case
 from tests.layers.layer_case import make, tops
+from tests.nets import input_layer, layer, net_with
 
 CASES = [
     Case(
@@ -25,14 +26,9 @@ CASES = [
 TYPE = 'type: "ContinuationIndicator" continuation_indicator_param { %s }'
 
 
-def input_layer(name: str, *shape: int) -> str:
-    dims = " ".join(f"dim: {size}" for size in shape)
-    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}'
-
-
 def lstm(cont: str) -> str:
     param = 'recurrent_param { num_output: 4 weight_filler { type: "uniform" } }'
-    return f'layer {{ name: "h" type: "LSTM" bottom: "x" bottom: "{cont}" top: "h" {param} }}'
+    return layer("h", "LSTM", f"x {cont}", "h", param)
 
 
 INDICATED = input_layer("x", 3, 2, 5) + f'layer {{ name: "c" top: "c" {TYPE % "time_step: 3 batch_size: 2"} }}'

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from keras_caffe.layers import Convolution, ConvolutionDepthwise
-from tests.layers.cases import SHAPE, Case, net_with
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make
+from tests.nets import net_with
 
 CASES = [
     Case(

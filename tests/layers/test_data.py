@@ -7,11 +7,12 @@ import pytest
 from keras_caffe.converters.load import load
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers import source
-from tests.layers.cases import IMAGES, Case, data_net
+from tests.layers.cases import IMAGES, Case
 from tests.layers.source_case import declared, message, refused
+from tests.nets import net_reading
 
 CASES = [
-    Case("Data", net=data_net("Data", f"data_param {{ batch_size: 2 }} {IMAGES}")),
+    Case("Data", net=net_reading("Data", f"data_param {{ batch_size: 2 }} {IMAGES}")),
 ]
 
 HEAD = 'type: "Data" top: "data" top: "label" '

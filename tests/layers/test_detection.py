@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_caffe import layers
 from keras_caffe.errors import CaffeError, LayerError
 from tests.layers.cases import SHAPE, Case
-from tests.layers.test_losses import from_caffe
+from tests.layers.layer_case import from_caffe
 
 CASES = [
     Case("DetectionOutput", reason="values decide the number of rows"),

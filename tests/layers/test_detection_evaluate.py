@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
-from tests.layers.cases import Case, net_with
+from tests.layers.cases import Case
 from tests.layers.layer_case import make, tops
+from tests.nets import net_with
 
 CASES = [
     Case(

@@ -10,13 +10,14 @@ import pytest
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import DataError, ShapeError
-from tests.layers.cases import Case, data_net
+from tests.layers.cases import Case
 from tests.layers.source_case import declared, refused
+from tests.nets import net_reading
 
 CASES = [
     Case(
         "HDF5Data",
-        net=data_net("HDF5Data", "hdf5_data_param { batch_size: 2 }"),
+        net=net_reading("HDF5Data", "hdf5_data_param { batch_size: 2 }"),
         input_shapes={"x": (2, 3), "y": (2, 1)},
     ),
 ]

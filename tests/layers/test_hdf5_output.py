@@ -7,7 +7,8 @@ import pytest
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import CaffeWarning
-from tests.layers.cases import Case, net_with
+from tests.layers.cases import Case
+from tests.nets import net_with
 
 CASES = [
     Case(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.layers.cases import IMAGES, Case, data_net
+from tests.layers.cases import IMAGES, Case
 from tests.layers.source_case import declared, refused
+from tests.nets import net_reading
 
 CASES = [
-    Case("ImageData", net=data_net("ImageData", f"image_data_param {{ batch_size: 2 }} {IMAGES}")),
+    Case("ImageData", net=net_reading("ImageData", f"image_data_param {{ batch_size: 2 }} {IMAGES}")),
 ]
 
 HEAD = 'type: "ImageData" top: "data" top: "label" '

@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from keras_caffe import layers, proto
 from keras_caffe.errors import CaffeError, DataError, LayerError, ShapeError
-from keras_caffe.layers.base import Bottom
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layers.infogain_loss import read_matrix
-from keras_caffe.layout import channels_last
 from tests.layers.cases import SHAPE, Case
+from tests.layers.layer_case import from_caffe
 
 CASES = [
     Case("CenterLoss", layers.CenterLoss(3), [(None, 4), (None,)]),
@@ -49,24 +48,6 @@ CLASSIFIERS = [pair for pair in PAIRS if pair[2] is LABELS]
 
 def name(value: Any) -> str | None:
     return type(value).__name__ if isinstance(value, keras.Layer) else ""
-
-
-def message(text: str) -> Any:
-    from keras_caffe.proto.text import parse
-
-    return parse(f'layer {{ name: "l" {text} }}', proto.NetParameter, "<test>")[0].layer[0]
-
-
-def from_caffe(text: str, *shapes: tuple[int, ...]) -> keras.Layer:
-    """The layer for a definition and its bottoms' shapes, checked as the builder checks it."""
-    layer = message(text)
-    cls = getattr(layers, layer.type)
-    bottoms = [Bottom(shape, channels_last(len(shape))) for shape in shapes]
-    orders = cls.bottom_orders(layer, bottoms)
-    bottoms = [Bottom(b.shape, o) for b, o in zip(bottoms, orders, strict=True)]
-    built = cls.from_caffe(layer, bottoms)
-    built.top_shapes(*[tuple(b.shape[a] for a in b.order) for b in bottoms])
-    return built
 
 
 @pytest.mark.parametrize(("layer", "x", "y"), PAIRS, ids=name)

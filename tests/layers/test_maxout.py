@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe.layers import Maxout
-from tests.layers.cases import SHAPE, Case, net_with
+from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make
+from tests.nets import net_with
 
 CASES = [
     Case(

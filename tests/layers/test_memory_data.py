@@ -6,13 +6,14 @@ import pytest
 
 from keras_caffe.converters.load import load
 from keras_caffe.errors import NetError
-from tests.layers.cases import Case, data_net
+from tests.layers.cases import Case
 from tests.layers.source_case import declared, refused
+from tests.nets import net_reading
 
 CASES = [
     Case(
         "MemoryData",
-        net=data_net("MemoryData", "memory_data_param { batch_size: 2 channels: 1 height: 2 width: 3 }"),
+        net=net_reading("MemoryData", "memory_data_param { batch_size: 2 channels: 1 height: 2 width: 3 }"),
     ),
 ]
 

@@ -13,8 +13,9 @@ from keras_caffe import layers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.proposal import _from_text
 from keras_caffe.ops.proposals import anchors
-from tests.layers.cases import Case, net_with
+from tests.layers.cases import Case
 from tests.layers.layer_case import make, tops
+from tests.nets import net_with
 
 CASES = [
     Case(

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_caffe.converters.load import load
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError, UnknownLayerError
 from tests.layers.cases import Case
+from tests.nets import input_layer, layer
 
 CASES = [
     Case(
@@ -116,14 +117,8 @@ def given(net: str, **kwargs: Any) -> Any:
 
 
 def python(name: str, cls: str, bottoms: str, param_str: str = "", more: str = "", module: str = "layers") -> str:
-    bottoms = " ".join(f'bottom: "{b}"' for b in bottoms.split())
-    return f"""layer {{ name: "{name}" type: "Python" {bottoms} top: "{name}" {more}
-      python_param {{ module: "{module}" layer: "{cls}" param_str: '{param_str}' }} }}"""
-
-
-def source(name: str, *dims: int) -> str:
-    dim = " ".join(f"dim: {d}" for d in dims)
-    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dim} }} }} }}'
+    param = f"""python_param {{ module: "{module}" layer: "{cls}" param_str: '{param_str}' }}"""
+    return layer(name, "Python", bottoms, name, f"{more} {param}")
 
 
 def test_matches_caffe() -> None:
@@ -158,7 +153,7 @@ def test_matches_caffe() -> None:
 
 
 def test_the_batch_stays_open() -> None:
-    model = given(source("a", 4, 3) + source("b", 4, 3) + python("loss", "SquareLoss", "a b"))
+    model = given(input_layer("a", 4, 3) + input_layer("b", 4, 3) + python("loss", "SquareLoss", "a b"))
     assert model.inputs[0].shape == (None, 3)
     for size in (1, 6):
         got = model({"a": np.ones((size, 3)), "b": np.zeros((size, 3))})
@@ -166,7 +161,7 @@ def test_the_batch_stays_open() -> None:
 
 
 def test_what_the_class_sees() -> None:
-    model = given(source("x", 2, 3, 4, 5) + python("y", "Seen", "x", "10"), phase="TEST")
+    model = given(input_layer("x", 2, 3, 4, 5) + python("y", "Seen", "x", "10"), phase="TEST")
     x = np.zeros((2, 4, 5, 3))
     np.testing.assert_array_equal(model(x), [2, 3, 4, 5, 120, 1, 10])
     np.testing.assert_array_equal(tf.function(model)(tf.zeros((2, 4, 5, 3)))[-1], 11)
@@ -174,7 +169,7 @@ def test_what_the_class_sees() -> None:
 
 
 def test_a_gradient_belongs_to_its_own_forward_pass() -> None:
-    model = given(source("a", 2, 1) + source("b", 2, 1) + python("loss", "SquareLoss", "a b"))
+    model = given(input_layer("a", 2, 1) + input_layer("b", 2, 1) + python("loss", "SquareLoss", "a b"))
     zero, a, other = tf.zeros((2, 1)), tf.Variable([[1.0], [2.0]]), tf.constant([[5.0], [7.0]])
     with tf.GradientTape() as tape:
         loss = model({"a": a, "b": zero})
@@ -184,8 +179,8 @@ def test_a_gradient_belongs_to_its_own_forward_pass() -> None:
 
 def test_propagate_down() -> None:
     model = given(
-        source("a", 2, 1)
-        + source("b", 2, 1)
+        input_layer("a", 2, 1)
+        + input_layer("b", 2, 1)
         + python("loss", "SquareLoss", "a b", more="propagate_down: true propagate_down: false")
     )
     inputs = {"a": tf.ones((2, 1)), "b": tf.zeros((2, 1))}
@@ -198,7 +193,7 @@ def test_propagate_down() -> None:
 
 
 def test_trains() -> None:
-    model = given(source("x", 4, 3) + python("y", "Affine", "x", "0.5"))
+    model = given(input_layer("x", 4, 3) + python("y", "Affine", "x", "0.5"))
     model.compile(keras.optimizers.SGD(0.05), "mse")
     x = np.random.default_rng(0).standard_normal((32, 3)).astype("float32")
     model.fit(x, 3 * x, epochs=30, verbose=0)
@@ -228,7 +223,7 @@ def test_without_bottoms_and_class_it_is_an_input() -> None:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras 3.15 on NumPy 2
 def test_survives_saving(tmp_path: Path) -> None:
-    model = given(source("x", 4, 3) + python("y", "Affine", "x", "0.5"))
+    model = given(input_layer("x", 4, 3) + python("y", "Affine", "x", "0.5"))
     model.set_caffe_params({"y": [np.array([7.0])]})
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras", custom_objects=CLASSES)
@@ -240,7 +235,7 @@ def test_survives_saving(tmp_path: Path) -> None:
 def test_files_import_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "imported_by_name.py").write_text("from tests.layers.test_python import Affine\n")
     monkeypatch.syspath_prepend(tmp_path)
-    net = source("x", 4, 3) + python("y", "Affine", "x", "0.5", module="imported_by_name")
+    net = input_layer("x", 4, 3) + python("y", "Affine", "x", "0.5", module="imported_by_name")
     with pytest.raises(UnknownLayerError, match=r"'imported_by_name.Affine'.*python_layers=") as caught:
         load(net)
     assert "'y' (Python)" in str(caught.value)
@@ -253,8 +248,8 @@ def test_files_import_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_refusals() -> None:
     with pytest.raises(LayerError, match="setup of SquareLoss fails: ValueError: two bottoms needed"):
-        given(source("a", 2, 3) + python("loss", "SquareLoss", "a"))
+        given(input_layer("a", 2, 3) + python("loss", "SquareLoss", "a"))
     with pytest.raises(LayerError, match="counts differ"):
-        given(source("a", 2, 3) + source("b", 2, 4) + python("loss", "SquareLoss", "a b"))
+        given(input_layer("a", 2, 3) + input_layer("b", 2, 4) + python("loss", "SquareLoss", "a b"))
     with pytest.warns(CaffeWarning, match="no tops"):
-        given(source("a", 2, 3) + python("l", "Sink", "a", "1").replace('top: "l"', ""))
+        given(input_layer("a", 2, 3) + python("l", "Sink", "a", "1").replace('top: "l"', ""))

@@ -14,6 +14,7 @@ from keras_caffe.errors import CaffeError, LayerError, NetError, ShapeError
 from keras_caffe.layers import LSTM, RNN, LSTMUnit
 from keras_caffe.ops import recurrent
 from tests.layers.cases import Case
+from tests.nets import input_layer, layer
 
 CASES = [
     Case("LSTM", LSTM(3, expose_hidden=True), [(None, 2, 5), (None, 2), (1, 2, 3), (1, 2, 3)]),
@@ -120,13 +121,6 @@ def test_survives_saving(cls: type, tmp_path: Any) -> None:
     np.testing.assert_array_equal(again(bottoms()), model(bottoms()))
 
 
-NET = """
-layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 3 dim: 2 dim: 4 }} }} }}
-layer {{ name: "cont" type: "Input" top: "cont" input_param {{ shape {{ dim: 3 dim: {streams} }} }} }}
-layer {{ name: "lstm" type: "LSTM" bottom: "x" bottom: "cont" {more} recurrent_param {{ {param} }} }}
-"""
-
-
 @pytest.mark.parametrize(
     ("streams", "more", "param", "error", "match"),
     [
@@ -139,7 +133,8 @@ layer {{ name: "lstm" type: "LSTM" bottom: "x" bottom: "cont" {more} recurrent_p
 )
 def test_refusals(streams: int, more: str, param: str, error: type[CaffeError], match: str) -> None:
     with pytest.raises(error, match=match) as caught:
-        load(NET.format(streams=streams, more=more, param=param))
+        bottoms = input_layer("x", 3, 2, 4) + input_layer("cont", 3, streams)
+        load(bottoms + layer("lstm", "LSTM", "x cont", more=f"{more} recurrent_param {{ {param} }}"))
     assert "'lstm' (LSTM)" in str(caught.value)
 
 

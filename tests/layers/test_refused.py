@@ -12,6 +12,7 @@ from keras_caffe import layers
 from keras_caffe.converters.load import load
 from keras_caffe.errors import LayerError
 from tests.layers.layer_case import tops
+from tests.nets import net_with
 
 FOUR = (2, 6, 4, 5)
 AXIS = "axis is out of range"
@@ -110,9 +111,7 @@ def test_accepted(text: str, top: tuple[int, ...], data_format: str) -> None:
 
 @pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
 def test_channels_on_the_first_axis_fix_the_shape(kind: str) -> None:
-    text = f"""layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 4 dim: 5 dim: 5 }} }} }}
-        layer {{ name: "y" type: "{kind}" bottom: "x" top: "y"
-          convolution_param {{ axis: 0 num_output: 2 kernel_size: 1 group: 2 }} }}"""
+    text = net_with(kind, (4, 5, 5), param="convolution_param { axis: 0 num_output: 2 kernel_size: 1 group: 2 }")
     model = load(text)
     assert model.input.shape == (4, 5, 5)
     assert model.output.shape == (2, 5, 5)

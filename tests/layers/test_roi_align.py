@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe.layers import ROIAlign
-from tests.layers.cases import SHAPE, Case, net_with
-from tests.layers.test_roi_pooling import regions
+from tests.layers.cases import SHAPE, Case
+from tests.layers.regions import regions
+from tests.nets import net_with
 
 CASES = [
     Case(

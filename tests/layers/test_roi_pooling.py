@@ -14,18 +14,14 @@ from keras_caffe.errors import LayerError
 from keras_caffe.layers import PSROIPooling, ROIAlign, ROIPooling
 from keras_caffe.ops.roi import round_away
 from tests.layers.cases import SHAPE, Case
+from tests.layers.regions import regions
+from tests.nets import net_with
 
 CASES = [
     Case("ROIPooling", ROIPooling(2, 3), [SHAPE, (None, 5)]),
 ]
 
 F = np.float32
-
-
-def regions(count: int, images: int, reach: float, seed: int = 0) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    corners = random.uniform(-0.3 * reach, 1.3 * reach, (count, 4))
-    return np.concatenate([random.integers(0, images, (count, 1)), corners], 1).astype("float32")
 
 
 def c_round(value: float) -> float:
@@ -102,13 +98,13 @@ def test_rounding() -> None:
 
 
 def test_refusals() -> None:
-    net = """layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 2 dim: 8 dim: 8 }} }} }}
-      layer {{ name: "r" type: "Input" top: "r" input_param {{ shape {{ dim: 3 dim: {values} }} }} }}
-      layer {{ name: "pool" type: "ROIPooling" bottom: "x" bottom: "r" top: "y" roi_pooling_param {{ {param} }} }}"""
+    def net(values: int, param: str) -> str:
+        return net_with("ROIPooling", (1, 2, 8, 8), (3, values), param=f"roi_pooling_param {{ {param} }}")
+
     with pytest.raises(LayerError, match="pooled_w"):
-        load(net.format(values=5, param="pooled_h: 2"))
+        load(net(values=5, param="pooled_h: 2"))
     with pytest.raises(LayerError, match="no list of regions"):
-        load(net.format(values=4, param="pooled_h: 2 pooled_w: 2"))
-    model = load(net.format(values=5, param="pooled_h: 2 pooled_w: 2"))
+        load(net(values=4, param="pooled_h: 2 pooled_w: 2"))
+    model = load(net(values=5, param="pooled_h: 2 pooled_w: 2"))
     with pytest.raises(LayerError, match="image index"):
-        model({"x": np.zeros((1, 8, 8, 2), "float32"), "r": np.ones((3, 5), "float32")})
+        model({"x0": np.zeros((1, 8, 8, 2), "float32"), "x1": np.ones((3, 5), "float32")})

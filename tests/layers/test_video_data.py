@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tests.layers.cases import IMAGES, Case, data_net
+from tests.layers.cases import IMAGES, Case
 from tests.layers.source_case import declared
+from tests.nets import net_reading
 
 CASES = [
     Case(
         "VideoData",
-        net=data_net("VideoData", f"data_param {{ batch_size: 2 }} {IMAGES}"),
+        net=net_reading("VideoData", f"data_param {{ batch_size: 2 }} {IMAGES}"),
         input_shapes={"x": (2, 3, 5, 5)},
     ),
 ]

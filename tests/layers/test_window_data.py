@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.layers.cases import IMAGES, Case, data_net
+from tests.layers.cases import IMAGES, Case
 from tests.layers.source_case import declared, refused
+from tests.nets import net_reading
 
 CASES = [
-    Case("WindowData", net=data_net("WindowData", f"window_data_param {{ batch_size: 2 }} {IMAGES}")),
+    Case("WindowData", net=net_reading("WindowData", f"window_data_param {{ batch_size: 2 }} {IMAGES}")),
 ]
 
 HEAD = 'type: "WindowData" top: "data" top: "label" '

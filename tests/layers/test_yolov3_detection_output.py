@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import CaffeError
-from tests.layers.cases import Case, net_with
-from tests.layers.test_losses import from_caffe
+from tests.layers.cases import Case
+from tests.layers.layer_case import from_caffe
+from tests.nets import net_with
 
 CASES = [
     Case(

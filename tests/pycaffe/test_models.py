@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from keras_caffe import pycaffe as caffe
+from tests.golden_models import checker, variants
 from tests.shared_goldens import MODELS, needs_models
-from tests.test_models import checker, variants
 
 
 @needs_models

@@ -11,8 +11,7 @@ import pytest
 from keras_caffe import pycaffe as caffe
 from keras_caffe.errors import SolverError
 from keras_caffe.solver import load_solver
-from tests.solver.golden_solver import SOLVERS, Run, close
-from tests.solver.test_trajectories import check_history
+from tests.solver.golden_solver import SOLVERS, Run, check_history, close
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from keras_caffe.serving import export
+from tests.golden_models import checker, load, variants
 from tests.layers.golden_case import from_edge, to_edge
 from tests.serving.runners import needs_compiler
 from tests.shared_goldens import MODELS, needs_models
-from tests.test_models import checker, load, variants
 
 FILES = ("prototxt", "weights", "golden")
 FOLDED = pytest.mark.parametrize("fold", [True, False], ids=["folded", "as_is"])

@@ -75,3 +75,11 @@ def params(solver: Solver) -> dict[str, np.ndarray]:
 def close(got: Any, want: Any, sens: Any, what: str) -> None:
     excess = np.abs(np.float64(got) - want) - (2e-6 + 2e-5 * np.abs(want) + 20 * np.asarray(sens))
     assert np.max(excess) <= 0, f"{what}: off by {np.max(np.abs(np.float64(got) - want)):.3g}"
+
+
+def check_history(run: Run, solver: Solver) -> None:
+    wanted, sens = run.group("hist"), run.arrays["sens_hist"]
+    found = solver.history.get()
+    assert len(found) == len(wanted) == run.meta["state"]["n_history"]
+    for number, got in enumerate(found):
+        close(got, wanted[str(number)], sens[number], f"history {number}")

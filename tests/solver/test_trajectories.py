@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.solver.golden_solver import NAMES, RECORDED, SOLVERS, Run, close, params
+from tests.solver.golden_solver import NAMES, RECORDED, SOLVERS, Run, check_history, close, params
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
 
@@ -44,14 +44,6 @@ def check_params(run: Run, solver: object, iteration: int) -> None:
         if run.name in NOISY and (key == NOISY[run.name] or iteration > 5):
             continue
         close(found[key], want, sens.get(key, 0), f"{key} after iteration {iteration}")
-
-
-def check_history(run: Run, solver: object) -> None:
-    wanted, sens = run.group("hist"), run.arrays["sens_hist"]
-    found = solver.history.get()
-    assert len(found) == len(wanted) == run.meta["state"]["n_history"]
-    for number, got in enumerate(found):
-        close(got, wanted[str(number)], sens[number], f"history {number}")
 
 
 @pytest.mark.parametrize("name", ["sgd_poly_convbn", "nesterov_exp_multi", "x_sgd_siam_iter2_clip", "rmsprop_step_mlp"])

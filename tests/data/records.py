@@ -1,4 +1,4 @@
-"""Small nets with one data layer, and databases for them."""
+"""Records of pixels, databases of them, and what was read."""
 
 from __future__ import annotations
 
@@ -10,21 +10,6 @@ import lmdb
 import numpy as np
 
 from keras_caffe import proto
-
-
-def data_net(source: object, batch: int = 4, transform: str = "", backend: str = "LMDB", tops: int = 2) -> str:
-    """A net with one Data layer."""
-    names = 'top: "data" top: "label"' if tops == 2 else 'top: "data"'
-    param = f'source: "{source}" batch_size: {batch}' + (f" backend: {backend}" if backend else "")
-    return f'layer {{ name: "d" type: "Data" {names} transform_param {{ {transform} }} data_param {{ {param} }} }}'
-
-
-def image_net(source: object, batch: int = 4, fields: str = "", transform: str = "") -> str:
-    """A net with one ImageData layer."""
-    param = f'source: "{source}" batch_size: {batch} {fields}'
-    tops = 'top: "data" top: "label"'
-    given = f"transform_param {{ {transform} }} image_data_param {{ {param} }}"
-    return f'layer {{ name: "d" type: "ImageData" {tops} {given} }}'
 
 
 def datum(label: int, shape: tuple[int, int, int] = (3, 8, 9), **fields: Any) -> bytes:
