@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests import private_names
+from tests.package import PACKAGE, parse, sources
 from tests.private_names import FORCED
-
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = "keras_caffe"
+from tests.shared_goldens import ROOT
 
 # Imports point one way. A room may import the rooms of lower floors; on its own floor only what NEIGHBOURS lists.
 FLOORS = [
@@ -60,22 +59,6 @@ CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer"
 CONTRACT |= {"data", "pycaffe", "ops"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "fold", "metrics"}
-
-
-@cache
-def sources() -> dict[str, Path]:
-    """Every module of the package by its dotted name."""
-    found = {}
-    for path in [*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "converters").rglob("*.py")]:
-        relative = path.relative_to(ROOT).with_suffix("")
-        parts = relative.parts if relative.parts[0] == PACKAGE else (PACKAGE, *relative.parts)
-        found[".".join(parts).removesuffix(".__init__")] = path
-    return found
-
-
-@cache
-def parse(module: str) -> ast.Module:
-    return ast.parse(sources()[module].read_text())
 
 
 def room(module: str) -> str:
@@ -225,6 +208,13 @@ def test_every_module_is_type_checked() -> None:
     _, *overrides = settings.split("[[tool.mypy.overrides]]")
     untyped = {name for override in overrides for name in re.findall(r'"(keras_caffe\.[\w.]+)"', override)}
     assert not untyped - set(sources()), "strike these off the list: they are gone"
+
+
+def test_test_modules_import_no_other_test_module() -> None:
+    """What several tests need stands in a module of its own."""
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        froms = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        assert not [node.module for node in froms if ".test_" in f"{node.module}"], path
 
 
 def test_nobody_imports_converters_by_its_folder() -> None:

@@ -20,7 +20,7 @@ from keras_caffe.cli import dataset, flags_of
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import CaffeError, CaffeWarning, Call, Flag, Flags, Option
 from keras_caffe.solver import Solver
-from tests.test_architecture import parse, sources
+from tests.package import parse, sources
 
 FLAGS = {
     "skip_mismatch": Flag("--skip-mismatch", "SKIP_MISMATCH"),
