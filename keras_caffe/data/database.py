@@ -114,13 +114,13 @@ def check_backend(path: Path, backend: str, layer_says: bool) -> None:
     Raises:
         DataError: it is such a folder, or no database at all.
     """
-    found = [kind for file, kind in BACKENDS.items() if (path / file).is_file()]
-    if found == [backend] or (path.is_file() and backend == "LMDB"):
+    kinds = [kind for file, kind in BACKENDS.items() if (path / file).is_file()]
+    if kinds == [backend] or (path.is_file() and backend == "LMDB"):
         return
     said = f"backend: {backend}" if layer_says else f"{backend}, Caffe's default"
-    if found:
-        fix = f"Set backend: {found[0]} in data_param."
-        raise DataError("the database is of another kind", where=str(path), expected=said, received=found[0], fix=fix)
+    if kinds:
+        fix = f"Set backend: {kinds[0]} in data_param."
+        raise DataError("the database is of another kind", where=str(path), expected=said, received=kinds[0], fix=fix)
     wanted = next(file for file, kind in BACKENDS.items() if kind == backend)
     raise DataError(
         "this is no database",

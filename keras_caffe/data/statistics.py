@@ -32,8 +32,8 @@ def open_any(path: str | os.PathLike[str]) -> Any:
         raise DataError("there is no such database", where=str(folder), cause=not_found(folder))
     if is_tfrecord(folder):
         return walk(folder, "LMDB")
-    found = [kind for file, kind in BACKENDS.items() if (folder / file).is_file()]
-    return walk(folder, found[0] if found else "LMDB")
+    kinds = [kind for file, kind in BACKENDS.items() if (folder / file).is_file()]
+    return walk(folder, kinds[0] if kinds else "LMDB")
 
 
 def records(items: Iterable[tuple[bytes, Buffer]]) -> Iterator[Record]:
@@ -46,14 +46,14 @@ def records(items: Iterable[tuple[bytes, Buffer]]) -> Iterator[Record]:
             raise error.at(where=where) from None
 
 
-def mean_image(found: Iterable[Record]) -> np.ndarray:
+def mean_image(records: Iterable[Record]) -> np.ndarray:
     """(C, H, W): the mean of all records, summed as compute_image_mean does it, in float32 and in their order.
 
     Raises:
         DataError: there are no records, or they differ in shape.
     """
     total, count = None, 0
-    for record in found:
+    for record in records:
         pixels = _pixels(record)
         total = np.zeros(pixels.shape, np.float32) if total is None else total
         if pixels.shape != total.shape:

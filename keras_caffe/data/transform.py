@@ -103,21 +103,21 @@ class Transform(keras.layers.Layer):
         """
         definition = read_definition(prototxt).select(phase, level, stages)
         layers = data_layers(definition)
-        found = [message for message in layers if layer in (None, message.name)]
-        if not found:
+        messages = [message for message in layers if layer in (None, message.name)]
+        if not messages:
             near = instead([layer], [message.name for message in layers])
             raise DataError("no such data layer", received=repr(layer), **near)
-        param = found[0].transform_param
+        param = messages[0].transform_param
         check_transform(param)
         mean = None
         if param.HasField("mean_file"):
             mean = read_mean(Places(base_dir, definition.path).need(param.mean_file, "the mean_file"))
-        augment = from_layer(found[0], mean, phase == "TRAIN", 0)
+        augment = from_layer(messages[0], mean, phase == "TRAIN", 0)
         if mean is None:
             return cls(augment.crop, param.mirror, param.scale, list(param.mean_value), phase=phase, **kwargs)
-        made = cls(augment.crop, param.mirror, param.scale, (), augment.mean.shape, phase, **kwargs)
-        made.mean.assign(augment.mean.transpose(1, 2, 0) if made.last else augment.mean)
-        return made
+        transform = cls(augment.crop, param.mirror, param.scale, (), augment.mean.shape, phase, **kwargs)
+        transform.mean.assign(augment.mean.transpose(1, 2, 0) if transform.last else augment.mean)
+        return transform
 
     def build(self, input_shape: Shape) -> None:
         channels, *size = self._caffe(input_shape)

@@ -50,9 +50,9 @@ class ArgMax(CaffeLayer):
         values, indices = self._search(
             ops.reshape(inputs, (ops.shape(inputs)[0], count(tuple(inputs.shape[1:])) or -1))
         )
-        found = ops.stack([indices, values], axis=1) if self.out_max_val else indices
+        best = ops.stack([indices, values], axis=1) if self.out_max_val else indices
         (shape,) = self.top_shapes(tuple(inputs.shape))
-        return ops.reshape(found, (ops.shape(inputs)[0], *shape[1:]))
+        return ops.reshape(best, (ops.shape(inputs)[0], *shape[1:]))
 
     def _search(self, x: Any) -> tuple[Any, Any]:
         # Searched backwards: `top_k` puts the first of equal values first, Caffe the last.

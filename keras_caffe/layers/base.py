@@ -94,10 +94,10 @@ class SharedView:
         self.owner, self.blob, self.shape, self.dtype = owner, blob, blob.keras_shape, owner.variable.dtype
 
     def _seen(self) -> Any:
-        held, view = self.owner.blob, self.blob
+        own, view = self.owner.blob, self.blob
         tensor = keras.ops.convert_to_tensor(self.owner.variable)
-        if held.permutation is not None:
-            tensor = keras.ops.transpose(tensor, inverse(held.permutation))
+        if own.permutation is not None:
+            tensor = keras.ops.transpose(tensor, inverse(own.permutation))
         tensor = keras.ops.reshape(tensor, view.shape)
         return tensor if view.permutation is None else keras.ops.transpose(tensor, view.permutation)
 
@@ -183,7 +183,7 @@ class CaffeLayer(keras.layers.Layer):
         given = signature(layer.__init__).bind(*args, **kwargs)
         given.apply_defaults()
         more = given.arguments.pop(getfullargspec(cls.__init__).varkw, {})
-        # Past Keras's __setattr__, which works only once the constructor has run.
+        # Past Keras's __setattr__, which would wrap the dict, and lists and dicts in it, to look for variables.
         layer.__dict__["_given"] = {**given.arguments, **more}
         return layer
 

@@ -126,10 +126,10 @@ class Proposal(CaffeLayer):
 
 def _from_text(text: str) -> dict[str, Any]:
     """feat_stride, scales and ratios as a param_str writes them; "" leaves the defaults."""
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for name, ours in (("feat_stride", "feat_stride"), ("scales", "scale"), ("ratios", "ratio")):
         match = re.search(rf"['\"]?{name}['\"]?\s*:[^\d\n]*([\d., ]+)", text)
         numbers = re.findall(r"\d+\.?\d*|\.\d+", match[1]) if match else []
         if numbers:
-            found[ours] = int(numbers[0]) if ours == "feat_stride" else [float(number) for number in numbers]
-    return found
+            arguments[ours] = int(numbers[0]) if ours == "feat_stride" else [float(number) for number in numbers]
+    return arguments

@@ -119,10 +119,10 @@ class Python(CaffeLayer):
 
     @classmethod
     def for_layer(cls, layer: Any) -> type[CaffeLayer]:
-        found = find_class(class_name(layer), required=bool(layer.bottom))
-        if found is None:
+        named = find_class(class_name(layer), required=bool(layer.bottom))
+        if named is None:
             return PythonSourceLayer
-        return found if issubclass(found, CaffeLayer) else cls
+        return named if issubclass(named, CaffeLayer) else cls
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

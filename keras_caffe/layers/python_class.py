@@ -24,16 +24,16 @@ def find_class(name: str, required: bool = True) -> Any:
     Raises:
         UnknownLayerError: there is none, or the module that the caller allows to import has none.
     """
-    found = (load_context().python_layers or {}).get(name) or keras.saving.get_registered_object(name)
-    found = found or registry.registered().get(name)
+    named = (load_context().python_layers or {}).get(name) or keras.saving.get_registered_object(name)
+    named = named or registry.registered().get(name)
     reason = None
-    if found is None and load_context().allow_python_imports:
+    if named is None and load_context().allow_python_imports:
         module, _, attribute = name.rpartition(".")
         try:
-            found = getattr(importlib.import_module(module), attribute)
+            named = getattr(importlib.import_module(module), attribute)
         except Exception as error:  # Whatever the module does when it is imported.
             reason = f"{type(error).__name__}: {error}"
-    if found is None and (required or reason):
+    if named is None and (required or reason):
         raise UnknownLayerError(
             f"no class for the Python layer {name!r}",
             received=reason,
@@ -42,7 +42,7 @@ def find_class(name: str, required: bool = True) -> Any:
                 Option("allow_python_imports", True, "to import the module, if you trust the file"),
             ),
         )
-    return found
+    return named
 
 
 class PythonSourceLayer(SourceLayer):

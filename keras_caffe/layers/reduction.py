@@ -44,15 +44,15 @@ class Reduction(CaffeLayer):
         y = (ops.mean if self.operation == "MEAN" else ops.sum)(x, axis=self.axes)
         return y if self.coeff == 1 else y * self.coeff
 
-    def _kept(self, rank: int) -> list[int]:
+    def _other_axes(self, rank: int) -> list[int]:
         reduced = distinct_axes("axes", self.axes, rank)
         return [axis for axis in range(rank) if axis not in reduced]
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
-        return [tuple(shapes[0][axis] for axis in self._kept(len(shapes[0])))]
+        return [tuple(shapes[0][axis] for axis in self._other_axes(len(shapes[0])))]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
-        return [tuple(orders[0][axis] for axis in self._kept(len(orders[0])))]
+        return [tuple(orders[0][axis] for axis in self._other_axes(len(orders[0])))]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return total_count(bottoms)

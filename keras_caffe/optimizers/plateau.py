@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import SolverError
 from keras_caffe.layers.arguments import number, whole, wholes
 from keras_caffe.layers.base import serializable_as
-from keras_caffe.optimizers.policies import Policy, _float
+from keras_caffe.optimizers.policies import Policy, as_float
 
 serializable = serializable_as("optimizers")
 
@@ -46,9 +46,9 @@ class Plateau(Policy):
         """Takes the loss of an iteration; may be part of a compiled function."""
         iteration = ops.cast(iteration, "int32")
         slot = ops.arange(self.average_loss) == self.seen % self.average_loss
-        self.losses.assign(ops.where(slot, _float(loss), self.losses))
+        self.losses.assign(ops.where(slot, as_float(loss), self.losses))
         self.seen.assign(self.seen + 1)
-        smoothed = ops.sum(self.losses) / _float(ops.minimum(self.seen, self.average_loss))
+        smoothed = ops.sum(self.losses) / as_float(ops.minimum(self.seen, self.average_loss))
         better = smoothed < self.minimum
         self.minimum.assign(ops.where(better, smoothed, self.minimum))
         self.last_event.assign(ops.where(better, iteration, self.last_event))
@@ -60,7 +60,7 @@ class Plateau(Policy):
         self.last_event.assign(ops.where(step, iteration, self.last_event))
 
     def factor(self, iteration: Any) -> Any:
-        return ops.power(_float(self.gamma), _float(self.steps))
+        return ops.power(as_float(self.gamma), as_float(self.steps))
 
     def current_step(self, iteration: int) -> int:
         return int(self.steps)
@@ -69,11 +69,11 @@ class Plateau(Policy):
         """Forgets the losses that the smoothed one was made of, as Caffe does each time it is told to train on."""
         self.seen.assign(0)
 
-    def kept(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         return {"minimum_loss": float(self.minimum), "iter_last_event": int(self.last_event)}
 
     def restore(
-        self, iteration: int, current_step: int, minimum_loss: float = 1e38, iter_last_event: int = 0, **kept: Any
+        self, iteration: int, current_step: int, minimum_loss: float = 1e38, iter_last_event: int = 0, **state: Any
     ) -> bool:
         self.minimum.assign(minimum_loss)
         self.last_event.assign(iter_last_event)

@@ -45,13 +45,13 @@ class Policy(Schedule):
         return 0
 
     def begin(self) -> None:
-        """Told before each run of iterations."""
+        """Called before each run of iterations."""
 
-    def kept(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """What snapshots hold of the policy beside the step: {field of SolverState: value}."""
         return {}
 
-    def restore(self, iteration: int, current_step: int, **kept: Any) -> bool:
+    def restore(self, iteration: int, current_step: int, **state: Any) -> bool:
         """Goes on from a snapshot; True: training functions that are compiled already do not see it."""
         return False
 
@@ -59,7 +59,7 @@ class Policy(Schedule):
         return dict(vars(self))
 
 
-def _float(value: Any) -> Any:
+def as_float(value: Any) -> Any:
     return ops.cast(value, "float32")
 
 
@@ -68,7 +68,7 @@ class Fixed(Policy):
     """base_lr."""
 
     def factor(self, iteration: Any) -> Any:
-        return _float(1)
+        return as_float(1)
 
 
 @serializable
@@ -85,7 +85,7 @@ class Step(Policy):
         self.stepsize = whole("stepsize", stepsize, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
-        return ops.power(_float(self.gamma), _float(ops.floor_divide(iteration, self.stepsize)))
+        return ops.power(as_float(self.gamma), as_float(ops.floor_divide(iteration, self.stepsize)))
 
     def current_step(self, iteration: int) -> int:
         return max(iteration - 1, 0) // self.stepsize
@@ -104,7 +104,7 @@ class Exp(Policy):
         self.gamma = number("gamma", gamma, 0, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
-        return ops.power(_float(self.gamma), _float(iteration))
+        return ops.power(as_float(self.gamma), as_float(iteration))
 
 
 @serializable
@@ -121,7 +121,7 @@ class Inv(Policy):
         self.power = number("power", power, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
-        return ops.power(1 + self.gamma * _float(iteration), -_float(self.power))
+        return ops.power(1 + self.gamma * as_float(iteration), -as_float(self.power))
 
 
 @serializable
@@ -151,20 +151,20 @@ class MultiStep(Policy):
     def reached(self) -> list[int]:
         """The iterations at which m grows."""
         iteration, step = self.start
-        found, last = [], iteration - 1
+        iterations, last = [], iteration - 1
         for value in self.stepvalues[step:]:
             last = max(last + 1, value)
-            found.append(last)
-        return found
+            iterations.append(last)
+        return iterations
 
     def factor(self, iteration: Any) -> Any:
         grown = [ops.cast(iteration >= at, "float32") for at in self.reached]
-        return ops.power(_float(self.gamma), sum(grown, _float(self.start[1])))
+        return ops.power(as_float(self.gamma), sum(grown, as_float(self.start[1])))
 
     def current_step(self, iteration: int) -> int:
         return self.start[1] + sum(iteration - 1 >= at for at in self.reached)
 
-    def restore(self, iteration: int, current_step: int, **kept: Any) -> bool:
+    def restore(self, iteration: int, current_step: int, **state: Any) -> bool:
         before = self.start[1], self.reached
         self.start = (iteration, current_step)
         return before != (self.start[1], self.reached)
@@ -184,7 +184,7 @@ class Poly(Policy):
         self.max_iter = whole("max_iter", max_iter, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
-        return ops.power(1 - _float(iteration) / self.max_iter, _float(self.power))
+        return ops.power(1 - as_float(iteration) / self.max_iter, as_float(self.power))
 
 
 @serializable
@@ -201,4 +201,4 @@ class Sigmoid(Policy):
         self.stepsize = whole("stepsize", stepsize, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
-        return 1 / (1 + ops.exp(-self.gamma * (_float(iteration) - self.stepsize)))
+        return 1 / (1 + ops.exp(-self.gamma * (as_float(iteration) - self.stepsize)))

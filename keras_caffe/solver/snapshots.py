@@ -58,7 +58,7 @@ def write(solver: Any, write_params: Callable[[str], Any] | None = None) -> tupl
             diffs = last_steps(solver.model.plan, solver.model.updates.taken) if solver.param.snapshot_diff else None
             save_params(solver.model, model, diffs)
         policy, history = solver.policy, solver.history.get()
-        step, extra = policy.current_step(solver.iter), policy.kept()
+        step, extra = policy.current_step(solver.iter), policy.state()
         write_state(state, State(solver.iter, _named(model), step, history=history, **extra))
     except ReadError as error:
         raise SolverError(

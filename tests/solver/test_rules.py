@@ -140,7 +140,7 @@ def test_plateau_goes_on_where_it_was(tmp_path: Path, kind: str) -> None:
     second = solver(tmp_path, text)
     second.restore(tmp_path / f"s_iter_4.solverstate{'.h5' if kind == 'HDF5' else ''}")
     assert second.step(5) == losses[4:]
-    assert second.policy.kept() == whole.policy.kept()
+    assert second.policy.state() == whole.policy.state()
     assert second.lr == whole.lr < 0.1
 
 

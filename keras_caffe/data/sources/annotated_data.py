@@ -61,9 +61,9 @@ class AnnotatedData(Data):
             raise no_datum(entry.record) from None
         if not message.HasField("datum"):
             raise no_datum(entry.record)
-        found = [(group.group_label, box) for group in message.annotation_group for box in group.annotation]
-        corners = [(b.bbox.xmin, b.bbox.ymin, b.bbox.xmax, b.bbox.ymax) for _, b in found]
-        facts = [(label, b.instance_id, b.bbox.difficult) for label, b in found]
+        labelled = [(group.group_label, box) for group in message.annotation_group for box in group.annotation]
+        corners = [(b.bbox.xmin, b.bbox.ymin, b.bbox.xmax, b.bbox.ymax) for _, b in labelled]
+        facts = [(label, b.instance_id, b.bbox.difficult) for label, b in labelled]
         boxes = Boxes(np.array(corners, np.float32).reshape(-1, 4), np.array(facts, np.float32).reshape(-1, 3))
         return from_datum(entry.where, parse(message.datum.SerializeToString()), boxes)
 
@@ -71,14 +71,14 @@ class AnnotatedData(Data):
         return self._resized(super().pixels(record).transpose(1, 2, 0)).transpose(2, 0, 1)
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
-        made = [self._made(int(number), entry) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
-        images = [image for image, _ in filter(None, made)]
+        items = [self._made(int(number), entry) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
+        images = [image for image, _ in filter(None, items)]
         if not images:
             return [np.zeros([size or 0 for size in shape], np.float32) for shape in self.stored_shapes()]
         out, planes = self._buffer(len(images), images[0].shape)
         for image, target in zip(images, planes, strict=True):
             target[...] = image
-        return [out, self.stored(label([boxes for _, boxes in filter(None, made)]))][: len(self.tops)]
+        return [out, self.stored(label([boxes for _, boxes in filter(None, items)]))][: len(self.tops)]
 
     def _made(self, number: int, entry: Entry) -> tuple[np.ndarray, Boxes] | None:
         """An image, transformed, and its boxes; None if it cannot be read and such are left out."""

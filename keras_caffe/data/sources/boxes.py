@@ -26,10 +26,10 @@ class Boxes:
         size = np.tile(window[2:] - window[:2], 2)
         moved = (self.corners - np.tile(window[:2], 2)) / size
         clipped = moved.clip(0, 1)
-        kept = (moved[:, :2] < 1).all(1) & (moved[:, 2:] > 0).all(1) & (area(clipped) > 0)
+        inside = (moved[:, :2] < 1).all(1) & (moved[:, 2:] > 0).all(1) & (area(clipped) > 0)
         if emit is not None:
-            kept &= self._emitted(window, emit)
-        return Boxes(clipped[kept].astype(np.float32), self.facts[kept])
+            inside &= self._emitted(window, emit)
+        return Boxes(clipped[inside].astype(np.float32), self.facts[inside])
 
     def mirrored(self) -> Boxes:
         """As they lie in the image mirrored from left to right."""
@@ -62,19 +62,19 @@ def covered(boxes: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def sample(samplers: Sequence[Any], boxes: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """A window as SSD's batch_samplers draw it: one of all that meet their constraints, or the whole image."""
-    found = [window for sampler in samplers for window in _windows(sampler, boxes, random)]
-    return found[random.integers(len(found))] if found else WHOLE
+    windows = [window for sampler in samplers for window in _windows(sampler, boxes, random)]
+    return windows[random.integers(len(windows))] if windows else WHOLE
 
 
 def _windows(sampler: Any, boxes: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
-    found: list[np.ndarray] = []
+    windows: list[np.ndarray] = []
     for _ in range(sampler.max_trials):
-        if sampler.HasField("max_sample") and len(found) >= sampler.max_sample:
+        if sampler.HasField("max_sample") and len(windows) >= sampler.max_sample:
             break
         window = _window(sampler.sampler, random)
         if _meets(sampler.sample_constraint, window, boxes):
-            found.append(window)
-    return found
+            windows.append(window)
+    return windows
 
 
 def _window(sampler: Any, random: np.random.Generator) -> np.ndarray:

@@ -37,9 +37,9 @@ class HDF5Data(Source):
         if not names:
             raise empty(str(path))
         self.files = [settings.places.need(name, "the HDF5 file") for name in names]
-        found = [row_shapes(file, self.tops) for file in self.files]
-        self.rows, self.row_shapes = [rows for rows, _ in found], found[0][1]
-        for file, (_, shapes) in zip(self.files, found, strict=True):
+        contents = [row_shapes(file, self.tops) for file in self.files]
+        self.rows, self.row_shapes = [rows for rows, _ in contents], contents[0][1]
+        for file, (_, shapes) in zip(self.files, contents, strict=True):
             if shapes != self.row_shapes:
                 raise DataError("rows of another shape", where=str(file), expected=self.row_shapes, received=shapes)
         if not sum(self.rows):
@@ -96,23 +96,23 @@ def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[Shape]]:
     try:
         with h5py.File(path, "r") as file:
             sets = [file.get(name) for name in names]
-            for name, found in zip(names, sets, strict=True):
-                if not isinstance(found, h5py.Dataset) or not found.shape:
+            for name, data in zip(names, sets, strict=True):
+                if not isinstance(data, h5py.Dataset) or not data.shape:
                     known = ", ".join(file) or "none"
                     raise DataError(
                         f"no data set {name!r} with rows", where=str(path), expected="one for each top", received=known
                     )
-                if found.dtype.kind not in "fiu":
+                if data.dtype.kind not in "fiu":
                     raise DataError(
                         f"data set {name!r} holds no numbers",
                         where=str(path),
                         expected="floats or integers",
-                        received=found.dtype,
+                        received=data.dtype,
                     )
-            if len({found.shape[0] for found in sets}) > 1:
-                rows = {name: found.shape[0] for name, found in zip(names, sets, strict=True)}
+            if len({data.shape[0] for data in sets}) > 1:
+                rows = {name: data.shape[0] for name, data in zip(names, sets, strict=True)}
                 raise DataError("the data sets differ in rows", where=str(path), expected="one number", received=rows)
-            return sets[0].shape[0], [tuple(found.shape[1:]) for found in sets]
+            return sets[0].shape[0], [tuple(data.shape[1:]) for data in sets]
     except OSError as error:
         raise _broken(path, error) from None
 

@@ -28,11 +28,11 @@ class TfRecordWalk:
         self.files = [path] if path.is_file() else sorted(path.glob(f"*{SUFFIX}"))
 
     def items(self, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        found = start is None
+        started = start is None
         for file in self.files:
             for key, datum in self._file(file):
-                found = found or key == start
-                if found:
+                started = started or key == start
+                if started:
                     yield key, datum
 
     def count(self) -> None:

@@ -91,24 +91,25 @@ class WindowData(ImageSource):
         param = self.layer.window_data_param
         image = self.image(window.image, window.where)
         try:
-            how = warp(window.box, image.shape[:2], self.crop, param.context_pad, param.crop_mode == "square", mirror)
+            place = warp(window.box, image.shape[:2], self.crop, param.context_pad, param.crop_mode == "square", mirror)
         except DataError as error:
             raise error.at(where=window.where) from None
-        pixels = resize(image[how.rows, how.columns], how.height, how.width)
+        pixels = resize(image[place.rows, place.columns], place.height, place.width)
         pixels = pixels[:, ::-1] if mirror else pixels
         values = pixels.transpose(2, 0, 1).astype(np.float32)
-        mean = self._mean_at(how)
+        mean = self._mean_at(place)
         values = values if mean is None else values - mean
-        target[:, how.top : how.top + how.height, how.left : how.left + how.width] = values * np.float32(param.scale)
+        rows, columns = slice(place.top, place.top + place.height), slice(place.left, place.left + place.width)
+        target[:, rows, columns] = values * np.float32(param.scale)
 
-    def _mean_at(self, how: Warp) -> np.ndarray | None:
+    def _mean_at(self, place: Warp) -> np.ndarray | None:
         """The mean below the warped window: of a mean image its centre, which is not mirrored."""
         mean = self.augment.mean
         if mean is None or mean.shape[1:] == (1, 1):
             return mean
         top = (mean.shape[2] - self.crop) // 2  # Caffe takes the width's for both
-        rows = slice(top + how.top, top + how.top + how.height)
-        return mean[:, rows, top + how.left : top + how.left + how.width]
+        rows = slice(top + place.top, top + place.top + place.height)
+        return mean[:, rows, top + place.left : top + place.left + place.width]
 
     def _image_file(self, name: str, where: str) -> np.ndarray:
         path = self.settings.places.find(self.layer.window_data_param.root_folder + name)
