@@ -63,14 +63,20 @@ def optional(check: Callable[..., Any], name: str, value: Any, *bounds: Any, **m
     return None if value is None else check(name, value, *bounds, **more)
 
 
+def items(value: Any, times: int = 1) -> tuple[Any, ...]:
+    """The items of a sequence; what is none, so many times."""
+    alone = isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
+    return (value,) * times if alone else tuple(value)
+
+
 def wholes(name: str, value: Any, least: int | None = None, **error: Any) -> tuple[int, ...]:
     """Any number of whole numbers, each as for `whole`; one alone need not stand in a tuple."""
-    return tuple(whole(name, item, least, **error) for item in _items(value, 1))
+    return tuple(whole(name, item, least, **error) for item in items(value))
 
 
 def numbers(name: str, value: Any, **bounds: Any) -> tuple[float, ...]:
     """Any number of numbers, each as for `number`; one alone need not stand in a tuple."""
-    return tuple(number(name, item, **bounds) for item in _items(value, 1))
+    return tuple(number(name, item, **bounds) for item in items(value))
 
 
 def per_axis(name: str, value: Any, axes: int, least: int = 0) -> tuple[int, ...]:
@@ -80,10 +86,10 @@ def per_axis(name: str, value: Any, axes: int, least: int = 0) -> tuple[int, ...
 
 def each_axis(name: str, value: Any, axes: int) -> tuple[Any, ...]:
     """One value for each of so many axes, of any kind; one alone counts for all of them."""
-    items = _items(value, axes)
-    if len(items) != axes:
+    given = items(value, axes)
+    if len(given) != axes:
         raise LayerError(f"{name} must be given once or once per axis", expected=f"1 or {axes} values", received=value)
-    return items
+    return given
 
 
 def distinct_axes(name: str, value: Any, rank: int | None = None) -> tuple[int, ...]:
@@ -132,10 +138,6 @@ def _filler_field(name: str, value: Any, default: Any) -> Any:
     if default is None:
         return optional(whole, name, value, 0)
     return number(name, value) if isinstance(default, float) else whole(name, value)
-
-
-def _items(value: Any, times: int) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,) * times
 
 
 def _is_number(value: Any, kind: type) -> bool:

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
-from keras_caffe.layers.arguments import flag, whole, wholes
+from keras_caffe.layers.arguments import flag, items, whole, wholes
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.python_class import PythonSourceLayer, class_name, find_class
 from keras_caffe.ops.python_layer import Runner, run
@@ -61,12 +61,14 @@ class Python(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(param_str, str):
-            raise LayerError("param_str must be a text", received=repr(param_str))
+        for name, value in {"python_class": python_class, "param_str": param_str}.items():
+            if not isinstance(value, str):
+                raise LayerError(f"{name} must be a text", received=repr(value))
         self.python_class, self.param_str = python_class, param_str
         self.phase, self.num_tops = whole("phase", phase, 0, 1), whole("num_tops", num_tops, 0)
-        self.bottom_shapes = [wholes("bottom_shapes", shape, 0) for shape in bottom_shapes]
-        self.propagate_down = [flag("propagate_down", down) for down in propagate_down or [True] * len(bottom_shapes)]
+        self.bottom_shapes = [wholes("bottom_shapes", shape, 0) for shape in items(bottom_shapes)]
+        given = () if propagate_down is None else items(propagate_down)
+        self.propagate_down = [flag("propagate_down", down) for down in given or [True] * len(self.bottom_shapes)]
         if len(self.propagate_down) != len(self.bottom_shapes):
             raise LayerError(
                 "propagate_down must be given once per bottom",

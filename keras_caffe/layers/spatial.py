@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.arguments import per_axis
+from keras_caffe.layers.arguments import items, per_axis
 from keras_caffe.shapes import Shape
 
 
@@ -58,7 +56,7 @@ def window(kernel_size: Any, stride: Any, pad: Any, dilation: Any) -> tuple[tupl
     Raises:
         LayerError: no whole numbers, a kernel or stride of 0, or another number of values than the kernel has.
     """
-    axes = len(kernel_size) if np.ndim(kernel_size) else 2
+    axes = len(items(kernel_size, 2))
     return (
         per_axis("kernel_size", kernel_size, axes, 1),
         per_axis("stride", stride, axes, 1),

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.arguments import number, numbers, whole
+from keras_caffe.layers.arguments import items, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_size
@@ -60,7 +60,7 @@ class Yolov3DetectionOutput(CaffeLayer):
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
         self.num_classes, self.scales = whole("num_classes", num_classes, 0), numbers("scales", scales)
-        self.anchors = [[_pair(size) for size in sizes] for sizes in anchors]
+        self.anchors = [[_pair(size) for size in items(sizes)] for sizes in items(anchors)]
         if len(self.anchors) != len(self.scales):
             raise LayerError(
                 "scales (anchors_scale in files) must be given for each bottom",

@@ -71,7 +71,7 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         self.regularization_type = one_of("regularization_type", regularization_type, REGULARIZATIONS, SolverError)
         self.clip_gradients = number("clip_gradients", clip_gradients, error=SolverError)
         self.iter_size = whole("iter_size", iter_size, 1, error=SolverError)
-        self.multipliers = _checked_multipliers(multipliers or {})
+        self.multipliers = _checked_multipliers({} if multipliers is None else multipliers)
 
     def build(self, variables: Sequence[Any]) -> None:
         if self.built:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_caffe.errors import SolverError
@@ -14,6 +15,8 @@ from keras_caffe.layers.base import serializable_as
 from keras_caffe.optimizers.policies import Policy, as_float
 
 serializable = serializable_as("optimizers")
+
+MOST_LOSSES = 10_000_000  # all of them are kept: a file cannot ask for more memory
 
 
 @serializable
@@ -25,7 +28,7 @@ class Plateau(Policy):
     Args:
         base_lr, gamma: see the formula.
         winsizes: iterations to wait, for each step; after the last one the rate stays.
-        average_loss: the smoothed loss is the mean of so many, at least 1 (1).
+        average_loss: the smoothed loss is the mean of so many, from 1 (default) to 10 million.
 
     Raises:
         SolverError: gamma is below 0, winsizes or average_loss are no such whole numbers.
@@ -35,11 +38,11 @@ class Plateau(Policy):
         super().__init__(base_lr)
         self.gamma = number("gamma", gamma, 0, error=SolverError)
         self.winsizes = list(wholes("winsizes", winsizes, error=SolverError))
-        self.average_loss = whole("average_loss", average_loss, 1, error=SolverError)
+        self.average_loss = whole("average_loss", average_loss, 1, MOST_LOSSES, error=SolverError)
         self.minimum = _state("minimum_loss", 1e38, "float32")
         self.last_event = _state("iter_last_event", 0, "int32")
         self.steps = _state("current_step", 0, "int32")
-        self.losses = _state("losses", [0.0] * self.average_loss, "float32")
+        self.losses = _state("losses", np.zeros(self.average_loss), "float32")
         self.seen = _state("seen", 0, "int32")
 
     def observe(self, loss: Any, iteration: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -632,6 +633,41 @@ def test_spellings_that_mean_the_same(row: Same) -> None:
     assert config == make(row.cls, {**row.given, **row.canonical, "name": "x"}).get_config()
     assert row.canonical.items() <= config.items()
     assert row.cls.from_config(config).get_config() == config
+
+
+ODD = [
+    None,
+    "",
+    b"x",
+    -1,
+    1.5,
+    10**12,
+    float("nan"),
+    1j,
+    (),
+    (1, 2, 3),
+    {"a": 1},
+    object(),
+    [None],
+    [[1, 2], [3]],
+    range(2),
+]
+ODD += [np.array(2), np.array([1, 2]), np.float32(0.5), [[1.0]], {}]
+
+
+@pytest.mark.parametrize("name", sorted(classes()))
+def test_any_value_is_taken_and_kept_or_refused_with_our_error(name: str) -> None:
+    cls = classes()[name]
+    for argument in sorted(names(cls)):
+        for value in ODD:
+            try:
+                config = make(cls, {argument: value}).get_config()
+            except CaffeError:
+                continue
+            except Exception as error:
+                raise AssertionError(f"{name}({argument}={value!r}) raises {error!r}") from error
+            again = cls.from_config(config).get_config()
+            assert json.dumps(again) == json.dumps(config), f"{name}({argument}={value!r})"
 
 
 @pytest.mark.parametrize("name", sorted(classes()))
