@@ -104,6 +104,6 @@ def test_refused(old: str, new: str, reason: str) -> None:
 
 
 def test_maps_are_square_and_deep_enough() -> None:
-    for shape, reason in (((2, 14, 3, 4), "height and width the same"), ((2, 15, 3, 3), "number of channels; expected 14")):
+    for shape, reason in (((2, 14, 3, 4), "its height and width"), ((2, 15, 3, 3), "number of channels; expected 14")):
         with pytest.raises(CaffeError, match=reason):
             from_caffe(TEXT, shape, SHAPES[1])
