@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from keras_caffe.converters.select import phase_name, select
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import ReadError
 
-Weights: TypeAlias = str | Path | Sequence[str | Path] | None
+File: TypeAlias = str | os.PathLike[str]
+Weights: TypeAlias = File | Sequence[File] | None
 
 
 @dataclass(frozen=True)
@@ -70,4 +72,4 @@ def check_order(source: Readable | Definition, weights: Weights) -> None:
 
 def weight_files(weights: Weights) -> list[Path]:
     """One file of trained values, several, or none, as a list."""
-    return [Path(weights)] if isinstance(weights, (str, Path)) else [*map(Path, weights or ())]
+    return [Path(weights)] if isinstance(weights, str | os.PathLike) else [*map(Path, weights or ())]

@@ -90,7 +90,7 @@ class PlanSettings:
     input_shapes: Mapping[str, Sequence[int]] | None = None
     data_format: str | None = None
     custom_layers: Mapping[str, type] | None = None
-    python_layers: Mapping[str, type] | None = None
+    python_layers: Mapping[str, type | None] | None = None
     fork: str | None = None
     dtype: Any = None
     allow_python_imports: bool = False

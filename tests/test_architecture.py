@@ -193,6 +193,13 @@ def test_definitions_are_read_in_one_place() -> None:
     assert not {name: found for name, found in offenders.items() if found}, "call read_definition(...).select(...)"
 
 
+def test_path_or_text_is_decided_in_one_place() -> None:
+    """Nobody looks for a brace in a string, or for what Path raises of a text: converters/read.py has `path_of`."""
+    asks = re.compile(r"""["']\{["'] (not )?in |\.(is_file|exists)\(\)\n\s*except \(?.*ValueError""")
+    offenders = [name for name, path in sources().items() if asks.search(path.read_text())]
+    assert offenders == [f"{PACKAGE}.converters.read"], "call path_of(...)"
+
+
 def test_what_comes_before_build_imports_no_tensorflow() -> None:
     early = {module for module in sources() if room(module) in NO_KERAS} | (BEFORE_BUILD & set(sources()))
     assert not {module: name for module in early for name in reachable(module) if uses(name, "tensorflow")}

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from keras_caffe import registry
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import Plan, infer
-from keras_caffe.converters.read import read_net
-from keras_caffe.converters.select import select
-from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import CaffeError, CaffeWarning
 from tests.golden_nets import read_json, substitute
 from tests.shared_goldens import WILD, needs_wild
@@ -24,8 +22,7 @@ REFUSED = read_json(WILD / "refused.json.gz") if WILD.is_dir() else {}
 def plan(text: str, phase: str, stages: tuple[str, ...] = ()) -> Plan:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CaffeWarning)
-        source = read_net(text)
-        return infer(graph(select(upgrade(source.message, source.where), phase, 0, stages)))
+        return infer(graph(read_definition(text).select(phase, 0, stages).message))
 
 
 def text_of(name: str, record: dict[str, Any], entry: dict[str, Any]) -> str:

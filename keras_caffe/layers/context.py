@@ -15,13 +15,13 @@ class LoadContext:
 
     Args:
         fork: whose definitions hold where forks differ under one name; None: what the file holds decides.
-        python_layers: {"module.Class": class} for layers of type "Python".
+        python_layers: {"module.Class": class} for layers of type "Python"; None: these layers are sources of inputs.
         allow_python_imports: whether the modules that a file names may be imported.
         files: {path: content} of the files that `from_caffe` reads, kept with the model.
     """
 
     fork: str | None = None
-    python_layers: Mapping[str, type] | None = None
+    python_layers: Mapping[str, type | None] | None = None
     allow_python_imports: bool = False
     files: dict[str, bytes] | None = None
 

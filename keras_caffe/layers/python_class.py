@@ -19,15 +19,17 @@ def class_name(layer: Any) -> str:
 
 
 def find_class(name: str, required: bool = True) -> Any:
-    """The class that a file calls "module.Class"; None if there is none and it is not required.
+    """The class that a file calls "module.Class"; None if there is none, or python_layers say so, and none is required.
 
     Raises:
         UnknownLayerError: there is none, or the module that the caller allows to import has none.
     """
-    named = (load_context().python_layers or {}).get(name) or keras.saving.get_registered_object(name)
-    named = named or registry.registered().get(name)
-    reason = None
-    if named is None and load_context().allow_python_imports:
+    given, reason = load_context().python_layers or {}, None
+    if name in given:
+        named = given[name]
+    else:
+        named = keras.saving.get_registered_object(name) or registry.registered().get(name)
+    if named is None and name not in given and load_context().allow_python_imports:
         module, _, attribute = name.rpartition(".")
         try:
             named = getattr(importlib.import_module(module), attribute)

@@ -52,13 +52,12 @@ class Solver:
         read_before = isinstance(solver_file, SolverDefinition)  # by get_solver
         definition = solver_file if read_before else read_solver(solver_file, self.type)
         self.param, folder = definition.param, definition.folder
-        if self.param.random_seed >= 0:
-            keras.utils.set_random_seed(self.param.random_seed % 2**32)
+        if definition.seed is not None:
+            keras.utils.set_random_seed(definition.seed % 2**32)
         read = nets.reader(folder, options)
         self.net = _net(nets.train_net(self.param, read), options)
         self.test_nets = [_net(choice, options) for choice in nets.test_nets(self.param, read)]
-        files = [name.strip() for names in self.param.weights for name in names.split(",") if name.strip()]
-        self.net.copy_from(*(nets.locate(name, folder) for name in files))
+        self.net.copy_from(*(nets.locate(name, folder) for name in definition.weights))
         for net in self.test_nets:
             net.share_with(self.net)
         self.prefix = snapshots.prefix_of(self.param, Path(), definition.path)

@@ -57,6 +57,16 @@ class SolverDefinition:
         """Where the files that it names are looked for, too."""
         return None if self.path is None else self.path.parent
 
+    @property
+    def seed(self) -> int | None:
+        """Its random_seed; None: another one each time."""
+        return self.param.random_seed if self.param.random_seed >= 0 else None
+
+    @property
+    def weights(self) -> list[str]:
+        """The files of parameters that it begins with."""
+        return [name.strip() for names in self.param.weights for name in names.split(",") if name.strip()]
+
 
 def read_solver(source: Readable, method: str | None = None) -> SolverDefinition:
     """Reads a solver's definition.

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_caffe.converters.definition import Definition
+from keras_caffe.converters.definition import Definition, weight_files
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.read import Readable
 from keras_caffe.errors import CaffeWarning, SolverError
@@ -69,11 +69,11 @@ def load_solver(
     train, tests = nets.train_net(param, read, stages, level), nets.test_nets(param, read)
     prefix = snapshots.prefix_of(param, definition.path)
     snapshots.check_prefix(prefix, needed=bool(param.snapshot))
-    if param.random_seed >= 0:
-        keras.utils.set_random_seed(param.random_seed % 2**32)
-    files = [nets.locate(os.fspath(name), folder) for name in _files(param, weights)]
-    seed = param.random_seed if param.random_seed >= 0 else None
-    opened = Opener(data_format, seed, {**options, "dtype": dtype})
+    if definition.seed is not None:
+        keras.utils.set_random_seed(definition.seed % 2**32)
+    names = definition.weights if weights is None else map(os.fspath, weight_files(weights))
+    files = [nets.locate(name, folder) for name in names]
+    opened = Opener(data_format, definition.seed, {**options, "dtype": dtype})
     model, train_feed = opened.net(train, train_data, param.iter_size, files, "train data")
     donors = {name: layer.caffe_blobs for name, layer in model.caffe_layers.items() if layer.caffe_blobs}
     test_nets = [
@@ -113,12 +113,6 @@ def open_test_net(
     """A net of phase TEST with the batches that its data layers read, or with `data`; arguments as of `load_solver`."""
     choice = NetChoice(nets.reader(None, options)(prototxt), "TEST", level, tuple(stages))
     return Opener(data_format, None, options).net(choice, data, 1, list(map(os.fspath, weights)), "test data", {})
-
-
-def _files(param: Any, weights: Any) -> list[Any]:
-    if weights is None:
-        return [name.strip() for names in param.weights for name in names.split(",") if name.strip()]
-    return [weights] if isinstance(weights, (str, os.PathLike)) else list(weights)
 
 
 def _each(data: Any, count: int) -> list[Any]:

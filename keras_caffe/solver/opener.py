@@ -15,6 +15,7 @@ from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.weights import match
 from keras_caffe.data import dataset
 from keras_caffe.errors import DataError, Option
+from keras_caffe.layers.python_class import class_name
 from keras_caffe.layout import edge_order, to_caffe
 from keras_caffe.solver.feed import Feed, peek
 from keras_caffe.solver.nets import NetChoice
@@ -49,9 +50,9 @@ class Opener:
     ) -> tuple[CaffeModel, Feed]:
         """The model of a net and its stream of batches; a test net has `donors`."""
         definition = choice.definition.select(**choice.selection)
-        shapes, data = self._data(choice, definition, data, what)
-        settings = replace(self.settings, input_shapes={**shapes, **(self.settings.input_shapes or {})})
-        planned, recipe = plan(definition, settings)
+        sources = [layer for layer in definition.message.layer if not layer.bottom and layer.type not in FED]
+        shapes, data = self._data(choice, definition, sources, data, what)
+        planned, recipe = plan(definition, self._plan_settings(sources, shapes))
         initial, report = match(planned, files, skip_mismatch=self.skip_mismatch)
         kind = TrainNet if donors is None else CaffeModel
         model = kind.from_tensors(build(planned, initial, donors=donors), recipe, load_report=report)
@@ -60,10 +61,20 @@ class Opener:
         inputs = {name: tensor for name, tensor in _inputs(model).items() if name in fed}
         return model, Feed(data, inputs, per_step, what)
 
-    def _data(self, choice: NetChoice, definition: Definition, data: Any, what: str) -> tuple[dict[str, Any], Any]:
+    def _plan_settings(self, sources: Sequence[Any], shapes: Mapping[str, Any]) -> PlanSettings:
+        """The settings for a net whose data layers, those in Python too, are inputs of these shapes."""
+        fed = {class_name(layer): None for layer in sources if layer.type == "Python"}
+        return replace(
+            self.settings,
+            input_shapes={**shapes, **(self.settings.input_shapes or {})},
+            python_layers={**(self.settings.python_layers or {}), **fed},
+        )
+
+    def _data(
+        self, choice: NetChoice, definition: Definition, sources: Sequence[Any], data: Any, what: str
+    ) -> tuple[dict[str, Any], Any]:
         """Shapes in Caffe's order of the blobs that data layers fill, and the data; by default those of the layers."""
         message = definition.message
-        sources = [layer for layer in message.layer if not layer.bottom and layer.type not in FED]
         drawn = any(layer.type == "DummyData" and _is_drawn(layer) for layer in message.layer)
         fed = [top for layer in message.layer if layer.type == "Input" for top in layer.top]
         if data is None and fed:

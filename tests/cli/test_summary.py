@@ -10,10 +10,9 @@ from keras_caffe import samples
 from keras_caffe.cli import main
 from keras_caffe.cli.flops import flops
 from keras_caffe.cli.summary import HEADINGS
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import infer
-from keras_caffe.converters.read import read_net
-from keras_caffe.converters.select import select
 from keras_caffe.layers.base import CaffeLayer
 
 NET = samples.path("lenet.prototxt")
@@ -26,7 +25,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def planned(text: str):
-    return infer(graph(select(read_net(text).message)), custom_layers={"Mine": CaffeLayer})
+    return infer(graph(read_definition(text).select().message), custom_layers={"Mine": CaffeLayer})
 
 
 def test_lenet(capsys) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import warnings
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def test_a_text_file(tmp_path: Path, encoding: str, kind: type) -> None:
     path.write_bytes((NET + "# caf\u00e9" * (encoding != "gbk") + "# \u4e2d" * (encoding == "gbk")).encode(encoding))
     net = read_net(kind(path))
     assert (net.file, net.where("ip")) == (str(path), f"{path}:4")
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    """As the shell's `<(...)` gives one: it can be opened and read once only."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as file:
+        file.write(NET)
+    assert [layer.name for layer in read_net(f"/dev/fd/{reading}").message.layer] == ["data", "ip"]
+    os.close(reading)
 
 
 def test_a_binary_file_gives_the_definition_without_blobs(tmp_path: Path) -> None:

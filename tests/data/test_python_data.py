@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_caffe import load_solver
 from keras_caffe.data import dataset
 from keras_caffe.errors import DataError, LayerError, UnknownLayerError
 
@@ -90,3 +91,32 @@ def test_what_the_class_does_wrong_is_said() -> None:
         next(iter(dataset(NET, python_layers=classes)))
     with pytest.raises(DataError, match="no epochs"):
         dataset(NET, python_layers=classes, epochs=1)
+
+
+SOLVER = """
+train_net_param {
+  %s
+  layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param {
+    num_output: 1 kernel_size: 1 bias_term: false weight_filler { type: "constant" value: 0.333333333 } } }
+  layer { name: "loss" type: "EuclideanLoss" bottom: "conv" bottom: "label" top: "loss" }
+}
+base_lr: 0 lr_policy: "fixed" max_iter: 3 snapshot_after_train: false
+"""
+
+
+@pytest.mark.parametrize("given", ["class", "import", "data"])
+def test_a_solver_trains_on_images_of_changing_size(voc_layers: None, given: str) -> None:
+    """Image number i holds i in 3 channels, its labels -i: the loss is half of (2 i)^2 over (4 + i) x 5 pixels."""
+    import voc_layers as module
+
+    layers = {"voc_layers.VOCSegDataLayer": module.VOCSegDataLayer}
+    options = {"class": {"python_layers": layers}, "import": {"allow_python_imports": True}}.get(given)
+    if options is None:
+        options = {"python_layers": layers, "train_data": dataset(NET, python_layers=layers)}
+    solver = load_solver(SOLVER % NET, **options)
+    np.testing.assert_allclose(solver.step(3), [0, 50, 240], rtol=1e-6)
+
+
+def test_a_solver_says_what_is_missing_for_a_python_data_layer() -> None:
+    with pytest.raises(UnknownLayerError, match="VOCSegDataLayer.*python_layers.*allow_python_imports=True"):
+        load_solver(SOLVER % NET)
