@@ -6,7 +6,6 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
@@ -60,7 +59,7 @@ class Solver:
         self.net.copy_from(*(nets.locate(name, folder) for name in definition.weights))
         for net in self.test_nets:
             net.share_with(self.net)
-        self.prefix = snapshots.prefix_of(self.param, Path(), definition.path)
+        self.prefix = snapshots.prefix_of(self.param, definition.path)
         snapshots.check_prefix(self.prefix, needed=bool(self.param.snapshot))
         self.iter = 0
         self._losses: deque[float] = deque(maxlen=self.param.average_loss)
