@@ -14,7 +14,8 @@ from keras_caffe.layers.base import CaffeLayer
 from tests.shared_goldens import ROOT
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
-FILES = {name: text for name, text in re.findall(r"^```\w+\n# file: (\S+)\n(.*?)^```$", PAGE, re.M | re.S)}
+FILES = {name: text for name, text in re.findall(r"^```\w+\n(?:#|//) file: (\S+)\n(.*?)^```$", PAGE, re.M | re.S)}
+QUOTED = {name for name in FILES if "/" in name}  # from files of this repository
 
 
 def run(arguments: list[str], folder: Path, *paths: Path) -> None:
@@ -44,8 +45,13 @@ def test_a_package_brings_a_layer(tmp_path: Path) -> None:
     run(["use_gate.py"], tmp_path, installed)
 
 
+@pytest.mark.parametrize("name", sorted(QUOTED))
+def test_what_is_quoted_stands_in_the_file(name: str) -> None:
+    assert FILES[name] in (ROOT / name).read_text(), f"docs/extending.md quotes {name} as it was: copy the block anew"
+
+
 def test_every_example_is_tested() -> None:
-    assert set(FILES) == {
+    assert set(FILES) - QUOTED == {
         *("group_max.py", "use_group_max.py", "pyproject.toml", "caffe_gate.py", "use_gate.py"),
         *("use_custom_layers.py", "use_python_layer.py"),
     }

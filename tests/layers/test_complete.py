@@ -76,6 +76,12 @@ def test_something_checks_its_values(name: str) -> None:
 
 
 @every_type
+def test_it_has_a_gradient_if_its_arrays_have(name: str) -> None:
+    if docs.goldens(name).gradients:
+        assert TYPES[name].has_gradient, f"keras_caffe/layers/{module(name)}.py: {ARRAYS} has its gradient"
+
+
+@every_type
 def test_its_case_stands_in_its_own_file(name: str) -> None:
     own = (ROOT / "tests" / "layers" / f"test_{module(name)}.py").exists()
     listed = name in {case.type for case in WITHOUT_A_FILE}
