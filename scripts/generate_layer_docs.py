@@ -102,7 +102,10 @@ def values(name: str, cls: type[CaffeLayer]) -> str:
         return "exact" if goldens(name).from_caffe else DERIVED
     checked = next((case.values for case in declared().get(name, ()) if case.values), None)
     if checked is None and not issubclass(cls, SourceLayer):
-        raise SystemExit(f"{name} has no arrays in {GOLDENS}, and no Case in tests/layers says what checks its values")
+        test = f"tests/layers/test_{cls.__module__.rpartition('.')[2]}.py"
+        raise SystemExit(
+            f"{test}: no `values` in the Case of {name} says what checks it, and {GOLDENS} has no {name}.npz"
+        )
     return checked or DATA_LAYER
 
 

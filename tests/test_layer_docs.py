@@ -43,7 +43,8 @@ def test_a_stale_page_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("name", TYPES)
 def test_every_type_has_a_row_and_a_section(name: str) -> None:
     page = docs.PAGE.read_text()
-    assert f"| [{name}](#{name.lower()}) |" in page and f"\n## {name}\n" in page
+    there = f"| [{name}](#{name.lower()}) |" in page and f"\n## {name}\n" in page
+    assert there, f"docs/layers.md lacks {name}: run scripts/generate_layer_docs.py"
 
 
 def test_every_type_of_bvlc_is_there() -> None:

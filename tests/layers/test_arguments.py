@@ -675,8 +675,11 @@ def test_every_argument_of_every_class_has_a_row(name: str) -> None:
     cls = classes()[name]
     refused = {argument for row in WRONG if row.cls is cls for argument in row.arguments}
     missing = names(cls) - refused
-    where = "`refused` in the Case of its test file" if name in registry.registered() else "WRONG in this file"
-    assert not missing, f"write a wrong value for {sorted(missing)} of {name}, and what the error says, into {where}"
+    test = f"tests/layers/test_{cls.__module__.rpartition('.')[2]}.py"
+    where = (
+        f"{test}, `refused` of its Case" if name in registry.registered() else "tests/layers/test_arguments.py, WRONG"
+    )
+    assert not missing, f"{where}: write wrong values for {sorted(missing)} of {name}, and what the error says"
 
 
 def test_rows_name_what_is_there() -> None:
