@@ -201,6 +201,11 @@ def test_labels_that_do_not_fit_are_refused(what: Any) -> None:
         copy(np.zeros(2), RIGHT_THEN_WRONG)
 
 
+def test_more_best_classes_than_classes_are_refused() -> None:
+    with pytest.raises(LayerError, match="top_k is beyond the number of classes; expected at most 2; received 3"):
+        metrics.Accuracy(top_k=3).update_state([0, 1], RIGHT_THEN_WRONG)
+
+
 def test_accuracy_config() -> None:
     metric = metrics.Accuracy(top_k=2, axis=1, ignore_label=0, ties="ssd", name="top2")
     copy = keras.metrics.deserialize(keras.metrics.serialize(metric))

@@ -7,14 +7,14 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import flag, one_of, optional, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order, caffe_order
-from keras_caffe.ops.accuracy import TIES, accuracy
+from keras_caffe.ops.accuracy import TIES, accuracy, check_top_k
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, total_count
 
@@ -72,10 +72,7 @@ class Accuracy(CaffeLayer):
         classes = shapes[0][self.axis]
         if classes is None:
             raise ShapeError("Accuracy needs to know the number of classes", received=shapes[0])
-        if self.top_k > classes:
-            raise LayerError(
-                "top_k is beyond the number of classes", expected=f"at most {classes}", received=self.top_k
-            )
+        check_top_k(self.top_k, classes)
         return [(), (classes,)] if self.per_class else [()]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:

@@ -130,7 +130,7 @@ class PriorBox(CaffeLayer):
 def _check_sizes(least: Sequence[float], greatest: Sequence[float]) -> None:
     if not least:
         raise LayerError("min_size is missing", expected="one or more sizes in pixels")
-    if greatest and (len(greatest) != len(least) or any(b <= a for a, b in zip(least, greatest, strict=True))):
+    if greatest and (len(greatest) != len(least) or not all(b > a for a, b in zip(least, greatest, strict=True))):
         raise LayerError(
             "max_size does not fit min_size",
             expected="none, or one for each min_size and greater",

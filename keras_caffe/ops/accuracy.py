@@ -6,6 +6,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.errors import LayerError
 from keras_caffe.ops.losses import check_labels, integer_labels
 
 TIES = ("bvlc", "ssd")
@@ -35,6 +36,7 @@ def accuracy(
         The scalar; (K,), 0 for absent classes.
     """
     classes = scores.shape[-1]
+    check_top_k(top_k, classes)
     scores = ops.reshape(scores, (-1, classes))
     labels = ops.reshape(integer_labels(labels), (-1,))
     check_labels(labels, classes, ignore_label)
@@ -50,6 +52,12 @@ def accuracy(
     total, hits = ops.sum(counted), ops.sum(right)
     mean = hits / total if ties == "ssd" else ops.divide_no_nan(hits, total)
     return mean, ops.divide_no_nan(ops.sum(member * right[:, None], axis=0), per_class)
+
+
+def check_top_k(top_k: int, classes: int) -> None:
+    """Raises LayerError if there are fewer classes than `top_k`."""
+    if top_k > classes:
+        raise LayerError("top_k is beyond the number of classes", expected=f"at most {classes}", received=top_k)
 
 
 def _better(scores: Any, labels: Any, ties: str) -> Any:

@@ -365,6 +365,7 @@ WRONG = [
     Wrong(layers.PriorBox, {"min_size": 0}, "min_size must be a number above 0; received 0"),
     Wrong(layers.PriorBox, {"min_size": 30, "max_size": 30}, "max_size does not fit min_size"),
     Wrong(layers.PriorBox, {"min_size": 30, "max_size": (40, 50)}, "max_size does not fit min_size"),
+    Wrong(layers.PriorBox, {"min_size": 30, "max_size": float("nan")}, "max_size does not fit min_size"),
     Wrong(layers.PriorBox, {"aspect_ratio": (2, -2)}, "aspect_ratio must be a number above 0; received -2"),
     Wrong(layers.PriorBox, {"flip": "yes"}, "flip must be True or False; received 'yes'"),
     Wrong(layers.PriorBox, {"clip": 3}, "clip must be True or False; received 3"),
