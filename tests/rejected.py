@@ -160,7 +160,7 @@ REASONS = {
     "python_missing_class": "the shapes of inputs 'a', 'b' are not known",  # without bottoms it is an input, no class
     "python_setup_raises": "no class for the Python layer 'golden_pylayer.SquareLoss'",  # a file alone runs nothing
     "v1_and_new_mixed": "both `layer` and `layers` blocks",
-    "v1_unknown_type": f"type {NOT_KNOWN}",
+    "v1_unknown_type": "unknown layer type 'CONVOLVE'",
     "v1_type_none": "the layer has no type",
     "v0_unknown_type": "unknown V0 layer type 'convv'",
     "v0_padding_not_conv": "takes its bottom from padding layer 'pad'",
