@@ -106,7 +106,16 @@ class Message(Exception):
         expected: what would have been right.
         received: what was there instead.
         fix: what the reader can do about it: one cure or several.
+        cause: what is behind it. If that is the failure to open or write a file, the message is of its class, too, and
+            has its `errno` and `filename`.
     """
+
+    def __new__(cls, *args: Any, cause: Exception | None = None, **fields: Any) -> Any:
+        if not isinstance(cause, OSError) or cause.errno is None:  # without a number it is about what is in the file
+            return super().__new__(cls, *args)
+        kind = type(cause)
+        both = _as_os_error(cls, kind)  # type: ignore[arg-type]  # mypy takes classes for unhashable
+        return kind.__new__(both, cause.errno, cause.strerror, cause.filename or fields.get("where"))
 
     def __init__(
         self,
@@ -117,9 +126,11 @@ class Message(Exception):
         expected: object = None,
         received: object = None,
         fix: Cure | Sequence[Cure] | None = None,
+        cause: Exception | None = None,
     ) -> None:
         self.problem, self.where, self.layer = problem, where, layer
-        self.expected, self.received, self.fix = expected, received, fix
+        self.expected, self.received, self.fix = _as_shown(expected), _as_shown(received), fix
+        self.cause = cause if isinstance(self, OSError) else None
         super().__init__(problem)
 
     @property
@@ -143,27 +154,10 @@ class Message(Exception):
 
 
 class CaffeError(Message, ValueError):
-    """Base of every error that keras_caffe raises about a Caffe file, net or array.
-
-    Args:
-        cause: what is behind it. If that is the failure to open or write a file, the new error is of its class, too,
-            and has its `errno` and `filename`.
-    """
+    """Base of every error that keras_caffe raises about a Caffe file, net or array; arguments as of `Message`."""
 
     # Keras would raise a copy with the problem only of what a layer's call raises; this makes it pass errors on.
     _keras_call_info_injected = True
-
-    def __new__(cls, *args: Any, cause: Exception | None = None, **fields: Any) -> CaffeError:
-        if not isinstance(cause, OSError) or cause.errno is None:  # without a number it is about what is in the file
-            return super().__new__(cls, *args)
-        kind = type(cause)
-        both = _as_os_error(cls, kind)  # type: ignore[arg-type]  # mypy takes classes for unhashable
-        filename = cause.filename or fields.get("where")
-        return kind.__new__(both, cause.errno, cause.strerror, filename)  # type: ignore[no-any-return]
-
-    def __init__(self, problem: str, *, cause: Exception | None = None, **fields: Any) -> None:
-        super().__init__(problem, **fields)
-        self.cause = cause if isinstance(self, OSError) else None
 
     def at(self, *, where: str | None = None, layer: str | None = None) -> CaffeError:
         """Adds the place to an error raised where the place was not known; returns the error."""
@@ -173,10 +167,10 @@ class CaffeError(Message, ValueError):
 
 
 @cache
-def _as_os_error(kind: type[CaffeError], os_kind: type[OSError]) -> Any:
+def _as_os_error(kind: type[Message], os_kind: type[OSError]) -> Any:
     """The class that is both; it goes by the name of the first."""
 
-    def reduce(self: CaffeError) -> Any:  # what is made here cannot be found by its name when it is unpickled
+    def reduce(self: Message) -> Any:  # what is made here cannot be found by its name when it is unpickled
         return partial(kind, cause=self.cause), (self.problem,), self.__dict__
 
     return type(kind.__name__, (kind, os_kind), {"__module__": kind.__module__, "__reduce__": reduce})
@@ -207,9 +201,6 @@ class ShapeError(LayerError):
 
     Shapes are in the order of axes that the reader knows: Caffe's for a file, `data_format`'s for a model's inputs.
     """
-
-    def __init__(self, problem: str, *, expected: object = None, received: object = None, **fields: Any) -> None:
-        super().__init__(problem, expected=_as_shown(expected), received=_as_shown(received), **fields)
 
 
 class UnknownLayerError(CaffeError):

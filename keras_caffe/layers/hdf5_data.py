@@ -44,8 +44,11 @@ def _first_file(source: str) -> Path | None:
     """The first file of the list, if both exist."""
     if not source or not Path(source).is_file():
         return None
-    with Path(source).open(errors="replace") as lines:
-        names = next((line.split() for line in lines if line.strip()), [])
+    try:
+        with Path(source).open(errors="replace") as lines:
+            names = next((line.split() for line in lines if line.strip()), [])
+    except OSError as error:
+        raise unreadable(source, error, DataError) from None
     return Path(names[0]) if names and Path(names[0]).is_file() else None
 
 
