@@ -13,23 +13,11 @@ import keras_caffe
 from keras_caffe import layers
 from keras_caffe.errors import ShapeError
 from keras_caffe.shapes import Shown, merge_shapes, shown_axis
+from tests.nets import net_with
 
 A = (2, 3, 5, 7)
 TALLER = (2, 3, 6, 7)
 RANK_3, RANK_5 = (2, 3, 5), (2, 3, 5, 7, 4)
-
-
-def net(type: str, param: str = "", *bottoms: tuple[int, ...], tops: int = 1) -> str:
-    """A net of inputs of these shapes and the layer `l` on them."""
-    names = "abcd"[: len(bottoms)]
-    inputs = [
-        f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ '
-        + " ".join(f"dim: {size}" for size in shape)
-        + " } } }\n"
-        for name, shape in zip(names, bottoms, strict=True)
-    ]
-    ends = [f'bottom: "{name}"' for name in names] + [f'top: "t{number}"' for number in range(tops)]
-    return "".join(inputs) + f'layer {{ name: "l" type: "{type}" {" ".join(ends)} {param} }}'
 
 
 CONV = "convolution_param { num_output: 4 kernel_size: %d axis: %d }"
@@ -39,61 +27,88 @@ YOLO = """yolov3_detection_output_param {
 
 # Stored channels last, mostly; sizes that all differ, so that each order looks different.
 CASES = [
-    (net("Concat", "", A, TALLER), "along axis 1 only; expected (2, None, 5, 7); received (2, None, 6, 7)"),
-    (net("Concat", "", A, (2, 4, 5, 7), (2, 4, 6, 7)), "expected (2, None, 5, 7); received (2, None, 6, 7)"),
+    (net_with("Concat", A, TALLER), "along axis 1 only; expected (2, None, 5, 7); received (2, None, 6, 7)"),
+    (net_with("Concat", A, (2, 4, 5, 7), (2, 4, 6, 7)), "expected (2, None, 5, 7); received (2, None, 6, 7)"),
     (
-        net("Concat", "concat_param { axis: 2 }", A, (2, 4, 6, 7)),
+        net_with("Concat", A, (2, 4, 6, 7), param="concat_param { axis: 2 }"),
         "along axis 2 only; expected (2, 3, None, 7); received (2, 4, None, 7)",
     ),
-    (net("Concat", "", A, (2, 3)), "received [(2, 3, 5, 7), (2, 3)]"),
-    (net("Crop", "", A, (2, 3, 9, 7)), "beyond its bottom along axis 2; expected offset + size of at most 5"),
-    (net("Crop", "crop_param { axis: 1 }", A, (2, 4, 5, 7)), "along axis 1; expected offset + size of at most 3"),
-    (net("Crop", "", A, (2, 3)), "expected (2, 3, 5, 7); received (2, 3)"),
-    (net("Eltwise", "", A, TALLER), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
-    (net("Eltwise", "", A, A, TALLER), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
-    (net("Convolution", CONV % (1, 1), A, TALLER, tops=2), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
-    (net("Convolution", CONV % (1, 2), A, (2, 4, 5, 7), tops=2), "expected (2, 3, 5, 7); received (2, 4, 5, 7)"),
-    (net("Convolution", CONV % (13, 1), A), "received input (5, 7), kernel (13, 13), output (-7, -5)"),
-    (net("Deconvolution", CONV % (1, 1), A, TALLER, tops=2), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
-    (net("Im2col", "convolution_param { kernel_size: 13 }", A), "received input (5, 7)"),
-    (net("Axpy", "", (2, 3, 1, 1), A, TALLER), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
-    (net("Axpy", "", (2, 3, 2, 1), A, A), "received (2, 3, 2, 1)"),
-    (net("Axpy", "", (2, 3, 1, 1), RANK_5, RANK_5), "expected at most 4; received (2, 3, 5, 7, 4)"),
-    (net("Accuracy", "", A, (2,)), LABELS),
-    (net("SoftmaxWithLoss", "", A, (2,)), LABELS),
-    (net("InfogainLoss", "", A, (2,), (3, 3)), LABELS),
-    (net("MultinomialLogisticLoss", "", A, (2, 4, 1, 1)), "size 1 from axis 1 on; received (2, 4, 1, 1)"),
-    (net("ContrastiveLoss", "", A, A, (2,)), "size 1 from axis 2 on; received (2, 3, 5, 7)"),
-    (net("SmoothL1Loss", "", A, (2, 3, 7, 5)), "expected (2, 3, 5, 7); received (2, 3, 7, 5)"),
-    (net("Interp", "interp_param { height: 4 width: 4 }", RANK_3), "a bottom with 4 axes; received (2, 3, 5)"),
-    (net("Interp", "interp_param { pad_beg: -3 pad_end: -3 height: 4 width: 4 }", A), "received (5, 7)"),
-    (net("LRN", "", RANK_3), "a bottom with 4 axes; received (2, 3, 5)"),
-    (net("Pooling", "pooling_param { kernel_size: 2 }", RANK_5), "a bottom with 4 axes; received (2, 3, 5, 7, 4)"),
-    (net("Normalize", "", RANK_5), "2 to 4 axes; received (2, 3, 5, 7, 4)"),
-    (net("MVN", "", RANK_5), "at most 4; received (2, 3, 5, 7, 4)"),
-    (net("PriorBox", "prior_box_param { min_size: 3 }", A, RANK_3), "bottoms of 4 axes; received (2, 3, 5)"),
+    (net_with("Concat", A, (2, 3)), "received [(2, 3, 5, 7), (2, 3)]"),
+    (net_with("Crop", A, (2, 3, 9, 7)), "beyond its bottom along axis 2; expected offset + size of at most 5"),
     (
-        net("Proposal", "proposal_param { feat_stride: 16 ratio: 1 scale: 8 }", A, (2, 4, 5, 7), (1, 3)),
+        net_with("Crop", A, (2, 4, 5, 7), param="crop_param { axis: 1 }"),
+        "along axis 1; expected offset + size of at most 3",
+    ),
+    (net_with("Crop", A, (2, 3)), "expected (2, 3, 5, 7); received (2, 3)"),
+    (net_with("Eltwise", A, TALLER), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
+    (net_with("Eltwise", A, A, TALLER), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
+    (
+        net_with("Convolution", A, TALLER, param=CONV % (1, 1), tops="y z"),
+        "expected (2, 3, 5, 7); received (2, 3, 6, 7)",
+    ),
+    (
+        net_with("Convolution", A, (2, 4, 5, 7), param=CONV % (1, 2), tops="y z"),
+        "expected (2, 3, 5, 7); received (2, 4, 5, 7)",
+    ),
+    (net_with("Convolution", A, param=CONV % (13, 1)), "received input (5, 7), kernel (13, 13), output (-7, -5)"),
+    (
+        net_with("Deconvolution", A, TALLER, param=CONV % (1, 1), tops="y z"),
+        "expected (2, 3, 5, 7); received (2, 3, 6, 7)",
+    ),
+    (net_with("Im2col", A, param="convolution_param { kernel_size: 13 }"), "received input (5, 7)"),
+    (net_with("Axpy", (2, 3, 1, 1), A, TALLER), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
+    (net_with("Axpy", (2, 3, 2, 1), A, A), "received (2, 3, 2, 1)"),
+    (net_with("Axpy", (2, 3, 1, 1), RANK_5, RANK_5), "expected at most 4; received (2, 3, 5, 7, 4)"),
+    (net_with("Accuracy", A, (2,)), LABELS),
+    (net_with("SoftmaxWithLoss", A, (2,)), LABELS),
+    (net_with("InfogainLoss", A, (2,), (3, 3)), LABELS),
+    (net_with("MultinomialLogisticLoss", A, (2, 4, 1, 1)), "size 1 from axis 1 on; received (2, 4, 1, 1)"),
+    (net_with("ContrastiveLoss", A, A, (2,)), "size 1 from axis 2 on; received (2, 3, 5, 7)"),
+    (net_with("SmoothL1Loss", A, (2, 3, 7, 5)), "expected (2, 3, 5, 7); received (2, 3, 7, 5)"),
+    (
+        net_with("Interp", RANK_3, param="interp_param { height: 4 width: 4 }"),
+        "a bottom with 4 axes; received (2, 3, 5)",
+    ),
+    (net_with("Interp", A, param="interp_param { pad_beg: -3 pad_end: -3 height: 4 width: 4 }"), "received (5, 7)"),
+    (net_with("LRN", RANK_3), "a bottom with 4 axes; received (2, 3, 5)"),
+    (
+        net_with("Pooling", RANK_5, param="pooling_param { kernel_size: 2 }"),
+        "a bottom with 4 axes; received (2, 3, 5, 7, 4)",
+    ),
+    (net_with("Normalize", RANK_5), "2 to 4 axes; received (2, 3, 5, 7, 4)"),
+    (net_with("MVN", RANK_5), "at most 4; received (2, 3, 5, 7, 4)"),
+    (net_with("PriorBox", A, RANK_3, param="prior_box_param { min_size: 3 }"), "bottoms of 4 axes; received (2, 3, 5)"),
+    (
+        net_with("Proposal", A, (2, 4, 5, 7), (1, 3), param="proposal_param { feat_stride: 16 ratio: 1 scale: 8 }"),
         "expected 2 channels of one image; received (2, 3, 5, 7)",
     ),
     (
-        net("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 2 }", A, (2, 3, 1, 2)),
+        net_with("ROIPooling", A, (2, 3, 1, 2), param="roi_pooling_param { pooled_h: 2 pooled_w: 2 }"),
         "expected (R, 5); received (2, 3, 1, 2)",
     ),
-    (net("SPP", "spp_param { pyramid_height: 2 }", RANK_3), "received (2, 3, 5)"),
-    (net("SPP", "spp_param { pyramid_height: 4 }", A), "received size (5, 7), kernel [2, 2], pad [2, 1]"),
-    (net("Upsample", "upsample_param { scale: 2 }", A, TALLER), "expected (2, 3, 5, 7); received (2, 3, 6, 7)"),
+    (net_with("SPP", RANK_3, param="spp_param { pyramid_height: 2 }"), "received (2, 3, 5)"),
+    (net_with("SPP", A, param="spp_param { pyramid_height: 4 }"), "received size (5, 7), kernel [2, 2], pad [2, 1]"),
     (
-        net("Yolov3DetectionOutput", YOLO, A),
+        net_with("Upsample", A, TALLER, param="upsample_param { scale: 2 }"),
+        "expected (2, 3, 5, 7); received (2, 3, 6, 7)",
+    ),
+    (
+        net_with("Yolov3DetectionOutput", A, param=YOLO),
         "its height and width the same; received (2, 3, 5, 7)",
     ),
-    (net("ShuffleChannel", "shuffle_channel_param { group: 2 }", RANK_5), "received (2, 3, 5, 7, 4)"),
-    (net("Reorg", "reorg_param { stride: 2 }", RANK_3), "expected (N, C, H, W); received (2, 3, 5)"),
-    (net("Bias", "bias_param { axis: 1 }", A, (3, 7)), "expected (3, 5); received (3, 7)"),
-    (net("Scale", "scale_param { axis: 0 }", A, (2, 3, 7)), "expected (2, 3, 5); received (2, 3, 7)"),
-    (net("Reshape", "reshape_param { shape { dim: 2 dim: 4 } }", A), "expected 210 values of bottom (2, 3, 5, 7)"),
-    (net("LSTM", "recurrent_param { num_output: 3 }", (4, 2, 3), (4, 3)), "expected (4, 2); received (4, 3)"),
-    (net("Tile", "tile_param { axis: 1 tiles: 999999999 }", A), "received (2, 2999999997, 5, 7)"),
+    (net_with("ShuffleChannel", RANK_5, param="shuffle_channel_param { group: 2 }"), "received (2, 3, 5, 7, 4)"),
+    (net_with("Reorg", RANK_3, param="reorg_param { stride: 2 }"), "expected (N, C, H, W); received (2, 3, 5)"),
+    (net_with("Bias", A, (3, 7), param="bias_param { axis: 1 }"), "expected (3, 5); received (3, 7)"),
+    (net_with("Scale", A, (2, 3, 7), param="scale_param { axis: 0 }"), "expected (2, 3, 5); received (2, 3, 7)"),
+    (
+        net_with("Reshape", A, param="reshape_param { shape { dim: 2 dim: 4 } }"),
+        "expected 210 values of bottom (2, 3, 5, 7)",
+    ),
+    (
+        net_with("LSTM", (4, 2, 3), (4, 3), param="recurrent_param { num_output: 3 }"),
+        "expected (4, 2); received (4, 3)",
+    ),
+    (net_with("Tile", A, param="tile_param { axis: 1 tiles: 999999999 }"), "received (2, 2999999997, 5, 7)"),
 ]
 
 
@@ -103,7 +118,7 @@ def test_a_file_is_refused_in_caffes_order(text: str, said: str, data_format: st
     with pytest.raises(ShapeError) as caught:
         keras_caffe.load(text, data_format=data_format)
     assert said in str(caught.value)
-    assert "layer 'l' (" in str(caught.value)
+    assert "layer 'layer' (" in str(caught.value)
 
 
 DYNAMIC = """layer { name: "a" type: "Input" top: "a" }
@@ -151,16 +166,16 @@ def test_a_layer_by_itself_refuses_tensors_as_they_are(layer: Any, said: str) ->
 
 def test_errors_hold_plain_shapes_in_the_order_shown() -> None:
     with pytest.raises(ShapeError) as caught:
-        keras_caffe.load(net("Eltwise", "", A, TALLER), data_format="channels_last")
+        keras_caffe.load(net_with("Eltwise", A, TALLER), data_format="channels_last")
     error = caught.value
     assert (error.expected, error.received) == (A, TALLER)
     assert type(error.expected) is tuple and str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_what_keras_sees_are_plain_shapes() -> None:
-    model = keras_caffe.load(net("Eltwise", "", A, A), data_format="channels_last")
+    model = keras_caffe.load(net_with("Eltwise", A, A), data_format="channels_last")
     assert type(model.output.shape) is tuple and model.output.shape == (None, 5, 7, 3)
-    assert model.caffe_layers["l"].compute_output_shape([(2, 5, 7, 3)] * 2) == (2, 5, 7, 3)
+    assert model.caffe_layers["layer"].compute_output_shape([(2, 5, 7, 3)] * 2) == (2, 5, 7, 3)
 
 
 def test_a_shown_shape_calculates_as_it_is_stored_and_prints_in_order() -> None:

@@ -13,7 +13,6 @@ import pytest
 import keras_caffe
 from keras_caffe import pycaffe, samples, serving
 from keras_caffe.cli import images, predict
-from keras_caffe.converters.load import load
 from keras_caffe.converters.read import read_array, read_mean
 from keras_caffe.converters.write import replacing
 from keras_caffe.data.imageset import find_images
@@ -23,18 +22,30 @@ from keras_caffe.errors import CaffeError, DataError, ExportError, ReadError, So
 from keras_caffe.proto.wire import Mapped
 from keras_caffe.serving.versions import new_version
 from keras_caffe.solver.state import read_state
+from tests.nets import data_net, image_net, input_layer, layer
 
 NET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))
-INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
-DUMMY = 'layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: 2 dim: 3 } } }\n'
-LOSS = """
-layer { name: "y" type: "DummyData" top: "y" dummy_data_param { shape { dim: 2 } } }
-layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 3 } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "y" }"""
+X = input_layer("x", 2, 3)
+DUMMY = "dummy_data_param { shape { dim: 2 %s } }"
+IP = layer("ip", "InnerProduct", "x", "ip", "inner_product_param { num_output: 3 }")
+INFOGAIN = layer("loss", "InfogainLoss", "ip y", more='infogain_loss_param { source: "none" }')
+TRAIN = "".join(
+    [
+        layer("x", "DummyData", tops="x", more=DUMMY % "dim: 3"),
+        layer("y", "DummyData", tops="y", more=DUMMY % ""),
+        IP,
+        layer("loss", "SoftmaxWithLoss", "ip y"),
+    ]
+)
 
 
-def data_net(type: str, param: str, transform: str = "crop_size: 4", tops: str = 'top: "x" top: "y"') -> str:
-    return f'layer {{ name: "d" type: "{type}" {tops} {param} transform_param {{ {transform} }} }}'
+def hdf5_net(source: object) -> str:
+    return layer("d", "HDF5Data", tops="x", more=f'hdf5_data_param {{ source: "{source}" batch_size: 1 }}')
+
+
+def window_net(source: object) -> str:
+    param = f'window_data_param {{ source: "{source}" batch_size: 4 }} transform_param {{ crop_size: 4 }}'
+    return layer("d", "WindowData", tops="x y", more=param)
 
 
 def batch(net: str) -> Any:
@@ -52,13 +63,7 @@ def solver(**fields: Any) -> str:
 
 
 def train_net() -> str:
-    return f'"{listed("train.prototxt", DUMMY + LOSS)}"'
-
-
-def infogain() -> str:
-    return INPUT + LOSS.replace("SoftmaxWithLoss", "InfogainLoss").replace(
-        'bottom: "y" }', 'bottom: "y" infogain_loss_param { source: "none" } softmax_param { axis: 1 } }'
-    )
+    return f'"{listed("train.prototxt", TRAIN)}"'
 
 
 MISSING: dict[str, tuple[type[CaffeError], Callable[[], Any]]] = {
@@ -85,48 +90,27 @@ MISSING: dict[str, tuple[type[CaffeError], Callable[[], Any]]] = {
     ),
     "solver state": (ReadError, lambda: read_state("none.solverstate")),
     "HDF5 solver state": (ReadError, lambda: read_state("none.solverstate.h5")),
-    "LMDB": (DataError, lambda: batch(data_net("Data", 'data_param { source: "none" batch_size: 1 backend: LMDB }'))),
-    "LevelDB": (DataError, lambda: batch(data_net("Data", 'data_param { source: "none" batch_size: 1 }'))),
-    "list of images": (
+    "LMDB": (DataError, lambda: batch(data_net("none"))),
+    "LevelDB": (DataError, lambda: batch(data_net("none", backend="LEVELDB"))),
+    "list of images": (DataError, lambda: batch(image_net("none"))),
+    "image in a list": (DataError, lambda: batch(image_net(listed("list", "no.jpg 1")))),
+    "list of HDF5 files": (DataError, lambda: batch(hdf5_net("none"))),
+    "HDF5 file in a list": (DataError, lambda: batch(hdf5_net(listed("list", "no.h5")))),
+    "window file": (DataError, lambda: batch(window_net("none"))),
+    "mean file": (DataError, lambda: batch(data_net(samples.path("db"), transform='mean_file: "none.binaryproto"'))),
+    "infogain matrix": (
         DataError,
-        lambda: batch(data_net("ImageData", 'image_data_param { source: "none" batch_size: 1 }')),
+        lambda: keras_caffe.load(X + input_layer("y", 2) + IP + INFOGAIN),
     ),
-    "image in a list": (
-        DataError,
-        lambda: batch(data_net("ImageData", f'image_data_param {{ source: "{listed("list", "no.jpg 1")}" }}')),
-    ),
-    "list of HDF5 files": (
-        DataError,
-        lambda: batch('layer { name: "d" type: "HDF5Data" top: "x" hdf5_data_param { source: "none" batch_size: 1 } }'),
-    ),
-    "HDF5 file in a list": (
-        DataError,
-        lambda: batch(
-            f'layer {{ name: "d" type: "HDF5Data" top: "x" hdf5_data_param {{ source: "{listed("list", "no.h5")}"'
-            " batch_size: 1 } }"
-        ),
-    ),
-    "window file": (
-        DataError,
-        lambda: batch(data_net("WindowData", 'window_data_param { source: "none" batch_size: 4 }')),
-    ),
-    "mean file": (
-        DataError,
-        lambda: batch(
-            data_net(
-                "Data",
-                f'data_param {{ source: "{samples.path("db")}" batch_size: 1 backend: LMDB }}',
-                'mean_file: "none.binaryproto"',
-            )
-        ),
-    ),
-    "infogain matrix": (DataError, lambda: load(infogain())),
     "database": (DataError, lambda: open_any("none")),
     "TFRecord": (DataError, lambda: open_any("none.tfrecord")),
     "images to convert": (DataError, lambda: find_images("none")),
     "folder of a database": (DataError, lambda: write("no/where", [(b"k", b"v")])),
     "labels of an export": (ExportError, lambda: serving.labels.read_labels("none.txt")),
-    "folder of a file": (ReadError, lambda: keras_caffe.save(keras_caffe.load(INPUT), prototxt="no/net.prototxt")),
+    "folder of a file": (
+        ReadError,
+        lambda: keras_caffe.save(keras_caffe.load(X), prototxt="no/net.prototxt"),
+    ),
     "labels": (ReadError, lambda: predict.read_labels("none.txt")),
     "labelmap": (ReadError, lambda: predict.read_labels("none.prototxt")),
     "Keras model": (ReadError, lambda: predict.read_keras("none.keras")),
@@ -155,7 +139,6 @@ def test_why_the_system_refuses_a_file_is_kept(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"\0")
-    hdf5 = f'layer {{ type: "HDF5Data" top: "x" hdf5_data_param {{ source: "{path}" batch_size: 1 }} }}'
     number = errno.EACCES if kind is PermissionError else errno.EIO
 
     def refuse(self: Path, *args: Any, **kwargs: Any) -> Any:
@@ -167,7 +150,7 @@ def test_why_the_system_refuses_a_file_is_kept(
         "weights": lambda: Mapped(path),
         "state": lambda: read_state(path),
         "list": lambda: find_images(path),
-        "list of HDF5 files": lambda: keras_caffe.load(hdf5),
+        "list of HDF5 files": lambda: keras_caffe.load(hdf5_net(path)),
     }
     with pytest.raises(kind, match="file: .*the file cannot be read: refused") as caught:
         attempts[file]()

@@ -16,6 +16,7 @@ from keras_caffe.errors import NetError, UnknownAttributeError, UnknownNameError
 from keras_caffe.named import Named, unknown
 from keras_caffe.solver.definition import read_solver
 from keras_caffe.solver.scores import Scores
+from tests.nets import input_layer, layer
 
 NET = samples.path("lenet.prototxt")
 
@@ -138,13 +139,9 @@ def test_scores_are_named() -> None:
         scores["acuracy"]
 
 
-INPUT = 'layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 } } }\n'
-POOL = INPUT + 'layer { name: "p" type: "Pooling" bottom: "a" top: "t" pooling_param { pool: max kernel_size: 1 } }'
-FILLED = (
-    INPUT
-    + """layer { name: "l" type: "InnerProduct" bottom: "a" top: "t"
-  inner_product_param { num_output: 2 weight_filler { type: "%s" } } }"""
-)
+INPUT = input_layer("a", 2, 3)
+POOL = INPUT + layer("p", "Pooling", "a", "t", "pooling_param { pool: max kernel_size: 1 }")
+FILLED = INPUT + layer("l", "Bias", "a", "t", 'bias_param { filler { type: "%s" } }')
 
 
 @pytest.mark.parametrize(
@@ -158,6 +155,7 @@ FILLED = (
         (lambda: keras_caffe.load(INPUT, input_shapes={"A": (2, 3)}), "not an input: 'A'. Did you mean 'a'?"),
         (lambda: read_solver('type: "sgd"'), "unknown type 'sgd'. Did you mean 'SGD'?"),
         (lambda: read_solver('lr_policy: "Step"'), "unknown lr_policy 'Step'. Did you mean 'step'?"),
+        (lambda: read_solver('base_lr: 1 lr_policy: "fixed" weight_decay: 1 regularization_type: "l1"'), "mean 'L1'?"),
         (lambda: read_solver("base_lr: 1 solver_mode: gpu"), "received gpu. Did you mean 'GPU'?"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

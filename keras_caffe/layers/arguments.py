@@ -114,7 +114,10 @@ def square(name: str, value: Any, error: type[CaffeError] = LayerError) -> list[
 
 
 def filler(name: str, value: Any) -> fillers.Filler:
-    """A filler (see `keras_caffe.fillers`) as a dict with the type in Caffe's spelling, or a Keras initializer."""
+    """A filler (see `keras_caffe.fillers`) as a dict with the type in Caffe's spelling, or a Keras initializer.
+
+    Case does not matter in a type alone. In a dict it does, as in a file's message, which Caffe would refuse.
+    """
     if isinstance(value, initializers.Initializer):
         return value
     spec = {"type": value} if isinstance(value, str) else value
@@ -123,7 +126,8 @@ def filler(name: str, value: Any) -> fillers.Filler:
     if "class_name" in spec:  # as Keras saves an initializer
         return initializers.get(dict(spec))
     spec = {"type": "constant", **spec}
-    kind = one_of(f"filler type of {name}", spec.pop("type"), fillers.TYPES)
+    kind = spec.pop("type")
+    kind = one_of(f"filler type of {name}", kind, fillers.TYPES) if isinstance(value, str) else kind
     known = fillers.defaults()
     fields = {one_of(f"field of {name}", field, [*known, "seed"]): spec[field] for field in spec}
     checked = {field: _filler_field(f"{field} of {name}", fields[field], known.get(field)) for field in fields}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read import Readable, path_of, read_message
 from keras_caffe.converters.upgrade import upgrade_solver
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError, instead
+from keras_caffe.optimizers.base import REGULARIZATIONS
 
 POLICIES: dict[str, tuple[type[optimizers.Policy], tuple[str, ...]]] = {
     "fixed": (optimizers.Fixed, ()),
@@ -106,6 +107,8 @@ def _check(param: Any) -> None:
     if not param.HasField("base_lr"):
         raise SolverError("base_lr is missing", expected="the learning rate to begin with, e.g. base_lr: 0.01")
     _check_policy(param)
+    if param.weight_decay:  # else Caffe never reads it
+        _check_known("regularization_type", param.regularization_type, REGULARIZATIONS)
     if param.type in WITHOUT_MOMENTUM and param.momentum:
         raise SolverError(
             f"momentum cannot be used with {param.type}",
@@ -130,7 +133,8 @@ def _is_net(source: Readable) -> bool:
         return False
 
 
-def _check_known(field: str, value: str, known: Mapping[str, Any]) -> None:
+def _check_known(field: str, value: str, known: Collection[str]) -> None:
+    """Refuses a name that Caffe does not know; in a file upper and lower case matter."""
     if value not in known:
         problem = f"unknown {field} {value!r}" if value else f"{field} is missing"
         raise SolverError(problem, **instead([value], known))

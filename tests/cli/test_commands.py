@@ -11,6 +11,7 @@ import pytest
 from keras_caffe import samples
 from keras_caffe.cli import COMMANDS, main
 from keras_caffe.version import __version__
+from tests.nets import input_layer
 from tests.shared_goldens import ROOT
 
 NET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))
@@ -176,10 +177,6 @@ def test_a_solver_is_no_net(tmp_path: Path, capsys) -> None:
     assert f"error: {solver}: the net has no layers in phase TEST" in capsys.readouterr().err
 
 
-def pair(name: str) -> str:
-    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ dim: 1 dim: 2 }} }} }}\n'
-
-
 @pytest.mark.parametrize(
     ("layer", "options", "said"),
     [
@@ -194,7 +191,7 @@ def pair(name: str) -> str:
             "In Python, pass python_layers={'m.L': ...} with the class. Pass --allow-python-imports to import",
         ),
         (
-            "".join(map(pair, "bcd"))
+            "".join(input_layer(name, 1, 2) for name in "bcd")
             + 'layer { type: "SmoothL1Loss" bottom: "a" bottom: "b" bottom: "c" bottom: "d" }',
             ["--fork", "ssd"],
             "Pass --fork rcnn if the net was written for that fork.",
