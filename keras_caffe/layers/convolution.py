@@ -29,7 +29,7 @@ class Convolution(CaffeLayer):
 
     Args:
         num_output: number of output channels.
-        kernel_size: one number per spatial axis, () for none; a number alone means two axes.
+        kernel_size: one number per spatial axis, () for none; a number alone (1) means two axes. Files must give it.
         stride, pad, dilation: one number per spatial axis, or one for all (1, 0, 1).
         group: the channels are split into this many groups (1).
         bias_term: add a bias (True).
@@ -51,7 +51,7 @@ class Convolution(CaffeLayer):
     def __init__(
         self,
         num_output: int,
-        kernel_size: int | Sequence[int],
+        kernel_size: int | Sequence[int] = 1,
         stride: int | Sequence[int] = 1,
         pad: int | Sequence[int] = 0,
         dilation: int | Sequence[int] = 1,

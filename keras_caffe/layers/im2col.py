@@ -24,7 +24,7 @@ class Im2col(CaffeLayer):
     """The values under every tap of a kernel, as channels: tap t of K of channel c becomes channel c K + t.
 
     Args:
-        kernel_size, stride, pad, dilation: one number per spatial axis, as for `Convolution` (no default, 1, 0, 1).
+        kernel_size, stride, pad, dilation: one number per spatial axis, as for `Convolution` (1, 1, 0, 1).
 
     Shapes: (..., *spatial, C) -> (..., *out, C K), with the output sizes of `Convolution`.
 
@@ -39,7 +39,7 @@ class Im2col(CaffeLayer):
 
     def __init__(
         self,
-        kernel_size: int | Sequence[int],
+        kernel_size: int | Sequence[int] = 1,
         stride: int | Sequence[int] = 1,
         pad: int | Sequence[int] = 0,
         dilation: int | Sequence[int] = 1,
