@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keras_caffe import proto
 from keras_caffe.converters.graph import Net, Node
 from keras_caffe.converters.share import Slot
 from keras_caffe.errors import LayerError
-
-# Bottoms whose gradient Caffe refuses to compute; -1 is the last.
-NO_GRADIENT: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("SoftmaxWithLoss", "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss", "HingeLoss"), (1,)),
-    **dict.fromkeys(("CenterLoss", "BatchReindex", "LSTM", "RNN"), (1,)),
-    "InfogainLoss": (1, 2),
-    "MultiBoxLoss": (2, 3),
-    "LSTMUnit": (2,),
-    "Filter": (-1,),
-    "Embed": (0,),
-}
-# Bottoms that force_backward leaves alone, where this is not a loss's second one.
-NOT_FORCED: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("EuclideanLoss", "SmoothL1Loss"), ()),
-    **dict.fromkeys(("LSTM", "RNN"), (1,)),
-    **dict.fromkeys(("LSTMUnit", "ContrastiveLoss"), (2,)),
-}
+from keras_caffe.layers.base import CaffeLayer
+from keras_caffe.layers.loss import LossLayer
 
 
 @dataclass(frozen=True)
@@ -43,7 +28,9 @@ class Backward:
     params: frozenset[Slot]
 
 
-def needs_backward(net: Net, blobs: Sequence[int], losses: Collection[str]) -> Backward:
+def needs_backward(
+    net: Net, blobs: Sequence[int], losses: Collection[str], classes: Mapping[int, type[CaffeLayer]]
+) -> Backward:
     """What gets a gradient in a net, with or without Caffe's Split layers.
 
     A layer can run backward if a bottom comes from such a layer or a parameter of its own has lr_mult != 0; it does if
@@ -53,6 +40,7 @@ def needs_backward(net: Net, blobs: Sequence[int], losses: Collection[str]) -> B
         net: the graph.
         blobs: number of learnable blobs of each node.
         losses: ids of the values that have a loss weight.
+        classes: {node: class of its layer}; a source has none.
     """
     analysis = _Analysis(net, blobs, losses)
     for node in net.nodes:
@@ -61,7 +49,7 @@ def needs_backward(net: Net, blobs: Sequence[int], losses: Collection[str]) -> B
         analysis.backward(node)
     if net.message.force_backward:
         for node in net.nodes:
-            analysis.force(node)
+            analysis.force(node, classes[node.index].not_forced if node.index in classes else ())
     return Backward(frozenset(analysis.layers), frozenset(analysis.bottoms), frozenset(analysis.params))
 
 
@@ -96,10 +84,9 @@ class _Analysis:
             self.bottoms -= {(node.index, bottom) for bottom in range(len(node.inputs))}
         self.wanted.update(v for bottom, v in enumerate(node.inputs) if (node.index, bottom) in self.bottoms)
 
-    def force(self, node: Node) -> None:
+    def force(self, node: Node, left_alone: Collection[int]) -> None:
         self.layers.add(node.index)
-        kept_out = NOT_FORCED.get(node.type, (1,) if node.type.endswith("Loss") else ())
-        self.bottoms.update((node.index, bottom) for bottom in range(len(node.inputs)) if bottom not in kept_out)
+        self.bottoms.update((node.index, bottom) for bottom in range(len(node.inputs)) if bottom not in left_alone)
         self.params.update((node.index, blob) for blob in range(self.blobs[node.index]))
 
 
@@ -109,21 +96,25 @@ def _lr_mult(node: Node, blob: int) -> float:
     return specs[blob].lr_mult if blob < len(specs) else proto.ParamSpec().lr_mult
 
 
-def check_gradients(net: Net, backward: Backward, *, losses_only: bool = False) -> None:
+def check_gradients(
+    net: Net, backward: Backward, classes: Mapping[int, type[CaffeLayer]], *, losses_only: bool = False
+) -> None:
     """Refuses a net in which a layer would have to give a gradient that it has none of, as a loss for its labels.
 
     Args:
         net: the graph.
         backward: from `needs_backward`.
+        classes: {node: class of its layer}; a source has none.
         losses_only: look at the losses only.
 
     Raises:
         LayerError: names the layer and its bottom.
     """
-    for node in (net.nodes[index] for index in sorted(backward.layers)):
-        if losses_only and not node.type.endswith("Loss"):
+    for index in sorted(backward.layers & classes.keys()):
+        node, cls = net.nodes[index], classes[index]
+        if losses_only and not issubclass(cls, LossLayer):
             continue
-        for bottom in (b % len(node.inputs) for b in NO_GRADIENT.get(node.type, ()) if b < len(node.inputs)):
+        for bottom in (b % len(node.inputs) for b in cls.no_gradient if b < len(node.inputs)):
             if (node.index, bottom) in backward.bottoms:
                 raise LayerError(
                     f"cannot backpropagate to {net.values[node.inputs[bottom]].blob!r}, its bottom {bottom}",

@@ -99,6 +99,11 @@ class Plan:
         return self.layers[node].layer.caffe_blobs if node in self.layers else ()
 
     @property
+    def classes(self) -> dict[int, type[CaffeLayer]]:
+        """{node index: class of its layer}; a source has none."""
+        return {index: type(planned.layer) for index, planned in self.layers.items()}
+
+    @property
     def loss_weights(self) -> dict[str, float]:
         """{value id: how much it adds to the loss} of the values that add something."""
         pairs = (zip(p.node.outputs, p.loss_weights, strict=True) for p in self.layers.values())
@@ -117,7 +122,8 @@ class Plan:
 
     def backward(self) -> Backward:
         """Which layers, bottoms and parameters get a gradient in Caffe."""
-        return needs_backward(self.net, [len(self.blobs(node.index)) for node in self.net.nodes], self.loss_weights)
+        blobs = [len(self.blobs(node.index)) for node in self.net.nodes]
+        return needs_backward(self.net, blobs, self.loss_weights, self.classes)
 
     def _upstream(self, values: Iterable[str]) -> Iterable[str]:
         seen, todo = set(), list(values)

@@ -71,7 +71,7 @@ def load(
     definition = read_definition(prototxt, strict=strict, fork=fork).select(phase, level, stages)
     planned, recipe = plan(definition, settings)
     if planned.net.phase == "TRAIN" or planned.net.message.force_backward:
-        check_gradients(planned.net, planned.backward(), losses_only=True)
+        check_gradients(planned.net, planned.backward(), planned.classes, losses_only=True)
     files = weight_files(weights)
     initial, report = match(planned, files, skip_mismatch=skip_mismatch)
     tensors = build(planned, initial)

@@ -161,10 +161,17 @@ class CaffeLayer(keras.layers.Layer):
     A subclass gives plain keyword arguments (checked and normalised with `keras_caffe.layers.arguments` and kept under
     their own names, from which the config is written), `call`, `top_shapes` if tops differ from bottoms in shape,
     `blob_table` if it has parameters, and `from_caffe`.
-    Class attributes state what Caffe's layer takes: `bottoms` and `tops` (least and greatest number; None = any),
-    `stores`, how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike), `is_loss`, whether
-    the top adds to the loss by default, `has_gradient`, whether Caffe's layer has one, and `flops_per_top_value`, what
-    it computes (see `flops`).
+
+    Class attributes state the facts of Caffe's layer.
+
+    Attributes:
+        bottoms, tops: least and greatest number of them; None = any.
+        stores: how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike).
+        is_loss: whether the top adds to the loss by default.
+        has_gradient: whether Caffe's layer has one at all.
+        no_gradient: indices of the bottoms to which Caffe refuses to propagate; -1 is the last.
+        not_forced: indices of the bottoms that `force_backward` leaves alone.
+        flops_per_top_value: what it computes, see `flops`.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -172,6 +179,8 @@ class CaffeLayer(keras.layers.Layer):
     stores: ClassVar[str] = "any"
     is_loss: ClassVar[bool] = False
     has_gradient: ClassVar[bool] = True
+    no_gradient: ClassVar[tuple[int, ...]] = ()
+    not_forced: ClassVar[tuple[int, ...]] = ()
     flops_per_top_value: ClassVar[int | None] = None
     shown_axes: Sequence[Order] = ()  # of each bottom, in the order of the model's edges; () outside a CaffeModel
 

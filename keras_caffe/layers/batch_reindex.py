@@ -35,6 +35,7 @@ class BatchReindex(CaffeLayer):
 
     bottoms = (2, 2)
     flops_per_top_value = 0  # it moves values
+    no_gradient = (1,)
 
     def __init__(self, axis: int = 0, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for the indices.

@@ -40,6 +40,7 @@ class CenterLoss(LossLayer):
     """
 
     is_loss: ClassVar[bool] = False
+    no_gradient = (1,)
 
     def __init__(
         self, num_output: int, axis: int = 1, center_filler: fillers.Filler = "constant", **kwargs: Any

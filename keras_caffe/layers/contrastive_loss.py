@@ -35,6 +35,7 @@ class ContrastiveLoss(LossLayer):
     """
 
     bottoms = (3, 3)
+    not_forced = (2,)
 
     def __init__(self, margin: float = 1.0, legacy_version: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)

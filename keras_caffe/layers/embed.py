@@ -36,6 +36,7 @@ class Embed(CaffeLayer):
     """
 
     flops_per_top_value = 0  # it looks rows up
+    no_gradient = (0,)
 
     def __init__(
         self,

@@ -27,6 +27,8 @@ class EuclideanLoss(LossLayer):
     Caffe: src/caffe/layers/euclidean_loss_layer.cpp
     """
 
+    not_forced = ()
+
     def call(self, inputs: Any) -> Any:
         return euclidean_loss(*inputs)
 

@@ -34,6 +34,7 @@ class Filter(CaffeLayer):
     bottoms = (2, None)
     tops = (1, None)
     flops_per_top_value = 0  # it moves values
+    no_gradient = (-1,)
 
     def __init__(self, axes: int | Sequence[int] = 0, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision could make a selector 0.

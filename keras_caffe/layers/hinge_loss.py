@@ -31,6 +31,8 @@ class HingeLoss(LossLayer):
     Caffe: src/caffe/layers/hinge_loss_layer.cpp
     """
 
+    no_gradient = (1,)
+
     def __init__(self, norm: str = "L1", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.norm = one_of("norm", norm, ("L1", "L2"))

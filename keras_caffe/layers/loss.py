@@ -29,6 +29,7 @@ class LossLayer(CaffeLayer):
     bottoms = (2, 2)
     stores = "caffe"
     is_loss: ClassVar[bool] = True
+    not_forced: ClassVar[tuple[int, ...]] = (1,)  # the labels
 
     def __init__(self, *, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)

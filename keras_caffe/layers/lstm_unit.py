@@ -32,6 +32,8 @@ class LSTMUnit(CaffeLayer):
     tops = (2, 2)
     stores = "caffe"
     flops_per_top_value = 5  # of both tops: 4 gates, tanh, 4 products, a sum
+    no_gradient = (2,)
+    not_forced = (2,)
 
     def call(self, inputs: Any) -> Any:
         c, gates, cont = inputs

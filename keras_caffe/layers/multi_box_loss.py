@@ -46,6 +46,7 @@ class MultiBoxLoss(LossLayer):
 
     bottoms = (4, 4)
     flops_per_top_value = None  # the values decide how many priors count
+    no_gradient = (2, 3)
 
     def __init__(self, num_classes: int, parts: Sequence[bool] = (True, True), **kwargs: Any) -> None:
         rules = {name: kwargs.pop(name) for name in DEFAULTS.keys() & kwargs}

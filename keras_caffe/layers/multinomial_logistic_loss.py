@@ -27,6 +27,8 @@ class MultinomialLogisticLoss(LossLayer):
     Caffe: src/caffe/layers/multinomial_logistic_loss_layer.cpp
     """
 
+    no_gradient = (1,)
+
     def call(self, inputs: Any) -> Any:
         probabilities, labels = inputs
         return multinomial_logistic_loss(flat(probabilities), labels)

@@ -19,6 +19,8 @@ class Recurrent(CaffeLayer):
 
     stores = "caffe"
     states: ClassVar[int] = 1
+    no_gradient = (1,)
+    not_forced = (1,)
     flops_per_cell: ClassVar[int]  # of one time step, beside the weights and biases
 
     def __init__(

@@ -34,6 +34,8 @@ class SigmoidCrossEntropyLoss(LossLayer):
     Caffe: src/caffe/layers/sigmoid_cross_entropy_loss_layer.cpp
     """
 
+    no_gradient = (1,)
+
     def __init__(self, ignore_label: int | None = None, normalization: str = "BATCH_SIZE", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ignore_label = optional(whole, "ignore_label", ignore_label)

@@ -36,6 +36,7 @@ class SoftmaxWithLoss(ClassLossLayer):
     """
 
     tops = (1, 2)
+    no_gradient = (1,)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

@@ -192,7 +192,8 @@ class Net(Parameters, Batches):
     def _backward(self, start: int, end: int) -> None:
         """Runs layers backward by number, from `start` down to `end`."""
         whole = self._engine.backward_plan
-        check_gradients(self.plan.net, replace(whole, layers=whole.layers.intersection(range(end, start + 1))))
+        part = replace(whole, layers=whole.layers.intersection(range(end, start + 1)))
+        check_gradients(self.plan.net, part, self.plan.classes)
         self.push_params()
         if not self._callbacks:
             self._run_backward(start, end)

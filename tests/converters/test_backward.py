@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_caffe import registry
 from keras_caffe.converters.backward import Backward, check_gradients, needs_backward
 from keras_caffe.converters.graph import Net, graph
 from keras_caffe.converters.select import select
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import CaffeLayer
+from keras_caffe.layers.source import SourceLayer
 from tests.golden_nets import parse
 from tests.shared_goldens import GOLDENS
 
@@ -23,10 +26,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
 CASES = sorted((GOLDENS / "net").glob("net_*.npz"))
 
 
+def classes_of(net: Net) -> dict[int, type[CaffeLayer]]:
+    classes = {node.index: registry.registered()[node.type] for node in net.nodes}
+    return {index: cls for index, cls in classes.items() if not issubclass(cls, SourceLayer)}
+
+
 def analysed(text: str, blobs: dict[str, int], losses: set[str], phase: str = "TRAIN") -> tuple[Net, Backward]:
     net = graph(with_splits(select(upgrade(parse(text)), phase)))
     weighted = [v.id for v in net.values.values() if v.blob in losses and not v.consumers]
-    return net, needs_backward(net, [blobs.get(node.name, 0) for node in net.nodes], weighted)
+    return net, needs_backward(net, [blobs.get(node.name, 0) for node in net.nodes], weighted, classes_of(net))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
@@ -64,7 +72,8 @@ BLOBS = {"ip": 2, "lab": 2}
 
 def check(param: str, loss: str, extra: str = "", net: str = "") -> None:
     text = net + HEAD + LABELLED.format(param, loss, extra)
-    check_gradients(*analysed(text, BLOBS, {"loss"}))
+    analysis = analysed(text, BLOBS, {"loss"})
+    check_gradients(*analysis, classes_of(analysis[0]))
 
 
 @pytest.mark.parametrize("loss", ["SoftmaxWithLoss", "HingeLoss", "SigmoidCrossEntropyLoss"])
@@ -96,7 +105,7 @@ layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 4 } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "y" top: "loss" }"""
     )
     net, found = analysed(text, BLOBS, {"loss"})
-    check_gradients(net, found)
+    check_gradients(net, found, classes_of(net))
     assert {(net.nodes[n].name, b) for n, b in found.bottoms} == {("ip", 0), ("loss", 0)}
 
 
