@@ -21,6 +21,8 @@ Weights: TypeAlias = File | Sequence[File] | None
 class Definition(NetFile):
     """A net in Caffe's current form, and where it was read; taken wherever a prototxt is.
 
+    `keras_caffe.load` and the others select by their own phase, level and stages, so give them one with all layers.
+
     Attributes:
         message: the NetParameter (V2): all of its layers, or those that `select` has left.
         file, lines, path, where: as of what was read.
