@@ -89,7 +89,7 @@ def _shared(plan: Plan, index: int) -> dict[int, BoundBlob]:
 
 
 def _call(planned: PlannedLayer, tensors: Tensors) -> None:
-    bottoms = [tensors.stored_as(v, order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]
+    bottoms = tensors.bottoms(planned)
     for index, propagate in enumerate(planned.node.message.propagate_down):
         bottoms[index] = bottoms[index] if propagate else keras.ops.stop_gradient(bottoms[index])
     if not bottoms:

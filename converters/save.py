@@ -20,10 +20,10 @@ from keras_caffe.errors import NetError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.proto.text import to_text
 
-Path = str | os.PathLike[str]
+FileName = str | os.PathLike[str]
 
 
-def save(model: Any, prototxt: Path | None = None, caffemodel: Path | None = None) -> None:
+def save(model: Any, prototxt: FileName | None = None, caffemodel: FileName | None = None) -> None:
     """Writes a model as Caffe files.
 
     A plain Keras model becomes a deploy net: images are (N, C, H, W) there, and what Keras flattens channels last is
@@ -54,14 +54,14 @@ def save(model: Any, prototxt: Path | None = None, caffemodel: Path | None = Non
         _save_plain(net, blobs, caffemodel)
 
 
-def _save_plain(net: Any, blobs: NodeBlobs, caffemodel: Path) -> None:
+def _save_plain(net: Any, blobs: NodeBlobs, caffemodel: FileName) -> None:
     split, layers = with_splits(net), graph(net)
     positions = _positions(split, layers.nodes)
     owned = {(positions[node], blob) for node, blob in shared_params(layers)}
     write_caffemodel(caffemodel, split, _placed(blobs, positions, len(split.layer)), shared=owned)
 
 
-def save_params(model: CaffeModel, caffemodel: Path, diffs: NodeBlobs | None = None) -> None:
+def save_params(model: CaffeModel, caffemodel: FileName, diffs: NodeBlobs | None = None) -> None:
     """Writes a loaded net's parameters, and with them `diffs`: for each node of the net, one array for each blob."""
     split, positions = _with_splits(model)
     for index, planned in model.plan.layers.items():

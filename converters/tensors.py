@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_caffe.converters.infer import Plan, keras_name
+from keras_caffe.converters.infer import Plan, PlannedLayer, keras_name
 from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
 
 ANCHOR = "no_input"
@@ -37,6 +37,10 @@ class Tensors:
             tensor = keras.ops.transpose(self._tensors[value, have], permutation(have, order))
             self._tensors[value, order] = tensor
         return self._tensors[value, order]
+
+    def bottoms(self, planned: PlannedLayer) -> list[Any]:
+        """A layer's bottoms, each stored as the layer wants it."""
+        return [self.stored_as(v, order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]
 
     def at_edge(self, value: str) -> Any:
         """The value's tensor as callers see it."""

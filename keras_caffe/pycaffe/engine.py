@@ -11,10 +11,9 @@ import tensorflow as tf
 
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
+from keras_caffe.converters.tensors import Tensors
 from keras_caffe.layers.base import BoundBlob, SharedView, takes_training
-from keras_caffe.layout import Order, permutation
-
-Tensors = Mapping[str, Any]
+from keras_caffe.layout import permutation
 
 
 class Engine:
@@ -43,7 +42,7 @@ class Engine:
             computed.update(node.outputs)
         return list(needed)
 
-    def forward(self, start: int, end: int, feeds: Tensors) -> tuple[dict[str, Any], float]:
+    def forward(self, start: int, end: int, feeds: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
         """Runs layers start..end.
 
         Args:
@@ -57,17 +56,18 @@ class Engine:
         self.states.update({i: self._state(i) for i in self._runs_backward(start, end)})
 
         def run(given: Sequence[Any]) -> Any:
-            values = _Values(self.plan, dict(zip(feeds, given, strict=True)))
+            tensors = self._tensors(feeds, given)
             for planned in self._layers(start, end):
-                values.update(zip(planned.node.outputs, self._call(planned, values.bottoms(planned)), strict=True))
-            return [(v, values[v]) for v in lasting], [("loss", self._loss(start, end, values))]
+                for value, top in zip(planned.node.outputs, self._call(planned, tensors.bottoms(planned)), strict=True):
+                    tensors[value] = top
+            return [(v, tensors[v]) for v in lasting], [("loss", self._loss(start, end, tensors))]
 
         feeds = {value: tf.convert_to_tensor(array) for value, array in feeds.items()}
         results, loss = map(dict, self._compiled(("forward", start, end), run, list(feeds.values())))
         self.seen.update({v: t for v, t in {**feeds, **results}.items() if v in self._reread})
         return results, float(loss["loss"])
 
-    def backward(self, start: int, end: int, diffs: Tensors) -> tuple[dict[str, Any], dict[Slot, Any]]:
+    def backward(self, start: int, end: int, diffs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Slot, Any]]:
         """Runs layers start..end, start being the greater, on the values that they saw in their last forward pass.
 
         Args:
@@ -81,7 +81,7 @@ class Engine:
         seen = {v: self.seen[v] for i in nodes for v in self.plan.net.nodes[i].inputs}
 
         def run(given: Sequence[Any], values: Sequence[Any]) -> Any:
-            read = _Values(self.plan, dict(zip(seen, values, strict=True)))
+            read = self._tensors(seen, values)
             current = {self._blob(v): (v, diff) for v, diff in zip(diffs, given, strict=True)}
             new: dict[str, Any] = {}
             params: dict[Slot, Any] = {}
@@ -107,10 +107,10 @@ class Engine:
         return list(needed.values())
 
     def _backward_step(
-        self, index: int, values: _Values, current: dict[str, Any], new: dict[str, Any], params: dict[Slot, Any]
+        self, index: int, read: Tensors, current: dict[str, Any], new: dict[str, Any], params: dict[Slot, Any]
     ) -> None:
         planned = self.plan.layers[index]
-        bottoms = values.bottoms(planned)
+        bottoms = read.bottoms(planned)
         wanted = [b for b in range(len(bottoms)) if (index, b) in self._bottoms]
         slots = {slot: bound for slot, bound in self._trained_blobs(index) if slot in self.backward_plan.params}
         top_diffs = [self._stored_diff(current, v) for v in planned.node.outputs]
@@ -164,10 +164,17 @@ class Engine:
         tops = planned.layer(bottoms[0] if len(bottoms) == 1 else list(bottoms), **more)
         return list(tops) if isinstance(tops, (list, tuple)) else [tops]
 
-    def _loss(self, start: int, end: int, values: _Values) -> Any:
+    def _tensors(self, values: Iterable[str], tensors: Iterable[Any]) -> Tensors:
+        """The tensors of some values, stored as the plan says."""
+        known = Tensors(self.plan)
+        for value, tensor in zip(values, tensors, strict=True):
+            known[value] = tensor
+        return known
+
+    def _loss(self, start: int, end: int, tensors: Tensors) -> Any:
         tops = {v for planned in self._layers(start, end) for v in planned.node.outputs}
         pairs = [(v, w) for v, w in self.plan.loss_weights.items() if v in tops]
-        return tf.add_n([tf.zeros(()), *(w * tf.reduce_sum(tf.cast(values[v], tf.float32)) for v, w in pairs)])
+        return tf.add_n([tf.zeros(()), *(w * tf.reduce_sum(tf.cast(tensors[v], tf.float32)) for v, w in pairs)])
 
     def _lasting(self, start: int, end: int) -> list[str]:
         """What outlives the run: the last write of each blob, and what a backward pass reads again."""
@@ -242,26 +249,6 @@ class Engine:
             self._functions[key] = tf.function(traced, autograph=False).get_concrete_function(*args), names
         compiled, names = self._functions[key]
         return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, compiled(*args), strict=True)]
-
-
-class _Values(dict[str, Any]):
-    """Value id -> tensor, stored as the plan says; other orders are transposed once."""
-
-    def __init__(self, plan: Plan, values: Mapping[str, Any]) -> None:
-        super().__init__(values)
-        self.plan = plan
-        self._others: dict[tuple[str, Order], Any] = {}
-
-    def bottoms(self, planned: PlannedLayer) -> list[Any]:
-        return [self.stored_as(v, order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]
-
-    def stored_as(self, value: str, order: Order) -> Any:
-        have = self.plan.orders[value]
-        if order == have:
-            return self[value]
-        if (value, order) not in self._others:
-            self._others[value, order] = tf.transpose(self[value], permutation(have, order))
-        return self._others[value, order]
 
 
 def _python_gradients(layer: Any, bottoms: Sequence[Any], diffs: Sequence[Any]) -> list[Any]:

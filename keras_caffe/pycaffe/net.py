@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,7 +24,6 @@ from keras_caffe.pycaffe.engine import Engine
 from keras_caffe.pycaffe.feeder import Feeder
 from keras_caffe.pycaffe.parameters import Parameters, check_params
 
-Path = str | os.PathLike[str]
 PHASES = ("TRAIN", "TEST")
 TRAIN, TEST = 0, 1
 

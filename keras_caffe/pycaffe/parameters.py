@@ -16,7 +16,7 @@ from keras_caffe.named import Named
 from keras_caffe.pycaffe.blob import NetBlob, ParamMemory
 from keras_caffe.pycaffe.layer import Layer
 
-Path = str | os.PathLike[str]
+FileName = str | os.PathLike[str]
 
 
 class Parameters:
@@ -61,7 +61,7 @@ class Parameters:
             if start <= index <= end and changes:
                 blob.data_memory.pull()
 
-    def copy_from(self, *files: Path) -> Any:
+    def copy_from(self, *files: FileName) -> Any:
         """Loads caffemodels (binary or HDF5) by layer name; layers that they do not have keep their values.
 
         Returns:
@@ -77,15 +77,15 @@ class Parameters:
 
     load_hdf5 = copy_from
 
-    def save(self, filename: Path, write_diff: bool = False) -> None:
+    def save(self, filename: FileName, write_diff: bool = False) -> None:
         """Writes a binary caffemodel, as Caffe does: all layers, Splits included, with their blobs."""
         self._save(filename, write_diff, hdf5=False)
 
-    def save_hdf5(self, filename: Path, write_diff: bool = False) -> None:
+    def save_hdf5(self, filename: FileName, write_diff: bool = False) -> None:
         """Writes an HDF5 caffemodel."""
         self._save(filename, write_diff, hdf5=True)
 
-    def _save(self, filename: Path, write_diff: bool, hdf5: bool) -> None:
+    def _save(self, filename: FileName, write_diff: bool, hdf5: bool) -> None:
         params = [[blob.data for blob in layer.blobs] for layer in self.layers]
         diffs = [[blob.diff for blob in layer.blobs] for layer in self.layers] if write_diff else None
         net = self.plan.net.message

@@ -74,10 +74,7 @@ def _declared(model: CaffeModel) -> dict[str, tuple[int, ...]]:
 def _bottoms(model: CaffeModel, layers: Sequence[PlannedLayer], inputs: dict[str, Any]) -> list[list[Any]]:
     """What each layer gets, in the order of axes in which it wants it."""
     tensors = model.tensors
-    wanted = [
-        [tensors.stored_as(v, order) for v, order in zip(p.node.inputs, p.orders, strict=True)] or [tensors.anchor()]
-        for p in layers
-    ]
+    wanted = [tensors.bottoms(planned) or [tensors.anchor()] for planned in layers]
     return keras.Model(model.input, wanted)(inputs if isinstance(model.input, dict) else next(iter(inputs.values())))
 
 
