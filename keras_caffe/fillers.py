@@ -7,7 +7,7 @@ Caffe's: axis 0 of a blob decides the fan-in (count / shape[0]).
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from keras_caffe.errors import LayerError, instead
 
 TYPES = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
 
-Filler = str | dict[str, Any] | initializers.Initializer
+Filler: TypeAlias = str | dict[str, Any] | initializers.Initializer
 
 ONE: Filler = {"type": "constant", "value": 1.0}  # of factors, where Caffe's layers fill with 1 unless told otherwise
 
@@ -82,7 +82,8 @@ class CaffeFiller(initializers.Initializer):
 
     def __init__(self, type: str = "constant", seed: int | None = None, **fields: Any) -> None:
         self.type, self.seed, self.fields = type, seed, fields
-        vars(self).update({**defaults(), **fields})
+        for name, value in {**defaults(), **fields}.items():
+            setattr(self, name, value)
         if self.sparse != -1 and type != "gaussian":
             raise LayerError(f"filler {type!r} cannot be sparse", fix="Only gaussian fillers can.")
         if type == "gaussian" and not self.std > 0:

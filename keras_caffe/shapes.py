@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from keras_caffe.errors import LayerError, ShapeError
 
 Size = int | None
 Shape = tuple[Size, ...]
+_S = TypeVar("_S", int, Size)  # a rule about known sizes has a known result
 
 INT_MAX = 2**31 - 1
 MAX_AXES = 32
@@ -53,7 +54,7 @@ def shown_axis(shape: Sequence[Any], axis: int) -> int:
     return shape.axes.index(axis) if isinstance(shape, Shown) else axis
 
 
-def check_blob(shape: Sequence[Size]) -> Shape:
+def check_blob(shape: Sequence[_S]) -> tuple[_S, ...]:
     """Refuses what Caffe's Blob refuses: over 32 axes, negative sizes, more than INT_MAX values (blob.cpp).
 
     Raises:
@@ -71,9 +72,9 @@ def check_blob(shape: Sequence[Size]) -> Shape:
     return tuple(shape)
 
 
-def count(shape: Sequence[Size]) -> Size:
+def count(shape: Sequence[_S]) -> _S:
     """The number of values in a blob of this shape."""
-    return None if None in shape else math.prod(shape)  # type: ignore[arg-type]
+    return None if None in shape else math.prod(shape)  # type: ignore[arg-type, return-value]
 
 
 def total_count(shapes: Iterable[Sequence[Size]]) -> int:
@@ -92,7 +93,7 @@ def canonical_axis(axis: int, rank: int, name: str = "axis") -> int:
     return axis % rank
 
 
-def conv_output(size: Size, kernel: int, stride: int, pad: int, dilation: int) -> Size:
+def conv_output(size: _S, kernel: int, stride: int, pad: int, dilation: int) -> _S:
     """o = trunc((i + 2p - (d(k-1)+1)) / s) + 1 (conv_layer.cpp); C's division truncates toward zero."""
     if size is None:
         return None
@@ -100,7 +101,7 @@ def conv_output(size: Size, kernel: int, stride: int, pad: int, dilation: int) -
     return int(span / stride) + 1
 
 
-def deconv_output(size: Size, kernel: int, stride: int, pad: int, dilation: int) -> Size:
+def deconv_output(size: _S, kernel: int, stride: int, pad: int, dilation: int) -> _S:
     """o = s(i-1) + d(k-1)+1 - 2p (deconv_layer.cpp)."""
     return None if size is None else stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -41,7 +41,7 @@ def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints,
     x = padded(x, kernel.shape[:-2], stride, pad, dilation)
     if max(kernel.shape[:-2], default=1) == 1 and max(stride, default=1) > 1:
         # TensorFlow's CPU gradient of a strided 1x1 convolution writes outside its memory where rows are left over.
-        x = x[(slice(None), *(slice(None, None, s) for s in stride))]
+        x = at_pixels(x, (slice(None, None, s) for s in stride))
         stride = [1] * len(stride)
     if on_tensorflow:
         return _tensorflow(x, kernel, stride, dilation, group, "VALID")
@@ -63,10 +63,9 @@ def convolution_twin(x: Any, kernel: Any, *, stride: Ints, dilation: Ints, group
     x = ops.reshape(x, (-1, *sizes, group, depth))
     total = 0
     for tap in itertools.product(*map(range, taps)):
-        window = tuple(
-            slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dilation, out, stride, strict=True)
-        )
-        total += ops.einsum("...gc,cgo->...go", x[(slice(None), *window)], grouped[tap])
+        geometry = zip(tap, dilation, out, stride, strict=True)
+        window = (slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in geometry)
+        total += ops.einsum("...gc,cgo->...go", at_pixels(x, window), grouped[tap])
     return ops.reshape(total, (-1, *out, outputs))
 
 
@@ -85,7 +84,7 @@ def deconvolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Int
         y = _tensorflow_adjoint(x, kernel, stride, dilation, group)
     else:
         y = deconvolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)
-    return y[(slice(None), *(slice(p, -p or None) for p in pad))]
+    return at_pixels(y, (slice(p, -p or None) for p in pad))
 
 
 def deconvolution_twin(x: Any, kernel: Any, *, stride: Ints, dilation: Ints, group: int = 1) -> Any:
@@ -120,6 +119,12 @@ def _turned(kernel: Any, group: int) -> Any:
     kernel = ops.reshape(ops.flip(kernel, tuple(range(rank))), (*taps, depth, group, inputs // group))
     kernel = ops.transpose(kernel, (*range(rank), rank + 2, rank + 1, rank))
     return ops.reshape(kernel, (*taps, inputs // group, group * depth))
+
+
+def at_pixels(x: Any, slices: Iterable[slice]) -> Any:
+    """The pixels of all images that one slice per spatial axis selects."""
+    index = (slice(None), *slices)
+    return x[index]
 
 
 def padded(x: Any, taps: Ints, stride: Ints, pad: Ints, dilation: Ints) -> Any:
@@ -218,7 +223,7 @@ def _by_phase(function: Callable[..., Any], x: Any, taps: Ints, stride: Ints, di
     missing = [(d - n % d) % d for n, d in zip(sizes, dilation, strict=True)]
     phases = function(tf.space_to_batch(x, dilation, [(0, m) for m in missing]))
     y = tf.batch_to_space(phases, dilation, [(0, m) for m in missing])
-    return y[(slice(None), *(slice(None, None, s) for s in stride))]
+    return at_pixels(y, (slice(None, None, s) for s in stride))
 
 
 def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int) -> Any:

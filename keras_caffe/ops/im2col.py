@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.ops.convolution import padded
+from keras_caffe.ops.convolution import at_pixels, padded
 from keras_caffe.shapes import windows
 
 
@@ -28,5 +28,5 @@ def im2col(x: Any, kernel: Sequence[int], *, stride: Sequence[int], pad: Sequenc
     taps = []
     for tap in itertools.product(*map(range, kernel)):
         geometry = zip(tap, dilation, out, stride, strict=True)
-        taps.append(x[(slice(None), *(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in geometry))])
+        taps.append(at_pixels(x, (slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in geometry)))
     return ops.reshape(ops.stack(taps, axis=-1), (-1, *out, channels * len(taps)))

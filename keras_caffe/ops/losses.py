@@ -40,7 +40,7 @@ def check_labels(labels: Any, classes: int | None, ignore_label: int | None = No
         LayerError: a label is none of the classes and not `ignore_label`.
     """
     known = seen(labels)
-    if known is None:
+    if known is None or classes is None:
         return
     wrong = known[((known < 0) | (known >= classes)) & (known != ignore_label)]
     if wrong.size:

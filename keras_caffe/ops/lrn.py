@@ -43,7 +43,8 @@ def _gradient(op: Any, upstream: Any) -> Any:
 
 @native.gradient_of("LrnGrad")
 def _gradient_of_gradient(op: Any, upstream: Any) -> Any:
-    return native.gradients_of_gradient(lambda x: lrn_twin(x, **_attributes(op)), *op.inputs, upstream)
+    x, dy = op.inputs
+    return native.gradients_of_gradient(lambda x: lrn_twin(x, **_attributes(op)), x, dy, upstream)
 
 
 def _attributes(op: Any) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def _load() -> tuple[NativeStatus, Any]:
     if reason:
         if library:
             logging.getLogger("keras_caffe").warning("Native operations are not used: %s", reason)
-        return NativeStatus(False, library and str(library), reason), None
+        return NativeStatus(False, str(library) if library else None, reason), None
     _register_gradients()
     return NativeStatus(True, str(library), ""), functions
 

@@ -41,7 +41,7 @@ def pixel_batch(
 
     mean = np.zeros(0, np.float32) if mean is None else np.asarray(mean, np.float32)
     kernel = native.operation("PixelBatch")
-    options = {"size": list(size), "scale": scale, "data_format": data_format}
+    options: dict[str, Any] = {"size": list(size), "scale": scale, "data_format": data_format}
     return (kernel or pixel_batch_twin)(images=list(images), windows=tf.cast(windows, tf.int32), mean=mean, **options)
 
 

@@ -220,7 +220,8 @@ def _gradient(op: Any, upstream: Any, _: Any) -> Any:
 def _gradient_of_gradient(op: Any, upstream: Any) -> Any:
     attributes = _attributes(op)
     sizes = zip(*(attributes[name] for name in ("kernel_size", "stride", "pad")), strict=True)
-    axes = [Axis(*size, attributes["round_mode"] == "CEIL", any(attributes["pad"])) for size in sizes]
+    ceil, clip = attributes["round_mode"] == "CEIL", any(attributes["pad"])
+    axes = [Axis(kernel, stride, pad, ceil, clip) for kernel, stride, pad in sizes]
     twin = {"MAX": max_pool_twin, "AVE": average_pool_twin, "STOCHASTIC": stochastic_pool_twin}[attributes["pool"]]
     x, mask, dy = op.inputs
     by_x, by_dy = native.gradients_of_gradient(lambda x: twin(x, axes), x, dy, upstream)

@@ -52,7 +52,8 @@ def proposals(
     start = [x[None, :, None], y[:, None, None]]
     low, high = ([s + boxes[:, i + k] for k, s in enumerate(start)] for i in (0, 2))
     moved = ops.reshape(deltas, (rows, columns, len(boxes), 4))
-    corners, sizes = [[], []], []
+    corners: tuple[list[Any], list[Any]] = ([], [])
+    sizes = []
     for axis, (first, last) in enumerate(zip(low, high, strict=True)):
         size = last - first + 1
         centre = first + 0.5 * size + moved[..., axis] * size

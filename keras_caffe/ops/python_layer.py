@@ -16,13 +16,16 @@ from keras_caffe.shapes import Shape, check_blob
 class PythonBlob:
     """A blob as pycaffe shows it: float32 arrays `data` and `diff` in Caffe's order, and their shape."""
 
+    data: np.ndarray
+    diff: np.ndarray
+
     def __init__(self, *shape: int) -> None:
         self.data = self.diff = np.zeros(0, "float32")
         self.reshape(*shape)
 
     def reshape(self, *shape: int) -> None:
         """Gives the blob another shape; the values are kept only if their number stays the same."""
-        shape = check_blob(tuple(map(int, shape)))  # type: ignore[assignment]
+        shape = check_blob(tuple(map(int, shape)))
         if self.data.size == np.prod(shape, dtype=np.int64):
             self.data, self.diff = self.data.reshape(shape), self.diff.reshape(shape)
         else:

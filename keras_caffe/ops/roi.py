@@ -89,7 +89,7 @@ def psroi_average_pool(x: Any, rois: Any, group: int, scale: float) -> Any:
         _mean_weights(_bins(first[:, a : a + 1], step[:, a : a + 1], group, ops.shape(x)[2 - a]), ops.shape(x)[2 - a])
         for a in (0, 1)
     )
-    images, high, wide, channels = (*ops.shape(x)[:3], x.shape[-1])
+    (images, high, wide), channels = ops.shape(x)[:3], x.shape[-1]
     x = ops.reshape(x, (images * high, wide, channels // group**2, group, group))
     rows = ops.cast(_in_image(rows, rois, images), x.dtype)
     return ops.einsum("rpm,mwdpq,rqw->rpqd", rows, x, ops.cast(columns, x.dtype))

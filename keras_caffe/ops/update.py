@@ -150,7 +150,7 @@ def in_one_pass(
     """
     import tensorflow as tf
 
-    native.operation("SolverUpdate")(
+    native.function("SolverUpdate")(
         weights=_tensor_variable(variable).handle,
         histories=[_tensor_variable(history).handle for history in histories],
         gradient=gradient,

@@ -25,7 +25,7 @@ def first_maximum(x: Any, images: Any, rows: Any, columns: Any) -> Any:
     Returns:
         (R, P, Q, C) int32
     """
-    count, high, wide, channels = (*ops.shape(x)[:3], x.shape[-1])
+    (count, high, wide), channels = ops.shape(x)[:3], x.shape[-1]
     maxima, indices = _table(x, count, high, wide)
     row_level, row_covers = _level(rows)
     column_level, column_covers = _level(columns)
