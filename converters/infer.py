@@ -19,7 +19,7 @@ from keras_caffe.layers.base import PACKAGE, Blob, Bottom, BoundBlob, CaffeLayer
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.layout import Order, edge_order, inverse, permutation, to_caffe, to_stored
 from keras_caffe.proto.unknown_value import refuse_unknown_values
-from keras_caffe.shapes import INT_MAX, Shape, Shown, check_blob, count
+from keras_caffe.shapes import INT_MAX, Shape, Shown, Size, check_blob, count
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def infer(
     net: Net,
     *,
     data_format: str = "channels_last",
-    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    input_shapes: Mapping[str, Sequence[Size]] | None = None,
     custom_layers: Mapping[str, type] | None = None,
     dtype: Any = None,
 ) -> Plan:
@@ -168,9 +168,10 @@ def infer(
             _check_arity(node, cls)
             if issubclass(cls, SourceLayer):
                 stated = source_shapes(net, node, cls, shapes)
-                if None in stated.values():
+                complete = [shape for shape in stated.values() if shape is not None]
+                if len(complete) < len(stated):
                     raise shapes_missing(net, node, classes, shapes)
-                _add_source(plan, node, cls, stated.values())
+                _add_source(plan, node, cls, complete)
                 shapes = {blob: shape for blob, shape in shapes.items() if blob not in stated}
             else:
                 _add_layer(plan, node, cls, {"name": names(node), "dtype": dtype})
@@ -184,7 +185,7 @@ def infer(
     return plan
 
 
-def _add_source(plan: Plan, node: Node, cls: type[SourceLayer], shapes: Iterable[Sequence[int]]) -> None:
+def _add_source(plan: Plan, node: Node, cls: type[SourceLayer], shapes: Iterable[Sequence[Size]]) -> None:
     for value, shape, plan.open_axes[value] in zip(node.outputs, shapes, cls.open_axes(node.message), strict=True):
         plan.shapes[value] = check_blob(tuple(shape))
         plan.orders[value] = edge_order(len(shape), plan.data_format)

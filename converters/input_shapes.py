@@ -9,12 +9,12 @@ from keras_caffe.converters.graph import Net, Node
 from keras_caffe.errors import CaffeError, Option, ShapeError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.layers.source import SourceLayer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, Size
 
-Given = Mapping[str, Sequence[int]]
+Given = Mapping[str, Sequence[Size]]
 
 
-def source_shapes(net: Net, node: Node, cls: type[SourceLayer], given: Given) -> dict[str, Sequence[int] | None]:
+def source_shapes(net: Net, node: Node, cls: type[SourceLayer], given: Given) -> dict[str, Sequence[Size] | None]:
     """{blob: shape in Caffe's order} of the tops of a layer without bottoms; None where nothing tells it."""
     declared: Sequence[Shape | None] = cls.declared_shapes(node.message)
     blobs = [net.values[value].blob for value in node.outputs]

@@ -124,6 +124,9 @@ class CaffeModel(BlobModel):
         load_report: what the last loading of weights did.
     """
 
+    tensors: Tensors
+    load_report: weights.Report | None
+
     @classmethod
     def from_tensors(
         cls,

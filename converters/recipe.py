@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from keras_caffe.shapes import Shape
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -25,7 +27,7 @@ class Recipe:
     net: str
     name: str
     data_format: str = "channels_last"
-    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
     dtype: str | None = None
     fork: str | None = None
     files: dict[str, bytes] = field(default_factory=dict)

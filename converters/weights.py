@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.read_weights import LayerBlobs, read_weights
 from keras_caffe.errors import CaffeWarning, Option, WeightsError, instead
 from keras_caffe.proto.wire import StoredBlob
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Sizes
 
 SKIP = Option("skip_mismatch", True, "to leave the layer as filled")
 
@@ -24,7 +24,7 @@ class MatchedBlob:
     """A file's blob that fits a layer's blob of `shape`, as the `StoredValues` of that blob."""
 
     blob: StoredBlob
-    shape: Shape
+    shape: Sizes
 
     def copy(self, permutation: tuple[int, ...] | None = None) -> np.ndarray:
         return self.blob.copy(self.shape, permutation)
@@ -58,7 +58,9 @@ class Report:
         return "\n".join(lines)
 
 
-def match(plan: Plan, files: Iterable[str | Path], *, skip_mismatch: bool = False) -> tuple[MatchedBlobs, Report]:
+def match(
+    plan: Plan, files: Iterable[str | os.PathLike[str]], *, skip_mismatch: bool = False
+) -> tuple[MatchedBlobs, Report]:
     """Finds the layer of every stored blob; sets nothing.
 
     Args:
@@ -143,7 +145,7 @@ def _paired(plan: Plan, index: int, source: LayerBlobs) -> Iterator[tuple[int, S
     return ((i, blob) for i, blob in enumerate(stored) if blob is not None)
 
 
-def _fit(blob: StoredBlob, shape: Shape) -> MatchedBlob:
+def _fit(blob: StoredBlob, shape: Sizes) -> MatchedBlob:
     """The stored blob for a layer's shape; legacy 4-axis shapes match when they agree from the right."""
     have = tuple(blob.array.shape)
     padded = (1,) * (4 - len(shape)) + tuple(shape) if len(shape) <= 4 else shape

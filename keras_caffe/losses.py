@@ -249,7 +249,8 @@ class MultiBox(CaffeLoss):
             places = ops.arange(ops.shape(y_true)[0], dtype=y_true.dtype)[:, None]
             image = ops.where(y_true[..., 0] < 0, -1, places)
             y_true = ops.concatenate([image[..., None], y_true[..., 1:]], axis=-1)
-        return sum(multibox_loss(*y_pred, truth=y_true, rules=self.rules))
+        locations, scores, priors = y_pred
+        return sum(multibox_loss(locations, scores, priors, y_true, self.rules))
 
     def _parts(self, y_pred: Any) -> tuple[Any, Any, Any]:
         batch, classes = ops.shape(y_pred)[0], self.rules.num_classes

@@ -39,7 +39,7 @@ def register_layer(*types: str) -> Callable[[LayerClass], LayerClass]:
     return decorate
 
 
-def registered() -> dict[str, type]:
+def registered() -> dict[str, type[Any]]:
     """Every registered type, in alphabetical order; classes of installed packages come in through entry points."""
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         if entry.name not in _classes:
@@ -47,7 +47,7 @@ def registered() -> dict[str, type]:
     return dict(sorted(_classes.items()))
 
 
-def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = None) -> dict[str, type]:
+def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = None) -> dict[str, type[Any]]:
     """The classes for the given types; all the unknown ones are reported together.
 
     Args:

@@ -10,6 +10,7 @@ from keras_caffe.errors import LayerError, ShapeError
 
 Size = int | None
 Shape = tuple[Size, ...]
+Sizes = tuple[int, ...]
 _S = TypeVar("_S", int, Size)  # a rule about known sizes has a known result
 
 INT_MAX = 2**31 - 1
@@ -52,6 +53,14 @@ def shown_axis(shape: Sequence[Any], axis: int) -> int:
     """The place at which `shape` prints the size of a tensor axis."""
     axis %= len(shape)
     return shape.axes.index(axis) if isinstance(shape, Shown) else axis
+
+
+def known(shape: Sequence[Size]) -> Sizes:
+    """The shape, of which every size must be known. Raises ShapeError if one is not."""
+    sizes = tuple(size for size in shape if size is not None)
+    if len(sizes) < len(shape):
+        raise ShapeError("a size is not known", received=shown_as(shape, shape))
+    return sizes
 
 
 def check_blob(shape: Sequence[_S]) -> tuple[_S, ...]:

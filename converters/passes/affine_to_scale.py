@@ -51,11 +51,14 @@ def _batch_norm(node: Node, blobs: Sequence[np.ndarray], rank: int) -> Affine | 
 
 def _bn(node: Node, blobs: Sequence[np.ndarray], rank: int) -> Affine | None:
     params = parameters(node.message, definition(node.message))
-    slope, bias, *moving = (blob.ravel() for blob in blobs)
+    slope, bias, *statistics = (blob.ravel() for blob in blobs)
     axis = node.message.bn_param.axis if definition(node.message) == "pspnet-old" else 1
     if params["statistics"] == "batch" or axis != 1:
         return None
-    return _normal(*moving, np.float32(params["eps"]), slope, bias) if moving else (slope, bias)
+    if not statistics:
+        return slope, bias
+    mean, variance = statistics
+    return _normal(mean, variance, np.float32(params["eps"]), slope, bias)
 
 
 def _bias(node: Node, blobs: Sequence[np.ndarray], rank: int) -> Affine | None:

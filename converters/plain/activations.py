@@ -58,7 +58,7 @@ def relu(draft: Draft, layer: Any, values: Any) -> DraftValue:
         raise Inexpressible("a threshold, or a slope with max_value")
     if layer.max_value is not None:
         return clip(draft, layer.name, value, float(layer.max_value))
-    return draft.like("ReLU", layer.name, value, **({"relu_param": {"negative_slope": slope}} if slope else {}))
+    return draft.like("ReLU", layer.name, value, relu_param={"negative_slope": slope} if slope else None)
 
 
 def leaky_relu(draft: Draft, layer: Any, values: Any) -> DraftValue:

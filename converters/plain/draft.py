@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_caffe import proto
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Sizes
 
 
 class Inexpressible(Exception):
@@ -28,12 +28,12 @@ class DraftValue:
     """
 
     blob: str
-    shape: Shape
+    shape: Sizes
     index: np.ndarray | None = None
 
     @property
     def channels(self) -> int:
-        return int(self.shape[1])
+        return self.shape[1]
 
     @property
     def is_image(self) -> bool:
@@ -75,7 +75,7 @@ class Draft:
         kind: str,
         name: str,
         bottoms: Sequence[DraftValue],
-        shape: Shape,
+        shape: Sizes,
         blobs: Sequence[Any] = (),
         index: np.ndarray | None = None,
         owner: Any = None,
@@ -115,12 +115,12 @@ class Draft:
             return axis
         return {1: 2, 2: 3, 3: 1}[axis]
 
-    def caffe_shape(self, shape: Sequence[int | None]) -> Shape:
+    def caffe_shape(self, shape: Sequence[int | None]) -> Sizes:
         """Caffe's shape of a Keras tensor, with batch 1."""
-        sizes = list(shape)
-        if any(size is None for size in sizes[1:]):
-            raise Inexpressible(f"its shape {tuple(sizes)} is not known")
-        sizes[0] = 1 if sizes[0] is None else sizes[0]
+        batch, *inner = shape
+        sizes = [1 if batch is None else batch, *(size for size in inner if size is not None)]
+        if len(sizes) < len(shape):
+            raise Inexpressible(f"its shape {tuple(shape)} is not known")
         if len(sizes) == 4 and self.data_format == "channels_last":
             sizes = [sizes[0], sizes[3], sizes[1], sizes[2]]
         return tuple(sizes)

@@ -77,8 +77,8 @@ class _Walk:
                     expected="sizes, but for the batch",
                     fix="Build the model on an input of the size that the Caffe net shall have.",
                 ) from None
-            param = {"input_param": {"shape": [{"dim": shape}]}}
-            self.values[id(tensor)] = self.draft.add("Input", tensor.name, [], shape, **param)
+            param = {"shape": [{"dim": shape}]}
+            self.values[id(tensor)] = self.draft.add("Input", tensor.name, [], shape, input_param=param)
 
     def run(self, model: Any, values: Sequence[DraftValue]) -> list[DraftValue]:
         """Writes a model's layers; `values`: of its inputs. Returns those of its outputs."""

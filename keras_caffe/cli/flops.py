@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_caffe.converters.infer import Plan, PlannedLayer
+from keras_caffe.shapes import known
 
 
 def flops(plan: Plan, planned: PlannedLayer) -> int | None:
@@ -10,7 +11,10 @@ def flops(plan: Plan, planned: PlannedLayer) -> int | None:
 
     The same if its values decide a size that the number depends on.
     """
-    bottoms, tops = ([plan.shapes[value] for value in values] for values in (planned.node.inputs, planned.node.outputs))
     if planned.layer.flops_per_top_value == 0:  # whatever the sizes are
         return 0
-    return None if any(None in shape for shape in (*bottoms, *tops)) else planned.layer.flops(bottoms, tops)
+    node, shapes = planned.node, plan.shapes
+    if any(None in shapes[value] for value in (*node.inputs, *node.outputs)):
+        return None
+    bottoms, tops = ([known(shapes[value]) for value in values] for values in (node.inputs, node.outputs))
+    return planned.layer.flops(bottoms, tops)

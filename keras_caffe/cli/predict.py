@@ -24,6 +24,7 @@ from keras_caffe.cli.options import add_net_options, load, positive, working
 from keras_caffe.converters.model import keras_name
 from keras_caffe.converters.read import read_message
 from keras_caffe.errors import DataError, NetError, ReadError, not_found, unreadable
+from keras_caffe.shapes import known
 
 BATCH = 16
 
@@ -97,7 +98,8 @@ def input_shape(model: CaffeModel, part: Any) -> tuple[int, int, int]:
     shapes = list(inputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 4:
         raise NetError("the net takes something else than pictures", expected="one input (N, C, H, W)", received=inputs)
-    return shapes[0][1:]
+    _, channels, height, width = known(shapes[0])
+    return channels, height, width
 
 
 def outputs(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -55,7 +56,7 @@ def table(plan: Plan, without: Sequence[str] = ()) -> Table:
     grid = Table(title=f"{net.name or 'net'} ({net.phase})", caption="FLOPs: a multiplication and an addition are 2")
     columns = [place for place, heading in enumerate(HEADINGS) if heading not in without]
     for place in columns:
-        side = "right" if place in NUMBERS else "left"
+        side: Literal["right", "left"] = "right" if place in NUMBERS else "left"
         wraps = place == 0  # and is cut with an ellipsis: of all columns the layers' names give way
         grid.add_column(HEADINGS[place], justify=side, no_wrap=not wraps, overflow="ellipsis")
     for node in net.nodes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_caffe.layers.records import RecordLayer
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Sizes
 
 
 @register_layer("AnnotatedData")
@@ -25,7 +25,7 @@ class AnnotatedData(RecordLayer):
     """
 
     @classmethod
-    def label_shape(cls, batch: int) -> Shape:
+    def label_shape(cls, batch: int) -> Sizes:
         return (1, 1, batch, 8)
 
     @classmethod

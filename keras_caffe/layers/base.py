@@ -16,7 +16,7 @@ from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, LayerError, NetError
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
-from keras_caffe.shapes import Shape, Shown, canonical_axis, total_count
+from keras_caffe.shapes import Shape, Shown, Sizes, canonical_axis, total_count
 
 PACKAGE = "keras_caffe"
 
@@ -33,7 +33,7 @@ class Blob(NamedTuple):
     """
 
     name: str
-    shape: Shape
+    shape: Sizes
     filler: fillers.Filler = "constant"
     permutation: tuple[int, ...] | None = None
     trainable: bool = True
@@ -49,7 +49,7 @@ class Blob(NamedTuple):
         fillers.check(self.filler, self.shape)
 
     @property
-    def keras_shape(self) -> Shape:
+    def keras_shape(self) -> Sizes:
         return self.shape if self.permutation is None else tuple(self.shape[a] for a in self.permutation)
 
 
@@ -177,7 +177,7 @@ class CaffeLayer(keras.layers.Layer):
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     stores: ClassVar[str] = "any"
-    is_loss: ClassVar[bool] = False
+    is_loss: bool = False
     has_gradient: ClassVar[bool] = True
     no_gradient: ClassVar[tuple[int, ...]] = ()
     not_forced: ClassVar[tuple[int, ...]] = ()
@@ -191,7 +191,8 @@ class CaffeLayer(keras.layers.Layer):
         layer = super().__new__(cls, *args, **kwargs)
         given = signature(layer.__init__).bind(*args, **kwargs)
         given.apply_defaults()
-        more = given.arguments.pop(getfullargspec(cls.__init__).varkw, {})
+        rest = getfullargspec(cls.__init__).varkw
+        more = given.arguments.pop(rest, {}) if rest else {}
         # Past Keras's __setattr__, which would wrap the dict, and lists and dicts in it, to look for variables.
         layer.__dict__["_given"] = {**given.arguments, **more}
         return layer
@@ -241,7 +242,7 @@ class CaffeLayer(keras.layers.Layer):
         """The learnable blobs in Caffe's order, given the bottoms' shapes as stored."""
         return []
 
-    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int | None:
+    def flops(self, bottoms: Sequence[Sizes], tops: Sequence[Sizes]) -> int | None:
         """Operations of one forward pass; an addition, product, comparison or value of a function counts 1 each.
 
         This rule: `flops_per_top_value` for each value of the tops, 0 for a layer that only moves values.

@@ -13,7 +13,7 @@ from keras_caffe.layers.arguments import filler, flag, number, optional
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.ops.normalize import normalize
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, total_count
+from keras_caffe.shapes import Shape, known, total_count
 
 
 @serializable
@@ -85,7 +85,7 @@ class BatchNorm(CaffeLayer):
         return mean, variance
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        channels = (shapes[0][-1] if len(shapes[0]) > 1 else 1,)
+        channels = known(shapes[0][-1:]) if len(shapes[0]) > 1 else (1,)
         statistics = [Blob("mean", channels), Blob("variance", channels), Blob("factor", (1,))]
         blobs = [blob._replace(trainable=False) for blob in statistics]
         if self.scale_bias:

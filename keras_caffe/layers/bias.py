@@ -13,7 +13,7 @@ from keras_caffe.layers import arguments
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis
+from keras_caffe.shapes import Shape, canonical_axis, known
 
 
 @serializable
@@ -50,7 +50,7 @@ class Bias(CaffeLayer):
         return [shapes[0]]
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        return [Blob("bias", covered(shapes[0], self.axes), self.filler)] if len(shapes) == 1 else []
+        return [Blob("bias", known(covered(shapes[0], self.axes)), self.filler)] if len(shapes) == 1 else []
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -14,7 +14,7 @@ from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.bn_forks import definition, parameters
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis
+from keras_caffe.shapes import Shape, canonical_axis, known
 
 
 @serializable
@@ -114,7 +114,7 @@ class BN(CaffeLayer):
         return [orders[0], *(caffe_order(rank) for rank in ranks[1:])]
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        shape = tuple(shapes[0][self.axis] if a == self.blob_axis else 1 for a in range(self.blob_axes))
+        shape = known([shapes[0][self.axis] if a == self.blob_axis else 1 for a in range(self.blob_axes)])
         rows = (("slope", self.scale_filler), ("bias", self.shift_filler))
         learned = [Blob(name, shape, filler, trainable=not self.frozen) for name, filler in rows]
         one = {"type": "constant", "value": float(self.frozen)}

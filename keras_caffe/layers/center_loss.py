@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
@@ -15,7 +15,7 @@ from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single
 from keras_caffe.ops.distances import center_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis, count, total_count
+from keras_caffe.shapes import Shape, canonical_axis, count, known, total_count
 
 
 @serializable
@@ -39,7 +39,7 @@ class CenterLoss(LossLayer):
     Caffe: src/caffe/layers/center_loss_layer.cpp (ydwen/caffe-face)
     """
 
-    is_loss: ClassVar[bool] = False
+    is_loss = False
     no_gradient = (1,)
 
     def __init__(
@@ -63,7 +63,7 @@ class CenterLoss(LossLayer):
         canonical_axis(self.axis, len(shapes[0]))
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        return [Blob("centers", (self.num_output, count(shapes[0][self.axis :])), self.center_filler)]
+        return [Blob("centers", (self.num_output, count(known(shapes[0][self.axis :]))), self.center_filler)]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 3 * total_count(bottoms[:1])  # difference, square, sum

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from typing import Any
 
 from keras import ops
@@ -44,7 +43,10 @@ class Concat(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         sizes = [shape[canonical_axis(self.axis, len(shape))] for shape in shapes]
         what = f"the bottoms of Concat may differ along axis {shown_axis(shapes[0], self.axis)} only"
-        merged = list(reduce(lambda a, b: merge_shapes(a, b, what), (self._without_axis(s) for s in shapes)))
+        first, *others = (self._without_axis(shape) for shape in shapes)
+        for other in others:
+            first = merge_shapes(first, other, what)
+        merged = list(first)
         merged[self.axis] = None if None in sizes else sum(sizes)  # type: ignore[arg-type]
         return [tuple(merged)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -15,7 +15,7 @@ from keras_caffe.layers.spatial import batch_axes, spatial_params, window
 from keras_caffe.layout import Order, axis_last
 from keras_caffe.ops.convolution import convolution
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, Size, canonical_axis, conv_output, same_shape, total_count
+from keras_caffe.shapes import Shape, Size, Sizes, canonical_axis, conv_output, same_shape, total_count
 
 
 @serializable
@@ -44,8 +44,8 @@ class Convolution(CaffeLayer):
     Caffe: src/caffe/layers/conv_layer.cpp
     """
 
-    bottoms = (1, None)
-    tops = (1, None)
+    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
+    tops: ClassVar[tuple[int, int | None]] = (1, None)
     stores = "channels_last"
 
     def __init__(
@@ -105,10 +105,9 @@ class Convolution(CaffeLayer):
         kernel = Blob("kernel", self.weight_shape(shapes[0][-1]), self.weight_filler, (*range(2, 2 + rank), 1, 0))
         return [kernel, Blob("bias", (self.num_output,), self.bias_filler)][: 1 + self.bias_term]
 
-    def weight_shape(self, channels: Size) -> Shape:
+    def weight_shape(self, channels: Size) -> Sizes:
         """Shape of the weight blob in Caffe's order."""
-        self.check_group(channels)
-        return (self.num_output, channels // self.group, *self.kernel_size)
+        return (self.num_output, self.check_group(channels) // self.group, *self.kernel_size)
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return (2 * self.taps(bottoms[0]) + self.bias_term) * total_count(tops)
@@ -117,14 +116,15 @@ class Convolution(CaffeLayer):
         """How many weights meet in one value of the top (of a deconvolution: go out from one of the bottom)."""
         return total_count([self.weight_shape(bottom[-1 - len(self.kernel_size)])[1:]])
 
-    def check_group(self, channels: Size) -> None:
-        """Raises LayerError unless `group` divides the input and output channels; unknown ones are refused."""
+    def check_group(self, channels: Size) -> int:
+        """The input channels. Raises LayerError if they are unknown or `group` divides them or the outputs not."""
         if channels is None or channels % self.group or self.num_output % self.group:
             raise LayerError(
                 f"group {self.group} does not divide the channels",
                 expected=f"input channels and num_output that are multiples of {self.group}",
                 received=f"{channels} input channels, num_output {self.num_output}",
             )
+        return channels
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -8,7 +8,7 @@ from keras_caffe.layers.base import serializable
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.ops.convolution import deconvolution
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, Size, deconv_output, total_count
+from keras_caffe.shapes import Shape, Size, Sizes, deconv_output, total_count
 
 
 @serializable
@@ -28,9 +28,8 @@ class Deconvolution(Convolution):
     kernel_op = staticmethod(deconvolution)
     output_size = staticmethod(deconv_output)
 
-    def weight_shape(self, channels: Size) -> Shape:
-        self.check_group(channels)
-        return (channels, self.num_output // self.group, *self.kernel_size)
+    def weight_shape(self, channels: Size) -> Sizes:
+        return (self.check_group(channels), self.num_output // self.group, *self.kernel_size)
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 2 * self.taps(bottoms[0]) * total_count(bottoms) + self.bias_term * total_count(tops)

@@ -11,7 +11,7 @@ from keras_caffe import fillers
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, known
 
 LEGACY = ("num", "channels", "height", "width")
 
@@ -42,9 +42,9 @@ class DummyData(SourceLayer):
     @classmethod
     def default_values(cls, layer: Any, shapes: Sequence[Shape]) -> Sequence[np.ndarray] | None:
         given = [fillers.from_caffe(filler) for filler in layer.dummy_data_param.data_filler]
-        specs = _for_all(given or ["constant"], len(shapes))
+        specs = _for_all(given or [{"type": "constant"}], len(shapes))
         for spec, shape in zip(specs, shapes, strict=True):
-            fillers.check(spec, shape)
+            fillers.check(spec, known(shape))
         return [np.asarray(fillers.get(spec)(shape), "float32") for spec, shape in zip(specs, shapes, strict=True)]
 
 

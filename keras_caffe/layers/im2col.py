@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from keras_caffe.layers.spatial import batch_axes, spatial_params, window
 from keras_caffe.layout import Order
 from keras_caffe.ops.im2col import im2col
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis, conv_output
+from keras_caffe.shapes import Shape, canonical_axis, conv_output, count
 
 
 @serializable
@@ -62,7 +61,7 @@ class Im2col(CaffeLayer):
         out = [conv_output(*axis) for axis in geometry]
         if any(size is not None and size < 0 for size in out):
             raise ShapeError("the kernel does not fit into the padded input", received=f"input {shape[first:-1]}")
-        return [(*shape[:first], *out, shape[-1] * math.prod(self.kernel_size))]
+        return [(*shape[:first], *out, count((shape[-1], *self.kernel_size)))]
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -74,7 +74,7 @@ class InfogainLoss(ClassLossLayer):
             raise LayerError(
                 "the infogain matrix is not given", fix="Set infogain_loss_param.source or add a third bottom."
             )
-        size = count(shapes[2]) if len(shapes) > 2 else int(np.size(self.matrix))
+        size = count(shapes[2]) if len(shapes) > 2 else int(np.size(self.matrix or ()))
         check_size(size, None if classes is None else classes**2, "the infogain matrix must be square in the classes")
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:

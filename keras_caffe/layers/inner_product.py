@@ -13,7 +13,7 @@ from keras_caffe.layers.arguments import filler, flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.ops.matmul import matmul
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis, count, total_count
+from keras_caffe.shapes import Shape, Sizes, canonical_axis, count, total_count
 
 
 @serializable
@@ -82,7 +82,7 @@ class InnerProduct(CaffeLayer):
         ]
         return blobs if self.bias_term else blobs[:1]
 
-    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+    def flops(self, bottoms: Sequence[Sizes], tops: Sequence[Sizes]) -> int:
         return (2 * count(bottoms[0][self.axis :]) + self.bias_term) * total_count(tops)
 
     @classmethod

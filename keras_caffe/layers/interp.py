@@ -12,7 +12,7 @@ from keras_caffe.layers.arguments import optional, per_axis, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.ops.interp import interp
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, Size
 
 
 @serializable
@@ -59,7 +59,7 @@ class Interp(CaffeLayer):
         first, rows, columns = -self.pad_beg, height + self.pad_end, width + self.pad_end
         return interp(inputs[:, first:rows, first:columns], *self._out(height, width))
 
-    def _out(self, height: Any, width: Any) -> tuple[Any, Any]:
+    def _out(self, height: Any, width: Any) -> Sequence[Any]:
         return self.size or (self._resized(height), self._resized(width))
 
     def _resized(self, size: Any) -> Any:
@@ -75,7 +75,7 @@ class Interp(CaffeLayer):
             raise ShapeError(
                 "Interp crops everything away", expected=f"more than {cropped} pixels", received=shape[1:3]
             )
-        out = self.size or [None if size is None else self._resized(size) for size in shape[1:3]]
+        out: Sequence[Size] = self.size or [None if size is None else self._resized(size) for size in shape[1:3]]
         return [(shape[0], *out, shape[3])]
 
     @classmethod

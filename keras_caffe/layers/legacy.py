@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import Bottom
 from keras_caffe.layout import Order, caffe_order
-from keras_caffe.shapes import Shape
 
 RANK = 4
 
 
-def legacy_shape(shape: Shape) -> Shape:
+def legacy_shape(shape: Any) -> Any:
     """The shape with axes of size 1 up to four. Raises ShapeError if it has more."""
     if len(shape) > RANK:
         raise ShapeError("the bottom has too many axes", expected="at most 4", received=shape)

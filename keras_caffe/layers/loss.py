@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -28,7 +28,7 @@ class LossLayer(CaffeLayer):
 
     bottoms = (2, 2)
     stores = "caffe"
-    is_loss: ClassVar[bool] = True
+    is_loss = True
     not_forced: ClassVar[tuple[int, ...]] = (1,)  # the labels
 
     def __init__(self, *, dtype: Any = None, **kwargs: Any) -> None:

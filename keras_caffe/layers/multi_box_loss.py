@@ -58,7 +58,8 @@ class MultiBoxLoss(LossLayer):
         return {**super().get_config(), **asdict(self.rules)}
 
     def call(self, inputs: Any) -> Any:
-        losses = multibox_loss(*inputs, rules=self.rules)
+        locations, scores, priors, truth = inputs
+        losses = multibox_loss(locations, scores, priors, truth, self.rules)
         return sum((loss for loss, counts in zip(losses, self.parts, strict=True) if counts), ops.zeros_like(losses[0]))
 
     def check_shapes(self, *shapes: Shape) -> None:

@@ -12,7 +12,7 @@ from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import filler, flag, number
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, known
 
 
 @serializable
@@ -68,7 +68,7 @@ class Normalize(CaffeLayer):
         return [shapes[0]]
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        return [Blob("scale", () if self.channel_shared else (shapes[0][-1],), self.scale_filler)]
+        return [Blob("scale", () if self.channel_shared else known(shapes[0][-1:]), self.scale_filler)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

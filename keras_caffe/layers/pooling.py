@@ -15,7 +15,7 @@ from keras_caffe.layers.spatial import pair
 from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, total_count
+from keras_caffe.shapes import Shape, Size, total_count
 
 
 @serializable
@@ -107,7 +107,7 @@ class Pooling(CaffeLayer):
         (shape,) = shapes
         if len(shape) != 4:
             raise ShapeError("Pooling needs a bottom with 4 axes", received=shape)
-        out = [1, 1]
+        out: list[Size] = [1, 1]
         if not self.global_pooling:
             axes = zip(self._axes(shape), shape[1:3], strict=True)
             out = [None if size is None else axis.output(size) for axis, size in axes]

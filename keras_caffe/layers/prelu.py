@@ -13,7 +13,7 @@ from keras_caffe.layers import arguments
 from keras_caffe.layers.arguments import flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, canonical_axis
+from keras_caffe.shapes import Shape, canonical_axis, known
 
 DEFAULT_FILLER = {"type": "constant", "value": 0.25}
 
@@ -65,7 +65,7 @@ class PReLU(CaffeLayer):
         return [shapes[0]]
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        return [Blob("slope", () if self.channel_shared else (shapes[0][self.axis],), self.filler)]
+        return [Blob("slope", () if self.channel_shared else known((shapes[0][self.axis],)), self.filler)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -14,7 +14,7 @@ from keras_caffe.layers.loss import full_precision
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.boxes import prior_boxes, prior_sizes
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, count
 
 
 @serializable
@@ -97,9 +97,8 @@ class PriorBox(CaffeLayer):
         for shape in shapes:
             if len(shape) != 4:
                 raise ShapeError("PriorBox needs bottoms of 4 axes", received=shape)
-        height, width = (shapes[0][axis] for axis in self.spatial)
-        cells = None if None in (height, width) else height * width
-        return [(1, 2, None if cells is None else 4 * cells * len(self.sizes))]
+        cells = [shapes[0][axis] for axis in self.spatial]
+        return [(1, 2, count([*cells, 4 * len(self.sizes)]))]
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
@@ -138,7 +137,7 @@ def _check_sizes(least: Sequence[float], greatest: Sequence[float]) -> None:
         )
 
 
-def _both(param: Any, name: str, height: str, width: str) -> list[float] | None:
+def _both(param: Any, name: str, height: str, width: str) -> list[Any] | None:
     """(height, width) given as one number or as two; None if not given."""
     given = {n for n in (name, height, width) if param.HasField(n)}
     if not given:

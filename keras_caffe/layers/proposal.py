@@ -83,8 +83,11 @@ class Proposal(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         rounded = np.round if self.python else lambda x: np.floor(x + 0.5)
+        scores, deltas, image = (ops.stop_gradient(x) for x in inputs)
         regions, scores = proposals(
-            *(ops.stop_gradient(x) for x in inputs),
+            scores,
+            deltas,
+            image,
             anchors(self.base_size, self.ratio, self.scale, rounded),
             stride=self.feat_stride,
             min_size=self.min_size,
@@ -104,7 +107,8 @@ class Proposal(CaffeLayer):
                     expected=f"{values * number} channels of one image",
                     received=shape,
                 )
-        return [(None, 5), (None, 1)][: 1 + self.scores]
+        tops: list[Shape] = [(None, 5), (None, 1)]
+        return tops[: 1 + self.scores]
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

@@ -15,7 +15,7 @@ from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.python_class import PythonSourceLayer, class_name, find_class
 from keras_caffe.ops.python_layer import Runner, run
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, Sizes, known
 
 
 @serializable
@@ -132,14 +132,14 @@ class Python(CaffeLayer):
             python_class=class_name(layer),
             param_str=layer.python_param.param_str,
             phase=layer.phase,
-            bottom_shapes=[bottom.shape for bottom in bottoms],
+            bottom_shapes=[known(bottom.shape) for bottom in bottoms],
             num_tops=len(layer.top),
             propagate_down=list(layer.propagate_down),
             **kwargs,
         )
 
 
-def _filled(shapes: Sequence[Shape], known: Sequence[Shape], more: int) -> list[Shape]:
+def _filled(shapes: Sequence[Shape], at_first: Sequence[Sizes], more: int) -> list[Sizes]:
     """The shapes with the sizes at set-up, or these plus `more`, where they are not known."""
-    pairs = zip(shapes, known, strict=True)
+    pairs = zip(shapes, at_first, strict=True)
     return [tuple(k + more if s is None else s for s, k in zip(*pair, strict=True)) for pair in pairs]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import enum_name
 from keras_caffe.layers.source import SourceLayer, record_shape
-from keras_caffe.shapes import Shape, Size
+from keras_caffe.shapes import Shape, Size, Sizes
 
 
 class RecordLayer(SourceLayer):
@@ -53,7 +53,7 @@ class RecordLayer(SourceLayer):
     def known_sizes(cls, layer: Any) -> Sequence[Sequence[int | str]]:
         batch = cls.batch_size(layer)
         sizes = zip("NCHW", cls.image_sizes(layer, batch), strict=True)
-        image = [letter if size is None else size for letter, size in sizes]
+        image: Sequence[int | str] = [letter if size is None else size for letter, size in sizes]
         return [image, cls.label_shape(batch)][: len(layer.top)]
 
     @classmethod
@@ -70,7 +70,7 @@ class RecordLayer(SourceLayer):
         return record
 
     @classmethod
-    def label_shape(cls, batch: int) -> Shape:
+    def label_shape(cls, batch: int) -> Sizes:
         return (batch,)
 
     @classmethod

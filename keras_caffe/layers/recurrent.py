@@ -11,7 +11,7 @@ from keras_caffe import fillers
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.layers.arguments import filler, flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, shape_list
-from keras_caffe.shapes import Shape, count, same_shape, total_count
+from keras_caffe.shapes import Shape, count, known, same_shape, total_count
 
 
 class Recurrent(CaffeLayer):
@@ -93,7 +93,7 @@ class Recurrent(CaffeLayer):
         sizes = {f"W_x{name}": shapes[0][2:]}
         if self.static_input:
             sizes[f"W_x{name}_static"] = shapes[2][1:]
-        first, *static = (Blob(n, (rows, count(s)), self.weight_filler, (1, 0)) for n, s in sizes.items())
+        first, *static = (Blob(n, (rows, count(known(s))), self.weight_filler, (1, 0)) for n, s in sizes.items())
         return [first, Blob(f"b_{name}", (rows,), self.bias_filler), *static]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:

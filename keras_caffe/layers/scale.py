@@ -13,7 +13,7 @@ from keras_caffe.layers.bias import Bias, check_covered, covered, covered_axes, 
 from keras_caffe.layout import Order
 from keras_caffe.ops.normalize import scale_and_shift
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, total_count
+from keras_caffe.shapes import Shape, known, total_count
 
 
 @serializable
@@ -62,7 +62,7 @@ class Scale(CaffeLayer):
         return [shapes[0]]
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        shape = covered(shapes[0], self.axes)
+        shape = known(covered(shapes[0], self.axes))
         learned = [Blob("scale", shape, self.filler)] if len(shapes) == 1 else []
         return learned + ([Blob("bias", shape, self.bias_filler)] if self.bias_term else [])
 

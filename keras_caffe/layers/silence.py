@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
@@ -19,8 +19,8 @@ class Silence(CaffeLayer):
     Caffe: src/caffe/layers/silence_layer.cpp
     """
 
-    bottoms = (1, None)
-    tops = (0, 0)
+    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
+    tops: ClassVar[tuple[int, int | None]] = (0, 0)
     flops_per_top_value = 0
 
     def call(self, inputs: Any) -> Any:

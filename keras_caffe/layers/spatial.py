@@ -47,7 +47,7 @@ def _repeated(values: Sequence[int], name: str, default: int | None, spatial: in
         )
     if len(values) == spatial:
         return list(values)
-    return [values[0] if values else default] * spatial
+    return [values[0] if values else default or 0] * spatial  # without a default there is a value
 
 
 def window(kernel_size: Any, stride: Any, pad: Any, dilation: Any) -> tuple[tuple[int, ...], ...]:

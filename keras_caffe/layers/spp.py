@@ -16,7 +16,7 @@ from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, max_pool, stochastic_pool
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, ceil_div
+from keras_caffe.shapes import Shape, Sizes, ceil_div, count, known
 
 
 @serializable
@@ -64,7 +64,7 @@ class SPP(CaffeLayer):
         return stochastic_pool(x, axes, keras.random.uniform(draw, seed=self.random) if training else None)
 
     def _levels(self, shape: Shape) -> list[list[Axis]]:
-        return [_axes(shape[1:3], 2**level) for level in range(self.pyramid_height)]
+        return [_axes(known(shape[1:3]), 2**level) for level in range(self.pyramid_height)]
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
@@ -75,12 +75,12 @@ class SPP(CaffeLayer):
         ]
         if len(sizes) == 1:
             return [(shape[0], *sizes[0], shape[3])]
-        return [(shape[0], shape[3] * sum(high * wide for high, wide in sizes))]
+        return [(shape[0], count((shape[3], sum(high * wide for high, wide in sizes))))]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [channels_last(rank) if rank == 4 else caffe_order(rank) for rank in ranks]
 
-    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+    def flops(self, bottoms: Sequence[Sizes], tops: Sequence[Sizes]) -> int:
         """As Pooling, over all levels."""
         (images, channels, *sizes) = bottoms[0]
         levels = self._levels((images, *sizes, channels))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_caffe.errors import LayerError
-from keras_caffe.shapes import Shape, check_blob
+from keras_caffe.shapes import Shape, Sizes, check_blob
 
 
 class PythonBlob:
@@ -71,7 +71,7 @@ class Runner:
     """
 
     def __init__(
-        self, cls: type, param_str: str, phase: int, bottoms: Sequence[Shape], tops: int, propagate_down: Sequence[bool]
+        self, cls: type, param_str: str, phase: int, bottoms: Sequence[Sizes], tops: int, propagate_down: Sequence[bool]
     ) -> None:
         self.layer = _guarded(f"{cls.__name__} cannot be made", cls)
         self.layer.param_str, self.layer.phase, self.layer.blobs = param_str, phase, PythonBlobs()
@@ -85,11 +85,11 @@ class Runner:
     def blobs(self) -> PythonBlobs:
         return self.layer.blobs
 
-    def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
+    def reshape(self, bottoms: Sequence[Sizes]) -> list[Shape]:
         """The tops' shapes for bottoms of these shapes."""
         with self.lock:
             for blob, shape in zip(self.bottom, bottoms, strict=True):
-                blob.reshape(*shape)  # type: ignore[arg-type]
+                blob.reshape(*shape)
             name = type(self.layer).__name__
             _guarded(f"reshape of {name} fails", self.layer.reshape, self.bottom, self.top)
             return [blob.shape for blob in self.top]

@@ -103,9 +103,17 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
             )
             return
         scale = 1.0 if self.scale is None else self.scale
-        numbers = self.kernel_arguments() | {"scale": scale, "regularization_type": self.regularization_type}
-        rate = rate * self.bias_correction(variable.dtype)
-        update.in_one_pass(self.method, variable, histories, gradient, rate=rate, decay=decay, **numbers)
+        update.in_one_pass(
+            self.method,
+            variable,
+            histories,
+            gradient,
+            rate=rate * self.bias_correction(variable.dtype),
+            decay=decay,
+            scale=scale,
+            regularization_type=self.regularization_type,
+            **self.kernel_arguments(),
+        )
 
     def regularize_and_apply(
         self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float

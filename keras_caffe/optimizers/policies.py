@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
@@ -17,7 +17,7 @@ from keras_caffe.layers.base import serializable_as
 
 serializable = serializable_as("optimizers")
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
 
 class Policy(Schedule):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -13,6 +13,12 @@ Arrays = dict[str, np.ndarray]
 
 class Batches:
     """What Net offers for more items than one batch holds; the last batch is filled up with zeros."""
+
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    blobs: Mapping[str, Any]
+    forward: Callable[..., Arrays]
+    backward: Callable[..., Arrays]
 
     def forward_all(self, blobs: Sequence[str] | None = None, **inputs: Any) -> Arrays:
         """Runs forward batch after batch.
@@ -42,8 +48,10 @@ class Batches:
         inputs, top_diffs = (
             {name: arrays[name] for name in names if name in arrays} for names in (self.inputs, self.outputs)
         )
-        data, gradients = [], []
-        for batch, diff in zip_longest(self._batches(inputs), self._batches(top_diffs), fillvalue={}):
+        data: list[Arrays] = []
+        gradients: list[Arrays] = []
+        nothing: Arrays = {}
+        for batch, diff in zip_longest(self._batches(inputs), self._batches(top_diffs), fillvalue=nothing):
             data.append(_copied(self.forward(blobs=blobs, **batch)))
             gradients.append(_copied(self.backward(diffs=diffs, **diff)))
         return _joined(data, _items(arrays)), _joined(gradients, _items(arrays))

@@ -139,6 +139,12 @@ class NetBlob:
             memory.resize(self.count)
 
 
+class ParamBlob(NetBlob):
+    """A blob of a layer, whose values a variable holds."""
+
+    data_memory: ParamMemory
+
+
 def _known(shape: Shape) -> tuple[int, ...]:
     """A planned shape; sizes that only a run tells are 1 before it."""
     return tuple(1 if size is None else int(size) for size in shape)

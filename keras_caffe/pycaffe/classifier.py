@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,12 @@ class ImageNet(Net):
             if value is not None:
                 getattr(self.transformer, f"set_{step}")(in_, value)
 
-    def _run_on(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def _run_on(self, images: Iterable[np.ndarray]) -> np.ndarray:
         """The net's first output for images (H, W, C)."""
         in_ = self.inputs[0]
         prepared = np.stack([self.transformer.preprocess(in_, image) for image in images])
-        return self.forward_all(**{in_: prepared})[self.outputs[0]]
+        arrays: dict[str, Any] = {in_: prepared}
+        return self.forward_all(**arrays)[self.outputs[0]]
 
 
 class Classifier(ImageNet):

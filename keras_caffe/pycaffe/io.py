@@ -48,7 +48,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarr
     return pixels if pixels.shape[2] == 1 else (pixels @ GRAY)[:, :, np.newaxis]
 
 
-def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.ndarray:
+def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int] | np.ndarray) -> np.ndarray:
     """Ten crops of each image: the four corners, the centre, and the mirror images of these five.
 
     Args:

@@ -13,7 +13,7 @@ from keras_caffe.converters.write import write_caffemodel
 from keras_caffe.errors import ShapeError, WeightsError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named
-from keras_caffe.pycaffe.blob import NetBlob, ParamMemory
+from keras_caffe.pycaffe.blob import ParamBlob, ParamMemory
 from keras_caffe.pycaffe.layer import Layer
 
 FileName = str | os.PathLike[str]
@@ -25,22 +25,22 @@ class Parameters:
     def _make_params(self, planned: Plan) -> None:
         """The blobs of all layers; a blob that an earlier layer owns is the same memory."""
         self.plan = planned
-        self._params: dict[Slot, NetBlob] = {}
+        self._params: dict[Slot, ParamBlob] = {}
         for index in planned.layers:
             for number, bound in enumerate(planned.bound_blobs(index)):
                 slot = (index, number)
                 owner = self._params.get(planned.owners.get(slot, slot))
                 memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(bound), None)
-                self._params[slot] = NetBlob(bound.blob.shape, *memories)
+                self._params[slot] = ParamBlob(bound.blob.shape, *memories)
         self.layers = [Layer(n.name, n.type, self._blobs_of(n.index)) for n in planned.net.nodes]
         self.layer_dict = Named("layer", ((layer.name, layer) for layer in self.layers))
         parameters = ((layer.name, layer.blobs) for layer in self.layers if layer.blobs)
         self.params = Named("layer with parameters", parameters)
 
-    def _blobs_of(self, node: int) -> list[NetBlob]:
+    def _blobs_of(self, node: int) -> list[ParamBlob]:
         return [blob for (index, _), blob in self._params.items() if index == node]
 
-    def own_params(self) -> list[NetBlob]:
+    def own_params(self) -> list[ParamBlob]:
         """The blobs that no other layer owns, in Caffe's order."""
         return [blob for slot, blob in self._params.items() if slot not in self.plan.owners]
 

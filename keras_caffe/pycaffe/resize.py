@@ -9,7 +9,7 @@ import numpy as np
 from keras_caffe.errors import ShapeError
 
 
-def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
+def resize_image(im: np.ndarray, new_dims: Sequence[int] | np.ndarray, interp_order: int = 1) -> np.ndarray:
     """Resizes an image.
 
     With 1 or 3 channels pixels are squares, and outside the image lies its smallest value; with other numbers of
@@ -47,7 +47,7 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1)
 
 def _matrix(old: int, new: int, squares: bool, order: int) -> np.ndarray:
     """(new, old) weights of the old pixels for the new ones along one axis."""
-    place = np.arange(new)
+    place = np.arange(new, dtype=np.float64)
     if squares:
         place = (place + 0.5) * old / new - 0.5
     else:

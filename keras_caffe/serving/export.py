@@ -85,7 +85,8 @@ def export(
         built = servable_model(model, trained, data_format or model.data_format, dynamic)
         fed = _inputs(model, built, preprocessing, inputs)
         functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
-        file, assets = new.path / "labels.txt", []
+        file = new.path / "labels.txt"
+        assets: list[Any] = []
         if labels is not None:
             functions[CLASSIFY], assets = _classify(model, built, names[DEFAULT], fed, read_labels(labels), file, top)
         _save(functions, assets, new.path)

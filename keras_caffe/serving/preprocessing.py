@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.read import read_array, read_mean
 from keras_caffe.errors import ExportError
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, known
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Preprocessing:
         if hasattr(given, "DESCRIPTOR") and given.DESCRIPTOR.name == "TransformationParameter":
             mean = given.mean_file or list(given.mean_value) or 0.0
             return cls(crop=given.crop_size or None, mean=mean, scale=given.scale)
-        known = [field.name for field in fields(cls)]
-        if not isinstance(given, Mapping) or not set(given) <= set(known):
+        names = [field.name for field in fields(cls)]
+        if not isinstance(given, Mapping) or not set(given) <= set(names):
             raise ExportError(
                 "preprocessing is not understood",
-                expected=f"a dict with {', '.join(known)}",
+                expected=f"a dict with {', '.join(names)}",
                 received=", ".join(map(str, given)) if isinstance(given, Mapping) else type(given).__name__,
             )
         return cls(**given)
@@ -66,11 +66,13 @@ class Preprocessing:
             ExportError: sizes or means that do not fit the input.
             ReadError: a mean file is missing or broken.
         """
-        _, channels, *size = shape
+        _, channels, height, width = known(shape)
         crop = _pair(self.crop)
-        resize = _pair(self.resize) or (None if crop else tuple(size))
-        if tuple(size) != (crop or resize):
-            raise ExportError("pictures do not get the size of the net's input", expected=size, received=crop or resize)
+        resize = _pair(self.resize) or (None if crop else (height, width))
+        if (height, width) != (crop or resize):
+            raise ExportError(
+                "pictures do not get the size of the net's input", expected=[height, width], received=crop or resize
+            )
         if crop and resize and any(c > r for c, r in zip(crop, resize, strict=True)):
             raise ExportError("the crop is larger than the picture", expected=f"at most {resize}", received=crop)
         mean = _mean(self.mean, channels, resize, crop)
@@ -100,7 +102,7 @@ class FittedPreprocessing:
 
     def encoded(self, x: tf.Tensor) -> tf.Tensor:
         """(N,) JPEG or PNG files -> what the net takes."""
-        size = self.crop or self.resize
+        size = self.crop or self.resize or ()
 
         def one(data: tf.Tensor) -> tf.Tensor:
             return self.pictures(decoded(data, self.channels)[None], whole=True)[0]
@@ -131,7 +133,7 @@ def _pair(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
         raise ExportError("not a size in pixels", expected="one number, or height and width", received=size)
-    return pair
+    return pair[0], pair[1]
 
 
 def _mean(given: Any, channels: int, resize: tuple[int, int] | None, crop: tuple[int, int] | None) -> np.ndarray:
@@ -141,8 +143,7 @@ def _mean(given: Any, channels: int, resize: tuple[int, int] | None, crop: tuple
         return np.broadcast_to(mean, (1, 1, channels))
     if mean.ndim == 3 and mean.shape[0] == channels and mean.shape[1:] in ((1, 1), resize, crop):
         mean = mean.transpose(1, 2, 0)
-        cut = crop and mean.shape[:2] not in ((1, 1), crop)
-        return _centre(mean[None], crop)[0] if cut else mean
+        return mean if crop is None or mean.shape[:2] in ((1, 1), crop) else _centre(mean[None], crop)[0]
     size = ", ".join(map(str, resize or crop or ("H", "W")))
     raise ExportError(
         "the mean does not fit the pictures",

@@ -14,7 +14,7 @@ from keras_caffe.converters.model import BlobModel, CaffeModel, keras_name, outp
 from keras_caffe.errors import ExportError
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.serving.preprocessing import FittedPreprocessing
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, known
 
 IMAGE_BYTES = "image_bytes"
 DEFAULT = "serving_default"
@@ -136,5 +136,5 @@ def signature_name(blob: str) -> str:
 
 def _request_shape(model: CaffeModel, spec: tf.TensorSpec, declared: Shape) -> list[int]:
     """The declared sizes as callers see them, with a batch of 1 where that is open."""
-    sizes = list(to_stored(declared, edge_order(len(declared), model.data_format)))
+    sizes = list(to_stored(known(declared), edge_order(len(declared), model.data_format)))
     return [1, *sizes[1:]] if sizes and spec.shape[0] is None else sizes

@@ -17,6 +17,7 @@ from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.layers.base import takes_training
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.serving.dynamic import declared_shapes
+from keras_caffe.shapes import known
 
 WARM = 2
 
@@ -68,7 +69,9 @@ def random_inputs(model: CaffeModel, seed: int) -> dict[str, Any]:
 def _declared(model: CaffeModel) -> dict[str, tuple[int, ...]]:
     """{Keras input: shape as it is fed, with the net's batch size}."""
     blobs = declared_shapes(model).items()
-    return {keras_name(blob): to_stored(shape, edge_order(len(shape), model.data_format)) for blob, shape in blobs}
+    return {
+        keras_name(blob): to_stored(known(shape), edge_order(len(shape), model.data_format)) for blob, shape in blobs
+    }
 
 
 def _bottoms(model: CaffeModel, layers: Sequence[PlannedLayer], inputs: dict[str, Any]) -> list[list[Any]]:

@@ -19,7 +19,7 @@ from tensorflow.core.framework import tensor_pb2
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 BYTES, STRING, MESSAGE = 12, 9, 11
-MESSAGES = {
+MESSAGES: dict[str, list[tuple[str, int, int, str | None]]] = {
     "ModelSpec": [("name", 1, STRING, None), ("signature_name", 3, STRING, None)],
     "InputsEntry": [("key", 1, STRING, None), ("value", 2, BYTES, None)],
     "PredictRequest": [("model_spec", 1, MESSAGE, "ModelSpec"), ("inputs", 2, MESSAGE, "InputsEntry")],

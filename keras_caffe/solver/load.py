@@ -112,7 +112,9 @@ def open_test_net(
 ) -> tuple[CaffeModel, Feed]:
     """A net of phase TEST with the batches that its data layers read, or with `data`; arguments as of `load_solver`."""
     choice = NetChoice(nets.reader(None, options)(prototxt), "TEST", level, tuple(stages))
-    return Opener(data_format, None, options).net(choice, data, 1, list(map(os.fspath, weights)), "test data", {})
+    return Opener(data_format, None, options).net(
+        choice, data, 1, [os.fspath(file) for file in weights], "test data", {}
+    )
 
 
 def _each(data: Any, count: int) -> list[Any]:

@@ -13,7 +13,7 @@ from keras_caffe.converters.definition import Definition
 from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.weights import match
-from keras_caffe.data import dataset
+from keras_caffe.data.dataset import dataset
 from keras_caffe.errors import DataError, Option
 from keras_caffe.layers.python_class import class_name
 from keras_caffe.layout import edge_order, to_caffe

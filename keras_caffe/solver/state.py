@@ -13,7 +13,17 @@ import numpy as np
 from keras_caffe import proto
 from keras_caffe.converters import write
 from keras_caffe.errors import CaffeError, Option, ReadError
-from keras_caffe.proto.wire import DELIMITED, FIXED32, VARINT, Mapped, fields, names, read_blob, text_of, varint
+from keras_caffe.proto.wire import (
+    DELIMITED,
+    FIXED32,
+    VARINT,
+    Mapped,
+    fields,
+    names,
+    read_blob,
+    text_of,
+    varint,
+)
 
 HISTORY_LIMIT = 100_000
 
@@ -94,7 +104,8 @@ def read_state(path: str | os.PathLike[str]) -> State:
         return _read_hdf5(file.path)
     if file.foreign():
         file.refuse("this is not a solver's state")
-    known, state, history = names(proto.SolverState), State(), []
+    known, state = names(proto.SolverState), State()
+    history: list[np.ndarray] = []
     for at in fields(file, 0, file.size, top=True):
         name = known.get(at.number)
         if name == "history" and at.wire_type == DELIMITED:

@@ -51,6 +51,7 @@ class TrainNet(CaffeModel):
 
     updates: Updates = Updates()
     last_step: LastStep
+    train_function: Callable[[Any], dict[str, Any]] | None
 
     def prepare(
         self, optimizer: CaffeOptimizer, variables: Sequence[Any], jit: bool = False, keep_steps: bool = False
@@ -95,11 +96,12 @@ class TrainNet(CaffeModel):
 
     def accumulate(self, batches: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any], list[Any]]:
         """Loss summed over the batches, outputs of the last one, gradients summed over the batches."""
-        loss, gradients = 0.0, None
-        for batch in batches:
+        first, *others = batches
+        loss, outputs, gradients = self._forward_backward(first)
+        for batch in others:
             one, outputs, new = self._forward_backward(batch)
             loss = loss + one
-            gradients = new if gradients is None else [a + b for a, b in zip(gradients, new, strict=True)]
+            gradients = [a + b for a, b in zip(gradients, new, strict=True)]
         return loss, outputs, gradients
 
     def _forward_backward(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any], list[Any]]:
