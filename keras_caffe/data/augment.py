@@ -43,6 +43,11 @@ class Augment:
     train: bool = False
     seed: int = 0
 
+    @property
+    def one_mean(self) -> bool:
+        """Whether one mean lies below all windows of images of one size."""
+        return self.mean is None or self.mean.shape[1:] == (1, 1) or not (self.train and self.crop)
+
     def size(self, shape: Sequence[int]) -> tuple[int, ...]:
         """(C, h, w) of the result for an image (C, H, W)."""
         return (shape[0], *(self.crop or shape[1:]))

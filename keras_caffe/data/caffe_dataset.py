@@ -42,6 +42,7 @@ class CaffeDataset(tf.data.Dataset):
     def __iter__(self) -> Any:
         iterator = super().__iter__()
         if tf.executing_eagerly():
+            # Keras and TensorFlow take only TensorFlow's own class of iterators, which only TensorFlow makes.
             iterator.__class__ = _translating(type(iterator))
             iterator.streams = self._streams
         return iterator
@@ -52,6 +53,7 @@ def _keep_with_graph(streams: Sequence[Stream]) -> None:
     graph = tf.compat.v1.get_default_graph()
     while hasattr(getattr(graph, "outer_graph", None), "outer_graph"):
         graph = graph.outer_graph
+    # On the graph itself: a WeakKeyDictionary would hold streams whose functions hold the graph, and so never let go.
     graph.keras_caffe_streams = [*getattr(graph, "keras_caffe_streams", ()), *streams]
 
 

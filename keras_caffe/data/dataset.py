@@ -13,10 +13,11 @@ import tensorflow as tf
 
 from keras_caffe.converters.definition import Definition, read_definition
 from keras_caffe.data.caffe_dataset import CaffeDataset
-from keras_caffe.data.jpeg_stream import JpegStream
+from keras_caffe.data.jpeg_stream import JpegStream, PixelStream
 from keras_caffe.data.places import Places
 from keras_caffe.data.sources import SOURCES, Settings, Source
-from keras_caffe.data.stream import Share, Stream
+from keras_caffe.data.sources.base import Form
+from keras_caffe.data.stream import Share, Stream, WindowStream
 from keras_caffe.errors import CaffeError, DataError, Option
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.unknown_value import refuse_unknown_values
@@ -24,6 +25,14 @@ from keras_caffe.proto.unknown_value import refuse_unknown_values
 ON_ERROR = ("raise", "skip")
 DEFAULT_PREFETCH = 2
 NO_SOURCES = ("Input", "Parameter")
+
+# What makes batches of what a source delivers.
+STREAMS: dict[Form, type[Stream]] = {
+    Form.TOPS: Stream,
+    Form.WINDOWS: WindowStream,
+    Form.JPEGS: PixelStream,
+    Form.VARIED_JPEGS: JpegStream,
+}
 
 
 def dataset(
@@ -136,7 +145,7 @@ def _streams(definition: Definition, settings: Settings, share: Share) -> list[S
     streams = []
     for number, layer in enumerate(data_layers(definition)):
         source = open_source(layer, replace(settings, seed=settings.seed + number), definition.where(layer.name))
-        streams.append((JpegStream if JpegStream.suits(source) else Stream)(source, share))
+        streams.append(STREAMS[source.delivery.form](source, share))
     return streams
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from keras_caffe.data.dataset import open_source
 from keras_caffe.data.sources import Settings
@@ -26,5 +26,5 @@ def first_record(layer: Any) -> Shape | None:
     param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
     if not param.source or not settings.places.find(param.source).exists():
         return None
-    source = open_source(layer, settings)
-    return source.first_shape if isinstance(source, ImageSource) else None
+    source = cast(ImageSource, open_source(layer, settings))  # as all of these three are
+    return source.first_shape

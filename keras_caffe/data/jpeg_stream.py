@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_caffe.data import images
+from keras_caffe.data.fused import window_mean
 from keras_caffe.data.sources.image_source import ImageSource
-from keras_caffe.data.stream import AT_ONCE, Stream, in_python
+from keras_caffe.data.stream import AT_ONCE, Share, Stream, in_python
+from keras_caffe.errors import CaffeError
 from keras_caffe.ops.pixel_batch import cut, pixel_batch
 
+RECENT = 32  # batches, more than are in the making
 MARGIN = 2  # pixels; two chroma samples where chroma has half the size
 BLOCK = 16  # pixels; the decoder is slower where what it keeps does not begin with a block
 
@@ -23,7 +28,7 @@ FACTS = 11
 
 
 class JpegStream(Stream):
-    """The batches of a source whose first record is a JPEG.
+    """The batches of a source of JPEGs. TensorFlow decodes them, `read`'s transformation follows.
 
     Where a window lies is known from the file's header, before it is decoded. A batch that holds something else than
     JPEGs is read as `Stream` reads it.
@@ -31,41 +36,42 @@ class JpegStream(Stream):
 
     source: ImageSource
 
-    @staticmethod
-    def suits(source: Any) -> bool:
-        """Whether a source's records are JPEGs that need no more than a crop before the transformation."""
-        if not isinstance(source, ImageSource) or source.settings.skip:
-            return False
-        if source.makes_own_windows or source.fixed_size:
-            return False
-        return bytes(source.first[0].data[:2]) == images.JPEG
+    def __init__(self, source: ImageSource, share: Share) -> None:
+        super().__init__(source, share)
+        self.recent: deque[int] = deque(maxlen=RECENT)  # batches that TensorFlow decodes
 
-    def dataset(self) -> tf.data.Dataset:
-        at_once = AT_ONCE if self.batch > 1 else tf.data.AUTOTUNE
-        return self._numbers().map(self._made, num_parallel_calls=at_once, deterministic=True)
+    @property
+    def at_once(self) -> int:
+        return AT_ONCE if self.batch > 1 else tf.data.AUTOTUNE
 
-    def _made(self, number: Any) -> tuple[Any, ...]:
+    def explain(self) -> CaffeError | None:
+        """What TensorFlow could not decode says nothing of the record: `read` says it of the first such batch."""
+        for batch in sorted(self.recent):
+            if batch >= min(self.problems.errors, default=batch + 1):
+                break
+            try:
+                self._tops(batch)
+            except CaffeError:
+                break
+        return super().explain()
+
+    def _made(self, number: Any) -> Sequence[Any]:
         """A batch's tops. Its images are decoded by operations of one graph: a data set's element each costs more."""
-        found = in_python(self._records, [number], [tf.bool, tf.string, tf.int64])
-        tops = tf.cond(
-            found[0],
-            lambda: self._decoded(number, *found[1:]),
-            lambda: in_python(self._tops, [number], self._kinds()),
-        )
-        return self._shaped(tops)
+        jpegs, data, facts = in_python(self._records, [number], [tf.bool, tf.string, tf.int64])
+        return tf.cond(jpegs, lambda: self._decoded(number, data, facts), partial(super()._made, number))
 
     def _decoded(self, number: Any, data: Any, facts: Any) -> list[Any]:
         """The tops of a batch of JPEGs."""
         facts = tf.ensure_shape(facts, [self.batch, FACTS])
-        images = self._images(tf.unstack(data, self.batch), facts)
+        decoded = self._images(tf.unstack(data, self.batch), facts)
         count = self.batch if self.total is None else tf.minimum(self.total - number * self.batch, self.batch)
-        augment, first, kept = self.source.augment, self.source.first_shape, facts[:count]
-        if not self.fused:
-            windows = cut(images, facts[:, WINDOW], augment.crop) if augment.crop else tf.stack(images)
-            return in_python(self._transformed, [windows[:count], kept], self._kinds())
-        how = {"size": augment.size(first), "scale": self.fused.scale, "data_format": self.source.settings.data_format}
-        batch = pixel_batch(images, facts[:, WINDOW], self.fused.mean, **how)
-        return [batch[:count], tf.cast(kept[:, LABEL], tf.float32)][: len(self.source.tops)]
+        return self._finished(decoded, facts, count)
+
+    def _finished(self, decoded: Sequence[Any], facts: Any, count: Any) -> list[Any]:
+        """The tops of the first `count` images, of which are decoded what `facts` say."""
+        crop = self.source.augment.crop
+        windows = cut(decoded, facts[:, WINDOW], crop) if crop else tf.stack(decoded)
+        return in_python(self._transformed, [windows[:count], facts[:count]], self._kinds())
 
     def _images(self, data: Sequence[Any], facts: Any) -> list[Any]:
         """What is decoded of each JPEG, red-green-blue."""
@@ -113,3 +119,17 @@ class JpegStream(Stream):
     def _transformed(self, windows: np.ndarray, facts: np.ndarray) -> list[np.ndarray]:
         planes = windows[..., ::-1].transpose(0, 3, 1, 2)
         return self.source.transformed(facts[:, NUMBER], planes, self._shapes(facts[:, SIZE]), facts[:, LABEL])
+
+
+class PixelStream(JpegStream):
+    """The batches of a source of JPEGs that decode to windows of one size, below one mean: PixelBatch finishes them."""
+
+    def __init__(self, source: ImageSource, share: Share) -> None:
+        super().__init__(source, share)
+        augment, first, data_format = source.augment, source.first_shape, source.settings.data_format
+        self.mean = window_mean(augment, first, data_format)
+        self.options = {"size": augment.size(first), "scale": augment.scale, "data_format": data_format}
+
+    def _finished(self, decoded: Sequence[Any], facts: Any, count: Any) -> list[Any]:
+        batch = pixel_batch(decoded, facts[:, WINDOW], self.mean, **self.options)
+        return [batch[:count], tf.cast(facts[:count, LABEL], tf.float32)][: len(self.source.tops)]

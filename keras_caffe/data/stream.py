@@ -6,7 +6,6 @@ be saved and restored, and two workers that take different numbers take differen
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +21,7 @@ from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.errors import CaffeError, DataError, Option
 from keras_caffe.shapes import ceil_div
 
-AT_ONCE = 2  # batches in the making
-RECENT = 32
+AT_ONCE = 2  # batches
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Problems:
 
 
 class Stream:
-    """The batches of one source.
+    """The batches of one source, whose `read` makes them whole.
 
     Args:
         source: the data layer.
@@ -89,18 +87,22 @@ class Stream:
 
     def __init__(self, source: Source, share: Share) -> None:
         self.source, self.share, self.problems = source, share, Problems()
-        self.batch = source.batch_size * (share.replicas if source.counts_records else 1)
+        self.delivery = source.delivery
+        self.batch = source.batch_size * (share.replicas if self.delivery.counted else 1)
         self.total = share.records(source)
-        self.fused = self._fused()
-        self.recent: deque[int] = deque(maxlen=RECENT)  # batches that TensorFlow decodes
 
     def dataset(self) -> tf.data.Dataset:
         """A data set of tuples, one tensor for each top."""
-        parallel = {} if self.source.in_order else {"num_parallel_calls": AT_ONCE, "deterministic": True}
-        batches = self._numbers().map(self._read, **parallel)
-        if self.source.settings.skip and isinstance(self.source, ImageSource):
+        parallel = {} if self.delivery.ordered else {"num_parallel_calls": self.at_once, "deterministic": True}
+        batches = self._numbers().map(lambda number: self._shaped(self._made(number)), **parallel)
+        if self.delivery.gaps:
             batches = batches.rebatch(self.batch, drop_remainder=self.share.drop_remainder or self.total is None)
         return batches
+
+    @property
+    def at_once(self) -> int:
+        """How many batches are made at once."""
+        return AT_ONCE
 
     def _numbers(self) -> tf.data.Dataset:
         if self.total is None:
@@ -108,13 +110,9 @@ class Stream:
         full, rest = divmod(self.total, self.batch)
         return tf.data.Dataset.range(full + bool(rest and not self.share.drop_remainder))
 
-    def _read(self, number: Any) -> tuple[Any, ...]:
-        if not self.fused:
-            return self._shaped(in_python(self._tops, [number], self._kinds(), stateful=self.source.in_order))
-        kinds = [tf.uint8, tf.bool, tf.float32]
-        windows, mirrored, labels = in_python(self._windows, [number], kinds)
-        windows.set_shape([None, *self.source.augment.size(self.source.first_shape)])
-        return self._shaped([self.fused.apply(windows, tf.ensure_shape(mirrored, [None])), labels])
+    def _made(self, number: Any) -> Sequence[Any]:
+        """The tops of the batch with this number."""
+        return in_python(self._tops, [number], self._kinds(), stateful=self.delivery.ordered)
 
     def _kinds(self) -> list[tf.DType]:
         return [tf.float32] * len(self.source.tops)
@@ -123,18 +121,9 @@ class Stream:
         shapes = [self._full(shape) for shape in self.source.stored_shapes()]
         return tuple(tf.ensure_shape(top, shape) for top, shape in zip(tops[: len(shapes)], shapes, strict=True))
 
-    def _fused(self) -> Fused | None:
-        """The compiled transformation, where all windows have one size and 8 bits."""
-        source = self.source
-        if not isinstance(source, ImageSource) or source.settings.skip or source.makes_own_windows:
-            return None
-        if None in source.shapes()[0][1:] or source.first[1].dtype != np.uint8 or not Fused.suits(source.augment):
-            return None
-        return Fused(source.augment, source.first_shape, source.settings.data_format)
-
     def _full(self, shape: Sequence[int | None]) -> Sequence[int | None]:
         """A top's shape with the batch size, if every batch has it."""
-        varies = self.source.in_order or self.source.settings.skip or not shape or shape[0] is not None
+        varies = self.delivery.ordered or self.delivery.gaps or not shape or shape[0] is not None
         partial = self.total is not None and self.total % self.batch and not self.share.drop_remainder
         return shape if varies or partial else (self.batch, *shape[1:])
 
@@ -142,19 +131,8 @@ class Stream:
         with self.problems.kept(self.source, int(number)):
             return self.source.read(self.running_numbers(int(number)))
 
-    def _windows(self, number: Any) -> list[np.ndarray]:
-        with self.problems.kept(self.source, int(number)):
-            return self.source.windows(self.running_numbers(int(number)))
-
     def explain(self) -> CaffeError | None:
         """The error that stopped this stream, if it is one of the source's."""
-        for batch in sorted(self.recent):
-            if batch >= min(self.problems.errors, default=batch + 1):
-                break
-            try:
-                self._tops(batch)
-            except CaffeError:
-                break
         return self.problems.take()
 
     def running_numbers(self, batch: int) -> np.ndarray:
@@ -162,6 +140,25 @@ class Stream:
         first, end = batch * self.batch, (batch + 1) * self.batch
         own = np.arange(first, end if self.total is None else min(end, self.total))
         return self.share.index + self.share.workers * own
+
+
+class WindowStream(Stream):
+    """The batches of a source of 8-bit windows, which are transformed by one compiled function."""
+
+    source: ImageSource
+
+    def __init__(self, source: ImageSource, share: Share) -> None:
+        super().__init__(source, share)
+        self.fused = Fused(source.augment, source.first_shape, source.settings.data_format)
+
+    def _made(self, number: Any) -> Sequence[Any]:
+        windows, mirrored, labels = in_python(self._windows, [number], [tf.uint8, tf.bool, tf.float32])
+        windows.set_shape([None, *self.source.augment.size(self.source.first_shape)])
+        return [self.fused.apply(windows, tf.ensure_shape(mirrored, [None])), labels]
+
+    def _windows(self, number: Any) -> list[np.ndarray]:
+        with self.problems.kept(self.source, int(number)):
+            return self.source.windows(self.running_numbers(int(number)))
 
 
 def in_python(

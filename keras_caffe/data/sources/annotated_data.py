@@ -14,7 +14,7 @@ from keras_caffe.data.database import Entry
 from keras_caffe.data.datum import no_datum, parse
 from keras_caffe.data.draws import generator
 from keras_caffe.data.resize import resize
-from keras_caffe.data.sources.base import Settings
+from keras_caffe.data.sources.base import Delivery, Settings
 from keras_caffe.data.sources.boxes import WHOLE, Boxes, sample
 from keras_caffe.data.sources.data import Data, from_datum
 from keras_caffe.data.sources.distort import distort, expanded
@@ -34,8 +34,6 @@ class AnnotatedData(Data):
     difficult; a batch without boxes has one row of -1.
     """
 
-    makes_own_windows = True
-
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
         param = layer.transform_param
@@ -48,8 +46,12 @@ class AnnotatedData(Data):
             self._check_resize(self.resize_param)
 
     @property
-    def fixed_size(self) -> bool:
+    def resized(self) -> bool:
         return self.resize_param is not None
+
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery(gaps=self.settings.skip)  # `read` transforms the images together with their boxes
 
     def shapes(self) -> list[Shape]:
         return [super().shapes()[0], (1, 1, None, 8)][: len(self.tops)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,32 @@ class Settings:
     skip: bool = False
 
 
+class Form(Enum):
+    """In which form a source hands over the records of a batch: what is left to do with them."""
+
+    TOPS = "float32 tops, as the net takes them"
+    WINDOWS = "8-bit windows that one compiled transformation takes: of one size, below one mean"
+    JPEGS = "JPEG files that decode to such windows"
+    VARIED_JPEGS = "JPEG files whose windows differ in size or in the mean below them"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a source delivers, as its layer and first record tell. `dataset.STREAMS` says what stream follows.
+
+    Args:
+        form: of a batch.
+        ordered: batches must be asked for one after the other.
+        counted: batches are made of records, so that they can be larger.
+        gaps: batches lack the records that cannot be read.
+    """
+
+    form: Form = Form.TOPS
+    ordered: bool = False
+    counted: bool = True
+    gaps: bool = False
+
+
 class Source:
     """A data layer that gives its tops.
 
@@ -52,13 +79,8 @@ class Source:
         size: records of one epoch, or None if there is no end.
         batch_size: records of a batch.
         tops: the names of its tops.
-        counts_records: batches are made of records, so that they can be larger.
-        in_order: batches must be asked for one after the other.
         skipped: the errors of the records that were left out.
     """
-
-    in_order: ClassVar[bool] = False
-    counts_records: ClassVar[bool] = True
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         self.layer, self.settings = layer, settings
@@ -69,6 +91,11 @@ class Source:
     @property
     def size(self) -> int | None:
         return None
+
+    @property
+    def delivery(self) -> Delivery:
+        """What it delivers; `read` gives the tops whatever this says."""
+        return Delivery()
 
     def shapes(self) -> list[Shape]:
         """The tops' shapes in Caffe's order, None for sizes that may change."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_caffe import fillers
 from keras_caffe.data.draws import draws
-from keras_caffe.data.sources.base import Settings, Source
+from keras_caffe.data.sources.base import Delivery, Settings, Source
 from keras_caffe.layers.dummy_data import DummyData as DummyDataLayer
 from keras_caffe.shapes import Shape
 
@@ -16,7 +16,7 @@ from keras_caffe.shapes import Shape
 class DummyData(Source):
     """Constants once for all; whatever is random anew in every batch."""
 
-    counts_records = False
+    delivery = Delivery(counted=False)
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)

@@ -64,7 +64,7 @@ class ImageData(ImageSource):
         return images.COLOR if self.layer.image_data_param.is_color else images.GRAY
 
     @property
-    def fixed_size(self) -> bool:
+    def resized(self) -> bool:
         return self.layer.image_data_param.new_height > 0
 
     def entries(self, numbers: Sequence[int]) -> list[Line]:

@@ -12,7 +12,7 @@ from keras_caffe.converters.read import read_mean
 from keras_caffe.data import augment, images
 from keras_caffe.data.buffers import Buffers
 from keras_caffe.data.datum import Buffer
-from keras_caffe.data.sources.base import Settings, Source
+from keras_caffe.data.sources.base import Delivery, Form, Settings, Source
 from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.layers.records import check_transform, positive
 from keras_caffe.shapes import Shape
@@ -42,7 +42,6 @@ class ImageSource(Source):
     param = "data_param"
     tops_most = 2
     tops_fewest = 1
-    makes_own_windows = False  # a class whose `read` is its own
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
@@ -90,13 +89,23 @@ class ImageSource(Source):
 
     def shapes(self) -> list[Shape]:
         channels, height, width = self.augment.size(self.first_shape)
-        size = (height, width) if self.augment.crop or self.batch_size > 1 or self.fixed_size else (None, None)
+        size = (height, width) if self.augment.crop or self.batch_size > 1 or self.resized else (None, None)
         return [(None, channels, *size), (None,)][: len(self.tops)]
 
     @property
-    def fixed_size(self) -> bool:
-        """Whether all images have one size whatever the files hold."""
+    def resized(self) -> bool:
+        """Whether images are brought to one size before they are cropped."""
         return False
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        if self.settings.skip:
+            return Delivery(gaps=True)
+        record, image = self.first
+        uniform = None not in self.shapes()[0][1:] and image.dtype == np.uint8 and self.augment.one_mean
+        if bytes(record.data[:2]) == images.JPEG and not self.resized:
+            return Delivery(Form.JPEGS if uniform else Form.VARIED_JPEGS)
+        return Delivery(Form.WINDOWS if uniform else Form.TOPS)
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         numbers, records, pixels = self._batch(numbers)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.data.sources.base import Settings, Source
+from keras_caffe.data.sources.base import Delivery, Settings, Source
 from keras_caffe.errors import DataError, LayerError
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layers.python_class import class_name, find_class
@@ -21,8 +21,7 @@ class PythonData(Source):
     where the object stands.
     """
 
-    in_order = True
-    counts_records = False
+    delivery = Delivery(ordered=True, counted=False)
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)

@@ -12,7 +12,7 @@ import numpy as np
 from keras_caffe.data import images
 from keras_caffe.data.draws import draws
 from keras_caffe.data.resize import resize
-from keras_caffe.data.sources.base import Settings
+from keras_caffe.data.sources.base import Delivery, Settings
 from keras_caffe.data.sources.image_data import read_file, read_text
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.data.sources.window import Warp, warp
@@ -42,7 +42,6 @@ class WindowData(ImageSource):
 
     param = "window_data_param"
     tops_fewest = 2
-    makes_own_windows = True
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
@@ -70,6 +69,10 @@ class WindowData(ImageSource):
     @property
     def size(self) -> None:
         return None
+
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery()  # `read` warps the windows
 
     def shapes(self) -> list[Shape]:
         return [(None, 3, self.crop, self.crop), (None,)]
