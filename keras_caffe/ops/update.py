@@ -172,7 +172,11 @@ def _has_kernel(variable: Any) -> bool:
 
 
 def dense(gradient: Any) -> Any:
-    """A gradient without the compressed form in which lookups give it."""
+    """A gradient without the compressed form in which lookups give it: an index that repeats has one row, their sum."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(gradient)  # Keras's own function would leave the rows apart.
     return ops.convert_to_tensor(gradient)
 
 

@@ -13,6 +13,7 @@ from keras.optimizers import LossScaleOptimizer
 
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.layers.base import serializable
+from keras_caffe.ops.update import dense
 from keras_caffe.optimizers import CaffeOptimizer, Plateau
 
 
@@ -111,7 +112,7 @@ class TrainNet(CaffeModel):
             loss = self._loss()
             scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
         of_learned = iter(tape.gradient(scaled, learned, unconnected_gradients="zero") if learned else [])
-        gradients = [next(of_learned) if v.trainable else tf.zeros_like(v.value) for v in self.updates.variables]
+        gradients = [dense(next(of_learned)) if v.trainable else tf.zeros_like(v.value) for v in self.updates.variables]
         named = {name: tf.cast(x, "float32") for name, x in named_outputs(self, outputs).items()}
         return loss, named, gradients
 

@@ -132,3 +132,16 @@ def test_config(name: str) -> None:
     again = keras.optimizers.deserialize(keras.optimizers.serialize(made))
     assert again.get_config() == made.get_config()
     assert again.multipliers == {"a/b": (0.5, 2.0)}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_index_that_repeats_has_one_gradient(name: str) -> None:
+    """Clipping takes the norm of what lookups of one row add up to, not of the single lookups."""
+    layer = keras.layers.Embedding(5, 1, embeddings_initializer="zeros")
+    model = keras.Sequential([keras.Input((1,), dtype="int32"), layer, keras.layers.Flatten()])
+    model.compile(METHODS[name](clip_gradients=0.1), loss="mse")
+    model.fit(np.array([[0], [1], [1], [4]]), np.ones((4, 1), "float32"), batch_size=4, verbose=0)
+    summed = np.array([[-0.5], [-1], [0], [0], [-0.5]])
+    clipped = summed * 0.1 / np.linalg.norm(summed)
+    want, _ = formula(name, np.zeros((5, 1)), [np.zeros((5, 1))] * 2, clipped, 1)
+    np.testing.assert_allclose(layer.embeddings.numpy(), want, rtol=1e-4)

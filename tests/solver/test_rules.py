@@ -199,3 +199,24 @@ def test_the_loss_of_a_test_net(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_debug_info_is_not_silently_ignored(tmp_path: Path) -> None:
     with pytest.warns(CaffeWarning, match="debug_info"):
         solver(tmp_path, "debug_info: true")
+
+
+EMBED = """
+layer { name: "i" type: "Input" top: "i" input_param { shape { dim: 4 } } }
+layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 4 dim: 2 } } }
+layer { name: "e" type: "Embed" bottom: "i" top: "e" embed_param { num_output: 2 input_dim: 5 } }
+layer { name: "l" type: "EuclideanLoss" bottom: "e" bottom: "t" top: "l" }
+"""
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_an_index_that_repeats_in_a_batch(passes: int) -> None:
+    """Its gradients are added up before they are clipped, and over iter_size passes; clipping comes before the mean."""
+    text = f'net_param {{ {EMBED} }} base_lr: 1 lr_policy: "fixed" clip_gradients: 0.1 iter_size: {passes}'
+    batch = {"i": np.array([0, 1, 1, 4], "float32"), "t": np.ones((4, 2), "float32")}
+    made = load_solver(text, train_data=[batch])
+    made.step(1)
+    weights, bias = made.model.get_caffe_params()["e"]
+    want = np.array([0.015076, 0.030151, 0, 0, 0.015076]) / passes
+    np.testing.assert_allclose(weights, np.stack([want, want], axis=1), rtol=1e-4)
+    np.testing.assert_allclose(bias, np.full(2, 0.060302) / passes, rtol=1e-4)
