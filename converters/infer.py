@@ -115,6 +115,26 @@ class Plan:
         outputs = [*self.net.outputs, *(value for value in self.loss_weights if value not in seen)]
         return outputs or list(self.net.blobs.values())
 
+    def check_shapes(self, shapes: Mapping[str, Shape]) -> None:
+        """Asks the layers, as Caffe's Reshape does, whether they take inputs of these sizes; computes nothing.
+
+        Args:
+            shapes: {input's value id: its shape in Caffe's order}; layers that need other inputs are not asked.
+
+        Raises:
+            ShapeError, LayerError: of the first layer that refuses its bottoms.
+        """
+        known = dict(shapes)
+        for planned in self.layers.values():
+            if known.keys() >= set(planned.node.inputs):
+                try:
+                    tops = planned.layer.top_shapes(*_stored_bottoms(planned, known))
+                except CaffeError as error:
+                    node = planned.node
+                    raise error.at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
+                for value, top in zip(planned.node.outputs, tops, strict=True):
+                    known[value] = to_caffe(top, self.orders[value])
+
     def inputs_of(self, values: Iterable[str]) -> list[str]:
         """The inputs that the given values are computed from."""
         seen = set(self._upstream(values))
@@ -273,7 +293,7 @@ def _can_be_dynamic(plan: Plan) -> bool:
     # axis 0, carried state) refuses or gives blobs of other shapes, and then the whole net is built for that batch.
     shapes = {value: plan.input_shape(value) for value in plan.inputs}
     for planned in plan.layers.values():
-        stored = [to_stored(shapes[v], order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]
+        stored = _stored_bottoms(planned, shapes)
         try:
             tops = planned.layer.top_shapes(*stored)
             if [blob.shape for blob in planned.layer.blob_table(*stored)] != [blob.shape for blob in planned.blobs]:
@@ -283,6 +303,10 @@ def _can_be_dynamic(plan: Plan) -> bool:
         for value, top in zip(planned.node.outputs, tops, strict=True):
             shapes[value] = to_caffe(top, plan.orders[value])
     return True
+
+
+def _stored_bottoms(planned: PlannedLayer, shapes: Mapping[str, Shape]) -> list[Shape]:
+    return [to_stored(shapes[v], order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]
 
 
 def _check_used(left: Mapping[str, Any], plan: Plan) -> None:

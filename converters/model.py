@@ -17,9 +17,10 @@ from keras_caffe.converters.graph import AUTOMATIC, Net, graph
 from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.tensors import Tensors
-from keras_caffe.errors import Call, Cure, NetError, Option, ShapeError
+from keras_caffe.errors import Call, Cure, LayerError, NetError, Option, ShapeError
 from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layers.context import LoadContext, loading
+from keras_caffe.layout import edge_order, to_caffe
 from keras_caffe.named import Named
 from keras_caffe.proto.text import parse
 from keras_caffe.shapes import Shape
@@ -88,11 +89,36 @@ class BlobModel(keras.Model):
             )
         for name in names:
             self._check_shape(name, inputs[name])
+        self._check_batches({name: _shape(inputs[name]) for name in names})
         return _unwrap({name: inputs[name] for name in names})
+
+    def _check_batches(self, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
+        """Refuses batches that do not fit each other: TensorFlow would broadcast them, or fail in its own words."""
+        batches = {shape[0] for shape in shapes.values() if shape}
+        if self.tensors is None or len(batches) < 2 or any(None in shape for shape in shapes.values()):
+            return
+        plan, key = self.tensors.plan, tuple(shapes.items())
+        if key in self.tensors.checked_shapes:
+            return
+        values = {keras_name(plan.net.values[v].blob): v for v in plan.inputs}
+        orders = {name: edge_order(len(shape), plan.data_format) for name, shape in shapes.items()}
+        try:
+            plan.check_shapes({values[n]: to_caffe(s, orders[n]) for n, s in shapes.items() if n in values})
+        except LayerError as error:
+            given = ", ".join(f"{name!r} {shape}" for name, shape in shapes.items())
+            raise ShapeError(
+                f"the inputs do not fit each other: {error.problem}",
+                where=error.where,
+                layer=error.layer,
+                expected=error.expected,
+                received=error.received,
+                fix=f"The inputs are {given}.",
+            ) from None
+        self.tensors.checked_shapes.add(key)
 
     def _check_shape(self, name: str, array: Any) -> None:
         wanted = next(t.shape for t in tree.flatten(self.input) if t.name == name)
-        shape = np.shape(array) if not hasattr(array, "shape") else tuple(array.shape)
+        shape = _shape(array)
         if len(shape) != len(wanted) or any(a != b for a, b in zip(shape, wanted, strict=True) if None not in (a, b)):
             raise ShapeError(
                 f"input {name!r} has another shape than the model was built for",
@@ -266,6 +292,10 @@ class CaffeModel(BlobModel):
 def output_name(net: Net, value: str) -> str:
     """The blob's name; an unnamed loss goes by its layer's."""
     return net.values[value].blob if net.values[value].blob != AUTOMATIC else net.producer(value).name
+
+
+def _shape(array: Any) -> tuple[int | None, ...]:
+    return tuple(array.shape) if hasattr(array, "shape") else np.shape(array)
 
 
 def _layout_hint(shape: Sequence[Any], wanted: Sequence[Any]) -> Sequence[Cure]:

@@ -21,6 +21,7 @@ class Tensors:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.defaults: dict[str, np.ndarray] = {}
+        self.checked_shapes: set[Any] = set()  # of inputs that the layers were asked about
         self._tensors: dict[tuple[str, Order], Any] = {}
         self._anchor: Any = None
 
