@@ -55,7 +55,7 @@ def read_definition(source: Readable | Definition, *, strict: bool = False, fork
     return Definition(upgrade(net.message, net.where), net.file, net.lines, net.path)
 
 
-def check_order(source: Readable | Definition, weights: Weights) -> None:
+def check_not_swapped(source: Readable | Definition, weights: Weights) -> None:
     """Refuses trained values and definition that have each other's place.
 
     Raises:

@@ -12,7 +12,7 @@ import keras
 from keras_caffe import proto
 from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build
-from keras_caffe.converters.definition import Definition, check_order, read_definition, weight_files
+from keras_caffe.converters.definition import Definition, check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import Plan, infer
 from keras_caffe.converters.model import CaffeModel
@@ -67,7 +67,7 @@ def load(
         NetError, UnknownLayerError, LayerError, ShapeError: the net is refused, with file, line, layer and reason.
     """
     settings = PlanSettings(input_shapes, data_format, custom_layers, python_layers, fork, dtype, allow_python_imports)
-    check_order(prototxt, weights)
+    check_not_swapped(prototxt, weights)
     definition = read_definition(prototxt, strict=strict, fork=fork).select(phase, level, stages)
     planned, recipe = plan(definition, settings)
     if planned.net.phase == "TRAIN" or planned.net.message.force_backward:
@@ -75,8 +75,8 @@ def load(
     files = weight_files(weights)
     initial, report = match(planned, files, skip_mismatch=skip_mismatch)
     tensors = build(planned, initial)
-    sources = [*filter(None, [definition.path]), *files]
-    return CaffeModel.from_tensors(tensors, recipe, load_report=report, sources=sources)
+    read_files = [*filter(None, [definition.path]), *files]
+    return CaffeModel.from_tensors(tensors, recipe, load_report=report, files=read_files)
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ class CaffeModel(BlobModel):
         recipe: Recipe,
         *,
         load_report: weights.Report | None = None,
-        sources: Sequence[Path] = (),
+        files: Sequence[Path] = (),
     ) -> CaffeModel:
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
@@ -168,7 +168,7 @@ class CaffeModel(BlobModel):
         outputs = {output_name(net, v): tensors.at_edge(v) for v in tensors.plan.outputs()}
         model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
         model.tensors, model.recipe = tensors, recipe
-        model.load_report, model.sources = load_report, sources
+        model.load_report, model.files = load_report, files
         return model
 
     @property

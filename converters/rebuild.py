@@ -58,7 +58,7 @@ def rebuild(model: CaffeModel, plan: Plan, blobs: NodeBlobs, input_shapes: Mappi
     }
     with loading(LoadContext(recipe.fork, _classes(model)[1])):
         tensors = build(plan, initial)
-        return CaffeModel.from_tensors(tensors, recipe, load_report=model.load_report, sources=model.sources)
+        return CaffeModel.from_tensors(tensors, recipe, load_report=model.load_report, files=model.files)
 
 
 def is_foreign(planned: PlannedLayer) -> bool:

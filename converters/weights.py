@@ -79,13 +79,13 @@ def match(
     for node in plan.net.nodes:
         named.setdefault(node.name, []).append(node.index)
     for file in files:
-        for source in read_weights(file):
-            if source.name not in named:
-                report.ignored += [source.name] if source.blobs else []
+        for layer_blobs in read_weights(file):
+            if layer_blobs.name not in named:
+                report.ignored += [layer_blobs.name] if layer_blobs.blobs else []
                 continue
             # Of several layers with one name, Caffe fills the first, but from HDF5 files the last.
-            index = named[source.name][-1 if _from_hdf5(source) else 0]
-            if _match_layer(plan, index, source, str(file), arrays, report.skipped if skip_mismatch else None):
+            index = named[layer_blobs.name][-1 if _from_hdf5(layer_blobs) else 0]
+            if _match_layer(plan, index, layer_blobs, str(file), arrays, report.skipped if skip_mismatch else None):
                 loaded.add(index)
     report.loaded = [plan.net.nodes[index].name for index in sorted(loaded)]
     report.kept = [p.node.name for index, p in plan.layers.items() if p.blobs and index not in loaded]
@@ -106,22 +106,22 @@ def _warn(report: Report, files: Sequence[str]) -> None:
         )
 
 
-def _from_hdf5(source: LayerBlobs) -> bool:
-    return not source.type
+def _from_hdf5(layer_blobs: LayerBlobs) -> bool:
+    return not layer_blobs.type
 
 
 def _match_layer(
-    plan: Plan, index: int, source: LayerBlobs, file: str, arrays: MatchedBlobs, skipped: dict[str, str] | None
+    plan: Plan, index: int, layer_blobs: LayerBlobs, file: str, arrays: MatchedBlobs, skipped: dict[str, str] | None
 ) -> bool:
     """Adds what fits to `arrays`; whether there was anything. A misfit goes into `skipped`, or is raised if None."""
     blobs = plan.blobs(index)
     try:
-        fitting = {i: _fit(stored, blobs[i].shape) for i, stored in _paired(plan, index, source)}
+        fitting = {i: _fit(stored, blobs[i].shape) for i, stored in _paired(plan, index, layer_blobs)}
     except WeightsError as error:
-        error.at(where=file, layer=f"{source.name!r} ({plan.net.nodes[index].type})")
+        error.at(where=file, layer=f"{layer_blobs.name!r} ({plan.net.nodes[index].type})")
         if skipped is None:
             raise
-        skipped[source.name] = f"{error.problem}: expected {error.expected}, the file has {error.received}"
+        skipped[layer_blobs.name] = f"{error.problem}: expected {error.expected}, the file has {error.received}"
         return False
     for i, matched in fitting.items():
         owner, blob = plan.owners.get((index, i), (index, i))
@@ -129,12 +129,12 @@ def _match_layer(
     return bool(blobs)
 
 
-def _paired(plan: Plan, index: int, source: LayerBlobs) -> Iterator[tuple[int, StoredBlob]]:
+def _paired(plan: Plan, index: int, layer_blobs: LayerBlobs) -> Iterator[tuple[int, StoredBlob]]:
     blobs = plan.blobs(index)
-    stored = [*source.blobs, *[None] * (len(blobs) - len(source.blobs))]
+    stored = [*layer_blobs.blobs, *[None] * (len(blobs) - len(layer_blobs.blobs))]
     missing = [i for i, blob in enumerate(stored) if blob is None]
     # HDF5 files leave out blobs that the layer shares with an earlier one.
-    allowed = _from_hdf5(source) and all((index, i) in plan.owners for i in missing)
+    allowed = _from_hdf5(layer_blobs) and all((index, i) in plan.owners for i in missing)
     if len(stored) > len(blobs) or (missing and not allowed):
         raise WeightsError(
             "another number of blobs than the layer has",

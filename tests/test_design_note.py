@@ -10,7 +10,7 @@ import pytest
 from tests.shared_goldens import ROOT
 
 NOTE = (ROOT / "docs" / "design.md").read_text()
-FILES = [path for folder in ("keras_caffe", "converters", "tests") for path in (ROOT / folder).rglob("*.py")]
+FILES = [path for folder in ("keras_caffe", "converters", "scripts", "tests") for path in (ROOT / folder).rglob("*.py")]
 FILES.append(ROOT / "setup.py")
 SOURCES = [path.read_text() for path in FILES]
 

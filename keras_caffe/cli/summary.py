@@ -17,7 +17,7 @@ from rich.table import Table
 
 from keras_caffe.cli.flops import flops
 from keras_caffe.cli.options import add_net_options, plan
-from keras_caffe.converters.definition import check_order
+from keras_caffe.converters.definition import check_not_swapped
 from keras_caffe.converters.graph import AUTOMATIC, Node
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.weights import match
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    check_order(args.net, args.weights)
+    check_not_swapped(args.net, args.weights)
     planned = plan(args)
     _, report = match(planned, args.weights, skip_mismatch=args.skip_mismatch)
     _print(planned)

@@ -24,7 +24,7 @@ from keras_caffe.proto.unknown_value import refuse_unknown_values
 
 ON_ERROR = ("raise", "skip")
 DEFAULT_PREFETCH = 2
-NO_SOURCES = ("Input", "Parameter")
+READ_NOTHING = ("Input", "Parameter")
 
 # What makes batches of what a source delivers.
 STREAMS: dict[Form, type[Stream]] = {
@@ -104,7 +104,7 @@ def data_layers(definition: Definition) -> list[Any]:
         DataError: the net has none, or one of a type that cannot be read.
     """
     message = definition.message
-    layers = [layer for layer in message.layer if not layer.bottom and layer.type not in NO_SOURCES]
+    layers = [layer for layer in message.layer if not layer.bottom and layer.type not in READ_NOTHING]
     unknown = [layer for layer in layers if layer.type not in SOURCES]
     if unknown:
         raise DataError(

@@ -34,7 +34,7 @@ def card(
     """
     return {
         "name": model.net.name,
-        "sources": [_source(path) for path in model.sources],
+        "sources": [_source(path) for path in model.files],
         "net_sha256": hashlib.sha256(model.recipe.net.encode()).hexdigest(),
         "parameters_sha256": _parameters(model),
         "versions": {"keras_caffe": __version__, "tensorflow": tf.__version__, "keras": keras.__version__, **_numpy()},

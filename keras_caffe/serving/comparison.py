@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.converters.definition import check_order, read_definition
+from keras_caffe.converters.definition import check_not_swapped, read_definition
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.errors import NetError, ReadError, unreadable
@@ -115,7 +115,7 @@ def read_reference(reference: Any) -> Mapping[str, np.ndarray]:
 
 
 def _loaded(prototxt: Any, weights: Any, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> CaffeModel:
-    check_order(prototxt, weights)
+    check_not_swapped(prototxt, weights)
     definition = read_definition(prototxt, strict=options.get("strict", False), fork=options.get("fork"))
     model = load(definition, weights, **options)
     inputs = [model.net.values[value].blob for value in model.plan.inputs]

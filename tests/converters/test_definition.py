@@ -15,7 +15,7 @@ import pytest
 import keras_caffe
 from keras_caffe import proto, pycaffe
 from keras_caffe.cli import main
-from keras_caffe.converters.definition import Definition, check_order, read_definition
+from keras_caffe.converters.definition import Definition, check_not_swapped, read_definition
 from keras_caffe.converters.read import path_of
 from keras_caffe.data import Transform, write_hdf5
 from keras_caffe.errors import CaffeWarning, NetError, ReadError
@@ -87,9 +87,9 @@ def test_definition_and_weights_in_each_others_place(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(V1)
     (tmp_path / "w.caffemodel").write_bytes(proto.NetParameter(name="n").SerializeToString())
     right = [str(tmp_path / name) for name in ("net.prototxt", "w.caffemodel")]
-    check_order(*right)
-    check_order(read_definition(right[0]), right[1:])
-    for take in (check_order, keras_caffe.load, lambda *files: keras_caffe.compare(*files, {})):
+    check_not_swapped(*right)
+    check_not_swapped(read_definition(right[0]), right[1:])
+    for take in (check_not_swapped, keras_caffe.load, lambda *files: keras_caffe.compare(*files, {})):
         with pytest.raises(ReadError, match="in each other's place.*received .*w.caffemodel, then .*net.prototxt"):
             take(*reversed(right))
 

@@ -116,13 +116,13 @@ class AnnotatedData(Data):
     def _transformed(self, number: int, image: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, Boxes]:
         """Crop, mirror, mean and scale."""
         self.augment.check(image.shape)
-        plan = self.augment.placements(np.array([number]), [image.shape])[0]
+        placement = self.augment.placements(np.array([number]), [image.shape])[0]
         out = np.empty(self.augment.size(image.shape), np.float32)
-        self.augment.apply(image, plan, out)
+        self.augment.apply(image, placement, out)
         size = np.array([image.shape[2], image.shape[1]] * 2)
-        start = np.array([plan.left, plan.top])
+        start = np.array([placement.left, placement.top])
         boxes = boxes.seen_from(np.concatenate([start, start + out.shape[:0:-1]]) / size, self._emit)
-        return out, boxes.mirrored() if plan.mirror else boxes
+        return out, boxes.mirrored() if placement.mirror else boxes
 
     @property
     def _emit(self) -> Any:

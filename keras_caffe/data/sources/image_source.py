@@ -118,12 +118,12 @@ class ImageSource(Source):
         numbers, records, pixels = self._batch(numbers)
         windows = self.buffers.take((len(pixels), *self.augment.size(pixels[0].shape)), np.uint8)
         placements = self.augment.placements(numbers, [image.shape for image in pixels])
-        for record, image, plan, target in zip(records, pixels, placements, windows, strict=True):
+        for record, image, placement, target in zip(records, pixels, placements, windows, strict=True):
             if image.dtype != np.uint8:
                 raise DataError("numbers lie between records of 8 bits", where=record.where, received=image.dtype)
-            target[...] = self.augment.cropped(image, plan)
+            target[...] = self.augment.cropped(image, placement)
         labels = np.array([record.label for record in records], np.float32)
-        return [windows, np.array([plan.mirror for plan in placements]), labels]
+        return [windows, np.array([placement.mirror for placement in placements]), labels]
 
     def _batch(self, numbers: np.ndarray) -> tuple[np.ndarray, list[Record], list[np.ndarray]]:
         """The records that can be read, with their numbers and images, which give tops of one size."""
@@ -143,8 +143,8 @@ class ImageSource(Source):
         for shape in set(shapes):
             self.augment.check(shape)
         out, planes = self._buffer(len(pixels), self.augment.size(pixels[0].shape))
-        for image, plan, target in zip(pixels, self.augment.placements(numbers, shapes), planes, strict=True):
-            self.augment.apply(image, plan, target)
+        for image, placement, target in zip(pixels, self.augment.placements(numbers, shapes), planes, strict=True):
+            self.augment.apply(image, placement, target)
         return [out, np.array(labels, np.float32)][: len(self.tops)]
 
     def record_at(self, entry: Any) -> Record:
