@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from functools import cache
 from pathlib import Path
 
@@ -274,7 +275,7 @@ def overridden() -> set[str]:
         for module in sources()
         if not module.endswith("__main__")
         for value in vars(importlib.import_module(module)).values()
-        if inspect.isclass(value) and str(value.__module__).startswith(f"{PACKAGE}.")
+        if inspect.isclass(value) and str(value.__module__).startswith(f"{PACKAGE}.") and not issubclass(value, Enum)
     }
     names = set()
     for cls in classes:
