@@ -56,18 +56,18 @@ def write_caffemodel(
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A new file beside `path` that takes its place, once it is on the disk, if the block ends well."""
-    path = Path(path)
+    """A new file with the suffix of `path` that takes its place, once it is on the disk, if the block ends well."""
+    target = Path(path).resolve()  # where `path` is a link, the link stays
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(target.suffix, f".{target.stem}.", target.parent)
         os.close(handle)
         temporary = Path(name)
         try:
             yield temporary
             temporary.chmod(0o666 & ~_umask())
             _sync(temporary)
-            temporary.replace(path)
-            _sync(path.parent)
+            temporary.replace(target)
+            _sync(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except CaffeError:  # about another file, though it may be an OSError

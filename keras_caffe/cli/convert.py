@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from keras_caffe.cli.files import output_beside, output_file
+from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import add_net_options, load, working
+from keras_caffe.converters.write import replacing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     with working(f"Loading {args.net}"):
         model = load(args, args.weights)
-    with working(f"Writing {args.output}"), output_beside(args.output) as file:
+    with working(f"Writing {args.output}"), replacing(args.output) as file:
         model.save(file)
     print(f"{model.name}: {len(model.net.nodes)} layers, {model.count_params():,} parameters")
     print(model.load_report)

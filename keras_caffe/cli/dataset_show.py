@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from itertools import islice
 
-from keras_caffe.cli.files import output_beside, output_file
+from keras_caffe.cli.files import output_file
+from keras_caffe.converters.write import replacing
 from keras_caffe.data.database import empty
 from keras_caffe.data.sheet import contact_sheet
 from keras_caffe.data.statistics import open_any, records
@@ -28,6 +29,6 @@ def run(args: argparse.Namespace) -> None:
     if not chosen:
         raise empty(args.database)
     sheet = contact_sheet(chosen, args.columns, args.size)
-    with output_beside(args.picture) as new:
+    with replacing(args.picture) as new:
         sheet.save(new, "PNG")
     print(f"{len(chosen)} records drawn in {args.picture}")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 
-from keras_caffe.cli.files import output_beside, output_file
+from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import working
 from keras_caffe.converters.select import PHASES
+from keras_caffe.converters.write import replacing
 from keras_caffe.pycaffe.draw import draw_net_to_file
 
 
@@ -27,6 +28,6 @@ def run(args: argparse.Namespace) -> None:
     if not args.output.suffix:
         args.wrong_usage("the name of OUT must end in a format, such as .png")
     phase = None if args.phase is None else PHASES[args.phase]
-    with working(f"Drawing {args.net}"), output_beside(args.output) as file:
+    with working(f"Drawing {args.net}"), replacing(args.output) as file:
         draw_net_to_file(args.net, file, args.rankdir, phase, args.display_lrm)
     print(f"wrote {args.output}")

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from keras_caffe import CaffeModel
-from keras_caffe.cli.files import output_beside
 from keras_caffe.cli.options import add_net_options, load, positive, working
 from keras_caffe.converters.read import read_array
 from keras_caffe.errors import ExportError
@@ -105,15 +104,13 @@ def _serving(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Differe
 
 
 def _onnx(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
-    with output_beside(args.output) as file:
-        to_onnx(model, file, outputs=args.outputs, dynamic=args.dynamic, fold=args.fold)
+    to_onnx(model, args.output, outputs=args.outputs, dynamic=args.dynamic, fold=args.fold)
     return args.output, None if args.outputs else onnx_difference(model, args.output)
 
 
 def _tflite(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
     samples = None if args.calibration is None else calibration(args.calibration)
-    with output_beside(args.output) as file:
-        to_tflite(model, file, kind=args.kind, calibration=samples, outputs=args.outputs, fold=args.fold)
+    to_tflite(model, args.output, kind=args.kind, calibration=samples, outputs=args.outputs, fold=args.fold)
     fed = None if samples is None else {model.input_names[0]: calibration(args.calibration)[0]}
     return args.output, None if args.outputs else tflite_difference(model, args.output, inputs=fed)
 

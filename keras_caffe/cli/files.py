@@ -1,11 +1,9 @@
-"""Files that a command writes: there is the whole of one, or what was there before."""
+"""Names of files that a command writes."""
 
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -23,15 +21,3 @@ def output_file(suffix: str = "") -> Callable[[str], Path]:
         return path
 
     return check
-
-
-@contextmanager
-def output_beside(path: Path) -> Iterator[Path]:
-    """The name of a new file beside `path`, which takes its place if all goes well and else is removed."""
-    target = path.resolve()  # where `path` is a link, the link stays
-    new = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
-    try:
-        yield new
-        new.replace(target)
-    finally:
-        new.unlink(missing_ok=True)

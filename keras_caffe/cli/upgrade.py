@@ -10,10 +10,11 @@ import argparse
 import sys
 from typing import Any
 
-from keras_caffe.cli.files import output_beside, output_file
+from keras_caffe.cli.files import output_file
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read import read_message
 from keras_caffe.converters.upgrade import upgrade_solver
+from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ReadError
 from keras_caffe.proto.text import to_text
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output == STDOUT:
         sys.stdout.write(text)
         return
-    with output_beside(args.output) as file:
+    with replacing(args.output) as file:
         file.write_text(text, encoding="utf-8")
 
 

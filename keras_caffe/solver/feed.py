@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,6 @@ from keras_caffe.converters.infer import keras_name
 from keras_caffe.errors import DataError, Option
 
 Batch = Mapping[str, Any]
-DatasetFunction = Callable[[Any], tf.data.Dataset]
-"""Input context of a worker, or None -> its data set."""
 
 
 class Feed:

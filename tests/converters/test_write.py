@@ -119,6 +119,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
         write_caffemodel(tmp_path / "no" / "w.caffemodel", net, [[]])
 
 
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "there" / "w.caffemodel", tmp_path / "w.caffemodel"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    write_caffemodel(link, proto.NetParameter(layer=[proto.LayerParameter(name="a")]), [[]])
+    assert link.is_symlink() and [layer.name for layer in read_weights(target)] == ["a"]
+
+
 def test_only_loaded_nets_can_be_saved(tmp_path: Path) -> None:
     with pytest.raises(NetError, match="Sequential"):
         import keras
