@@ -28,10 +28,10 @@ READ_NOTHING = ("Input", "Parameter")
 
 # What makes batches of what a source delivers.
 STREAMS: dict[Form, type[Stream]] = {
-    Form.TOPS: Stream,
-    Form.WINDOWS: WindowStream,
-    Form.JPEGS: PixelStream,
-    Form.VARIED_JPEGS: JpegStream,
+    "tops": Stream,
+    "windows": WindowStream,
+    "jpegs": PixelStream,
+    "varied jpegs": JpegStream,
 }
 
 

@@ -95,9 +95,13 @@ class Stream:
         """A data set of tuples, one tensor for each top."""
         parallel = {} if self.delivery.ordered else {"num_parallel_calls": self.at_once, "deterministic": True}
         batches = self._numbers().map(lambda number: self._shaped(self._made(number)), **parallel)
-        if self.delivery.gaps:
-            batches = batches.rebatch(self.batch, drop_remainder=self.share.drop_remainder or self.total is None)
-        return batches
+        return self._filled_up(batches) if self.delivery.gaps else batches
+
+    def _filled_up(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """Full batches of what is left or, where tops are no rows of records, all batches but the empty ones."""
+        if self.delivery.rows:
+            return batches.rebatch(self.batch, drop_remainder=self.share.drop_remainder or self.total is None)
+        return batches.filter(lambda images, *_: tf.shape(images)[0] > 0)
 
     @property
     def at_once(self) -> int:

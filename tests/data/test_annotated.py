@@ -11,7 +11,8 @@ import pytest
 from keras_caffe import proto
 from keras_caffe.data import dataset
 from keras_caffe.data.resize import resize
-from keras_caffe.errors import CaffeError, CaffeWarning
+from keras_caffe.data.sources import image_source
+from keras_caffe.errors import CaffeError, CaffeWarning, DataError
 from tests.data.records import write_lmdb
 from tests.nets import layer
 
@@ -117,3 +118,21 @@ def test_what_cannot_be_done_is_said(source: Path, tmp_path: Path) -> None:
     plain = write_lmdb(tmp_path / "plain", 2)
     with pytest.raises(CaffeError, match="no Datum"):
         dataset(net(plain, 1))
+
+
+def test_bad_records_are_left_out_unless_all_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_source, "GIVE_UP", 4)  # in a row, which two batches at once make 3 at most
+    bad = {b"%d" % i: b"no" for i in (1, 2, 3, 5)}
+    good = {b"%d" % i: annotated(i, [(4, 8, 20, 24)] * (i % 4)) for i in (0, 4, 6, 7)}
+    skipping = dataset(net(write_lmdb(tmp_path / "db", bad | good), 2), "TEST", epochs=1, on_error="skip")
+    batches = list(skipping.as_numpy_iterator())
+    assert [len(batch["data"]) for batch in batches] == [1, 1, 2]  # there is nothing in the second of four
+    assert [batch["label"][0, :, :2, 0].tolist() for batch in batches] == [
+        [[-1, -1]],
+        [[-1, -1]],
+        [[0, 7], [0, 7], [1, 8], [1, 8], [1, 8]],
+    ]
+    assert len(skipping.skipped) == 4
+    source = write_lmdb(tmp_path / "bad", {b"0": good[b"0"], **bad})
+    with pytest.raises(DataError, match="no record can be read"):
+        list(dataset(net(source, 8), "TEST", epochs=1, on_error="skip"))

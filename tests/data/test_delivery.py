@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -25,19 +25,19 @@ LIST, FOLDER = "src/list_nopng4.txt", 'root_folder: "src/img/" '
 
 # What the layer, the first record and the phase decide.
 IMAGES = [
-    (data_net("src/rgb_lmdb", 5, CROP + "mean_value: 100"), "TRAIN", Form.WINDOWS),
-    (data_net("src/rgb_lmdb", 5), "TRAIN", Form.WINDOWS),
-    (data_net("src/rgb_lmdb", 1), "TRAIN", Form.TOPS),  # the next image may have another size
-    (data_net("src/rgb_lmdb", 5, IMAGE), "TRAIN", Form.TOPS),  # another part of the mean below each window
-    (data_net("src/rgb_lmdb", 5, IMAGE), "TEST", Form.WINDOWS),
-    (data_net("src/float_lmdb", 5), "TEST", Form.TOPS),
-    (data_net("src/png_lmdb", 5, CROP), "TRAIN", Form.WINDOWS),
-    (data_net("src/jpg_lmdb", 5, CROP + "mean_value: 100"), "TRAIN", Form.JPEGS),
-    (data_net("src/jpg_lmdb", 5), "TRAIN", Form.JPEGS),
-    (data_net("src/jpg_lmdb", 1), "TRAIN", Form.VARIED_JPEGS),
-    (data_net("src/jpg_lmdb", 5, IMAGE), "TRAIN", Form.VARIED_JPEGS),
-    (data_net("src/jpg_lmdb", 5, IMAGE), "TEST", Form.JPEGS),
-    (image_net(LIST, 5, FOLDER, CROP), "TRAIN", Form.WINDOWS),
+    (data_net("src/rgb_lmdb", 5, CROP + "mean_value: 100"), "TRAIN", "windows"),
+    (data_net("src/rgb_lmdb", 5), "TRAIN", "windows"),
+    (data_net("src/rgb_lmdb", 1), "TRAIN", "tops"),  # the next image may have another size
+    (data_net("src/rgb_lmdb", 5, IMAGE), "TRAIN", "tops"),  # another part of the mean below each window
+    (data_net("src/rgb_lmdb", 5, IMAGE), "TEST", "windows"),
+    (data_net("src/float_lmdb", 5), "TEST", "tops"),
+    (data_net("src/png_lmdb", 5, CROP), "TRAIN", "windows"),
+    (data_net("src/jpg_lmdb", 5, CROP + "mean_value: 100"), "TRAIN", "jpegs"),
+    (data_net("src/jpg_lmdb", 5), "TRAIN", "jpegs"),
+    (data_net("src/jpg_lmdb", 1), "TRAIN", "varied jpegs"),
+    (data_net("src/jpg_lmdb", 5, IMAGE), "TRAIN", "varied jpegs"),
+    (data_net("src/jpg_lmdb", 5, IMAGE), "TEST", "jpegs"),
+    (image_net(LIST, 5, FOLDER, CROP), "TRAIN", "windows"),
 ]
 
 
@@ -56,8 +56,8 @@ def test_resized_jpegs_are_decoded_whole(tmp_path: Path) -> None:
     records = opened(data_net("src/jpg_lmdb"))
     (tmp_path / "a.jpg").write_bytes(records.first[0].data)
     (tmp_path / "list.txt").write_text("a.jpg 1\n")
-    for fields, form in (("", Form.JPEGS), ("new_height: 8 new_width: 9", Form.WINDOWS)):
-        assert opened(image_net(tmp_path / "list.txt", 2, f'root_folder: "{tmp_path}/" {fields}')).delivery.form is form
+    for fields, form in (("", "jpegs"), ("new_height: 8 new_width: 9", "windows")):
+        assert opened(image_net(tmp_path / "list.txt", 2, f'root_folder: "{tmp_path}/" {fields}')).delivery.form == form
 
 
 def test_other_sources(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_other_sources(tmp_path: Path) -> None:
     boxes.datum.ParseFromString(datum(0))
     source = write_lmdb(tmp_path / "db", {b"0": boxes.SerializeToString()})
     boxed = data_net(source).replace('"Data"', '"AnnotatedData"')
-    assert opened(boxed).delivery == Delivery()
-    assert opened(boxed, skip=True).delivery == Delivery(gaps=True)
+    assert opened(boxed).delivery == Delivery(rows=False)
+    assert opened(boxed, skip=True).delivery == Delivery(gaps=True, rows=False)
 
 
 class Counter:
@@ -92,7 +92,7 @@ def test_python_layers_are_asked_in_order() -> None:
 
 
 def test_there_is_a_stream_for_every_form() -> None:
-    assert set(STREAMS) == set(Form) == {form for _, _, form in IMAGES}
+    assert set(STREAMS) == set(get_args(Form)) == {form for _, _, form in IMAGES}
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

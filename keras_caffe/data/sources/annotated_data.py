@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from keras_caffe.data.sources.boxes import WHOLE, Boxes, sample
 from keras_caffe.data.sources.data import Data, from_datum
 from keras_caffe.data.sources.distort import distort, expanded
 from keras_caffe.data.sources.image_source import Record
-from keras_caffe.errors import CaffeError, CaffeWarning, LayerError
+from keras_caffe.errors import CaffeWarning, LayerError
 from keras_caffe.shapes import Shape
 
 NO_BOXES = np.full((1, 1, 1, 8), -1, np.float32)
@@ -51,7 +52,8 @@ class AnnotatedData(Data):
 
     @property
     def delivery(self) -> Delivery:
-        return Delivery(gaps=self.settings.skip)  # `read` transforms the images together with their boxes
+        # `read` transforms images together with their boxes, which are one list for the batch.
+        return Delivery(gaps=self.settings.skip, rows=False)
 
     def shapes(self) -> list[Shape]:
         return [super().shapes()[0], (1, 1, None, 8)][: len(self.tops)]
@@ -73,29 +75,24 @@ class AnnotatedData(Data):
         return self._resized(super().pixels(record).transpose(1, 2, 0)).transpose(2, 0, 1)
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
-        items = [self._made(int(number), entry) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
-        images = [image for image, _ in filter(None, items)]
-        if not images:
+        entries = zip(numbers, self.entries(numbers), strict=True)
+        loaded = [self.if_readable(entry, partial(self._made, int(number), entry)) for number, entry in entries]
+        items = [item for item in loaded if item is not None]
+        if not items:
             return [np.zeros([size or 0 for size in shape], np.float32) for shape in self.stored_shapes()]
+        images, boxes = zip(*items, strict=True)
         out, planes = self._buffer(len(images), images[0].shape)
         for image, target in zip(images, planes, strict=True):
             target[...] = image
-        return [out, self.stored(label([boxes for _, boxes in filter(None, items)]))][: len(self.tops)]
+        return [out, self.stored(label(boxes))][: len(self.tops)]
 
-    def _made(self, number: int, entry: Entry) -> tuple[np.ndarray, Boxes] | None:
-        """An image, transformed, and its boxes; None if it cannot be read and such are left out."""
-        try:
-            record = self.record(entry)
-            image, boxes = super().pixels(record).transpose(1, 2, 0), record.label
-            if self.settings.train:
-                image, boxes = self._varied(image, boxes, generator(self.settings.seed, PURPOSE, number))
-            return self._transformed(number, self._resized(image).transpose(2, 0, 1), boxes)
-        except CaffeError as error:
-            error.at(where=entry.where)
-            if not self.settings.skip:
-                raise
-            self._leave_out(error)
-            return None
+    def _made(self, number: int, entry: Entry) -> tuple[np.ndarray, Boxes]:
+        """An image, transformed, and its boxes."""
+        record = self.record(entry)
+        image, boxes = super().pixels(record).transpose(1, 2, 0), record.label
+        if self.settings.train:
+            image, boxes = self._varied(image, boxes, generator(self.settings.seed, PURPOSE, number))
+        return self._transformed(number, self._resized(image).transpose(2, 0, 1), boxes)
 
     def _varied(self, image: np.ndarray, boxes: Boxes, random: np.random.Generator) -> tuple[np.ndarray, Boxes]:
         """Other colours, a larger canvas, a part of it."""

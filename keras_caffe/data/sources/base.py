@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,13 +41,7 @@ class Settings:
     skip: bool = False
 
 
-class Form(Enum):
-    """In which form a source hands over the records of a batch: what is left to do with them."""
-
-    TOPS = "float32 tops, as the net takes them"
-    WINDOWS = "8-bit windows that one compiled transformation takes: of one size, below one mean"
-    JPEGS = "JPEG files that decode to such windows"
-    VARIED_JPEGS = "JPEG files whose windows differ in size or in the mean below them"
+Form = Literal["tops", "windows", "jpegs", "varied jpegs"]
 
 
 @dataclass(frozen=True)
@@ -56,16 +49,20 @@ class Delivery:
     """What a source delivers, as its layer and first record tell. `dataset.STREAMS` says what stream follows.
 
     Args:
-        form: of a batch.
+        form: of a batch. "tops": float32, as the net takes them. "windows": 8 bits, all of one size and below one mean,
+            for one compiled transformation. "jpegs": files that decode to such windows. "varied jpegs": files whose
+            windows differ in size or in the mean below them.
         ordered: batches must be asked for one after the other.
         counted: batches are made of records, so that they can be larger.
         gaps: batches lack the records that cannot be read.
+        rows: each top has one row for each record, so that batches with gaps can be filled up.
     """
 
-    form: Form = Form.TOPS
+    form: Form = "tops"
     ordered: bool = False
     counted: bool = True
     gaps: bool = False
+    rows: bool = True
 
 
 class Source:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from keras_caffe.converters.read import read_mean
 from keras_caffe.data import augment, images
 from keras_caffe.data.buffers import Buffers
 from keras_caffe.data.datum import Buffer
-from keras_caffe.data.sources.base import Delivery, Form, Settings, Source
+from keras_caffe.data.sources.base import Delivery, Settings, Source
 from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.layers.records import check_transform, positive
 from keras_caffe.shapes import Shape
+
+T = TypeVar("T")
 
 GIVE_UP = 10_000  # records in a row that cannot be read
 
@@ -104,8 +106,8 @@ class ImageSource(Source):
         record, image = self.first
         uniform = None not in self.shapes()[0][1:] and image.dtype == np.uint8 and self.augment.one_mean
         if bytes(record.data[:2]) == images.JPEG and not self.resized:
-            return Delivery(Form.JPEGS if uniform else Form.VARIED_JPEGS)
-        return Delivery(Form.WINDOWS if uniform else Form.TOPS)
+            return Delivery("jpegs" if uniform else "varied jpegs")
+        return Delivery("windows" if uniform else "tops")
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         numbers, records, pixels = self._batch(numbers)
@@ -164,11 +166,20 @@ class ImageSource(Source):
         return out, out
 
     def _loaded(self, entry: Any) -> tuple[Record, np.ndarray] | None:
-        """The record of an entry and its image; None if it cannot be read and such are left out."""
-        try:
+        """The record of an entry and its image."""
+
+        def load() -> tuple[Record, np.ndarray]:
             record = self.record(entry)
             image = self.pixels(record)
             self.augment.check(image.shape)
+            return record, image
+
+        return self.if_readable(entry, load)
+
+    def if_readable(self, entry: Any, load: Callable[[], T]) -> T | None:
+        """What `load` makes of an entry; None if it cannot be read and such are left out."""
+        try:
+            loaded = load()
         except CaffeError as error:
             error.at(where=entry.where)
             if not self.settings.skip:
@@ -176,7 +187,7 @@ class ImageSource(Source):
             self._leave_out(error)
             return None
         self._bad_in_a_row = 0
-        return record, image
+        return loaded
 
     def _leave_out(self, error: CaffeError) -> None:
         self.skipped.append(error)
