@@ -67,6 +67,7 @@ class Augment:
             )
         if self.mean is None or self.mean.shape[0] == 1 == self.mean.shape[1] * self.mean.shape[2]:
             return
+        wanted: Any
         if self.mean.shape[1:] == (1, 1) and (shape[1:] != (1, 1) or self.mean.shape[0] != shape[0]):
             wanted, given, fix = shape[0], self.mean.shape[0], "Give one mean_value, or one for each channel."
         else:

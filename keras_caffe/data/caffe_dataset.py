@@ -43,7 +43,8 @@ class CaffeDataset(tf.data.Dataset):
         iterator = super().__iter__()
         if tf.executing_eagerly():
             # Keras and TensorFlow take only TensorFlow's own class of iterators, which only TensorFlow makes.
-            iterator.__class__ = _translating(type(iterator))
+            own: Any = type(iterator)
+            iterator.__class__ = _translating(own)
             iterator.streams = self._streams
         return iterator
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from keras_caffe.data.datum import Buffer
 from keras_caffe.errors import DataError
 
@@ -50,7 +52,7 @@ class Database:
         self._lock = threading.Lock()
         self._start(0)
 
-    def read(self, numbers: Sequence[int]) -> list[Entry]:
+    def read(self, numbers: Sequence[int] | np.ndarray) -> list[Entry]:
         """The records with these running numbers.
 
         Raises:

@@ -45,7 +45,7 @@ def dataset(
     seed: int | None = None,
     reader: str = "auto",
     data_format: str | None = None,
-    python_layers: Mapping[str, type] | None = None,
+    python_layers: Mapping[str, Any] | None = None,
     on_error: str = "raise",
     allow_python_imports: bool = False,
     arrays: Mapping[str, Any] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -87,8 +87,8 @@ class JpegStream(Stream):
             self.recent.append(int(batch))
             numbers = self.running_numbers(int(batch))
             records = [self.source.record_at(entry) for entry in self.source.entries(numbers)]
-            sizes = [images.jpeg_size(record.data) for record in records]
-            if None in sizes:
+            sizes = [size for size in (images.jpeg_size(record.data) for record in records) if size is not None]
+            if len(sizes) < len(records):
                 return [False, np.zeros(0, object), np.zeros((0, FACTS), np.int64)]
             placements = self.source.augment.placements(numbers, self._shapes(sizes))
         facts, missing = np.zeros((len(records), FACTS), np.int64), self.batch - len(records)
@@ -109,7 +109,7 @@ class JpegStream(Stream):
         outer[:, 1] -= outer[:, 1] % BLOCK  # Columns only: the decoder skips rows one by one.
         return np.concatenate([outer, ends - outer], axis=1), starts - outer
 
-    def _shapes(self, sizes: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    def _shapes(self, sizes: Iterable[Sequence[int]] | np.ndarray) -> list[tuple[int, ...]]:
         """The images' shapes, after they were checked."""
         shapes = [(self.source.first_shape[0], *map(int, size)) for size in sizes]
         for shape in set(shapes):
@@ -128,7 +128,7 @@ class PixelStream(JpegStream):
         super().__init__(source, share)
         augment, first, data_format = source.augment, source.first_shape, source.settings.data_format
         self.mean = window_mean(augment, first, data_format)
-        self.options = {"size": augment.size(first), "scale": augment.scale, "data_format": data_format}
+        self.options: dict[str, Any] = {"size": augment.size(first), "scale": augment.scale, "data_format": data_format}
 
     def _finished(self, decoded: Sequence[Any], facts: Any, count: Any) -> list[Any]:
         batch = pixel_batch(decoded, facts[:, WINDOW], self.mean, **self.options)

@@ -17,7 +17,7 @@ from keras_caffe.data.dataset import data_layers
 from keras_caffe.data.places import Places
 from keras_caffe.errors import DataError, instead
 from keras_caffe.layers.records import check_transform
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, known
 
 PHASES = ("TRAIN", "TEST")
 
@@ -64,8 +64,8 @@ class Transform(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.crop_size = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size or ())
-        self.crop_size = self.crop_size if any(self.crop_size) else ()
+        window = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size or ())
+        self.crop_size: Any = window if any(window) else ()
         self.mirror, self.scale, self.phase, self.rgb, self.seed = mirror, scale, phase, rgb, seed
         self.mean_value = tuple(np.atleast_1d(mean_value).tolist())
         self.mean_shape = None if mean_shape is None else tuple(mean_shape)
@@ -74,7 +74,7 @@ class Transform(keras.layers.Layer):
             raise DataError("the transformation contradicts itself", expected="phase TRAIN or TEST, one kind of mean")
         self.last = self.data_format == "channels_last"
         self.random = keras.random.SeedGenerator(seed)
-        self.mean = None
+        self.mean: Any = None
         if self.mean_shape:
             shape = (*self.mean_shape[1:], self.mean_shape[0]) if self.last else self.mean_shape
             self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="mean")
@@ -113,7 +113,7 @@ class Transform(keras.layers.Layer):
         if param.HasField("mean_file"):
             mean = read_mean(Places(base_dir, definition.path).need(param.mean_file, "the mean_file"))
         augment = from_layer(messages[0], mean, phase == "TRAIN", 0)
-        if mean is None:
+        if mean is None or augment.mean is None:
             return cls(augment.crop, param.mirror, param.scale, list(param.mean_value), phase=phase, **kwargs)
         transform = cls(augment.crop, param.mirror, param.scale, (), augment.mean.shape, phase, **kwargs)
         transform.mean.assign(augment.mean.transpose(1, 2, 0) if transform.last else augment.mean)
@@ -123,7 +123,7 @@ class Transform(keras.layers.Layer):
         channels, *size = self._caffe(input_shape)
         if None not in (channels, *size):
             mean = np.zeros(self.mean_shape or (len(self.mean_value) or 1, 1, 1), np.float32)
-            Augment(self.crop_size or None, mean=mean).check((channels, *size))
+            Augment(self.crop_size or None, mean=mean).check(known((channels, *size)))
         self.built = True
 
     def call(self, images: Any, training: bool | None = None) -> Any:

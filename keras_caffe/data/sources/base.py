@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from keras_caffe.data.places import Places
-from keras_caffe.errors import DataError
+from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.shapes import Shape
 
@@ -82,7 +82,7 @@ class Source:
     def __init__(self, layer: Any, settings: Settings) -> None:
         self.layer, self.settings = layer, settings
         self.tops = list(layer.top)
-        self.skipped: list[DataError] = []
+        self.skipped: list[CaffeError] = []
         self.batch_size = 1
 
     @property

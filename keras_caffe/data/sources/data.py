@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from keras_caffe.data.database import Database, Entry, Walk, check_backend, empty
 from keras_caffe.data.datum import Datum, parse
@@ -16,7 +18,7 @@ from keras_caffe.data.sources.tensorflow_io import TensorFlowIoWalk
 from keras_caffe.data.sources.tfrecord import TfRecordWalk, is_tfrecord
 from keras_caffe.errors import DataError
 
-READERS = {"auto": LmdbWalk, "lmdb": LmdbWalk, "tensorflow-io": TensorFlowIoWalk}
+READERS: dict[str, Callable[[Path], Walk]] = {"auto": LmdbWalk, "lmdb": LmdbWalk, "tensorflow-io": TensorFlowIoWalk}
 
 
 class Data(ImageSource):
@@ -32,7 +34,7 @@ class Data(ImageSource):
     def size(self) -> int | None:
         return self.database.count()
 
-    def entries(self, numbers: Sequence[int]) -> list[Entry]:
+    def entries(self, numbers: Sequence[int] | np.ndarray) -> list[Entry]:
         return self.database.read(numbers)
 
     def record(self, entry: Entry) -> Record:

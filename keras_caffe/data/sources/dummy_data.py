@@ -10,7 +10,7 @@ from keras_caffe import fillers
 from keras_caffe.data.draws import draws
 from keras_caffe.data.sources.base import Delivery, Settings, Source
 from keras_caffe.layers.dummy_data import DummyData as DummyDataLayer
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import Shape, known
 
 
 class DummyData(Source):
@@ -24,7 +24,7 @@ class DummyData(Source):
         specs = [fillers.from_caffe(filler) for filler in layer.dummy_data_param.data_filler] or [{"type": "constant"}]
         self.specs = specs * len(self._shapes) if len(specs) == 1 else specs
         for spec, shape in zip(self.specs, self._shapes, strict=True):
-            fillers.check(spec, shape)
+            fillers.check(spec, known(shape))
 
     def shapes(self) -> list[Shape]:
         return list(self._shapes)

@@ -85,7 +85,7 @@ class HDF5Data(Source):
             raise _broken(self.files[file], error) from None
 
 
-def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[Shape]]:
+def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[tuple[int, ...]]]:
     """The number of rows in a file, and the shapes of the rows of its data sets.
 
     Raises:

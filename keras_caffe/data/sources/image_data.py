@@ -67,7 +67,7 @@ class ImageData(ImageSource):
     def resized(self) -> bool:
         return self.layer.image_data_param.new_height > 0
 
-    def entries(self, numbers: Sequence[int]) -> list[Line]:
+    def entries(self, numbers: Sequence[int] | np.ndarray) -> list[Line]:
         epochs, places = np.divmod(np.asarray(numbers) + self.start, self.size)
         if not self.layer.image_data_param.shuffle:
             return [self.lines[place] for place in places]

@@ -59,7 +59,7 @@ class ImageSource(Source):
         param = self.layer.transform_param
         return images.COLOR if param.force_color else images.GRAY if param.force_gray else images.NATIVE
 
-    def entries(self, numbers: Sequence[int]) -> list[Any]:
+    def entries(self, numbers: Sequence[int] | np.ndarray) -> list[Any]:
         """What the source holds under these running numbers, as `record` takes it; each has `where`."""
         raise NotImplementedError
 
@@ -85,7 +85,7 @@ class ImageSource(Source):
             self.skipped.clear()  # they are counted when they are read for a batch
 
     @cached_property
-    def first_shape(self) -> Shape:
+    def first_shape(self) -> tuple[int, ...]:
         """(C, H, W) of the first record's image before it is transformed."""
         return self.first[1].shape
 
@@ -139,7 +139,11 @@ class ImageSource(Source):
         return np.array([n for n, _, _ in kept], np.int64), [r for _, r, _ in kept], [i for _, _, i in kept]
 
     def transformed(
-        self, numbers: np.ndarray, pixels: Sequence[np.ndarray], shapes: Sequence[Shape], labels: Sequence[Any]
+        self,
+        numbers: np.ndarray,
+        pixels: Sequence[np.ndarray] | np.ndarray,
+        shapes: Sequence[tuple[int, ...]],
+        labels: Sequence[Any] | np.ndarray,
     ) -> list[np.ndarray]:
         """The tops for images, whole or cropped already; `shapes` are those of the whole images."""
         for shape in set(shapes):
