@@ -127,7 +127,7 @@ REASONS = {
     "euclid_propagate_label_softmax": "cannot backpropagate to 'lab'",
     "softmaxloss_two_tops": "cannot have a second top",
     "softmaxloss_two_tops_two_weights": "cannot have a second top",
-    "unknown_filler": "unknown filler type of weight_filler",
+    "unknown_filler": "unknown filler type 'normal'",
     "bilinear_not_4d": "4-axis blob with a square kernel; received (2, 192)",
     "bilinear_not_square": "4-axis blob with a square kernel; received (2, 3, 2, 3)",
     "sparse_constant": "filler 'constant' cannot be sparse",
@@ -160,7 +160,7 @@ REASONS = {
     "python_missing_class": "the shapes of inputs 'a', 'b' are not known",  # without bottoms it is an input, no class
     "python_setup_raises": "no class for the Python layer 'golden_pylayer.SquareLoss'",  # a file alone runs nothing
     "v1_and_new_mixed": "both `layer` and `layers` blocks",
-    "v1_unknown_type": "unknown layer type 'CONVOLVE'",
+    "v1_unknown_type": "CONVOLVE",  # by the strict parser, or as an unknown layer type
     "v1_type_none": "the layer has no type",
     "v0_unknown_type": "unknown V0 layer type 'convv'",
     "v0_padding_not_conv": "takes its bottom from padding layer 'pad'",

@@ -62,9 +62,9 @@ class Scale(CaffeLayer):
         return [shapes[0]]
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        shape = known(covered(shapes[0], self.axes))
-        learned = [Blob("scale", shape, self.filler)] if len(shapes) == 1 else []
-        return learned + ([Blob("bias", shape, self.bias_filler)] if self.bias_term else [])
+        fillers = {"scale": self.filler} if len(shapes) == 1 else {}
+        fillers |= {"bias": self.bias_filler} if self.bias_term else {}
+        return [Blob(name, known(covered(shapes[0], self.axes)), filler) for name, filler in fillers.items()]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return (2 if self.bias_term else 1) * total_count(tops)

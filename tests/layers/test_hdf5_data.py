@@ -50,4 +50,4 @@ def test_refusals(source: str, tmp_path: Path) -> None:
     other = f'type: "HDF5Data" top: "other" hdf5_data_param {{ source: "{source}" batch_size: 5 }}'
     refused(other, "no data set 'other'.*data, label", DataError)
     (tmp_path / "first.h5").write_bytes(b"not HDF5")
-    refused(HEAD + f'hdf5_data_param {{ source: "{source}" batch_size: 5 }}', "cannot read the HDF5 file", DataError)
+    refused(HEAD + f'hdf5_data_param {{ source: "{source}" batch_size: 5 }}', "the HDF5 file cannot be read", DataError)

@@ -104,7 +104,7 @@ def test_assigning_into_parameters_counts(net: caffe.Net) -> None:
     net.params["fc"][0].data[1] *= 2
     net.forward()
     np.testing.assert_allclose(net.blobs["fc"].data, before * [1, 2, 1] + [1, 2, 3], rtol=1e-4, atol=1e-5)
-    with pytest.raises(AttributeError, match="'data' of 'NetBlob' object has no setter|can't set attribute 'data'"):
+    with pytest.raises(AttributeError, match="'data' of 'ParamBlob' object has no setter|can't set attribute 'data'"):
         net.params["fc"][1].data = np.zeros(3)
 
 

@@ -84,7 +84,7 @@ def killed_at(moment: int) -> Iterator[None]:
         return made
 
     names = [(os, "fsync"), (os, "replace"), (os, "unlink"), (Path, "replace"), (Path, "unlink"), (Path, "chmod")]
-    names += [(write, "_pieces"), (states.write, "_blob"), (write.tempfile, "mkstemp")]
+    names += [(write, "_pieces"), (states.write, "blob_field"), (write.tempfile, "mkstemp")]
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in names:
             patch.setattr(owner, name, dying(getattr(owner, name)))
