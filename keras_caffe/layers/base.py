@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from inspect import getfullargspec, signature
+from functools import cache
+from inspect import Signature, getfullargspec, signature
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import keras
@@ -189,12 +190,14 @@ class CaffeLayer(keras.layers.Layer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls, *args, **kwargs)
-        given = signature(layer.__init__).bind(*args, **kwargs)
+        own_class: Any = cls
+        accepted, rest = _accepted(own_class)
+        given = accepted.bind(layer, *args, **kwargs)
         given.apply_defaults()
-        rest = getfullargspec(cls.__init__).varkw
-        more = given.arguments.pop(rest, {}) if rest else {}
+        _, *own = given.arguments.items()
+        more = given.arguments.get(rest, {}) if rest else {}
         # Past Keras's __setattr__, which would wrap the dict, and lists and dicts in it, to look for variables.
-        layer.__dict__["_given"] = {**given.arguments, **more}
+        layer.__dict__["_given"] = {**{name: value for name, value in own if name != rest}, **more}
         return layer
 
     def get_config(self) -> dict[str, Any]:
@@ -326,6 +329,12 @@ class CaffeLayer(keras.layers.Layer):
     def caffe_blobs(self) -> Sequence[BoundBlob]:
         """The blob table with the variables that hold the blobs, once built."""
         return tuple(BoundBlob(blob, getattr(self, blob.name)) for blob in self._table)
+
+
+@cache
+def _accepted(cls: Any) -> tuple[Signature, str | None]:
+    """The signature of a class's constructor, and the name of its last arguments' dict, if it has one."""
+    return signature(cls.__init__), getfullargspec(cls.__init__).varkw
 
 
 def takes_training(layer: keras.layers.Layer) -> bool:
