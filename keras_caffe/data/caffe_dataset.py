@@ -69,7 +69,7 @@ def _translating(iterator: type) -> type:
             try:
                 return super().__next__()
             except tf.errors.OpError as error:
-                found = [problem for problem in (stream.explain() for stream in self.streams) if problem]
-                raise (found[0] if found else error) from None
+                problems = [problem for problem in (stream.explain() for stream in self.streams) if problem]
+                raise (problems[0] if problems else error) from None
 
     return Iterator

@@ -114,10 +114,10 @@ def data_layers(definition: Definition) -> list[Any]:
             expected=f"one of {', '.join(SOURCES)}",
         )
     if not layers:
-        found = ", ".join(f"{layer.name} ({layer.type})" for layer in message.layer[:3]) or "no layers"
+        first_layers = ", ".join(f"{layer.name} ({layer.type})" for layer in message.layer[:3]) or "no layers"
         fix = "Give the train_val prototxt.", Option("phase", ..., "for the data of another phase")
         problem = f"the net has no data layer in phase {definition.phase}"
-        raise DataError(problem, where=definition.file, received=found, fix=fix)
+        raise DataError(problem, where=definition.file, received=first_layers, fix=fix)
     return layers
 
 

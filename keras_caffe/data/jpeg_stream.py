@@ -75,11 +75,11 @@ class JpegStream(Stream):
 
     def _images(self, data: Sequence[Any], facts: Any) -> list[Any]:
         """What is decoded of each JPEG, red-green-blue."""
-        how = {"channels": self.source.channels, "dct_method": "INTEGER_ACCURATE"}
+        options = {"channels": self.source.channels, "dct_method": "INTEGER_ACCURATE"}
         if not self.source.augment.crop:
-            return [tf.io.decode_jpeg(image, **how) for image in data]
+            return [tf.io.decode_jpeg(image, **options) for image in data]
         places = tf.unstack(tf.cast(facts[:, DECODED], tf.int32))
-        return [tf.io.decode_and_crop_jpeg(image, place, **how) for image, place in zip(data, places, strict=True)]
+        return [tf.io.decode_and_crop_jpeg(image, place, **options) for image, place in zip(data, places, strict=True)]
 
     def _records(self, batch: Any) -> list[Any]:
         """Whether all records of a batch are JPEGs; their bytes and facts. A last batch is filled up with its last."""

@@ -173,12 +173,12 @@ def in_python(
     TensorFlow keeps such a function as long as the process lives; here it does not keep the method's object, which the
     data set and its iterators hold.
     """
-    held = WeakMethod(method)
+    reference = WeakMethod(method)
 
     def call(*arguments: Any) -> Any:
-        found = held()
-        if found is None:
+        bound = reference()
+        if bound is None:
             raise RuntimeError("the data set that this iterator reads is gone; keep it while it is read")
-        return found(*arguments)
+        return bound(*arguments)
 
     return tf.numpy_function(call, inputs, kinds, stateful=stateful)

@@ -78,9 +78,9 @@ class ImageSource(Source):
     @cached_property
     def first(self) -> tuple[Record, np.ndarray]:
         """The first record that can be read, and its image."""
-        found = (self._loaded(self.entries([number])[0]) for number in range(GIVE_UP))
+        pairs = (self._loaded(self.entries([number])[0]) for number in range(GIVE_UP))
         try:
-            return next(loaded for loaded in found if loaded is not None)
+            return next(loaded for loaded in pairs if loaded is not None)
         finally:
             self.skipped.clear()  # they are counted when they are read for a batch
 
@@ -130,13 +130,13 @@ class ImageSource(Source):
     def _batch(self, numbers: np.ndarray) -> tuple[np.ndarray, list[Record], list[np.ndarray]]:
         """The records that can be read, with their numbers and images, which give tops of one size."""
         loaded = [(number, self._loaded(entry)) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
-        kept = [(number, *found) for number, found in loaded if found is not None]
-        sizes = [self.augment.size(image.shape) for _, _, image in kept]
+        readable = [(number, *pair) for number, pair in loaded if pair is not None]
+        sizes = [self.augment.size(image.shape) for _, _, image in readable]
         wanted = self.augment.size(self.first_shape) if self.batch_size > 1 else sizes[0]
-        for (_, record, _), size in zip(kept, sizes, strict=True):
+        for (_, record, _), size in zip(readable, sizes, strict=True):
             if size != wanted:
                 raise _sizes_differ(record.where, wanted, size)
-        return np.array([n for n, _, _ in kept], np.int64), [r for _, r, _ in kept], [i for _, _, i in kept]
+        return np.array([n for n, _, _ in readable], np.int64), [r for _, r, _ in readable], [i for _, _, i in readable]
 
     def transformed(
         self,
