@@ -18,6 +18,8 @@ from keras_caffe.pycaffe.layer import Layer
 
 FileName = str | os.PathLike[str]
 
+RENAME = "Rename the layer to leave it as it is."
+
 
 class Parameters:
     """What Net offers for its parameters."""
@@ -65,10 +67,18 @@ class Parameters:
         """Loads caffemodels (binary or HDF5) by layer name; layers that they do not have keep their values.
 
         Returns:
-            Which layers were loaded, skipped, or left as they were.
+            Which layers were loaded or left as they were.
+
+        Raises:
+            ReadError: a file is missing or broken.
+            WeightsError: a layer has another number of blobs or other shapes than in the file; nothing is set then.
         """
         self.push_params()
-        arrays, self.load_report = weight_files.match(self.plan, files)
+        try:
+            arrays, self.load_report = weight_files.match(self.plan, files)
+        except WeightsError as error:  # Caffe's way round a layer that does not fit; pycaffe has no skip_mismatch.
+            error.fix = [RENAME if cure is weight_files.SKIP else cure for cure in error.cures]
+            raise
         for index, matched in arrays.items():
             for number, stored in matched.items():
                 self.plan.bound_blobs(index)[number].read(stored)
