@@ -70,8 +70,8 @@ def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[in
 
 
 def blobproto_to_array(blob: Any, return_diff: bool = False) -> np.ndarray:
-    """The values (or the diff) of a BlobProto in its shape, old (num, channels, height, width) or new."""
-    values = np.array(blob.diff if return_diff else blob.data, np.float32)
+    """The values (or the diff) of a BlobProto in its shape, old (num, channels, height, width) or new; float64."""
+    values = np.array(blob.diff if return_diff else blob.data, np.float64)
     sizes = ("num", "channels", "height", "width")
     legacy = any(blob.HasField(size) for size in sizes)
     return values.reshape([getattr(blob, size) for size in sizes] if legacy else list(blob.shape.dim))

@@ -20,7 +20,7 @@ class Transformer:
     """
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
-        self.inputs = {name: tuple(shape) for name, shape in inputs.items()}
+        self.inputs = inputs
         self.transpose: dict[str, Sequence[int]] = {}
         self.channel_swap: dict[str, Sequence[int]] = {}
         self.raw_scale: dict[str, float] = {}
@@ -38,7 +38,7 @@ class Transformer:
             float32, for a net (C, H, W) if `set_transpose(in_, (2, 0, 1))` was called.
         """
         size = self._shape(in_)[2:]
-        image = np.asarray(data, np.float32)
+        image = np.array(data, np.float32)  # the caller's image stays as it is
         if image.shape[:2] != size:
             image = resize_image(image, size)
         if in_ in self.transpose:
@@ -46,23 +46,23 @@ class Transformer:
         if in_ in self.channel_swap:
             image = image[list(self.channel_swap[in_])]
         if in_ in self.raw_scale:
-            image = image * np.float32(self.raw_scale[in_])
+            image *= np.float32(self.raw_scale[in_])
         if in_ in self.mean:
-            image = image - self.mean[in_]
+            image -= self.mean[in_]  # in place: float32 whatever the mean is
         if in_ in self.input_scale:
-            image = image * np.float32(self.input_scale[in_])
+            image *= np.float32(self.input_scale[in_])
         return image
 
     def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """The image that `preprocess` made an input of."""
+        """The image that `preprocess` made an input of; float32, or float64 if `data` is."""
         self._shape(in_)
-        image = np.array(data).squeeze()
+        image = np.array(data, np.result_type(np.asarray(data), np.float32)).squeeze()
         if in_ in self.input_scale:
-            image = image / np.float32(self.input_scale[in_])
+            image /= np.float32(self.input_scale[in_])
         if in_ in self.mean:
-            image = image + self.mean[in_]
+            image += self.mean[in_]
         if in_ in self.raw_scale:
-            image = image / np.float32(self.raw_scale[in_])
+            image /= np.float32(self.raw_scale[in_])
         if in_ in self.channel_swap:
             image = image[np.argsort(self.channel_swap[in_])]
         if in_ in self.transpose:
@@ -109,4 +109,4 @@ class Transformer:
     def _shape(self, in_: str) -> tuple[int, ...]:
         if in_ not in self.inputs:
             raise UnknownNameError(f"{in_!r} is not one of the net inputs", **instead([in_], self.inputs))
-        return self.inputs[in_]
+        return tuple(self.inputs[in_])

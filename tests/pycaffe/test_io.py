@@ -104,6 +104,58 @@ def test_preprocess_in_caffes_order_and_back() -> None:
     assert transformer().preprocess("data", random(9, 9, 3)).shape == (3, 4, 5)
 
 
+MEANS = {
+    "channels": np.array([104.0, 117.0, 123.0]),
+    "whole numbers": np.array([104, 117, 123]),
+    "fractions": np.array([104.00698793, 116.66876762, 122.67891434]),
+    "image": random(3, 4, 5).astype(np.float64) * 255,
+    "single": np.array([104.25, 117.5, 123], np.float32),
+}
+
+
+@pytest.mark.parametrize("mean", MEANS.values(), ids=MEANS)
+def test_the_means_type_does_not_show(mean: np.ndarray) -> None:
+    made = transformer()
+    made.set_mean("data", mean)
+    image = random(4, 5, 3)
+    prepared = made.preprocess("data", image)
+    expected = image.transpose(2, 0, 1)[::-1] * np.float32(255)
+    expected -= mean if mean.ndim == 3 else mean[:, None, None]  # NumPy subtracts in float64 and rounds the result
+    np.testing.assert_array_equal(prepared, expected * np.float32(0.5))
+    back = made.deprocess("data", prepared)
+    assert (prepared.dtype, back.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(back, image, atol=1e-6)
+    assert made.deprocess("data", prepared.astype(np.float64)).dtype == np.float64
+
+
+def test_a_round_trip_keeps_to_the_range_of_pixels() -> None:
+    made = caffe.io.Transformer({"data": (1, 3, 2, 128)})
+    made.set_transpose("data", (2, 0, 1))
+    made.set_raw_scale("data", 255)
+    image = np.repeat(np.arange(256, dtype=np.uint8).reshape(2, 128, 1), 3, 2) / 255
+    for mean in ([104.0, 117.0, 123.0], [0.5, 127.5, 255.0], [103.939, 116.779, 123.68]):
+        made.set_mean("data", np.array(mean, np.float32).astype(np.float64))
+        back = made.deprocess("data", made.preprocess("data", image))
+        assert back.min() == 0
+        assert back.max() == 1
+
+
+def test_pixels_in_whole_numbers_can_be_deprocessed() -> None:
+    prepared = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    back = transformer().deprocess("data", prepared)
+    assert back.dtype == np.float32
+    expected = (prepared / 0.5 + np.array([104, 117, 123])[:, None, None]) / 255
+    np.testing.assert_allclose(back, expected[::-1].transpose(1, 2, 0), rtol=1e-6)
+
+
+def test_a_transformer_follows_the_shapes_that_it_was_given() -> None:
+    shapes = {"data": [1, 3, 4, 5]}
+    made = caffe.io.Transformer(shapes)
+    made.set_transpose("data", (2, 0, 1))
+    shapes["data"] = [1, 3, 2, 2]
+    assert made.preprocess("data", random(4, 5, 3)).shape == (3, 2, 2)
+
+
 def test_a_swap_that_is_not_its_own_inverse_is_undone() -> None:
     made = caffe.io.Transformer({"data": (1, 3, 4, 5)})
     made.set_transpose("data", (2, 0, 1))
