@@ -20,14 +20,15 @@ from keras_caffe.converters.read_binary import read_binary_net
 from keras_caffe.converters.read_weights import LayerBlobs, read_mean, read_weights
 from keras_caffe.errors import ReadError, not_found, unreadable
 from keras_caffe.proto import text
-from keras_caffe.proto.wire import Mapped, StoredBlob, is_text
+from keras_caffe.proto.formats import HEAD, foreign, is_text
+from keras_caffe.proto.wire import Mapped, StoredBlob
 
 __all__ = ["StoredBlob", "LayerBlobs", "NetFile", "read_array", "read_mean", "read_message", "read_net", "read_weights"]
 
 Readable: TypeAlias = str | os.PathLike[str] | Message
 TEXT = "<text>"
 _LOOKS_LIKE_TEXT = re.compile(r"[\n{]|\A\s*(#|[a-z_]+\s*(:\s*[\"'\d]|<))")
-_HEAD = 1 << 16  # bytes that tell a text from a binary file
+_HAS_LAYERS = re.compile(r"\blayers?\b")
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,11 @@ def read_net(source: Readable, *, strict: bool = False, fork: str | None = None)
     """
     if isinstance(source, Message):
         return NetFile(_own(source, proto.NetParameter), "<message>")
-    content, file = _content(source)
+    content, file = _content(source, proto.NetParameter)
     if content is None:
         mapped = Mapped(file)
-        if mapped.foreign():
-            mapped.refuse("this is not a net definition")
         return NetFile(read_binary_net(mapped, fork=fork, strict=strict), file, path=mapped.path)
-    parsed = text.parse(content, proto.NetParameter, file=file, strict=strict)
+    parsed = _parse_net(content, file, strict)
     lines: dict[str, int] = {}
     for layer, line in zip(_layers(parsed.message), parsed.lines, strict=False):
         lines.setdefault(layer.name, line)
@@ -95,7 +94,7 @@ def read_message(source: Readable, message_class: Any, *, strict: bool = False) 
         message_class = proto.message_class(message_class)
     if isinstance(source, Message):
         return _own(source, message_class)
-    content, file = _content(source)
+    content, file = _content(source, message_class)
     if content is not None:
         return text.parse(content, message_class, file=file, strict=strict).message
     mapped = Mapped(file)
@@ -103,6 +102,24 @@ def read_message(source: Readable, message_class: Any, *, strict: bool = False) 
         return message_class.FromString(mapped.bytes(0, mapped.size))
     except DecodeError:
         mapped.refuse(f"this is not a {message_class.DESCRIPTOR.name}")
+
+
+def _parse_net(content: str, file: str, strict: bool) -> text.Parsed:
+    """The net in a text. Without layers, unknown fields are not a fork's: the text is something else."""
+    try:
+        return text.parse(content, proto.NetParameter, file, strict=strict or not _HAS_LAYERS.search(content))
+    except ReadError as error:
+        if _is_solver(content):
+            fix = "Load the file that its `net` names."
+            raise ReadError("this is a solver, not a net", where=error.where, fix=fix) from None
+        raise
+
+
+def _is_solver(content: str) -> bool:
+    try:
+        return bool(text.parse(content, proto.SolverParameter, strict=True))
+    except ReadError:
+        return False
 
 
 def _layers(net: Any) -> list[Any]:
@@ -136,20 +153,37 @@ def path_of(source: object) -> Path | None:
     return Path(source)
 
 
-def _content(source: str | os.PathLike[str]) -> tuple[str | None, str]:
-    """The text and the name of its file; no text for a binary file."""
+def _content(source: str | os.PathLike[str], message_class: Any) -> tuple[str | None, str]:
+    """The text and the name of its file; no text for a binary file. Refuses what is neither."""
     if not isinstance(source, str | os.PathLike):
         raise ReadError(
             "this is no source of a definition", expected="a path, a text or a message", received=type(source).__name__
         )
     path = path_of(source)
     if path is None:
+        _check_format(str(source)[:HEAD].encode(errors="replace"), TEXT, message_class)
         return str(source), TEXT
     if not _exists(source):
         raise unreadable(source, not_found(source))
     with _opened(source) as file:
         head = _head(file)
+        _check_format(head, str(source), message_class)
         return (_decode(head + file.read()) if is_text(head) else None), str(source)
+
+
+def _check_format(head: bytes, file: str, message_class: Any) -> None:
+    """Refuses by its name what people save in place of a definition: a web page, a Git LFS pointer, an archive."""
+    found = foreign(head)
+    if found is not None:
+        name = message_class.DESCRIPTOR.name
+        what = {"NetParameter": "a net definition", "SolverParameter": "a solver definition"}.get(name, f"a {name}")
+        raise ReadError(
+            f"this is not {what}",
+            where=file,
+            expected=f"a prototxt, or a {name} in binary form",
+            received=found.kind,
+            fix=found.fix,
+        )
 
 
 def _exists(source: str | os.PathLike[str]) -> bool:
@@ -194,7 +228,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _head(file: BinaryIO) -> bytes:
-    head = file.read(_HEAD)
+    head = file.read(HEAD)
     if not head:
         raise ReadError("the file is empty", where=str(file.name), fix="Fetch or write it again.")
     return head

@@ -55,6 +55,8 @@ def read_binary_net(file: Mapped, *, fork: str | None = None, strict: bool = Fal
         file.refuse(f"required fields are missing: {', '.join(missing)}")
     adopted = [] if fork == "bvlc" else [_adopt(layer) for layer in net.layer]
     unknown = Counter(_unknown(net)) - Counter(adopted)
+    if unknown and not (net.layer or net.layers):
+        file.refuse("this is not a net definition")
     if unknown:
         _report(unknown, file, strict)
     return net

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, TypeVar
 
 SHOWN = 20  # known names in a message at most
+BACKSLASH = "a backslash begins an escape in prototxt strings: write / or \\\\"
 
 
 class Flag(NamedTuple):

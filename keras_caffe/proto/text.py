@@ -16,7 +16,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf import text_format
 
-from keras_caffe.errors import CaffeWarning, Call, ReadError, instead, nearest
+from keras_caffe.errors import BACKSLASH, CaffeWarning, Call, Instead, ReadError, instead, nearest
+from keras_caffe.proto.generations import V1_FIELDS, other_generation
+from keras_caffe.proto.values import is_of_type, is_repeated, wanted
 
 NESTING_LIMIT = 64
 DECLARE = Call("keras_caffe.proto.extend", "...", "to declare them if they matter")
@@ -43,6 +45,10 @@ _ITEM = re.compile(rf"{_SPACE}(?:{_VALUE}|(?P<open>[{{<])|(?P<close>\]))(?:{_SPA
 _NAME = re.compile(rf"{_SPACE}[A-Za-z_]\w*")
 _COLON = re.compile(rf"({_SPACE}:{_SPACE})(?P<quote>[\"'])?")
 _WORD = re.compile(rf"{_SPACE}(\w+|\S|\Z)")
+_ONE_STRING = re.compile(_STRING)
+_ESCAPE = r"""\\(?:[abfnrtv\\?'"]|[0-7]{1,3}|[xX][0-9a-fA-F]|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})"""
+_UNESCAPED = re.compile(rf"""(["'])(?:[^\\"']|(?!\1)["']|{_ESCAPE})*""")
+_WINDOWS_PATH = re.compile(r"""["'][A-Za-z]:\\[^\\]""")
 _UNKNOWN_VALUE = re.compile(r'^( *)unknown_value \{\n *field: "([\w.]+)"\n *value: "(\w+)"\n *\}\n', re.MULTILINE)
 _CLOSING = {"{": "}", "<": ">", "[": "]"}
 
@@ -121,6 +127,7 @@ class _Frame:
     name: str = ""  # of the field that the message is the value of
     of: Any = None  # the field that a list belongs to
     unknown_values: list[str] = field(default_factory=list)  # of a layer: the messages to add to it
+    seen: dict[str, int] = field(default_factory=dict)  # where the fields stand that may stand there once only
 
     def __post_init__(self) -> None:
         self.fields = self.descriptor.fields_by_name if self.descriptor else {}
@@ -165,6 +172,7 @@ class _Scan:
         name = match["name"]
         known = frame.fields.get(name)
         if known is not None:
+            self.once(match, known, frame)
             self.value(match, known, frame)
             return
         outermost = frame.descriptor is not None
@@ -175,11 +183,26 @@ class _Scan:
         elif outermost:
             self.blank(match.start("name"), match.end())
 
+    def once(self, match: re.Match[str], known: Any, frame: _Frame) -> None:
+        """Refuses a second value of a field that has one only."""
+        if is_repeated(known):
+            return
+        first = frame.seen.setdefault(known.name, match.start("name"))
+        if first != match.start("name"):
+            raise ReadError(
+                f"{known.name} is given twice",
+                where=self.place(match.start("name")),
+                expected=f"one {known.name} in each {frame.descriptor.name}",
+                fix=f"The first one is at {':'.join(map(str, self.line_and_column(first)))}; delete one of them.",
+            )
+
     def value(self, match: re.Match[str], known: Any, frame: _Frame) -> None:
         """Checks that the value is of the field's kind, and opens the message or list that begins here."""
-        kind = match.lastgroup
+        kind = match.lastgroup or ""
         if kind == "open":
-            if match["open"] == "[":
+            if match["open"] == "[" and known is not None and not is_repeated(known):
+                self.expected(match, known)
+            elif match["open"] == "[":
                 self.push(frame.descriptor, match, match.start("open"), known)
             elif known is None:
                 self.push(None, match, -1)
@@ -193,8 +216,10 @@ class _Scan:
             return
         elif known.enum_type is not None:
             self.enum(match, known, frame)
-        elif known.message_type is not None or (known.cpp_type == known.CPPTYPE_STRING) != (kind == "string"):
+        elif known.message_type is not None or not is_of_type(known, kind, match[kind]):
             self.expected(match, known)
+        elif kind == "string":
+            self.string(match)
         elif kind == "number":
             self.number(match, known)
 
@@ -205,7 +230,7 @@ class _Scan:
             kind == "number" and value in map(str, values.values_by_number)
         ):
             return
-        one = kind == "word" and frame.closing != "]" and known.default_value != []
+        one = kind == "word" and frame.closing != "]" and not is_repeated(known)
         path = self.path_in_layer(known) if one else None
         if known.name == "engine" and frame.closing != "]":  # who computes does not change what is computed
             self.note(f"{frame.descriptor.name}.engine: {value}", match.start("name"), {})
@@ -225,6 +250,18 @@ class _Scan:
         names = [frame.name for frame in self.stack[depth + 1 :] if frame.name] + [known.name]
         is_parameter = names[0].endswith("_param") and len(names) > 1
         return (self.stack[depth], ".".join(names)) if is_parameter or names == ["type"] else None
+
+    def string(self, match: re.Match[str]) -> None:
+        """Refuses the escapes that C++ protobuf refuses, and warns of those in what looks like a path of Windows."""
+        for piece in _ONE_STRING.finditer(self.text, match.start("string"), match.end("string")):
+            readable = _UNESCAPED.match(self.text, piece.start(), piece.end() - 1)
+            end = piece.end() - 1 if readable is None else readable.end()
+            if end < piece.end() - 1:
+                escape = self.text[end : end + 2]
+                raise ReadError(BACKSLASH, where=self.place(end), received=f"{escape} in {piece[0]}")
+            if _WINDOWS_PATH.match(piece[0]):
+                where = self.place(piece.start() + 3)
+                warnings.warn(CaffeWarning(BACKSLASH, where=where, received=piece[0]), stacklevel=7)
 
     def number(self, match: re.Match[str], known: Any) -> None:
         """Rewrites, in the same width, what C++ protobuf reads and Python's does not: `- 3`, and hex for a float."""
@@ -253,7 +290,9 @@ class _Scan:
     def note(self, name: str, start: int, fields: Any) -> None:
         self.unknown.setdefault(name, []).append(start)
         if name not in self.near:
-            self.near[name] = "".join(nearest(name.rpartition(".")[2], fields, 1, 0.84)[:1])
+            message, _, field = name.rpartition(".")
+            near = nearest(field, fields, 1, 0.84)[:1]
+            self.near[name] = V1_FIELDS[field] if message == "LayerParameter" and field in V1_FIELDS else "".join(near)
 
     def blank(self, start: int, end: int) -> None:
         self.edits.append((start, end, re.sub(r"[^\n]", " ", self.text[start:end])))
@@ -301,19 +340,14 @@ class _Scan:
 
     def expected(self, match: re.Match[str], known: Any) -> NoReturn:
         """Raises the error for a value that the field cannot have."""
-        problem = f"{known.name} has a value of another kind"
         received = match[match.lastgroup or 0]
         where = self.place(match.start(match.lastgroup or 0))
+        other = other_generation(self.stack[-1].descriptor.name, known.name, received)
         if known.enum_type is not None:
-            names = instead([received], known.enum_type.values_by_name)
+            names: Instead = {"fix": other} if other else _words(known, received)
             raise ReadError(f"{known.name} has a value that is not known", where=where, received=received, **names)
-        if known.message_type is not None:
-            wanted = f"{{ the fields of {known.message_type.name} }}"
-        elif known.cpp_type == known.CPPTYPE_STRING:
-            wanted = 'a string in quotes ("...")'
-        else:
-            wanted = f"a value of type {_TYPES[known.cpp_type]}"
-        raise ReadError(problem, where=where, expected=wanted, received=received)
+        problem = f"{known.name} has a value of another kind"
+        raise ReadError(problem, where=where, expected=wanted(known), received=received, fix=other)
 
     def explain(self, position: int, frame: _Frame) -> NoReturn:
         """Raises the error for a place where neither a field nor an end can be read."""
@@ -327,11 +361,20 @@ class _Scan:
         after = _COLON.match(self.text, name.end())
         if after is None:
             self.fail(name.end(), "not a valid prototxt", f"':' and a value, or '{{', after {word}")
-        quoted = after["quote"] is not None
-        self.fail(
-            after.end(1), "not a valid prototxt", "a string that ends on its line" if quoted else f"a value for {word}"
-        )
+        start, quote = after.end(1), after["quote"]
+        if quote is None:
+            self.fail(start, "not a valid prototxt", f"a value for {word}")
+        line = self.text[start : self.text.index("\n", start)].rstrip()
+        problem = BACKSLASH if line.endswith(f"\\{quote}") else "not a valid prototxt"
+        raise ReadError(problem, where=self.place(start), expected="a string that ends on its line", received=line)
 
 
 LAYERS = ("LayerParameter", "V1LayerParameter")
-_TYPES = {1: "int32", 2: "int64", 3: "uint32", 4: "uint64", 5: "double", 6: "float", 7: "bool"}
+
+
+def _words(known: Any, received: str) -> Instead:
+    """The words of an enum field that come near to what a text has for it."""
+    word = received.strip("'\"")
+    if word != received and word in known.enum_type.values_by_name:
+        return {"fix": f"Write the word without quotes: {known.name}: {word}."}
+    return instead([word], known.enum_type.values_by_name)

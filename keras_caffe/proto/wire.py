@@ -6,7 +6,6 @@ length is checked against what holds it before anything is taken from it. Small 
 
 from __future__ import annotations
 
-import codecs
 import math
 import mmap
 import os
@@ -21,6 +20,7 @@ from google.protobuf.message import DecodeError
 
 from keras_caffe import proto
 from keras_caffe.errors import ReadError, WeightsError, unreadable
+from keras_caffe.proto.formats import HEAD, Format, foreign, is_text
 
 VARINT, FIXED64, DELIMITED, START_GROUP, END_GROUP, FIXED32 = range(6)
 GROUP_LIMIT = 64
@@ -30,14 +30,6 @@ SHAPE_BYTES = 1024  # 32 axes of the longest varint take 353
 
 _LEGACY = ("num", "channels", "height", "width")
 _RAW_TYPES = {"DOUBLE": "<f8", "FLOAT": "<f4", "FLOAT16": "<f2"}
-_FOREIGN = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "It holds arrays only; give the prototxt or binary file."),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Run `git lfs pull`."),
-    (b"<!DOCTYPE", "a web page", "The download failed; fetch the file itself."),
-    (b"<html", "a web page", "The download failed; fetch the file itself."),
-    (b"PK\x03\x04", "a zip archive", "Unpack it first; keras.saving.load_model reads .keras files."),
-    (b"\x1f\x8b", "a gzip archive", "Unpack it first."),
-)
 
 
 class Field(NamedTuple):
@@ -88,31 +80,15 @@ class Mapped:
         kind, fix = self.foreign() or ("", "The file is damaged, incomplete or of another format; fetch it again.")
         raise ReadError(problem, where=where, expected="a binary protobuf message", received=kind or None, fix=fix)
 
-    def foreign(self) -> tuple[str, str] | None:
+    def foreign(self) -> Format | None:
         """What else the file is, and what to do about it, where its first bytes tell."""
-        head = self.bytes(0, min(self.size, 1 << 16))
-        for magic, kind, fix in _FOREIGN:
-            if head.startswith(magic):
-                return kind, fix
-        if is_text(head):
-            return (
-                "a text file",
-                "Give the binary file (.caffemodel, .binaryproto); a .prototxt holds no trained values.",
+        head = self.bytes(0, min(self.size, HEAD))
+        found = foreign(head)
+        if found is None and is_text(head):
+            return Format(
+                "a text file", "Give the binary file (.caffemodel, .binaryproto); a text holds no trained values."
             )
-        return None
-
-
-def is_text(head: bytes) -> bool:
-    """Whether bytes are text: no control characters but white space, in UTF-8, UTF-16 or with some 8-bit letters."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return True
-    if len(head.translate(None, bytes(range(32)))) != len(head.translate(None, b"\t\n\r\f\v")):
-        return False
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return b"\xff" not in head and sum(byte > 127 for byte in head) < len(head) // 4
-    return True
+        return found
 
 
 def varint(file: Mapped, position: int, end: int) -> tuple[int, int]:

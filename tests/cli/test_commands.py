@@ -174,7 +174,10 @@ def test_a_solver_is_no_net(tmp_path: Path, capsys) -> None:
     solver = tmp_path / "solver.prototxt"
     solver.write_text('net: "lenet.prototxt" base_lr: 0.1')
     assert main(["convert", str(solver), "-o", str(tmp_path / "out.keras")]) == 1
-    assert f"error: {solver}: the net has no layers in phase TEST" in capsys.readouterr().err
+    assert (
+        f"error: {solver}:1:1: this is a solver, not a net. Load the file that its `net` names."
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,72 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, reason: str) ->
     assert str(tmp_path / "net") in caught.value.where
 
 
+PAGE = b"<!DOCTYPE html>\n<html><body>net.prototxt</body></html>"
+FOREIGN = {
+    "page": (PAGE, "a web page", "The download failed; fetch the file itself."),
+    "page in small letters": (
+        b"\xef\xbb\xbf\n <!doctype html>",
+        "a web page",
+        "The download failed; fetch the file itself.",
+    ),
+    "fragment": (b"<head><title>net</title>", "a web page", "The download failed; fetch the file itself."),
+    "answer": (b"404: Not Found", "a server's error message", "The download failed; fetch the file itself."),
+    "JSON": (b'{"message": "Not Found"}', "JSON", "Give the file that Caffe reads."),
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "a Git LFS pointer, not the file itself",
+        "Run `git lfs pull`.",
+    ),
+    "gzip": (gzip.compress(NET.encode()), "a gzip archive", "Unpack it first."),
+    "zip": (b"PK\x03\x04\x14\0", "a zip archive", "Unpack it first; keras.saving.load_model reads .keras files."),
+    "tar": (b"net.prototxt".ljust(257, b"\0") + b"ustar\0", "an archive", "Unpack it first."),
+    "PNG": (
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        "a picture",
+        "Give the net's definition; a picture is an input of the net.",
+    ),
+    "JPEG": (
+        b"\xff\xd8\xff\xe0\0\x10JFIF",
+        "a picture",
+        "Give the net's definition; a picture is an input of the net.",
+    ),
+    "PDF": (b"%PDF-1.4\n%\xe2\xe3", "a PDF document", "Give the file that Caffe reads."),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("message", ["NetParameter", "SolverParameter"])
+def test_what_is_saved_in_place_of_a_definition_is_named(tmp_path: Path, kind: str, message: str) -> None:
+    content, received, fix = FOREIGN[kind]
+    path = tmp_path / "deploy.prototxt"
+    path.write_bytes(content)
+    with pytest.raises(ReadError) as caught:
+        read_net(path) if message == "NetParameter" else read_message(path, message)
+    what = "a net definition" if message == "NetParameter" else "a solver definition"
+    assert str(caught.value) == (
+        f"{path}: this is not {what}; expected a prototxt, or a {message} in binary form; received {received}. {fix}"
+    )
+
+
+def test_a_page_in_place_of_a_text_is_named() -> None:
+    with pytest.raises(ReadError, match="<text>: this is not a net definition.*a web page"):
+        read_net(PAGE.decode())
+
+
+@pytest.mark.parametrize("content", [b"\x08\x05\x18\x02", b"\x08\x01\x10\x03\x18\x02\x20\x02"], ids=["state", "mean"])
+def test_a_message_of_another_kind_is_no_net(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "net").write_bytes(content)
+    with pytest.raises(ReadError, match="this is not a net definition"):
+        read_net(tmp_path / "net")
+
+
+def test_a_text_of_unknown_fields_without_layers_is_no_net() -> None:
+    with pytest.raises(ReadError, match="<text>:1:1: this is a solver, not a net. Load the file that its `net` names"):
+        read_net('net: "train_val.prototxt" base_lr: 0.01 lr_policy: "fixed"')
+    with pytest.raises(ReadError, match="<text>:1:1: unknown fields: NetParameter.model"):
+        read_net('model: "resnet"\n')
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="this is a folder"):
         read_net(tmp_path)

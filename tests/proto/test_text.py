@@ -89,7 +89,7 @@ def test_what_only_cpp_protobuf_reads() -> None:
         ("layer { convolution_param { num_output: -3 } }", "1:41", "-3"),
         ("input_dim: 3.5", "1:12", "3.5"),
         ("input_dim: 99999999999", "1:12", "99999999999"),
-        ('name: "a" name: "b"', "1:17", "name"),
+        ('name: "a" name: "b"', "1:11", "name is given twice; expected one name in each NetParameter."),
         ("layer {\n name:\n }", "3:2", "a value for name"),
         ('layer { name "a" }', "1:14", "':'"),
         ('layer { name: "a" }\n}', "2:1", "name of a field"),
@@ -107,6 +107,110 @@ def test_a_broken_text_is_refused_at_its_place(text: str, place: str, said: str)
     error = refused(text)
     assert error.where == f"net.prototxt:{place}"
     assert said in str(error)
+
+
+UNSIGNED, SIGNED = "a whole number from 0 to 4294967295", "a whole number from -2147483648 to 2147483647"
+UNSIGNEDS = ["-1", "1.5", "1e3", "3.", "1f", "09", "4294967296", "ten", "true", '"2"', "9" * 99, "["]
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value", "expected"),
+    [
+        *(("num_output: {}", "num_output", value, UNSIGNED) for value in UNSIGNEDS),
+        *(("kernel_size: [1, {}]", "kernel_size", value, UNSIGNED) for value in ("2.5", "-2", "two")),
+        *(("axis: {}", "axis", value, SIGNED) for value in ("2147483648", "-2147483649", "0.5")),
+        *(("bias_term: {}", "bias_term", value, "true or false") for value in ("yes", "2", "TRUE", "1.0", '"true"')),
+        *(("bias_filler {{ value: {} }}", "value", value, "a number") for value in ("abc", '"1"', "true")),
+        ("bias_filler {{ type: {} }}", "type", "xavier", 'a string in quotes ("...")'),
+        ("bias_filler: {}", "bias_filler", "7", "{ the fields of FillerParameter }"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_field_place_and_kind(
+    line: str, field: str, value: str, expected: str
+) -> None:
+    line = line.format(value)
+    error = refused(f"layer {{ convolution_param {{\n{line} }} }}")
+    assert error.where == f"net.prototxt:2:{line.index(value, line.index(field) + len(field)) + 1}"
+    assert error.problem == f"{field} has a value of another kind"
+    assert (error.expected, error.received) == (expected, value)
+
+
+@pytest.mark.parametrize("value", ["0", "4294967295", "0x10", "017", "- 0"])
+def test_every_spelling_of_a_whole_number_is_read(value: str) -> None:
+    read = net(f"layer {{ convolution_param {{ num_output: {value} }} }}").message.layer[0].convolution_param.num_output
+    assert read == {"0x10": 16, "017": 15, "- 0": 0}.get(value) or read == int(value.replace(" ", ""), 0)
+
+
+BACKSLASH = r"a backslash begins an escape in prototxt strings: write / or \\"
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "received"),
+    [
+        (r'"C:\Users\me\db"', 10, r'\U in "C:\Users\me\db"'),
+        (r"'D:\work'", 10, r"\w in 'D:\work'"),
+        (r'"D:\temp\work"', 15, r'\w in "D:\temp\work"'),
+        (r'"D:/" "\xml"', 14, r'\x in "\xml"'),
+        (r'"\\server\share"', 16, r'\s in "\\server\share"'),
+        (r'"D:\data\"', 7, r'"D:\data\"'),
+    ],
+)
+def test_an_escape_that_protobuf_does_not_have_is_refused_at_its_place(value: str, column: int, received: str) -> None:
+    error = refused(f"force_backward: true\nname: {value}")
+    assert (error.problem, error.received) == (BACKSLASH, received)
+    assert error.where == f"net.prototxt:2:{column}"
+
+
+def test_a_path_of_windows_whose_backslashes_are_escapes_is_read_as_caffe_reads_it_with_a_warning() -> None:
+    with pytest.warns(CaffeWarning) as caught:
+        message = net(r'name: "D:\temp\new"').message
+    assert message.name == "D:\temp\new"
+    assert [str(w.message) for w in caught] == [rf'net.prototxt:1:10: {BACKSLASH}; received "D:\temp\new"']
+
+
+def test_the_escapes_of_protobuf_are_read() -> None:
+    text = r'"\a\b\f\n\r\t\v\\\'\"\7\x41\u00e9\U0001F600"' + " '\\\"'"
+    assert net(f"name: {text}").message.name == '\a\b\f\n\r\t\v\\\'"\7A\u00e9\U0001f600"'
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("layer { type: INNER_PRODUCT }", 'In a `layer` block, write the type as a string: type: "InnerProduct".'),
+        ("layer { type: ReLU }", 'In a `layer` block, write the type as a string: type: "ReLU".'),
+        (
+            'layers { type: "INNER_PRODUCT" }',
+            "In a `layers` block, write the type as a word without quotes: type: INNER_PRODUCT.",
+        ),
+        (
+            'layers { type: "SoftmaxWithLoss" }',
+            "In a `layers` block, write the type as a word without quotes: type: SOFTMAX_LOSS.",
+        ),
+        ('layers { type: "relu" }', "In a `layers` block, write the type as a word without quotes: type: RELU."),
+        ('layers { type: "BatchNorm" }', "`layers` blocks have no such type: write `layer` in place of `layers`."),
+        (
+            "layers { param { lr_mult: 1 } }",
+            "A `layers` block has blobs_lr and weight_decay for this; param { lr_mult } belongs in a `layer` block.",
+        ),
+        ('layer { pooling_param { pool: "MAX" } }', "Write the word without quotes: pool: MAX."),
+        ('layer { pooling_param { pool: "Max" } }', "Did you mean 'MAX'?"),
+    ],
+)
+def test_words_and_strings_of_the_other_kind_of_block_are_told_from_each_other(text: str, fix: str) -> None:
+    assert refused(text).fix == fix
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("blobs_lr: 1", r"blobs_lr \(1:9, did you mean param { lr_mult }\?\)"),
+        ("weight_decay: 1", r"weight_decay \(1:9, did you mean param { decay_mult }\?\)"),
+        ('Bottom: "a"', r"Bottom \(1:9, did you mean bottom\?\)"),
+    ],
+)
+def test_fields_of_old_blocks_are_told_what_has_taken_their_place(field: str, said: str) -> None:
+    with pytest.warns(CaffeWarning, match=said):
+        net(f"layer {{ {field} }}")
 
 
 def test_missing_required_fields_name_the_layer_line() -> None:
@@ -131,7 +235,7 @@ layer { convolution_param { num_output: 3 num_outputs: 4 } foreign_param {} }
 
 
 def test_unknown_fields_leave_later_places_right() -> None:
-    with pytest.warns(CaffeWarning), pytest.raises(ReadError) as caught:
+    with pytest.raises(ReadError) as caught:
         net("foreign { a: 1\n b: 2 }, input_dim: 99999999999")
     assert caught.value.where == "net.prototxt:2:21"
 

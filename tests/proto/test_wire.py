@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from keras_caffe import proto
 from keras_caffe.errors import CaffeError, ReadError, WeightsError
-from keras_caffe.proto.wire import Mapped, StoredBlob, is_text, read_blob
+from keras_caffe.proto.formats import is_text
+from keras_caffe.proto.wire import Mapped, StoredBlob, read_blob
 
 VALUES = np.arange(6, dtype=np.float32) - 1.5
 
