@@ -60,7 +60,8 @@ class Net:
         phase: "TRAIN" or "TEST".
         nodes: the layers in file order, which is an order of execution.
         values: value id -> value.
-        blobs: blob name -> id of its last write, which is what Caffe holds after a forward pass.
+        blobs: blob name -> id of its last write, which is what Caffe holds after a forward pass. "(automatic)" is the
+            last top that a loss layer does not name: no layer can read it, and it is no output.
         inputs: ids of the tops of Input layers, in file order.
         outputs: ids of the blobs that no layer reads, in alphabetical order of the blobs as Caffe gives them.
         message: the net as it was given, for its net-level fields.
@@ -92,6 +93,11 @@ class Net:
             if node.name == name:
                 return node
         raise unknown("layer", [name], [node.name for node in self.nodes])
+
+    def cell(self, value: str) -> str:
+        """The name of the memory that holds a value: its blob's or, as tops without a name have their own, its id."""
+        blob = self.values[value].blob
+        return value if blob == AUTOMATIC else blob
 
     def last_write(self, name: str) -> Value:
         """The value that is in the blob's memory after a forward pass.
@@ -192,7 +198,7 @@ class _Builder:
             phase=phase_name(self.message.state.phase),
             nodes=tuple(self.nodes),
             values=MappingProxyType(values),
-            blobs=MappingProxyType(self.blobs),
+            blobs=MappingProxyType({value.blob: key for key, value in values.items()}),
             inputs=tuple(key for node in self.nodes if node.type == "Input" for key in node.outputs),
             outputs=tuple(key for _, key in sorted(self.blobs.items()) if not self.readers[key]),
             message=self.message,

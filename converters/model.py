@@ -30,6 +30,7 @@ class Blobs(Mapping[str, Any]):
     """{blob name: Keras tensor}: what Caffe's `net.blobs[name]` holds after forward.
 
     A name that in-place layers overwrite means the last value; `blobs["conv1@conv1"]` is what layer conv1 wrote.
+    "(automatic)" is the top of the last loss layer that does not name its own.
     An unknown name raises UnknownNameError, a KeyError.
     """
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from keras_caffe.cli.flops import flops
 from keras_caffe.cli.options import add_net_options, plan
 from keras_caffe.converters.definition import check_not_swapped
-from keras_caffe.converters.graph import AUTOMATIC, Node
+from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.weights import match
 from keras_caffe.layout import edge_order, to_stored
@@ -102,7 +102,7 @@ def _blobs(plan: Plan, node: Node) -> Iterator[Sequence[str]]:
     for value in node.outputs:
         shape, name = plan.shapes[value], plan.net.values[value].blob
         stored = to_stored(shape, edge_order(len(shape), plan.data_format))
-        yield ["" if name == AUTOMATIC else name, _shape(shape), _shape(stored)]
+        yield [name, _shape(shape), _shape(stored)]
     if not node.outputs:
         yield ["", "", ""]
 

@@ -190,8 +190,7 @@ class Engine:
         return self.backward_plan.bottoms
 
     def _blob(self, value: str) -> str:
-        blob = self.plan.net.values[value].blob
-        return value if blob.startswith("(") else blob
+        return self.plan.net.cell(value)
 
     def _runs_backward(self, first: int, last: int) -> list[int]:
         return [i for i in range(first, last + 1) if i in self.backward_plan.layers and i in self.plan.layers]

@@ -43,7 +43,8 @@ class Net(Parameters, Batches):
         fork, custom_layers, python_layers, allow_python_imports: as for `keras_caffe.load`.
 
     Attributes:
-        blobs: {name: NetBlob} in the order in which layers make them, Split layers' blobs included.
+        blobs: {name: NetBlob} in the order in which layers make them, Split layers' blobs included; "(automatic)" is
+            the top of the last loss layer that does not name its own.
         params: {layer name: [NetBlob]} of the layers that have parameters.
         layers, layer_dict: the layers in order, and by name.
         inputs, outputs: names of the tops of Input layers, and of the blobs that no layer reads.
@@ -86,25 +87,26 @@ class Net(Parameters, Batches):
     def _make_blobs(self) -> None:
         self.blobs: Named[NetBlob] = Named("blob")
         self.blob_loss_weights: Named[float] = Named("blob")
+        self._cells: dict[str, NetBlob] = {}
+        weights = self.plan.loss_weights
         for node in self.plan.net.nodes:
-            shares = node.type in SHARES_MEMORY
-            data = self.blobs[self._blob_name(node.inputs[0])].data_memory if shares else None
+            data = self._blob(node.inputs[0]).data_memory if node.type in SHARES_MEMORY else None
             for value in node.outputs:
-                name = self._blob_name(value)
-                if name not in self.blobs:
-                    self.blobs[name] = NetBlob(self.plan.shapes[value], data)
-                    self.blob_loss_weights[name] = 0.0
-        for value, weight in self.plan.loss_weights.items():
-            self.blob_loss_weights[self._blob_name(value)] = float(np.float32(weight))
+                name, cell = self._blob_name(value), self.plan.net.cell(value)
+                if cell not in self._cells:
+                    self.blobs[name] = self._cells[cell] = NetBlob(self.plan.shapes[value], data)
+                self.blob_loss_weights[name] = float(np.float32(weights.get(value, 0)))
         for source in self.plan.sources.values():
             for value, default in zip(source.node.outputs, source.defaults or (), strict=False):
-                self.blobs[self._blob_name(value)].data[...] = default
+                self._blob(value).data[...] = default
         self._seed_losses()
 
     def _seed_losses(self) -> None:
-        for name, weight in self.blob_loss_weights.items():
-            if weight:
-                self.blobs[name].diff[...] = weight
+        for value, weight in self.plan.loss_weights.items():
+            self._blob(value).diff[...] = weight
+
+    def _blob(self, value: str) -> NetBlob:
+        return self._cells[self.plan.net.cell(value)]
 
     def _blob_name(self, value: str) -> str:
         return self.plan.net.values[value].blob
@@ -183,7 +185,7 @@ class Net(Parameters, Batches):
         feeds = {value: self._stored(value, "data") for value in self._engine.needs(start, end)}
         results, loss = self._engine.forward(start, end, feeds)
         for value, tensor in results.items():
-            self.blobs[self._blob_name(value)].put(tensor, self.plan.orders[value])
+            self._blob(value).put(tensor, self.plan.orders[value])
         self._pull(start, end)
         return loss
 
@@ -203,14 +205,14 @@ class Net(Parameters, Batches):
         diffs = {value: self._stored(value, "diff") for value in self._engine.diffs_needed(start, end)}
         blobs, params = self._engine.backward(start, end, diffs)
         for value, tensor in blobs.items():
-            self.blobs[self._blob_name(value)].put_diff(tensor, self.plan.orders[value])
+            self._blob(value).put_diff(tensor, self.plan.orders[value])
         for slot, gradient in params.items():
             diff = self._params[slot].diff
             diff += np.asarray(gradient).reshape(diff.shape)
 
     def _stored(self, value: str, what: str) -> np.ndarray:
         """A copy of a blob's data or diff as the plan stores this value."""
-        array = getattr(self.blobs[self._blob_name(value)], what)
+        array = getattr(self._blob(value), what)
         order = self.plan.orders[value]
         return np.array(array.transpose(order) if order else array, order="C")
 
@@ -228,7 +230,7 @@ class Net(Parameters, Batches):
         """
         self._plan_again(self._bound_blobs())
         for value, shape in self.plan.shapes.items():
-            self.blobs[self._blob_name(value)].take_shape(shape)
+            self._blob(value).take_shape(shape)
         self._seed_losses()
 
     def _plan_again(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:

@@ -59,6 +59,16 @@ layer { name: "[red]b[/c]" type: "ReLU" bottom: "a" top: ":smile:" }
     assert rows(capsys.readouterr().out)[1][:3] == ["[red]b[/c]", "ReLU", ":smile:"]
 
 
+def test_a_loss_without_a_top_shows_caffes_name_for_it(tmp_path: Path, capsys) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text("""
+layer { name: "in" type: "Input" top: "a" top: "b" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "a" bottom: "b" }
+""")
+    assert main(["summary", str(net)]) == 0
+    assert rows(capsys.readouterr().out)[2][:4] == ["loss", "EuclideanLoss", "(automatic)", "scalar"]
+
+
 def test_weights_are_matched(capsys) -> None:
     assert main(["summary", str(NET), str(samples.path("lenet.caffemodel"))]) == 0
     assert capsys.readouterr().out.endswith("\n4 layers loaded\n")

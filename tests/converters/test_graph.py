@@ -183,7 +183,13 @@ def test_a_loss_without_a_top_has_an_anonymous_value():
     assert net.node("l").outputs == ("(automatic)@l",)
     assert net.value("(automatic)@l#2").blob == "(automatic)"
     assert net.outputs == ()
-    assert "(automatic)" not in net.blobs
+    assert net.blobs["(automatic)"] == "(automatic)@l#2"
+    assert [net.cell(value) for value in ("x@data", "(automatic)@l")] == ["x", "(automatic)@l"]
+
+
+def test_no_layer_reads_an_anonymous_value():
+    with pytest.raises(NetError, match=r"bottom '\(automatic\)' is not the top of any layer"):
+        graph_of(DATA + layer("l", "EuclideanLoss", "x x") + layer("s", "Silence", "(automatic)"))
 
 
 def test_other_layers_without_tops_have_no_values():
