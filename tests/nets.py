@@ -40,3 +40,14 @@ def image_net(source: object, batch: int = 4, fields: str = "", transform: str =
     """A net with one ImageData layer "d"."""
     param = f'image_data_param {{ source: "{source}" batch_size: {batch} {fields} }}'
     return layer("d", "ImageData", tops="data label", more=f"transform_param {{ {transform} }} {param}")
+
+
+HIDING = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 1 dim: 4 dim: 4 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 2 kernel_size: 3 } }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { kernel_size: 2 } }
+layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip" inner_product_param { num_output: 2 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+"""Its loss stays finite where the second channel of conv is NaN or -inf: MAX pooling takes neither, and ip is 0."""

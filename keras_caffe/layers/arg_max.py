@@ -19,6 +19,7 @@ from keras_caffe.shapes import Shape, canonical_axis, count, total_count
 @register_layer("ArgMax")
 class ArgMax(CaffeLayer):
     """The indices of the `top_k` greatest values, as floats, greatest first; of equal values the last comes first.
+    The order of NaN among other values is undefined, as in Caffe.
 
     Args:
         top_k: how many, at least 1 (default).

@@ -15,6 +15,8 @@ from keras_caffe.registry import register_layer
 class BNLL(CaffeLayer):
     """y = log(1 + exp(x)), the binomial normal log likelihood.
 
+    NaN stays NaN, but not in TensorFlow Lite, whose exp makes 0 of it.
+
     Shapes: any; the top has the bottom's shape.
 
     Caffe: src/caffe/layers/bnll_layer.cpp
@@ -23,4 +25,6 @@ class BNLL(CaffeLayer):
     flops_per_top_value = 1
 
     def call(self, inputs: Any) -> Any:
-        return ops.softplus(inputs)
+        # From 17 on it is x in float32. TensorFlow Lite's softplus is infinite from 89 on.
+        large = inputs > 17
+        return ops.where(large, inputs, ops.softplus(ops.where(large, 0, inputs)))

@@ -16,7 +16,7 @@ from keras_caffe.registry import register_layer
 @serializable
 @register_layer("Clip")
 class Clip(CaffeLayer):
-    """y = max(min, min(x, max)); the gradient is 1 from min to max, both included.
+    """y = max(min, min(x, max)); the gradient is 1 from min to max, both included. NaN becomes min.
 
     Args:
         min, max: in units of x.
@@ -37,7 +37,7 @@ class Clip(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         y = ops.where(inputs > self.max, self.max, inputs)
-        return ops.where(y < self.min, self.min, y)
+        return ops.where(y >= self.min, y, self.min)  # NaN becomes min, as in Caffe.
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

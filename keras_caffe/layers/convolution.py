@@ -25,7 +25,8 @@ class Convolution(CaffeLayer):
 
     y[n, o, c] = b[c] + sum over taps t and input channels of x[n, o s - p + t d, .] w[t, ., c], zeros outside x;
     o = trunc((i + 2p - (d(k-1)+1)) / s) + 1 per spatial axis (trunc, not floor: an input smaller than the kernel can
-    still give one output).
+    still give one output). Some of TensorFlow's kernels skip the zeros outside: where w is NaN or infinite, y at the
+    border may then be finite; Caffe multiplies them, which gives NaN.
 
     Args:
         num_output: number of output channels.

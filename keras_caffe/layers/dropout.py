@@ -19,6 +19,8 @@ from keras_caffe.registry import register_layer
 class Dropout(CaffeLayer):
     """In training y = x m / (1 - dropout_ratio) with m drawn from Bernoulli(1 - dropout_ratio); otherwise y = x.
 
+    What is dropped becomes 0; in Caffe a NaN or infinity (times 0) becomes NaN.
+
     Args:
         dropout_ratio: share of the values that become 0, from 0 to 1 (0.5).
         seed: of the random numbers; None (default) draws one.

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.ops.rectify import relu
 from keras_caffe.registry import register_layer
 
 
@@ -32,7 +33,8 @@ class ELU(CaffeLayer):
         self.alpha = number("alpha", alpha)
 
     def call(self, inputs: Any) -> Any:
-        return ops.where(inputs > 0, inputs, self.alpha * (ops.exp(ops.minimum(inputs, 0)) - 1))
+        # As Caffe adds the two parts: one of them is NaN where x is, also where TensorFlow Lite's exp makes 0 of NaN.
+        return relu(inputs) + self.alpha * (ops.exp(ops.minimum(inputs, 0)) - 1)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -21,6 +21,8 @@ NATURAL = -1.0  # the base that stands for e
 class Exp(CaffeLayer):
     """y = base^(shift + scale x).
 
+    NaN stays NaN, but not in TensorFlow Lite, whose exp makes 0 of it.
+
     Args:
         base: positive; -1 (default) = e.
         scale, shift: without unit (1, 0).

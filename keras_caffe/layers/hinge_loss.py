@@ -19,6 +19,8 @@ from keras_caffe.shapes import Shape, total_count
 class HingeLoss(LossLayer):
     """One-against-all hinge loss: sum h / N (L1) or sum h^2 / N (L2), h = max(0, 1 - s x), s = 1 at the label, else -1.
 
+    A score of NaN makes the loss NaN; Caffe counts 0 for it.
+
     Args:
         norm: "L1" (default) or "L2".
 

@@ -20,6 +20,7 @@ class LRN(CaffeLayer):
 
     ACROSS_CHANNELS: y = x (k + alpha/n sum x^2)^-beta over n neighbouring channels (alpha is divided by n).
     WITHIN_CHANNEL: y = x (1 + alpha A)^-beta, A the average of x^2 over n x n pixels, zeros outside; k is not used.
+    Without the native kernel a NaN or infinity makes all channels of its pixel NaN; in Caffe those whose sum has it.
 
     Args:
         local_size: n, odd (5).

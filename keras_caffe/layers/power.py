@@ -16,6 +16,7 @@ from keras_caffe.registry import register_layer
 @register_layer("Power")
 class Power(CaffeLayer):
     """y = (shift + scale x)^power; where power or scale is 0 the top is constant, even for infinite x.
+    The powers 0.5 and -0.5 of minus infinity are NaN in compiled graphs, which take roots for them; Caffe's inf and 0.
 
     Args:
         power, scale, shift: without unit (1, 1, 0).

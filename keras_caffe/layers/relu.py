@@ -18,6 +18,8 @@ from keras_caffe.registry import register_layer
 class ReLU(CaffeLayer):
     """y = max(x, 0) + negative_slope min(x, 0); the gradient at 0 is the slope.
 
+    NaN stays NaN. Without a slope minus infinity gives 0; Caffe's CPU code gives NaN (0 times infinity), its cuDNN 0.
+
     Args:
         negative_slope: slope for negative values, without unit (0).
 

@@ -37,7 +37,7 @@ class Softmax(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         if inputs.shape[self.axis] == 1:  # Keras would warn about a single class.
-            return ops.ones_like(inputs)
+            return ops.exp(inputs - inputs)  # 1; NaN where the input is no finite number.
         return ops.softmax(inputs, axis=self.axis)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:

@@ -19,6 +19,7 @@ class SoftmaxWithLoss(ClassLossLayer):
     """Softmax and the log loss of the label: -sum log(max(p[label], FLT_MIN)) / normaliser.
 
     The gradient is (p - onehot) / normaliser and zero at ignored places; the clamp does not show in it.
+    A label whose score is minus infinity makes the loss NaN; Caffe's is clamped.
 
     Args:
         axis: tensor axis of the classes (-1).

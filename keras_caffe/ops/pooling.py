@@ -46,7 +46,8 @@ def global_max_pool(x: Any) -> Any:
     """(N, 1, 1, C): the largest value of each plane; of several, the gradient goes to the first."""
     shape = ops.shape(x)
     planes = ops.reshape(x, (shape[0], -1, shape[3]))
-    return ops.take_along_axis(planes, ops.argmax(planes, axis=1, keepdims=True), axis=1)[:, :, None]
+    greatest = ops.take_along_axis(planes, ops.argmax(planes, axis=1, keepdims=True), axis=1)[:, :, None]
+    return ops.where(greatest > -FLT_MAX, greatest, -FLT_MAX)  # Caffe never takes NaN and -inf.
 
 
 def max_pool_with_index(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
@@ -58,7 +59,7 @@ def max_pool_with_index(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
 def max_pool_with_index_twin(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
     """`max_pool_with_index` without its native kernel."""
     patches, valid = _patches(x, axes)
-    patches = ops.where(valid, patches, -FLT_MAX)
+    patches = ops.where(valid & (patches > -FLT_MAX), patches, -FLT_MAX)  # Caffe never takes NaN and -inf.
     best = ops.argmax(patches, axis=3)
     tops = ops.take_along_axis(patches, best[:, :, :, None], axis=3)[:, :, :, 0]  # The first one gets the gradient.
     shape = ops.shape(x)

@@ -85,7 +85,7 @@ class TrainNet(CaffeModel):
         """One iteration of the solver; its loss, and the net's outputs in the last pass."""
         statistics = [(v.value, tf.identity(v.value)) for v in self._statistics()]
         loss, outputs, gradients = self.accumulate(batches)
-        loss = loss / len(batches)
+        loss = self._nan_if_diverged(loss / len(batches))
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas > 1:
             context = tf.distribute.get_replica_context()
@@ -142,6 +142,11 @@ class TrainNet(CaffeModel):
 
     def _loss(self) -> Any:
         return tf.add_n(self.losses) if self.losses else tf.zeros(())
+
+    def _nan_if_diverged(self, loss: Any) -> Any:
+        """The loss; NaN where a parameter is no finite number, though kernels that skip zeros may not have met it."""
+        total = tf.add_n([tf.zeros(()), *(tf.reduce_sum(v.value) for v in self.updates.variables)])
+        return tf.where(tf.math.is_finite(total), loss, np.nan)
 
     def _statistics(self) -> list[Any]:
         """The variables that a forward pass changes."""

@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import keras_caffe
 from keras_caffe.cli import main
 from tests.shared_goldens import ROOT
 from tests.solver import digits
@@ -69,6 +71,21 @@ def test_snapshot_and_weights_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["train", "--solver=s", "--snapshot=a", "--weights=b"])
     assert caught.value.code == 2
+
+
+def test_a_parameter_that_is_no_number_ends_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    solver = digits.write(tmp_path, "max_iter: 4 display: 1")
+    model = keras_caffe.load("net.prototxt", phase="TRAIN")
+    weights, bias = model.get_caffe_params()["conv1"]
+    model.set_caffe_params({"conv1": [np.full_like(weights, np.nan), bias]})
+    keras_caffe.save(model, caffemodel=tmp_path / "nan.caffemodel")
+    assert main(["train", f"--solver={solver}", f"--weights={tmp_path / 'nan.caffemodel'}"]) == 1
+    output, errors = capsys.readouterr()
+    assert "the loss is nan in iteration 0: first in parameter 0 of layer 'conv1'" in errors
+    assert "Optimization Done" not in output and not states(tmp_path)
 
 
 def test_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

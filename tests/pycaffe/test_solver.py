@@ -11,6 +11,7 @@ import pytest
 from keras_caffe import pycaffe as caffe
 from keras_caffe.errors import SolverError
 from keras_caffe.solver import load_solver
+from tests.nets import HIDING
 from tests.solver.golden_solver import SOLVERS, Run, check_history, close
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
@@ -144,6 +145,16 @@ def test_solve_snapshots_and_resumes(snapshot_format: str, tmp_path: Path) -> No
     third.restore(tmp_path / f"s_iter_2.solverstate{ending}")
     third.step(2)
     np.testing.assert_allclose(third.model.get_caffe_params()["ip"][0], solver.net.params["ip"][0].data, rtol=1e-6)
+
+
+def test_a_parameter_that_is_no_number_is_refused_though_the_loss_hides_it() -> None:
+    solver = caffe.SGDSolver(f'net_param {{ {HIDING} }} base_lr: 0.1 lr_policy: "fixed"')
+    solver.net.blobs["data"].data[...] = 1
+    solver.step(1)
+    solver.net.params["conv"][1].data[1] = np.nan
+    assert np.isfinite(solver.net.forward()["loss"])
+    with pytest.raises(SolverError, match="the loss is nan in iteration 1"):
+        solver.step(1)
 
 
 def test_a_loss_that_is_no_number_is_refused() -> None:

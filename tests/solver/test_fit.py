@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_caffe.errors import DataError, SolverError
 from keras_caffe.solver import Solver, load_solver
+from tests.nets import HIDING
 from tests.solver.golden_solver import SOLVERS, Run, params
 
 MLP = Run("x_sgd_plain", SOLVERS / "x_sgd_plain.npz")
@@ -176,6 +177,20 @@ def test_parameter_that_is_no_number(tmp_path: Path) -> None:
     made.model.set_caffe_params({"ip2": [np.full((4, 8), np.nan), np.zeros(4)]})
     with pytest.raises(SolverError, match="first in parameter 0 of layer 'ip2'"):
         made.step(1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("way", ["step", "fit"])
+def test_a_parameter_that_is_no_number_stops_training_though_the_loss_hides_it(way: str, value: float) -> None:
+    batch = {"data": np.ones((2, 4, 4, 1), "float32"), "label": np.zeros(2, "float32")}
+    text = f'net_param {{ {HIDING} }} base_lr: 0.1 lr_policy: "fixed" max_iter: 9 snapshot_after_train: false'
+    made = load_solver(text, train_data=[batch], data_format="channels_last")
+    weights, bias = made.model.get_caffe_params()["conv"]
+    made.model.set_caffe_params({"conv": [weights, np.array([0, value], "float32")]})
+    if value != np.inf:  # MAX pooling takes neither, and a weight of 0 what it gives instead.
+        assert np.isfinite(made.model(batch))
+    with pytest.raises(SolverError, match="in iteration 0: first in parameter 1 of layer 'conv'"):
+        made.step(1) if way == "step" else made.fit(verbose=0)
 
 
 def test_label_out_of_range(tmp_path: Path) -> None:
