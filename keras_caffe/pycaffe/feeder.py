@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from keras_caffe import proto
+from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan
-from keras_caffe.errors import DataError
+from keras_caffe.errors import Call, DataError
 from keras_caffe.pycaffe.blob import NetBlob
 
-READ = ("Data", "ImageData", "HDF5Data", "WindowData", "DummyData")
+READ = ("AnnotatedData", "Data", "DummyData", "HDF5Data", "ImageData", "WindowData")
+GIVEN = "MemoryData"
 
 
 class Feeder:
@@ -29,28 +32,49 @@ class Feeder:
         self._batches: dict[int, Iterator[Any]] = {}
 
     def feed(self, start: int, end: int, blobs: Mapping[str, NetBlob]) -> None:
-        """Takes the next batch of the data layers among start..end."""
-        for node in self.nodes:
-            if start <= node.index <= end and (node.type in READ or node.index in self._batches):
-                if node.index not in self._batches:
-                    self._batches[node.index] = iter(self._dataset(node.message))
-                for name, batch in next(self._batches[node.index]).items():
-                    blobs[name].data[...] = np.asarray(batch).reshape(blobs[name].shape)
+        """Takes the next batch of the data layers among start..end; the blobs take its shapes.
 
-    def _dataset(self, layer: Any, **more: Any) -> Any:
+        Raises:
+            DataError: a MemoryData layer has no arrays yet.
+        """
+        for node in self.nodes:
+            if start <= node.index <= end and (node.type in READ or node.type == GIVEN):
+                if node.index not in self._batches:
+                    self._batches[node.index] = self._read(node)
+                for name, batch in next(self._batches[node.index]).items():
+                    blobs[name].reshape(*batch.shape)
+                    blobs[name].data[...] = batch
+
+    def _read(self, node: Node) -> Iterator[Any]:
+        if node.type == GIVEN:
+            raise self._nothing_given(node)
         from keras_caffe.data import dataset  # opened only by nets that read data
 
-        net = proto.NetParameter(layer=[layer])
+        net = proto.NetParameter(layer=[node.message])
         seed = random.getrandbits(32)  # so that `set_random_seed` decides
-        return dataset(net, self.phase, data_format="channels_first", seed=seed, **more)
+        return iter(dataset(net, self.phase, data_format="channels_first", seed=seed))
+
+    def _nothing_given(self, node: Node) -> DataError:
+        first = next(other for other in self.nodes if other.type == GIVEN)
+        give = Call("net.set_input_arrays", "data, labels", "before forward")
+        return DataError(
+            "no data were given to MemoryData",
+            where=node.where,
+            layer=f"{node.name!r} ({node.type})",
+            fix=give if node is first else "Make it an Input layer: set_input_arrays gives data to the first one only.",
+        )
 
     def set_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Gives the first MemoryData layer its items.
 
         Raises:
-            DataError: the net has none, or the arrays are not 4-axis float32 data with a label for each item.
+            DataError: the net has none, or the arrays are not 4-axis data with a label for each item, of the layer's
+                sizes and a multiple of its batch_size.
         """
-        node = next((node for node in self.nodes if node.type == "MemoryData"), None)
+        from keras_caffe.data.dataset import open_source
+        from keras_caffe.data.sources import Settings
+
+        node = next((node for node in self.nodes if node.type == GIVEN), None)
         if node is None:
             raise DataError("the net has no MemoryData layer to give arrays to")
         if np.ndim(data) != 4 or len(data) != len(labels):
@@ -59,5 +83,12 @@ class Feeder:
                 expected="(N, C, H, W) and (N,) or (N, 1, 1, 1)",
                 received=f"{np.shape(data)} and {np.shape(labels)}",
             )
-        arrays = dict(zip(node.message.top, (data, np.reshape(labels, len(labels))), strict=True))
-        self._batches[node.index] = iter(self._dataset(node.message, arrays=arrays))
+        arrays = dict(zip(node.message.top, (data, labels), strict=True))
+        settings = Settings(data_format="channels_first", arrays=arrays)
+        self._batches[node.index] = _in_turn(open_source(node.message, settings, node.where))
+
+
+def _in_turn(source: Any) -> Iterator[dict[str, np.ndarray]]:
+    """Batch after batch, read when it is asked for: what a script writes into its arrays in between counts."""
+    for first in count(step=source.batch_size):
+        yield dict(zip(source.tops, source.read(np.arange(first, first + source.batch_size)), strict=True))

@@ -174,9 +174,9 @@ class Net(Parameters, Batches):
 
     def _forward(self, start: int, end: int) -> float:
         """Runs layers by number; returns the loss."""
+        self._feeder.feed(start, end, self.blobs)
         self._adapt()
         self.push_params()
-        self._feeder.feed(start, end, self.blobs)
         if not self._callbacks:
             return self._run(start, end)
         return sum(self._with_callbacks("forward", index, self._run) for index in range(start, end + 1))
@@ -254,7 +254,17 @@ class Net(Parameters, Batches):
             raise NetError(f"the {what} are not the net's", expected=sorted(wanted), received=sorted(given))
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
-        """Gives the first MemoryData layer its arrays (N, C, H, W) and (N,...); forward takes batch after batch."""
+        """Gives the first MemoryData layer its arrays; forward takes batch after batch, round and round.
+
+        Float32 arrays are not copied: what is written into them later counts from the next forward on.
+
+        Args:
+            data: (N, C, H, W), N a multiple of the layer's batch_size.
+            labels: (N,) or (N, 1, 1, 1).
+
+        Raises:
+            DataError: the net has no such layer, or the arrays do not fit it.
+        """
         self._feeder.set_arrays(data, labels)
 
     def before_forward(self, callback: Callable[[int], Any]) -> None:

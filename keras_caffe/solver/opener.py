@@ -22,6 +22,7 @@ from keras_caffe.solver.nets import NetChoice
 from keras_caffe.solver.train_net import TrainNet
 
 FED = ("Input", "DummyData", "Parameter")  # Layers without bottoms that read no data.
+GIVEN = ("Input", "MemoryData")  # What is in them only the caller can give.
 
 
 class Opener:
@@ -76,12 +77,12 @@ class Opener:
         """Shapes in Caffe's order of the blobs that data layers fill, and the data; by default those of the layers."""
         message = definition.message
         drawn = any(layer.type == "DummyData" and _is_drawn(layer) for layer in message.layer)
-        fed = [top for layer in message.layer if layer.type == "Input" for top in layer.top]
-        if data is None and fed:
+        given = [layer for layer in message.layer if layer.type in GIVEN]
+        if data is None and given:
             raise DataError(
-                f"there are no {what}: the net has Input layers",
+                f"there are no {what}: the net has {given[0].type} layers",
                 where=definition.file,
-                expected=f"batches of {', '.join(fed)}",
+                expected=f"batches of {', '.join(top for layer in given for top in layer.top)}",
                 fix=(
                     "Use a net with data layers.",
                     Option("test_data" if "test" in what else "train_data", ..., "to feed this one"),

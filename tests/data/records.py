@@ -11,12 +11,27 @@ import numpy as np
 
 from keras_caffe import proto
 
+SIDE = 40
+
 
 def datum(label: int, shape: tuple[int, int, int] = (3, 8, 9), **fields: Any) -> bytes:
     """A record whose pixels depend on its label."""
     pixels = np.random.default_rng(label).integers(0, 256, shape, dtype=np.uint8).tobytes()
     sizes = dict(zip(("channels", "height", "width"), shape, strict=True))
     return proto.Datum(**{**sizes, "data": pixels, "label": label, **fields}).SerializeToString()
+
+
+def annotated(number: int, boxes: list[tuple[int, int, int, int]]) -> bytes:
+    """A black image with a white block below each box (x1, y1, x2, y2 in pixels)."""
+    pixels = np.zeros((3, SIDE, SIDE), np.uint8)
+    message = proto.AnnotatedDatum(type=0)
+    for instance, (x1, y1, x2, y2) in enumerate(boxes):
+        pixels[:, y1:y2, x1:x2] = 255
+        corners = dict(zip(("xmin", "ymin", "xmax", "ymax"), np.array([x1, y1, x2, y2]) / SIDE, strict=True))
+        group = message.annotation_group.add(group_label=number + 1)
+        group.annotation.add(instance_id=instance, bbox={**corners, "difficult": instance == 1})
+    message.datum.CopyFrom(proto.Datum(channels=3, height=SIDE, width=SIDE, data=pixels.tobytes(), label=-1))
+    return message.SerializeToString()
 
 
 def write_lmdb(path: Path, records: Mapping[bytes, bytes] | int) -> Path:

@@ -8,32 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_caffe import proto
 from keras_caffe.data import dataset
 from keras_caffe.data.resize import resize
 from keras_caffe.data.sources import image_source
 from keras_caffe.errors import CaffeError, CaffeWarning, DataError
-from tests.data.records import write_lmdb
+from tests.data.records import annotated, write_lmdb
 from tests.nets import layer
 
-SIDE = 40
 RESIZE = "resize_param { resize_mode: WARP height: 24 width: 32 interp_mode: LINEAR }"
 SAMPLER = """batch_sampler { max_sample: 1 max_trials: 1 }
     batch_sampler { sampler { min_scale: 0.5 max_scale: 0.9 min_aspect_ratio: 0.5 max_aspect_ratio: 2 }
       sample_constraint { min_jaccard_overlap: 0.1 } max_sample: 1 max_trials: 50 }"""
-
-
-def annotated(number: int, boxes: list[tuple[int, int, int, int]]) -> bytes:
-    """A black image with a white block below each box (x1, y1, x2, y2 in pixels)."""
-    pixels = np.zeros((3, SIDE, SIDE), np.uint8)
-    message = proto.AnnotatedDatum(type=0)
-    for instance, (x1, y1, x2, y2) in enumerate(boxes):
-        pixels[:, y1:y2, x1:x2] = 255
-        corners = dict(zip(("xmin", "ymin", "xmax", "ymax"), np.array([x1, y1, x2, y2]) / SIDE, strict=True))
-        group = message.annotation_group.add(group_label=number + 1)
-        group.annotation.add(instance_id=instance, bbox={**corners, "difficult": instance == 1})
-    message.datum.CopyFrom(proto.Datum(channels=3, height=SIDE, width=SIDE, data=pixels.tobytes(), label=-1))
-    return message.SerializeToString()
 
 
 def net(source: Path, batch: int, transform: str = "", param: str = "") -> str:

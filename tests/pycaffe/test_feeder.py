@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_caffe import pycaffe as caffe
 from keras_caffe import samples
 from keras_caffe.errors import DataError
+from tests.data.records import annotated, write_lmdb
 
 
 def test_lenet_reads_its_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -59,9 +62,105 @@ def test_memory_data_goes_round() -> None:
     labels = []
     for _ in range(3):
         out = net.forward()
-        labels.append(out["l"].tolist())
+        labels.append(out["l"].ravel().tolist())
         np.testing.assert_array_equal(out["y"], 2 * net.blobs["d"].data)
     assert labels == [[0, 1], [2, 3], [0, 1]]
+    net.set_input_arrays(data, np.arange(4))
+    assert net.forward()["l"].ravel().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1, 1, 1)])
+def test_labels_of_memory_data_have_four_axes_once_data_arrive(shape: tuple[int, ...]) -> None:
+    net = caffe.Net(
+        MEMORY.replace("channels: 1", "channels: 3").replace("height: 2", "height: 1")
+        + 'layer { name: "same" type: "Power" bottom: "l" top: "same" }'
+        + 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "l" top: "loss" loss_weight: 2 }',
+        caffe.TRAIN,
+    )
+    assert net.blobs["l"].shape == (2,)
+    net.set_input_arrays(np.zeros((2, 3, 1, 1), np.float32), np.array([2, 1], np.float32).reshape(shape))
+    out = net.forward()
+    assert net.blobs["l"].shape == (2, 1, 1, 1)
+    assert out["same"].tolist() == [[[[2]]], [[[1]]]]
+    assert out["loss"] == pytest.approx(np.log(3))
+    assert net.blobs["loss"].diff == 2
+
+
+def test_what_is_written_into_the_arrays_of_memory_data_counts() -> None:
+    net = caffe.Net(MEMORY, caffe.TEST)
+    data, labels = np.zeros((4, 1, 2, 1), np.float32), np.zeros(4, np.float32)
+    net.set_input_arrays(data, labels)
+    net.forward()
+    data[...], labels[...] = 3, [4, 5, 6, 7]
+    out = net.forward()
+    np.testing.assert_array_equal(out["y"], np.full((2, 1, 2, 1), 6))
+    assert out["l"].ravel().tolist() == [6, 7]
+    assert data.max() == 3
+
+
+def test_memory_data_needs_arrays_before_it_runs() -> None:
+    second = MEMORY.split("layer {")[1].replace('"m"', '"n"').replace('"d"', '"e"').replace('"l"', '"k"')
+    net = caffe.Net(f"{MEMORY} layer {{ {second}", caffe.TEST)
+    with pytest.raises(DataError, match=r"^<text>:2: layer 'm' \(MemoryData\): no data were given") as raised:
+        net.forward()
+    assert str(raised.value).endswith("Call net.set_input_arrays(data, labels) before forward.")
+    net.blobs["d"].data[...] = 1
+    assert net.forward(start="y", end="y")["y"].max() == 2
+    net.set_input_arrays(np.ones((2, 1, 2, 1)), np.zeros(2))
+    with pytest.raises(
+        DataError, match="layer 'n' .* Make it an Input layer: set_input_arrays gives data to the first"
+    ):
+        net.forward()
+
+
+def test_pycaffes_solver_asks_for_the_arrays_of_memory_data() -> None:
+    loss = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "l" top: "loss" }'
+    solver = caffe.SGDSolver(
+        f'base_lr: 1 lr_policy: "fixed" net_param {{ {MEMORY.replace("height: 2", "height: 1")} {loss} }}'
+    )
+    with pytest.raises(DataError, match=r"Call net\.set_input_arrays"):
+        solver.step(1)
+    solver.net.set_input_arrays(np.zeros((2, 1, 1, 1)), np.zeros(2))
+    solver.step(1)
+    assert solver.iter == 1
+    assert solver.net.blobs["l"].shape == (2, 1, 1, 1)
+
+
+def test_annotated_records_are_read_with_as_many_boxes_as_they_have(tmp_path: Path) -> None:
+    records = {b"0": annotated(0, [(0, 0, 9, 9), (5, 5, 9, 9)]), b"1": annotated(1, [(1, 1, 4, 4)])}
+    net = caffe.Net(
+        f"""layer {{ name: "d" type: "AnnotatedData" top: "data" top: "label"
+              data_param {{ source: "{write_lmdb(tmp_path / "db", records)}" batch_size: 1 backend: LMDB }} }}
+            layer {{ name: "flat" type: "Flatten" bottom: "label" top: "flat" flatten_param {{ axis: 2 }} }}""",
+        caffe.TEST,
+    )
+    for boxes in (2, 1, 2):
+        out = net.forward()
+        assert net.blobs["label"].shape == (1, 1, boxes, 8)
+        np.testing.assert_array_equal(out["flat"], net.blobs["label"].data.reshape(1, 1, -1))
+        assert out["flat"][0, 0, :2].tolist() == [0, 1 if boxes == 2 else 2]
+        assert out["data"].max() == 255
+
+
+def test_labels_of_data_that_are_read_have_one_axis(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(tf.io.encode_png(np.zeros((9, 9, 3), np.uint8)).numpy())
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"], file["label"] = np.zeros((2, 5)), np.zeros((2, 1))
+    (tmp_path / "images").write_text(f"{tmp_path}/a.png 3\n")
+    (tmp_path / "files").write_text(f"{tmp_path}/a.h5\n")
+    (tmp_path / "windows").write_text(f"# 0\n{tmp_path}/a.png\n3\n9\n9\n2\n1 1 0 0 5 5\n0 0.1 2 2 8 8\n")
+    crop = "transform_param { crop_size: 4 }"
+    layers = {
+        "Data": (f'data_param {{ source: "{write_lmdb(tmp_path / "db", 3)}" batch_size: 2 backend: LMDB }}', (2,)),
+        "ImageData": (f'image_data_param {{ source: "{tmp_path}/images" batch_size: 2 }}', (2,)),
+        "WindowData": (f'{crop} window_data_param {{ source: "{tmp_path}/windows" batch_size: 2 }}', (2,)),
+        "HDF5Data": (f'hdf5_data_param {{ source: "{tmp_path}/files" batch_size: 2 }}', (2, 1)),
+        "DummyData": ("dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 2 } }", (2,)),
+    }
+    for type, (fields, shape) in layers.items():
+        net = caffe.Net(f'layer {{ name: "d" type: "{type}" top: "data" top: "label" {fields} }}', caffe.TEST)
+        assert net.blobs["label"].shape == shape
+        assert net.forward()["label"].shape == shape
 
 
 def test_what_set_input_arrays_refuses() -> None:
