@@ -259,7 +259,11 @@ def _python_gradients(layer: Any, bottoms: Sequence[Any], diffs: Sequence[Any]) 
         return runner.backward(runner.serial, arrays[: ends[0]], arrays[ends[0] : ends[1]], arrays[ends[1] :])
 
     inputs = [*bottoms, *map(tf.convert_to_tensor, params)]
+    if not inputs and not hasattr(runner.layer, "backward"):
+        return []  # A data layer needs none; in Caffe it would be an error.
     gradients = tf.numpy_function(backward, [*inputs, *diffs], [tf.float32] * len(inputs))
+    if not inputs:  # A source; TensorFlow gives no list then.
+        return []
     return [tf.ensure_shape(diff, x.shape) for diff, x in zip(gradients, inputs, strict=True)]
 
 
