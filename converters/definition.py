@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from keras_caffe.converters.missing import TRAINED, bottom_cures, declare_inputs
 from keras_caffe.converters.read import NetFile, Readable, is_text_file, path_of, read_net
 from keras_caffe.converters.select import phase_name, select
 from keras_caffe.converters.upgrade import upgrade
-from keras_caffe.errors import ReadError
+from keras_caffe.errors import Cure, ReadError
 
 File: TypeAlias = str | os.PathLike[str]
 Weights: TypeAlias = File | Sequence[File] | None
@@ -25,8 +26,11 @@ class Definition(NetFile):
 
     Attributes:
         message: the NetParameter (V2): all of its layers, or those that `select` has left.
-        file, lines, path, where: as of what was read.
+        whole: the net with all of its layers once `select` has left some; else None.
+        file, lines, path, binary, where: as of what was read.
     """
+
+    whole: Any = None
 
     @property
     def phase(self) -> str:
@@ -35,7 +39,17 @@ class Definition(NetFile):
 
     def select(self, phase: str | int = "TEST", level: int = 0, stages: Sequence[str] = ()) -> Definition:
         """The definition with the layers that survive, see `keras_caffe.converters.select`."""
-        return replace(self, message=select(self.message, phase, level, stages, where=self.where))
+        return replace(self, message=select(self.message, phase, level, stages, where=self.where), whole=self.message)
+
+    def with_inputs(self, shapes: Mapping[str, object]) -> Definition:
+        """The definition with the inputs that no layer states; see `declare_inputs`."""
+        return replace(self, message=declare_inputs(self.message, shapes))
+
+    def bottom_cures(self, blob: str) -> Iterator[Cure]:
+        """What the reader of an error can do about a bottom that no layer makes."""
+        if self.binary:
+            yield TRAINED
+        yield from bottom_cures(blob, self.whole or self.message, self.message.state, self.where)
 
 
 def read_definition(source: Readable | Definition, *, strict: bool = False, fork: str | None = None) -> Definition:
@@ -52,7 +66,7 @@ def read_definition(source: Readable | Definition, *, strict: bool = False, fork
     if isinstance(source, Definition):
         return source
     net = read_net(source, strict=strict, fork=fork)
-    return Definition(upgrade(net.message, net.where), net.file, net.lines, net.path)
+    return Definition(**{**vars(net), "message": upgrade(net.message, net.where)})
 
 
 def check_not_swapped(source: Readable | Definition, weights: Weights) -> None:

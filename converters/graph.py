@@ -12,7 +12,7 @@ from types import MappingProxyType
 from keras_caffe import proto
 from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place
 from keras_caffe.converters.select import phase_name
-from keras_caffe.errors import CaffeError, NetError, UnknownLayerError, instead
+from keras_caffe.errors import CaffeError, Cure, NetError, UnknownLayerError, instead
 from keras_caffe.named import unknown
 
 AUTOMATIC = "(automatic)"
@@ -123,17 +123,22 @@ class Net:
         return self.nodes[self.value(name).producer]
 
 
-def graph(net: proto.NetParameter, where: Callable[[str], str | None] = lambda layer: None) -> Net:
+def graph(
+    net: proto.NetParameter,
+    where: Callable[[str], str | None] = lambda layer: None,
+    cures: Callable[[str], Iterable[Cure]] = lambda bottom: (),
+) -> Net:
     """The graph of an upgraded and selected net.
 
     Args:
         net: what `select` returned.
         where: layer name -> `file:line`, for errors.
+        cures: bottom that no layer makes -> what can be done about it, for the error.
 
     Raises NetError where the layers do not connect as Caffe wants it: a bottom that no layer above produces, a top that
     two layers produce, an in-place layer on a blob with other readers above it, a wrong number of propagate_down.
     """
-    builder = _Builder(net, where)
+    builder = _Builder(net, where, cures)
     for index, layer in enumerate(net.layer):
         try:
             builder.add(index, layer)
@@ -143,8 +148,10 @@ def graph(net: proto.NetParameter, where: Callable[[str], str | None] = lambda l
 
 
 class _Builder:
-    def __init__(self, net: proto.NetParameter, where: Callable[[str], str | None]) -> None:
-        self.message, self.where = net, where
+    def __init__(
+        self, net: proto.NetParameter, where: Callable[[str], str | None], cures: Callable[[str], Iterable[Cure]]
+    ) -> None:
+        self.message, self.where, self.cures = net, where, cures
         self.nodes: list[Node] = []
         self.values: dict[str, Value] = {}
         self.readers: dict[str, list[int]] = {}
@@ -205,15 +212,16 @@ class _Builder:
         )
 
     def unknown_bottom(self, index: int, blob: str) -> NetError:
-        later = [other.name for other in self.message.layer[index:] if blob in other.top]
+        later = [other.name for other in self.message.layer[index:] if blob in other.top and blob not in other.bottom]
+        fix: list[Cure] = []
         if later:
             problem = f"bottom {blob!r} is produced only by layer {later[0]!r}, which is not above it"
-            fix = "Caffe runs layers in file order: a net has no cycles, and a producer stands above its consumers."
+            fix = ["Caffe runs layers in file order: a net has no cycles, and a producer stands above its consumers."]
         else:
             problem = f"bottom {blob!r} is not the top of any layer"
             phase = phase_name(self.message.state.phase)
-            missing = f"Its producer is missing, or left out in phase {phase}."
-            fix = " ".join(filter(None, (missing, instead([blob], self.blobs).get("fix"))))
+            fix = [*self.cures(blob)] or [f"Its producer is missing, or left out in phase {phase}."]
+            fix += filter(None, [instead([blob], self.blobs).get("fix")])
         return NetError(problem, expected="the top of a layer higher up in the file", fix=fix)
 
     def second_producer(self, index: int, blob: str) -> NetError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from keras_caffe import registry
 from keras_caffe.converters.backward import Backward, needs_backward
 from keras_caffe.converters.graph import Net, Node
-from keras_caffe.converters.input_shapes import shapes_missing, source_shapes
+from keras_caffe.converters.input_shapes import shapes_missing, shapes_not_known, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, instead
 from keras_caffe.layers.base import PACKAGE, Blob, Bottom, BoundBlob, CaffeLayer, check_count
@@ -180,6 +180,8 @@ def infer(
     plan = Plan(net, data_format)
     names = _KerasNames(net, classes)
     shapes = dict(input_shapes or {})
+    tops = [net.values[value].blob for node in net.nodes if not node.inputs for value in node.outputs]
+    _check_used([blob for blob in shapes if blob not in tops], tops)
     for node in net.nodes:
         try:
             cls = classes[node.type].for_layer(node.message)
@@ -196,8 +198,8 @@ def infer(
             else:
                 _add_layer(plan, node, cls, {"name": names(node), "dtype": dtype})
         except CaffeError as error:
-            raise error.at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
-    _check_used(shapes, plan)
+            raise _explained(error, plan, node).at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
+    _check_used(shapes, [net.values[value].blob for value in plan.inputs])
     plan.owners.update(_owners(plan))
     if not net.message.force_backward:
         plan.frozen.update(slot for slot, (lr_mult, _) in multipliers(net).items() if lr_mult == 0)
@@ -309,12 +311,17 @@ def _stored_bottoms(planned: PlannedLayer, shapes: Mapping[str, Shape]) -> list[
     return [to_stored(shapes[v], order) for v, order in zip(planned.node.inputs, planned.orders, strict=True)]
 
 
-def _check_used(left: Mapping[str, Any], plan: Plan) -> None:
+def _check_used(left: Collection[str], inputs: Iterable[str]) -> None:
     if left:
-        inputs = [plan.net.values[value].blob for value in plan.inputs]
         raise NetError(
             f"a shape is given for what is not an input: {', '.join(map(repr, left))}", **instead(left, inputs)
         )
+
+
+def _explained(error: CaffeError, plan: Plan, node: Node) -> CaffeError:
+    """The error; or the one that says so, where a layer refuses what comes of an Input without a shape."""
+    inputs = [plan.net.values[value].blob for value in plan.inputs_of(node.inputs) if not plan.shapes[value]]
+    return shapes_not_known({blob: "NCHW" for blob in inputs}) if inputs and isinstance(error, LayerError) else error
 
 
 def _place(node: Node) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from keras_caffe.converters.graph import Net, Node
@@ -30,7 +30,7 @@ def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]
         classes: {type: class} of all types in the net.
         given: {blob: shape} that the caller passes already.
     """
-    passed: dict[str, tuple[int | str, ...]] = {}
+    passed: dict[str, Sequence[int | str]] = {}
     hints = []
     for node in net.nodes[first.index :]:
         with suppress(CaffeError):  # what else is wrong with a layer below comes up once the shapes are there
@@ -41,11 +41,19 @@ def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]
             if None in shapes.values():
                 hints.append(cls.hint(node.message))
             known = zip(shapes.items(), cls.known_sizes(node.message), strict=False)
-            passed |= {blob: tuple(sizes) for (blob, shape), sizes in known if shape is None}
+            passed |= {blob: sizes for (blob, shape), sizes in known if shape is None}
+    return shapes_not_known(passed, hints[0] if len(hints) == 1 else ", or put the data where the layers look for them")
+
+
+def shapes_not_known(passed: Mapping[str, Iterable[int | str]], hint: str = "") -> ShapeError:
+    """The error for inputs of which so much is known: sizes, and letters for what the caller must pass."""
     what = "shape of input" if len(passed) == 1 else "shapes of inputs"
-    hint = hints[0] if len(hints) == 1 else ", or put the data where the layers look for them"
     return ShapeError(
         f"the {what} {', '.join(map(repr, passed))} {'is' if len(passed) == 1 else 'are'} not known",
         expected="a shape in Caffe's order (N, C, H, W)" + ("" if len(passed) == 1 else " for each"),
-        fix=Option("input_shapes", passed, f"with numbers for the letters{hint}"),
+        fix=Option(
+            "input_shapes",
+            {blob: tuple(sizes) for blob, sizes in passed.items()},
+            f"with numbers for the letters{hint}",
+        ),
     )

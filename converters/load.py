@@ -15,6 +15,7 @@ from keras_caffe.converters.build import build
 from keras_caffe.converters.definition import Definition, check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import Plan, infer
+from keras_caffe.converters.missing import no_layers
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.weights import match
@@ -49,7 +50,7 @@ def load(
         phase: "TRAIN" or "TEST": which layers survive include/exclude rules.
         level, stages: likewise.
         input_shapes: {blob: shape in Caffe's order (N, C, H, W)} where the net does not state it, or to replace it;
-            None for a size that shall stay dynamic.
+            None for a size that shall stay dynamic. A blob that no layer makes becomes an input.
         data_format: "channels_last" or "channels_first" (Caffe's own) at the model's edges; default: Keras's.
         custom_layers: {Caffe type: layer class} for this call.
         python_layers: {"module.Class": class} for layers of type "Python".
@@ -112,15 +113,11 @@ def plan(definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
     Raises:
         NetError, UnknownLayerError, LayerError, ShapeError: the net is refused.
     """
-    if not definition.message.layer:
-        raise NetError(
-            f"the net has no layers in phase {definition.phase}",
-            where=definition.file,
-            expected="the definition of a net",
-            fix="Of a solver, load the file that its `net` names.",
-        )
+    if definition.whole and definition.whole.layer and not definition.message.layer:
+        raise no_layers(definition.whole, definition.message.state, definition.file)
+    definition = definition.with_inputs(settings.input_shapes or {})
     recipe = _recipe(definition.message, settings)
-    net = graph(definition.message, definition.where)
+    net = graph(definition.message, definition.where, definition.bottom_cures)
     with loading(LoadContext(recipe.fork, settings.python_layers, settings.allow_python_imports, recipe.files)):
         planned = infer(
             net,

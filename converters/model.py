@@ -16,7 +16,7 @@ from keras_caffe.converters.build import build
 from keras_caffe.converters.graph import AUTOMATIC, Net, graph
 from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
-from keras_caffe.converters.tensors import Tensors
+from keras_caffe.converters.tensors import ANCHOR, Tensors
 from keras_caffe.errors import Call, Cure, LayerError, NetError, Option, ShapeError
 from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layers.context import LoadContext, loading
@@ -165,8 +165,10 @@ class CaffeModel(BlobModel):
     ) -> CaffeModel:
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
-        inputs = tensors.inputs(tensors.plan.inputs)
         outputs = {output_name(net, v): tensors.at_edge(v) for v in tensors.plan.outputs()}
+        if not outputs:  # Keras has no models without: that of an empty net hands its only input on.
+            outputs = {ANCHOR: tensors.anchor()}
+        inputs = tensors.inputs(tensors.plan.inputs)
         model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
         model.tensors, model.recipe = tensors, recipe
         model.load_report, model.files = load_report, files

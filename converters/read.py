@@ -40,12 +40,14 @@ class NetFile:
         file: its path; `<text>` or `<message>` if there is none.
         lines: the line at which each layer starts, by the layer's name (the first, where a name occurs twice).
         path: the file; None for a text or a message.
+        binary: whether it was a binary file, as a caffemodel is.
     """
 
     message: Any
     file: str = TEXT
     lines: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     path: Path | None = None
+    binary: bool = False
 
     def where(self, layer_name: str) -> str:
         """`file:line` of a layer, or the file where the line is not known."""
@@ -71,7 +73,7 @@ def read_net(source: Readable, *, strict: bool = False, fork: str | None = None)
     content, file = _content(source, proto.NetParameter)
     if content is None:
         mapped = Mapped(file)
-        return NetFile(read_binary_net(mapped, fork=fork, strict=strict), file, path=mapped.path)
+        return NetFile(read_binary_net(mapped, fork=fork, strict=strict), file, path=mapped.path, binary=True)
     parsed = _parse_net(content, file, strict)
     lines: dict[str, int] = {}
     for layer, line in zip(_layers(parsed.message), parsed.lines, strict=False):

@@ -53,7 +53,7 @@ def select_state(
     new.CopyFrom(net)
     new.ClearField("layer")
     new.state.CopyFrom(state)
-    new.layer.extend(layer for layer in net.layer if _is_kept(layer, state, where))
+    new.layer.extend(layer for layer in net.layer if is_kept(layer, state, where))
     for layer in new.layer:
         if not layer.HasField("phase"):
             layer.phase = state.phase
@@ -83,7 +83,10 @@ def phase_number(phase: str | int) -> int:
     raise NetError("no such phase", expected='"TRAIN" or "TEST"', received=repr(phase), fix=near)
 
 
-def _is_kept(layer: proto.LayerParameter, state: proto.NetState, where: Callable[[str], str | None]) -> bool:
+def is_kept(
+    layer: proto.LayerParameter, state: proto.NetState, where: Callable[[str], str | None] = lambda layer: None
+) -> bool:
+    """Whether a layer's include and exclude rules keep it in a state; NetError if it has both."""
     if layer.include and layer.exclude:
         raise NetError(
             "has both include and exclude rules",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from keras_caffe import proto
 from keras_caffe.converters.graph import AUTOMATIC, Net, Node, Value, graph
 from keras_caffe.converters.in_place import stated_loss_weight
+from keras_caffe.errors import Cure
 
 
-def with_splits(net: proto.NetParameter, where: Callable[[str], str | None] = lambda layer: None) -> proto.NetParameter:
+def with_splits(
+    net: proto.NetParameter,
+    where: Callable[[str], str | None] = lambda layer: None,
+    cures: Callable[[str], Iterable[Cure]] = lambda bottom: (),
+) -> proto.NetParameter:
     """A new net with Caffe's Split layers: one for each top that is used twice, where a loss weight counts as a use.
 
     Layer `<blob>_<producer>_<top>_split` has tops `<blob>_<producer>_<top>_split_<k>`; a loss weight moves to k = 0.
@@ -18,7 +23,7 @@ def with_splits(net: proto.NetParameter, where: Callable[[str], str | None] = la
     new = proto.NetParameter()
     new.CopyFrom(net)
     new.ClearField("layer")
-    new.layer.extend(_layers(graph(net, where)))
+    new.layer.extend(_layers(graph(net, where, cures)))
     return new
 
 

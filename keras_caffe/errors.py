@@ -312,12 +312,14 @@ def _sentence(*words: str) -> str:
 
 
 def _as_flag(flag: Flag, value: object) -> str:
-    """The flag with its value; a mapping is one flag for each entry, `--input-shape data=1,3,224,224`."""
+    """The flag with its value; of a list or mapping one flag for each entry, `--input-shape data=1,3,224,224`."""
     if value is True or value is None:
         return flag.name
     if isinstance(value, Mapping):
         given = [f"{key}={','.join(map(str, entry))}" for key, entry in value.items()]
         return " ".join(f"{flag.name} {shlex.quote(text)}" for text in given)
+    if isinstance(value, list):
+        return " ".join(f"{flag.name} {shlex.quote(str(entry))}" for entry in value)
     return f"{flag.name} {flag.metavar if value is ... else shlex.quote(str(value))}"
 
 

@@ -63,8 +63,10 @@ class Net(Parameters, Batches):
         self.phase = given.pop("phase")
         definition = read_definition(network_file, strict=given.pop("strict", False), fork=given.get("fork"))
         selected = definition.select(PHASES[self.phase], given.pop("level", 0), given.pop("stages"))
-        self._definition = replace(selected, message=with_splits(selected.message, selected.where))
         self._settings = PlanSettings(**given | {"data_format": "channels_first"})
+        selected = selected.with_inputs(self._settings.input_shapes or {})
+        split = with_splits(selected.message, selected.where, selected.bottom_cures)
+        self._definition = replace(selected, message=split)
         first, _ = plan(self._definition, self._settings)
         build_layers(first)
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
