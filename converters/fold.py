@@ -8,7 +8,7 @@ from typing import Any
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.passes import run_all
-from keras_caffe.converters.rebuild import is_foreign, node_blobs, plan_again, rebuild
+from keras_caffe.converters.rebuild import NodeBlobs, is_foreign, node_blobs, plan_again, rebuild
 from keras_caffe.converters.trained import Trained
 from keras_caffe.layers.context import LoadContext, loading
 
@@ -34,26 +34,36 @@ def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
     """
     keep = [keep] if isinstance(keep, str) else list(keep)
     model.net.check_blobs(keep)
-    trained = folded(model, keep)
-    shapes = {k: v for k, v in model.recipe.input_shapes.items() if k in trained.net.blobs}
-    plan = plan_again(model, trained.net, shapes, model.data_format)
-    return rebuild(model, plan, trained.blobs, shapes)
+    after = folded(model, keep)
+    shapes = {k: v for k, v in model.recipe.input_shapes.items() if k in after.net.blobs}
+    plan = plan_again(model, after.net, shapes, model.data_format)
+    return rebuild(model, plan, after.blobs, shapes)
 
 
 def folded(model: CaffeModel, keep: Iterable[str]) -> Trained:
     """The model's net and blobs after all passes."""
-    plan = model.plan
-    protected = {model.net.value(name).id for name in keep} | {model.net.last_write(name).id for name in keep}
-    by_id = {model.net.values[name].producer for name in keep if name in model.net.values}
-    trained = Trained(
-        model.net,
-        tuple(map(tuple, node_blobs(model))),
+    with loading(LoadContext(model.recipe.fork)):
+        return run_all(trained(model.plan, node_blobs(model), keep))
+
+
+def trained(plan: Plan, blobs: NodeBlobs, keep: Iterable[str]) -> Trained:
+    """A planned net and its blobs, for the passes.
+
+    Args:
+        plan: of the net.
+        blobs: for each node its blobs in Caffe's shape and order.
+        keep: blobs beside the net's outputs that keep their names and values.
+    """
+    net, keep = plan.net, list(keep)
+    protected = {net.value(name).id for name in keep} | {net.last_write(name).id for name in keep}
+    by_id = {net.values[name].producer for name in keep if name in net.values}
+    return Trained(
+        net,
+        tuple(map(tuple, blobs)),
         plan.shapes,
         frozenset(_fixed(plan) | by_id),
         frozenset({*plan.outputs(), *protected}),
     )
-    with loading(LoadContext(model.recipe.fork)):
-        return run_all(trained)
 
 
 def _fixed(plan: Plan) -> set[int]:

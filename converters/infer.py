@@ -115,11 +115,14 @@ class Plan:
         outputs = [*self.net.outputs, *(value for value in self.loss_weights if value not in seen)]
         return outputs or list(self.net.blobs.values())
 
-    def check_shapes(self, shapes: Mapping[str, Shape]) -> None:
+    def check_shapes(self, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         """Asks the layers, as Caffe's Reshape does, whether they take inputs of these sizes; computes nothing.
 
         Args:
             shapes: {input's value id: its shape in Caffe's order}; layers that need other inputs are not asked.
+
+        Returns:
+            {value id: its shape in Caffe's order} of these inputs and of all tops of the layers that were asked.
 
         Raises:
             ShapeError, LayerError: of the first layer that refuses its bottoms.
@@ -134,10 +137,15 @@ class Plan:
                     raise error.at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
                 for value, top in zip(planned.node.outputs, tops, strict=True):
                     known[value] = to_caffe(top, self.orders[value])
+        return known
+
+    def needed_for(self, values: Iterable[str]) -> set[str]:
+        """The values that the given ones are computed from, and these themselves."""
+        return set(self._upstream(values))
 
     def inputs_of(self, values: Iterable[str]) -> list[str]:
         """The inputs that the given values are computed from."""
-        seen = set(self._upstream(values))
+        seen = self.needed_for(values)
         return [value for value in self.inputs if value in seen]
 
     def backward(self) -> Backward:

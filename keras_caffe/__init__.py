@@ -2,11 +2,13 @@
 
 from keras_caffe import requirements  # isort: skip  # first: it says what to install where TensorFlow is missing
 from keras_caffe import layers, losses, metrics, ops, optimizers
+from keras_caffe.converters.comparison import compare
 from keras_caffe.converters.fold import fold
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.save import save
 from keras_caffe.errors import CaffeError, CaffeWarning
+from keras_caffe.onnx import to_onnx
 from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
 
@@ -15,11 +17,11 @@ __getattr__ = requirements.missing
 if requirements.HAS_TENSORFLOW:
     from keras_caffe import data, pycaffe
     from keras_caffe.data import dataset
-    from keras_caffe.serving import compare, export
+    from keras_caffe.serving import export
     from keras_caffe.solver import load_solver
 
 __all__ = [
     "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "data", "dataset", "export", "fold",
     "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers", "pycaffe", "register_layer",
-    "save",
+    "save", "to_onnx",
 ]  # fmt: skip

@@ -39,6 +39,10 @@ def _import_in_silence(module: str) -> None:
         os.close(stderr)
 
 
-if sys.stderr and (Path(sys.argv[0]).stem == "keras-caffe" or "keras_caffe.cli" in sys.orig_argv[:3]):
+if (
+    HAS_TENSORFLOW
+    and sys.stderr
+    and (Path(sys.argv[0]).stem == "keras-caffe" or "keras_caffe.cli" in sys.orig_argv[:3])
+):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _import_in_silence("tensorflow")

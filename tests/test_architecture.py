@@ -28,12 +28,12 @@ FLOORS = [
     {"layers"},
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
     {"converters"},
-    {"data", "solver", "serving", "pycaffe", "samples"},
+    {"data", "onnx", "solver", "serving", "pycaffe", "samples"},
     {"public"},  # keras_caffe/__init__.py
     {"cli"},
     {"__main__"},
 ]
-NEIGHBOURS = {("fillers", "proto"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
+NEIGHBOURS = {("fillers", "proto"), ("serving", "onnx"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
 ONLY = {"samples": {"errors", "proto", "lmdb_environment"}}  # rooms that need less than their floor allows
 
 TENSORFLOW = {"ops", "data", "solver", "serving", "pycaffe"}
@@ -54,7 +54,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 }
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
-CONTRACT |= {"data", "pycaffe", "ops"}
+CONTRACT |= {"data", "pycaffe", "ops", "to_onnx"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "fold", "metrics"}
 

@@ -32,7 +32,7 @@ FLAGS = {
 }
 PUBLIC: list[Callable[..., Any]] = [
     *(keras_caffe.load, keras_caffe.dataset, keras_caffe.load_solver, keras_caffe.export, keras_caffe.save),
-    *(serving.to_onnx, serving.to_tflite),
+    *(keras_caffe.to_onnx, serving.to_tflite),
 ]
 OWNERS = {"model": CaffeModel, "solver": Solver}  # of the methods that calls name
 # The functions whose arguments a command's flags stand for.
@@ -42,7 +42,7 @@ BEHIND: dict[str, list[Callable[..., Any]]] = {
     "predict": [keras_caffe.load],
     "compare": [keras_caffe.load, keras_caffe.compare],
     "time": [keras_caffe.load],
-    "export": [keras_caffe.load, keras_caffe.export, serving.to_tflite],
+    "export": [keras_caffe.load, keras_caffe.export, keras_caffe.to_onnx, serving.to_tflite],
     "train": [keras_caffe.load_solver, keras_caffe.load],
     "test": [keras_caffe.load_solver, keras_caffe.load],
 }

@@ -1,5 +1,8 @@
 """Rewriting a trained net for inference: each pass is a file with `run(Trained) -> Trained`, run in the order below."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras_caffe.converters.passes import (
     affine_to_scale,
     drop_identities,
@@ -10,19 +13,20 @@ from keras_caffe.converters.passes import (
 )
 from keras_caffe.converters.trained import Trained
 
-PASSES = (
+MERGING = (
     drop_identities,
     affine_to_scale,
     join_scales,
     fold_scale_into_previous,
     fold_scale_into_next,
-    transpose_weights,
 )
+"""Fewer layers; all of them are as Caffe has them."""
+PASSES = (*MERGING, transpose_weights)
 
 
-def run_all(trained: Trained) -> Trained:
+def run_all(trained: Trained, passes: Sequence[Any] = PASSES) -> Trained:
     """Runs every pass until it finds nothing more, one after the other."""
-    for one in PASSES:
+    for one in passes:
         while (after := one.run(trained)) is not trained:
             trained = after
     return trained

@@ -10,27 +10,16 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from keras_caffe.cli import compare, convert, dataset, draw, export, predict, summary, test, time, train, upgrade
+from keras_caffe.cli.lazy import Commands
 from keras_caffe.errors import CaffeError, CaffeWarning, Flag, Flags, Message
 from keras_caffe.version import __version__
 
-COMMANDS = {
-    "convert": convert,
-    "summary": summary,
-    "draw": draw,
-    "predict": predict,
-    "upgrade": upgrade,
-    "export": export,
-    "compare": compare,
-    "time": time,
-    "train": train,
-    "test": test,
-    "dataset": dataset,
-}
+NAMES = ("convert", "summary", "draw", "predict", "upgrade", "export", "compare", "time", "train", "test", "dataset")
+COMMANDS = Commands({name: name for name in NAMES})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,9 +61,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return _parser(name, command).parse_intermixed_args(chosen.arguments)
 
 
-def _group(prog: str, about: str | None, commands: Mapping[str, Any]) -> argparse.ArgumentParser:
+def _group(prog: str, about: str | None, commands: Commands) -> argparse.ArgumentParser:
     """The parser that finds one of several commands."""
-    listing = "\n".join(f"  {name:<10} {_title(command)}" for name, command in commands.items())
+    listing = "\n".join(f"  {name:<10} {commands.title(name)}" for name in commands)
     parser = argparse.ArgumentParser(
         prog=prog,
         usage=f"{prog} COMMAND ...",
@@ -108,10 +97,6 @@ def flags_of(parser: argparse.ArgumentParser) -> Flags:
 def _metavar(action: argparse.Action) -> str:
     metavar = action.metavar or action.dest.upper()
     return metavar if isinstance(metavar, str) else " ".join(metavar)
-
-
-def _title(command: Any) -> str:
-    return str(command.__doc__).splitlines()[0]
 
 
 @contextmanager

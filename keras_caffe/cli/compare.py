@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_caffe.cli.options import add_net_options, given, working
-from keras_caffe.serving import Comparison, compare
-from keras_caffe.serving.comparison import TOLERANCE
+from keras_caffe.converters.comparison import TOLERANCE, Comparison, compare
 
 WIDTH = 10_000  # columns of what is no terminal
 

@@ -5,11 +5,6 @@ An LMDB, a LevelDB and TFRecord files are read; which of them a database is show
 
 from __future__ import annotations
 
-from keras_caffe.cli import dataset_convert, dataset_mean, dataset_show, dataset_stats
+from keras_caffe.cli.lazy import Commands
 
-COMMANDS = {
-    "convert": dataset_convert,
-    "mean": dataset_mean,
-    "show": dataset_show,
-    "stats": dataset_stats,
-}
+COMMANDS = Commands({name: f"dataset_{name}" for name in ("convert", "mean", "show", "stats")})

@@ -8,23 +8,19 @@ printed.
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_caffe import CaffeModel
-from keras_caffe.cli.options import add_net_options, load, positive, working
+from keras_caffe.cli.options import add_net_options, given, load, positive, working
+from keras_caffe.converters.comparison import TOLERANCE
 from keras_caffe.converters.read import read_array
 from keras_caffe.errors import ExportError
-from keras_caffe.serving import export, to_onnx, to_tflite
-from keras_caffe.serving.difference import (
-    Difference,
-    onnx_difference,
-    saved_model_difference,
-    tflite_difference,
-)
-from keras_caffe.serving.tflite import KINDS
+from keras_caffe.onnx.export import OPSET, Settings, export_net
+from keras_caffe.onnx.proof import write_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a blob to give instead of the net's outputs; may be repeated",
     )
     add("--no-fold", dest="fold", action="store_false", help="keep BatchNorm, Scale and Dropout layers as they are")
-    add("--static", dest="dynamic", action="store_false", help="keep height and width as the net declares them")
+    add(
+        "--static",
+        dest="dynamic",
+        action="store_false",
+        default=None,
+        help="keep height and width as the net declares them (default of onnx)",
+    )
+    add("--dynamic", action="store_true", default=None, help="leave height and width open (default of savedmodel)")
     _add_serving(parser.add_argument_group("savedmodel").add_argument)
+    _add_onnx(parser.add_argument_group("onnx").add_argument)
     _add_tflite(parser.add_argument_group("tflite").add_argument)
     add_net_options(parser)
 
@@ -67,52 +71,88 @@ def _add_serving(add: Any) -> None:
     add("--top", type=positive, default=5, metavar="K", help="how many classes `classify` gives (default: 5)")
 
 
+def _add_onnx(add: Any) -> None:
+    add(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help=f"greatest difference from the model, as a part of a blob's largest value (default: {TOLERANCE:g})",
+    )
+    add("--report", type=Path, metavar="FILE.json", help="write the differences, blob by blob")
+    add("--opset", type=positive, default=OPSET, metavar="N", help=f"version of ONNX's operations (default: {OPSET})")
+
+
 def _add_tflite(add: Any) -> None:
-    add("--kind", choices=KINDS, default="float32", help="(default: float32)")
+    add("--kind", default="float32", help="float32, float16 (weights) or int8 (default: float32)")
     add("--calibration", metavar="FILE.npy", help="for int8: inputs as the model takes them, one a row")
 
 
 def run(args: argparse.Namespace) -> None:
-    with working(f"Loading {args.net}"):
-        model = load(args, args.weights)
-    with working(f"Exporting to {args.output}"):
-        path, difference = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite}[args.format](model, args)
+    path, difference = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite}[args.format](args)
     print(f"wrote {path}")
     if difference is not None:
         share = f"{difference.relative:.2g} of the largest value"
         print(f"largest difference from the Keras model: {difference.absolute:.2g} ({share})")
 
 
-def _serving(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
+def _model(args: argparse.Namespace) -> CaffeModel:
+    with working(f"Loading {args.net}"):
+        return load(args, args.weights)
+
+
+def _serving(args: argparse.Namespace) -> tuple[Path, Any]:
+    from keras_caffe.serving import export
+    from keras_caffe.serving.difference import saved_model_difference
+
     asked = {name: getattr(args, name) for name in ("resize", "crop", "mean", "scale")}
     preprocessing = {name: value for name, value in asked.items() if value is not None}
-    path = export(
-        model,
-        args.output,
-        args.version,
+    model = _model(args)
+    with working(f"Exporting to {args.output}"):
+        path = export(
+            model,
+            args.output,
+            args.version,
+            outputs=args.outputs,
+            signatures=dict(args.signatures),
+            preprocessing=preprocessing or None,
+            inputs="image_bytes" if args.image_bytes else "tensor",
+            labels=args.labels,
+            top=args.top,
+            fold=args.fold,
+            dynamic=args.dynamic is not False,
+        )
+        comparable = not (preprocessing or args.image_bytes or args.outputs)
+        return path, saved_model_difference(model, path) if comparable else None
+
+
+def _onnx(args: argparse.Namespace) -> tuple[Path, Any]:
+    settings = Settings(
         outputs=args.outputs,
-        signatures=dict(args.signatures),
-        preprocessing=preprocessing or None,
-        inputs="image_bytes" if args.image_bytes else "tensor",
-        labels=args.labels,
-        top=args.top,
+        dynamic=bool(args.dynamic),
         fold=args.fold,
-        dynamic=args.dynamic,
+        opset=args.opset,
+        tolerance=args.tolerance if find_spec("onnxruntime") else None,
     )
-    comparable = not (preprocessing or args.image_bytes or args.outputs)
-    return path, saved_model_difference(model, path) if comparable else None
+    with working(f"Exporting to {args.output}"):
+        options = {**given(args), "skip_mismatch": args.skip_mismatch}
+        rows = export_net(args.net, args.weights, args.output, settings, options)
+    if settings.tolerance is None:
+        print("not checked: ONNX Runtime is not installed")
+    if args.report:
+        write_report(args.report, rows)
+    return args.output, max(rows, key=lambda row: row.relative, default=None)
 
 
-def _onnx(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
-    to_onnx(model, args.output, outputs=args.outputs, dynamic=args.dynamic, fold=args.fold)
-    return args.output, None if args.outputs else onnx_difference(model, args.output)
+def _tflite(args: argparse.Namespace) -> tuple[Path, Any]:
+    from keras_caffe.serving import to_tflite
+    from keras_caffe.serving.difference import tflite_difference
 
-
-def _tflite(model: CaffeModel, args: argparse.Namespace) -> tuple[Path, Difference | None]:
     samples = None if args.calibration is None else calibration(args.calibration)
-    to_tflite(model, args.output, kind=args.kind, calibration=samples, outputs=args.outputs, fold=args.fold)
-    fed = None if samples is None else {model.input_names[0]: calibration(args.calibration)[0]}
-    return args.output, None if args.outputs else tflite_difference(model, args.output, inputs=fed)
+    model = _model(args)
+    with working(f"Exporting to {args.output}"):
+        to_tflite(model, args.output, kind=args.kind, calibration=samples, outputs=args.outputs, fold=args.fold)
+        fed = None if samples is None else {model.input_names[0]: calibration(args.calibration)[0]}
+        return args.output, None if args.outputs else tflite_difference(model, args.output, inputs=fed)
 
 
 def calibration(file: str) -> np.ndarray:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.converters.digest import sha256
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.serving.stock import operations
 from keras_caffe.version import __version__
@@ -34,7 +35,7 @@ def card(
     """
     return {
         "name": model.net.name,
-        "sources": [_source(path) for path in model.files],
+        "sources": [{"file": path.name, "sha256": sha256(path)} for path in model.files],
         "net_sha256": hashlib.sha256(model.recipe.net.encode()).hexdigest(),
         "parameters_sha256": _parameters(model),
         "versions": {"keras_caffe": __version__, "tensorflow": tf.__version__, "keras": keras.__version__, **_numpy()},
@@ -66,17 +67,6 @@ def count(function: Any) -> dict[str, int]:
 def _tensor(spec: Any) -> dict[str, Any]:
     shape = spec.shape.as_list() if spec.shape.rank is not None else None
     return {"dtype": spec.dtype.name, "shape": shape}
-
-
-def _source(path: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError:
-        return {"file": path.name, "sha256": None}
-    return {"file": path.name, "sha256": digest.hexdigest()}
 
 
 def _parameters(model: CaffeModel) -> str:

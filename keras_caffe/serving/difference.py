@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import ExportError
-from keras_caffe.layout import caffe_order, channels_last
 from keras_caffe.serving.servable import DEFAULT, argument, net_outputs
 from keras_caffe.serving.timing import random_inputs
 
@@ -35,27 +34,6 @@ def saved_model_difference(model: CaffeModel, path: Path, seed: int = 0) -> Diff
     taken = serve.structured_input_signature[1]
     outputs = serve(**{argument(name): x for name, x in fed.items() if argument(name) in taken})
     return difference(model, fed, {name: value.numpy() for name, value in outputs.items()})
-
-
-def onnx_difference(model: CaffeModel, path: Path, seed: int = 0) -> Difference:
-    """Of an ONNX file in Caffe's order of axes, run by ONNX Runtime.
-
-    Raises:
-        ExportError: ONNX Runtime is not there.
-    """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ExportError(
-            "ONNX Runtime is needed to check ONNX files", fix="Install it with `pip install 'keras-caffe[onnx]'`."
-        ) from None
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    fed = random_inputs(model, seed)
-    names = {argument(name): name for name in fed}
-    asked = {i.name: _in_caffes_order(model, fed[names[i.name]].numpy()) for i in session.get_inputs()}
-    outputs = [output.name for output in session.get_outputs()]
-    values = dict(zip(outputs, session.run(outputs, asked), strict=True))
-    return difference(model, fed, {name: _at_edge(model, value) for name, value in values.items()})
 
 
 def tflite_difference(
@@ -89,13 +67,3 @@ def difference(model: CaffeModel, fed: Mapping[str, Any], computed: Arrays) -> D
         )
     each = [(float(np.abs(a - b).max(initial=0)), float(np.abs(a).max(initial=0))) for a, b in pairs]
     return Difference(max(d for d, _ in each), max(d / largest if largest else d for d, largest in each))
-
-
-def _in_caffes_order(model: CaffeModel, array: np.ndarray) -> np.ndarray:
-    last = model.data_format == "channels_last" and array.ndim > 3
-    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if last else array
-
-
-def _at_edge(model: CaffeModel, array: np.ndarray) -> np.ndarray:
-    order = channels_last if model.data_format == "channels_last" and array.ndim > 3 else caffe_order
-    return array.transpose(order(array.ndim))

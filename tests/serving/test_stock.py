@@ -13,7 +13,7 @@ import tensorflow as tf
 import keras_caffe
 from keras_caffe import samples
 from keras_caffe.ops.stock import native_ops_allowed, stock_ops_only
-from keras_caffe.serving import stock, to_onnx, to_tflite
+from keras_caffe.serving import stock, to_tflite
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 4, 4] } } }
@@ -56,13 +56,6 @@ def test_savedmodel(model: Any, tmp_path: Path) -> None:
     served = tf.saved_model.load(str(keras_caffe.export(model, tmp_path))).signatures["serving_default"]
     np.testing.assert_array_equal(served(data=-tf.ones((1, 4, 4, 3)))["y"], np.ones((1, 4, 4, 3)))
     assert native_ops_allowed()
-
-
-def test_onnx(model: Any, tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("tf2onnx")
-    graph = onnx.load(to_onnx(model, tmp_path / "net.onnx")).graph
-    assert "Abs" in {node.op_type for node in graph.node}
 
 
 @pytest.mark.filterwarnings("ignore:.*LiteRT|.*tf.lite")

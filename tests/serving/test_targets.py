@@ -1,10 +1,8 @@
-"""ONNX and TensorFlow Lite files, run by their own engines beside the Keras model."""
+"""TensorFlow Lite files, run by their own engine beside the Keras model, and the command that exports."""
 
 from __future__ import annotations
 
 import json
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,9 @@ import keras_caffe
 from keras_caffe import samples
 from keras_caffe.cli import main
 from keras_caffe.errors import ExportError
-from keras_caffe.serving import to_onnx, to_tflite
-from keras_caffe.serving.difference import onnx_difference, saved_model_difference, tflite_difference
+from keras_caffe.serving import to_tflite
+from keras_caffe.serving.difference import saved_model_difference, tflite_difference
+from tests.onnx_cases import needs_onnx
 
 FILES = [str(samples.path(name)) for name in ("lenet.prototxt", "lenet.caffemodel")]
 BLOCK = """
@@ -31,11 +30,7 @@ layer { name: "norm" type: "LRN" bottom: "pool/max" top: "norm" }
 layer { name: "prob" type: "Softmax" bottom: "norm" top: "prob" }
 """
 
-needs_onnx = pytest.mark.skipif(
-    not all(map(find_spec, ("tf2onnx", "onnxruntime"))),
-    reason="tf2onnx and onnxruntime are not there (extra `onnx`)",
-)
-ignore_tf2onnx = pytest.mark.filterwarnings(
+ignore_converter = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
 )
 
@@ -58,48 +53,7 @@ def digits(count: int) -> np.ndarray:
     return (np.asarray(images[:count]) * samples.SCALE).astype("float32").reshape(-1, 28, 28, 1)
 
 
-@needs_onnx
-@ignore_tf2onnx
-@pytest.mark.parametrize("fold", [True, False])
-def test_onnx(block: Any, fold: bool, tmp_path: Path) -> None:
-    import onnxruntime
-
-    path = to_onnx(block, tmp_path / "net.onnx", outputs=None, fold=fold)
-    found = onnx_difference(block, path)
-    assert found.relative < 1e-5
-    session = onnxruntime.InferenceSession(str(path))
-    assert [(i.name, i.shape[1:]) for i in session.get_inputs()] == [("data", [3, 9, 9])]
-    assert [o.name for o in session.get_outputs()] == ["prob"]
-
-
-@needs_onnx
-@ignore_tf2onnx
-def test_onnx_of_named_blobs(block: Any, tmp_path: Path) -> None:
-    import onnxruntime
-
-    path = to_onnx(block, tmp_path / "net.onnx", outputs=["pool/max", "prob"])
-    session = onnxruntime.InferenceSession(str(path))
-    assert {o.name for o in session.get_outputs()} == {"pool/max", "prob"}
-
-
-@needs_onnx
-@ignore_tf2onnx
-@pytest.mark.parametrize("pool", ["MAX", "AVE"])
-def test_onnx_of_open_sizes_rounds_as_caffe(pool: str, tmp_path: Path) -> None:
-    import onnxruntime
-
-    net = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 2, %d, 9] } } }
-    layer { name: "pool" type: "Pooling" bottom: "data" top: "pool"
-      pooling_param { pool: %s kernel_size: 2 stride: 3 } }"""
-    model = keras_caffe.load(net % (9, pool), data_format="channels_first")
-    session = onnxruntime.InferenceSession(str(to_onnx(model, tmp_path / "net.onnx", dynamic=True)))
-    for height in range(4, 12):
-        x = np.random.default_rng(height).standard_normal((1, 2, height, 9), "float32")
-        want = keras_caffe.load(net % (height, pool), data_format="channels_first")(x)
-        np.testing.assert_allclose(session.run(None, {"data": x})[0], want, rtol=1e-6)
-
-
-@ignore_tf2onnx
+@ignore_converter
 @pytest.mark.parametrize(("kind", "limit"), [("float32", 1e-5), ("float16", 2e-3)])
 def test_tflite(block: Any, kind: str, limit: float, tmp_path: Path) -> None:
     model = keras_caffe.load(BLOCK.replace("dim: [2,", "dim: [1,"), data_format=block.data_format)
@@ -107,7 +61,7 @@ def test_tflite(block: Any, kind: str, limit: float, tmp_path: Path) -> None:
     assert tflite_difference(model, to_tflite(model, tmp_path / "net.tflite", kind=kind)).relative < limit
 
 
-@ignore_tf2onnx
+@ignore_converter
 def test_tflite_in_8_bits(lenet: Any, tmp_path: Path) -> None:
     path = to_tflite(lenet, tmp_path / "net.tflite", kind="int8", calibration=[digits(100)])
     assert path.stat().st_size < 500_000  # 431,080 parameters
@@ -122,19 +76,14 @@ def test_int8_needs_calibration(lenet: Any, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_without_tf2onnx_the_error_says_what_to_install(lenet: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(ExportError, match=r"keras-caffe\[onnx\]"):
-        to_onnx(lenet, tmp_path / "net.onnx")
-
-
-@ignore_tf2onnx
+@ignore_converter
 @pytest.mark.parametrize(
     ("options", "limit"),
     [
         (["--format", "savedmodel"], 1e-5),
         (["--format", "savedmodel", "--no-fold", "--static"], 1e-5),
         pytest.param(["--format", "onnx"], 1e-5, marks=needs_onnx),
+        pytest.param(["--format", "onnx", "--no-fold", "--dynamic"], 1e-5, marks=needs_onnx),
         (["--format", "tflite"], 1e-5),
         (["--format", "tflite", "--kind", "float16"], 1e-3),
         (["--format", "tflite", "--kind", "int8"], 0.05),

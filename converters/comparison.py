@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_caffe.converters.definition import check_not_swapped, read_definition
@@ -93,8 +94,9 @@ def compare(
         raise ReadError(
             "the reference has no blob of the net", expected=", ".join(model.blobs), received=", ".join(arrays)
         )
-    blobs = _run(model, names, {name: arrays[name] for name in inputs if name in arrays})
-    rows = (_row(model, name, blobs[name], np.asarray(arrays[name]), tolerance) for name in _in_order(model, names))
+    fed = {name: arrays[name] for name in inputs if name in arrays}
+    blobs = computed_blobs(model, names, fed, training=model.net.phase == "TRAIN")
+    rows = (row(model, name, blobs[name], np.asarray(arrays[name]), tolerance) for name in _in_order(model, names))
     unknown = tuple(name for name in arrays if name not in model.blobs and "_split_" not in name)
     return Comparison(tuple(rows), tolerance, unknown)
 
@@ -125,7 +127,10 @@ def _loaded(prototxt: Any, weights: Any, arrays: Mapping[str, np.ndarray], optio
     return load(definition, weights, **{**options, "input_shapes": {**(options.get("input_shapes") or {}), **shapes}})
 
 
-def _run(model: CaffeModel, names: list[str], inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def computed_blobs(
+    model: CaffeModel, names: Sequence[str], inputs: Mapping[str, np.ndarray], *, training: bool = False
+) -> dict[str, np.ndarray]:
+    """{blob: what the model computes}, all in Caffe's order. Raises NetError if an input is missing."""
     fed = {keras_name(name): array.transpose(_edge(model, array.ndim)) for name, array in inputs.items()}
     part = model.extract(names)
     missing = [name for name in part.input_names if name not in fed and name not in model.tensors.defaults]
@@ -136,8 +141,8 @@ def _run(model: CaffeModel, names: list[str], inputs: Mapping[str, np.ndarray]) 
             fix="Dump the inputs along with the other blobs.",
         )
     asked = {name: array for name, array in fed.items() if name in part.input_names}
-    outputs = part(asked, training=model.net.phase == "TRAIN")
-    arrays = {name: np.asarray(value) for name, value in outputs.items()}
+    outputs = part(asked, training=training)
+    arrays = {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
     return {name: array.transpose(inverse(_edge(model, array.ndim))) for name, array in arrays.items()}
 
 
@@ -149,7 +154,8 @@ def _in_order(model: CaffeModel, names: list[str]) -> Iterator[str]:
     yield from sorted(names, key=lambda name: model.net.last_write(name).producer)
 
 
-def _row(model: CaffeModel, name: str, computed: np.ndarray, wanted: np.ndarray, tolerance: float) -> Row:
+def row(model: CaffeModel, name: str, computed: np.ndarray, wanted: np.ndarray, tolerance: float) -> Row:
+    """One blob, computed in one way and in another."""
     node = model.net.nodes[model.net.last_write(name).producer]
     about = name, node.name, node.type, computed.shape
     if computed.shape != wanted.shape:

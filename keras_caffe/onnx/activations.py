@@ -1,0 +1,114 @@
+"""Layers that compute each value by itself."""
+
+from __future__ import annotations
+
+import math
+
+from keras_caffe import layers
+from keras_caffe.layers.exp import log_base
+from keras_caffe.onnx.graph import Tensor
+from keras_caffe.onnx.registry import writes
+from keras_caffe.onnx.site import Site
+
+
+@writes(layers.ReLU)
+def relu(site: Site, x: Tensor) -> Tensor:
+    slope = site.layer.negative_slope
+    return site.op("LeakyRelu", x, alpha=slope) if slope else site.op("Relu", x)
+
+
+@writes(layers.PReLU)
+def prelu(site: Site, x: Tensor) -> Tensor:
+    layer, (name, slope) = site.layer, site.weights[0]
+    axis = site.axis(layer.axis)
+    wide = (1,) if layer.channel_shared else (-1, *[1] * (site.rank - 1 - axis))
+    return site.op("PRelu", x, site.graph.weight(name, slope.reshape(wide)))
+
+
+@writes(layers.ReLU6)
+def relu6(site: Site, x: Tensor) -> Tensor:
+    slope = site.layer.negative_slope
+    if not slope:
+        return site.op("Clip", x, 0.0, 6.0)
+    return site.op("Min", site.op("LeakyRelu", x, alpha=slope), 6.0)
+
+
+@writes(layers.ELU)
+def elu(site: Site, x: Tensor) -> Tensor:
+    return site.op("Elu", x, alpha=site.layer.alpha)
+
+
+@writes(layers.Sigmoid)
+def sigmoid(site: Site, x: Tensor) -> Tensor:
+    return site.op("Sigmoid", x)
+
+
+@writes(layers.TanH)
+def tanh(site: Site, x: Tensor) -> Tensor:
+    return site.op("Tanh", x)
+
+
+@writes(layers.AbsVal)
+def abs_val(site: Site, x: Tensor) -> Tensor:
+    return site.op("Abs", x)
+
+
+@writes(layers.BNLL)
+def bnll(site: Site, x: Tensor) -> Tensor:
+    return site.op("Softplus", x)
+
+
+@writes(layers.Swish)
+def swish(site: Site, x: Tensor) -> Tensor:
+    return site.op("Mul", x, site.op("Sigmoid", scaled(site, x, site.layer.beta)))
+
+
+@writes(layers.Mish)
+def mish(site: Site, x: Tensor) -> Tensor:
+    return site.op("Mul", x, site.op("Tanh", site.op("Softplus", x)))
+
+
+@writes(layers.Clip)
+def clip(site: Site, x: Tensor) -> Tensor:
+    return site.op("Clip", x, float(site.layer.min), float(site.layer.max))
+
+
+@writes(layers.Threshold)
+def threshold(site: Site, x: Tensor) -> Tensor:
+    return site.cast(site.op("Greater", x, float(site.layer.threshold)), "float32")
+
+
+@writes(layers.Power)
+def power(site: Site, x: Tensor) -> Tensor:
+    layer = site.layer
+    y = shifted(site, scaled(site, x, layer.scale if layer.power else 0.0), layer.shift)
+    if layer.power == 1:
+        return y
+    return site.op("Mul", y, y) if layer.power == 2 else site.op("Pow", y, float(layer.power))
+
+
+@writes(layers.Exp)
+def exp(site: Site, x: Tensor) -> Tensor:
+    layer = site.layer
+    y = site.op("Exp", scaled(site, x, log_base(layer.base) * layer.scale))
+    return scaled(site, y, math.exp(log_base(layer.base) * layer.shift))
+
+
+@writes(layers.Log)
+def log(site: Site, x: Tensor) -> Tensor:
+    layer = site.layer
+    y = site.op("Log", shifted(site, scaled(site, x, layer.scale), layer.shift))
+    return scaled(site, y, 1 / log_base(layer.base))
+
+
+def scaled(site: Site, x: Tensor, factor: float) -> Tensor:
+    return x if factor == 1 else site.op("Mul", x, float(factor))
+
+
+def shifted(site: Site, x: Tensor, by: float) -> Tensor:
+    return x if by == 0 else site.op("Add", x, float(by))
+
+
+@writes(layers.Dropout)
+def dropout(site: Site, x: Tensor) -> Tensor:
+    return x

@@ -1,0 +1,99 @@
+"""Layers that are linear in their bottom: convolutions, inner products, lookups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_caffe import layers
+from keras_caffe.onnx.graph import Tensor
+from keras_caffe.onnx.registry import writes
+from keras_caffe.onnx.site import Length, Site
+from keras_caffe.shapes import conv_output
+
+
+@writes(layers.Convolution, layers.ConvolutionDepthwise, layers.DepthwiseConvolution)
+def convolution(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
+    return [_each(site, x, "Conv") for x in bottoms]
+
+
+@writes(layers.Deconvolution)
+def deconvolution(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
+    return [_each(site, x, "ConvTranspose") for x in bottoms]
+
+
+def _each(site: Site, x: Tensor, type: str) -> Tensor:
+    """One bottom, whose axes before the channels are batch axes."""
+    batch = site.rank - 1 - len(site.layer.kernel_size)
+    sizes = site.sizes(x)
+    if not site.layer.kernel_size:
+        return _of_vectors(site, x, sizes)
+    one = x if batch == 1 else site.reshape(x, [site.product(sizes[:batch]), *sizes[batch:]])
+    y = site.op(type, one, *_weights(site), **_geometry(site, type, batch))
+    return y if batch == 1 else site.reshape(y, [*sizes[:batch], *_known_tops(site, batch)])
+
+
+def _of_vectors(site: Site, x: Tensor, sizes: Sequence[Length]) -> Tensor:
+    """Without spatial axes, as a convolution over one of size 1."""
+    kernel, *bias = _weights(site)
+    flat = site.reshape(x, [site.product(sizes[:-1]), sizes[-1], 1])
+    wide = site.op("Reshape", kernel, [*site.values(0).shape, 1])
+    type = "ConvTranspose" if isinstance(site.layer, layers.Deconvolution) else "Conv"
+    y = site.op(type, flat, wide, *bias, group=site.layer.group)
+    return site.reshape(y, [*sizes[:-1], site.layer.num_output])
+
+
+def _known_tops(site: Site, batch: int) -> Sequence[int]:
+    return site.known(site.tops[0][batch:], "the size of images with several batch axes")
+
+
+def _weights(site: Site) -> list[Tensor]:
+    """Kernel and bias; with a dilation of 0 all taps fall on one pixel and are added up."""
+    still = [2 + axis for axis, d in enumerate(site.layer.dilation) if d == 0]
+    kernel = site.weight(0)
+    if still:
+        name, values = site.weights[0]
+        kernel = site.graph.weight(name, np.sum(values, axis=tuple(still), keepdims=True))
+    return [kernel, site.weight(1)] if site.layer.bias_term else [kernel]
+
+
+def _geometry(site: Site, type: str, batch: int) -> dict[str, Any]:
+    layer = site.layer
+    kernel = [k if d else 1 for k, d in zip(layer.kernel_size, layer.dilation, strict=True)]
+    dilations = [max(d, 1) for d in layer.dilation]
+    pads = list(layer.pad)
+    if type == "Conv":
+        axes = zip(site.bottoms[0][batch + 1 :], kernel, layer.stride, layer.pad, dilations, strict=True)
+        pads = [pad + _overhang(*axis) for pad, axis in zip(pads, axes, strict=True)]
+    return {
+        "kernel_shape": kernel,
+        "strides": list(layer.stride),
+        "pads": [*layer.pad, *pads],
+        "dilations": dilations,
+        "group": layer.group,
+    }
+
+
+def _overhang(size: int | None, k: int, s: int, p: int, d: int) -> int:
+    """How far the last window reaches beyond the padding, where C's truncating division yields one that does."""
+    if size is None:
+        return 0
+    return max(0, (conv_output(size, k, s, p, d) - 1) * s + d * (k - 1) + 1 - (size + 2 * p))
+
+
+@writes(layers.InnerProduct)
+def inner_product(site: Site, x: Tensor) -> Tensor:
+    layer = site.layer
+    sizes = site.sizes(x)[: layer.axis]
+    flat = x if (site.rank, layer.axis) == (2, 1) else site.op("Flatten", x, axis=layer.axis)
+    bias = [site.weight(1)] if layer.bias_term else []
+    y = site.op("Gemm", flat, site.weight(0), *bias, transB=int(not layer.transpose))
+    return y if layer.axis == 1 else site.reshape(y, [*sizes, layer.num_output])
+
+
+@writes(layers.Embed)
+def embed(site: Site, x: Tensor) -> Tensor:
+    y = site.op("Gather", site.weight(0), site.cast(x, "int64"), axis=0)
+    return site.op("Add", y, site.weight(1)) if site.layer.bias_term else y

@@ -1,0 +1,108 @@
+"""An ONNX graph under construction: nodes and constants, whose tensors get their names at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.shapes import Shape
+
+Tensor = str
+"""A tensor's handle; what it is called in the file is decided in `Graph.named`."""
+Operand = Tensor | float | Sequence[int] | np.ndarray | None
+"""An input of an operation: a tensor, a constant, or None for an optional one that is left out."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One node. `layer` is the Caffe layer it belongs to."""
+
+    type: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    attributes: Mapping[str, Any]
+    layer: str
+
+
+@dataclass
+class Graph:
+    """What the writers of the layers add to.
+
+    Args:
+        opset: ONNX's version of operations.
+        layer: the name of the Caffe layer that is being written.
+    """
+
+    opset: int
+    layer: str = ""
+    operations: list[Operation] = field(default_factory=list)
+    inputs: dict[Tensor, tuple[str, Shape]] = field(default_factory=dict)
+    constants: dict[Tensor, np.ndarray] = field(default_factory=dict)
+    weights: dict[Tensor, tuple[str, np.ndarray]] = field(default_factory=dict)
+    _same: dict[Any, Tensor] = field(default_factory=dict)
+    _count: int = 0
+
+    def tensor(self) -> Tensor:
+        """A new handle."""
+        self._count += 1
+        return f"%{self._count}"
+
+    def input(self, name: str, shape: Shape) -> Tensor:
+        tensor = self.tensor()
+        self.inputs[tensor] = name, shape
+        return tensor
+
+    def weight(self, name: str, values: np.ndarray) -> Tensor:
+        """Learned values, stored under a name of their own."""
+        tensor = self.tensor()
+        self.weights[tensor] = name, values
+        return tensor
+
+    def constant(self, values: Any, dtype: str | None = None) -> Tensor:
+        """A constant, stored once. Whole numbers become int64, others float32, unless `dtype` is given."""
+        array = np.asarray(values)
+        if dtype or not isinstance(values, np.ndarray):
+            array = array.astype(dtype or ("int64" if array.dtype.kind in "iu" and array.size else "float32"))
+        key = array.dtype.str, array.shape, array.tobytes()
+        if key not in self._same:
+            self._same[key] = self.tensor()
+            self.constants[self._same[key]] = array
+        return self._same[key]
+
+    def op(self, type: str, *inputs: Operand, outputs: int = 1, **attributes: Any) -> Any:
+        """Adds an operation; returns its output, or a tuple of several.
+
+        Args:
+            type: ONNX's name.
+            *inputs: tensors, numbers, arrays.
+            outputs: how many it gives.
+            **attributes: ONNX's; those that are None are left out.
+        """
+        tops = tuple(self.tensor() for _ in range(outputs))
+        given = {name: value for name, value in attributes.items() if value is not None}
+        self.operations.append(Operation(type, tuple(map(self._operand, inputs)), tops, given, self.layer))
+        return tops[0] if outputs == 1 else tops
+
+    def size(self, x: Tensor, axis: int) -> Tensor:
+        """The size of an axis, as a tensor of one int64."""
+        key = x, axis
+        if key not in self._same:
+            self._same[key] = self.op("Gather", self.op("Shape", x), [axis])
+        return self._same[key]
+
+    def _operand(self, value: Operand) -> Tensor:
+        if value is None:
+            return ""
+        return value if isinstance(value, str) else self.constant(value)
+
+    def pruned(self, outputs: Iterable[Tensor]) -> list[Operation]:
+        """The operations that the outputs need."""
+        needed, kept = set(outputs), []
+        for operation in reversed(self.operations):
+            if not needed.isdisjoint(operation.outputs):
+                needed.update(operation.inputs)
+                kept.append(operation)
+        return kept[::-1]

@@ -1,0 +1,104 @@
+"""A graph as ONNX's message, checked, without the learned values: those go into the file by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from keras_caffe.errors import ExportError
+from keras_caffe.onnx.graph import Graph, Operation, Tensor
+from keras_caffe.onnx.naming import Names
+from keras_caffe.shapes import Shape
+from keras_caffe.version import __version__
+
+BATCH = "N"
+
+
+def message(
+    name: str, graph: Graph, names: Names, outputs: Mapping[Tensor, Shape], metadata: Mapping[str, str]
+) -> onnx.ModelProto:
+    """The model without its weights.
+
+    Args:
+        name: the net's.
+        graph, names: the finished graph.
+        outputs: {tensor: shape in Caffe's order}; open sizes are None.
+        metadata: what else the file says about itself.
+
+    Raises:
+        ExportError: ONNX's own check finds a fault.
+    """
+    operations = graph.pruned(outputs)
+    used = {tensor for operation in operations for tensor in operation.inputs} | set(outputs)
+    graph.weights = {tensor: weight for tensor, weight in graph.weights.items() if tensor in used}
+    batch = next((shape[0] for _, shape in graph.inputs.values() if shape), 0)
+    proto = helper.make_graph(
+        _nodes(operations, names),
+        name or "caffe_net",
+        [_value(name, _input_shape(name, shape, batch)) for name, shape in graph.inputs.values()],
+        [_value(names[tensor], shape) for tensor, shape in outputs.items()],
+        [numpy_helper.from_array(a, names[t]) for t, a in graph.constants.items() if t in used],
+    )
+    opsets = [helper.make_opsetid("", graph.opset)]
+    model = helper.make_model(
+        proto,
+        opset_imports=opsets,
+        ir_version=helper.find_min_ir_version_for(opsets),
+        producer_name="keras-caffe",
+        producer_version=__version__,
+    )
+    helper.set_model_props(model, dict(metadata))
+    for output, checked in zip(model.graph.output, _checked(model, graph, names).graph.output, strict=True):
+        _name_batch(output, checked)
+    return model
+
+
+def _nodes(operations: Sequence[Operation], names: Names) -> list[Any]:
+    """The last operation of a layer has the layer's name, those before it the operation's behind that."""
+    last = {operation.layer: operation for operation in operations}
+    taken = Names()
+    for number, operation in enumerate(operations):
+        own = operation is last[operation.layer]
+        taken.give(f"node {number}", operation.layer if own else f"{operation.layer}/{operation.type}")
+    return [
+        helper.make_node(
+            operation.type,
+            [names[tensor] for tensor in operation.inputs],
+            [names[tensor] for tensor in operation.outputs],
+            name=taken[f"node {number}"],
+            **operation.attributes,
+        )
+        for number, operation in enumerate(operations)
+    ]
+
+
+def _value(name: str, shape: Sequence[Any]) -> Any:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
+
+
+def _input_shape(name: str, shape: Shape, batch: int | None) -> list[Any]:
+    """Open sizes get names: N for the batch, further ones by blob and axis."""
+    return [(BATCH if axis == 0 else f"{name}_{axis}") if size is None else size for axis, size in enumerate(shape)]
+
+
+def _checked(model: onnx.ModelProto, graph: Graph, names: Names) -> onnx.ModelProto:
+    """The model as ONNX's checker sees it, with inferred shapes; weights stand among the inputs."""
+    skeleton = onnx.ModelProto()
+    skeleton.CopyFrom(model)
+    skeleton.graph.input.extend(_value(names[t], values.shape) for t, (_, values) in graph.weights.items())
+    try:
+        onnx.checker.check_model(skeleton)
+        return onnx.shape_inference.infer_shapes(skeleton, check_type=True, strict_mode=True, data_prop=True)
+    except Exception as error:  # its classes are no part of its interface
+        raise ExportError("ONNX finds a fault in the exported net", received=str(error).strip()) from error
+
+
+def _name_batch(output: Any, checked: Any) -> None:
+    """An open size that is the inputs' batch gets its name."""
+    pairs = zip(output.type.tensor_type.shape.dim, checked.type.tensor_type.shape.dim, strict=True)
+    for dim, found in pairs:
+        if found.dim_param == BATCH and not dim.HasField("dim_value"):
+            dim.dim_param = BATCH

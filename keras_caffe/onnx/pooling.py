@@ -1,0 +1,148 @@
+"""Sliding windows: pooling and local response normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_caffe import layers
+from keras_caffe.onnx.graph import Tensor
+from keras_caffe.onnx.registry import writes
+from keras_caffe.onnx.site import Site
+from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.pooling import FLT_MAX
+
+Pads = list[tuple[int, int]]
+
+
+def windows_pads(axes: Sequence[Axis], sizes: Sequence[int | None]) -> Pads:
+    """For each axis the pads with which ONNX, rounding down, lays the windows that Caffe lays."""
+    return [(axis.pad, _after(axis, size)) for axis, size in zip(axes, sizes, strict=True)]
+
+
+def _after(axis: Axis, size: int | None) -> int:
+    if size is not None:
+        return max(0, axis.overhang(size))
+    # ceil((i + 2p - k) / s) is floor((i + 2p - k + s - 1) / s); a pad below k keeps what starts before i + p.
+    widest = axis.pad + (axis.stride - 1 if axis.ceil else 0)
+    return min(widest, axis.kernel - 1) if axis.clip else widest
+
+
+@writes(layers.Pooling)
+def pooling(site: Site, x: Tensor) -> Tensor | Sequence[Tensor]:
+    layer = site.layer
+    if layer.pool == "STOCHASTIC":
+        return stochastic(site, x)
+    if layer.global_pooling and not layer.with_mask:
+        return site.op("GlobalMaxPool" if layer.pool == "MAX" else "GlobalAveragePool", x)
+    axes = pool_axes(site)
+    if layer.with_mask:
+        return _max_with_mask(site, x, axes)
+    return (max_pool if layer.pool == "MAX" else average_pool)(site, x, axes, site.bottoms[0][2:])
+
+
+def pool_axes(site: Site) -> list[Axis]:
+    """Height and width."""
+    layer = site.layer
+    if layer.global_pooling:
+        return [Axis(size, 1, 0) for size in site.known(site.bottoms[0][2:], "the size of the images")]
+    geometry = zip(layer.kernel_size, layer.stride, layer.pad, strict=True)
+    return [Axis(*sizes, layer.round_mode == "CEIL", any(layer.pad)) for sizes in geometry]
+
+
+def max_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
+    x, pads = _framed(site, x, axes, sizes, -FLT_MAX)
+    return site.op("MaxPool", x, **_geometry(axes, pads))
+
+
+def _framed(
+    site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None], value: float
+) -> tuple[Tensor, Pads]:
+    """Pads as wide as a window, which engines refuse, go in front: they are for windows without any input."""
+    pads = windows_pads(axes, sizes)
+    if _all_reach(axes, pads):
+        return x, pads
+    return site.pad(x, [(0, 0), (0, 0), *pads], value), [(0, 0)] * len(pads)
+
+
+def _all_reach(axes: Sequence[Axis], pads: Pads) -> bool:
+    """Whether every window reaches some input."""
+    return all(n < axis.kernel for pair, axis in zip(pads, axes, strict=True) for n in pair)
+
+
+def _geometry(axes: Sequence[Axis], pads: Pads) -> dict[str, Any]:
+    first, last = zip(*pads, strict=True)
+    kernel, stride = [axis.kernel for axis in axes], [axis.stride for axis in axes]
+    return {"kernel_shape": kernel, "strides": stride, "pads": [*first, *last]}
+
+
+def average_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
+    """The divisor counts the padding, but not what sticks out beyond it."""
+    pads = windows_pads(axes, sizes)
+    if not _all_reach(axes, [(0, after - axis.pad) for (_, after), axis in zip(pads, axes, strict=True)]):
+        return _average_with_empty_windows(site, x, axes, sizes)
+    if all(after <= axis.pad for (_, after), axis in zip(pads, axes, strict=True)):
+        padded = any(axis.pad for axis in axes)
+        return site.op("AveragePool", x, **_geometry(axes, pads), count_include_pad=int(padded) or None)
+    # Zeros that count, then pads that do not.
+    x = site.pad(x, [(0, 0), (0, 0), *((axis.pad, axis.pad) for axis in axes)])
+    outer = [(0, max(0, after - axis.pad)) for (_, after), axis in zip(pads, axes, strict=True)]
+    return site.op("AveragePool", x, **_geometry(axes, outer))
+
+
+def _average_with_empty_windows(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
+    """Sums over Caffe's divisors, which are not positive for windows without any input."""
+    sizes = site.known(sizes, "the size of images with windows beyond them")
+    x, pads = _framed(site, x, axes, sizes, 0.0)
+    mean = site.op("AveragePool", x, **_geometry(axes, pads), count_include_pad=1)
+    high, wide = (_extent(axis, size) for axis, size in zip(axes, sizes, strict=True))
+    with np.errstate(divide="ignore"):
+        factor = axes[0].kernel * axes[1].kernel / (high[:, None] * wide[None, :])
+    return site.op("Mul", mean, factor.astype("float32"))
+
+
+def _extent(axis: Axis, size: int) -> np.ndarray:
+    """The length of each window up to the end of the padding."""
+    start = np.arange(axis.output(size)) * axis.stride - axis.pad
+    return np.minimum(start + axis.kernel, size + axis.pad) - start
+
+
+def _max_with_mask(site: Site, x: Tensor, axes: Sequence[Axis]) -> tuple[Tensor, Tensor]:
+    sizes = site.known(site.bottoms[0][2:], "the size of images whose maxima are asked for")
+    frames = windows_pads(axes, sizes)
+    x, pads = _framed(site, x, axes, sizes, -FLT_MAX)
+    top, index = site.op("MaxPool", x, outputs=2, **_geometry(axes, pads))
+    if pads == frames:
+        return top, site.cast(site.op("Mod", index, [sizes[0] * sizes[1]]), "float32")
+    # The index counts in the framed plane; an empty window has none.
+    (above, below), (left, right) = frames
+    high, wide = sizes[0] + above + below, sizes[1] + left + right
+    plane = site.op("Mod", index, [high * wide])
+    row, column = site.op("Sub", site.op("Div", plane, [wide]), [above]), site.op("Mod", plane, [wide])
+    place = site.op("Add", site.op("Mul", row, [sizes[1]]), site.op("Sub", column, [left]))
+    return top, site.where(site.op("Greater", top, -FLT_MAX), site.cast(place, "float32"), -1.0)
+
+
+def stochastic(site: Site, x: Tensor) -> Tensor:
+    """In inference sum x^2 / sum x, 0 where the sum is not positive: means of windows of one size serve as sums."""
+    axes = pool_axes(site)
+    x, pads = _framed(site, x, axes, site.bottoms[0][2:], 0.0)
+    total, squares = (
+        site.op("AveragePool", one, **_geometry(axes, pads), count_include_pad=1) for one in (x, site.op("Mul", x, x))
+    )
+    positive = site.op("Greater", total, 0.0)
+    return site.where(positive, site.op("Div", squares, site.where(positive, total, 1.0)), 0.0)
+
+
+@writes(layers.LRN)
+def lrn(site: Site, x: Tensor) -> Tensor:
+    layer = site.layer
+    numbers = {"alpha": layer.alpha, "beta": layer.beta, "bias": layer.k, "size": layer.local_size}
+    if layer.norm_region == "ACROSS_CHANNELS":
+        return site.op("LRN", x, **numbers)
+    window = Axis(layer.local_size, 1, (layer.local_size - 1) // 2, clip=layer.local_size > 1)
+    mean = average_pool(site, site.op("Mul", x, x), [window] * 2, site.bottoms[0][2:])
+    base = site.op("Add", site.op("Mul", mean, layer.alpha), 1.0)
+    return site.op("Mul", x, site.op("Pow", base, -layer.beta))
