@@ -3,8 +3,9 @@
     CaffeError                        also a ValueError
     ├── ReadError
     ├── NetError
-    │   └── UnknownNameError          also a KeyError
-    │       └── UnknownAttributeError also an AttributeError
+    │   ├── UnknownNameError          also a KeyError
+    │   │   └── UnknownAttributeError also an AttributeError
+    │   └── NotATopError              also a TypeError
     ├── LayerError
     │   └── ShapeError
     ├── UnknownLayerError
@@ -191,6 +192,10 @@ class UnknownNameError(NetError, KeyError):
 
 class UnknownAttributeError(UnknownNameError, AttributeError):
     """The same where names are attributes, too, as those of pycaffe's NetSpec."""
+
+
+class NotATopError(NetError, TypeError):
+    """A layer of pycaffe's NetSpec is given something else than a Top; a TypeError too, as it is in Caffe."""
 
 
 class LayerError(CaffeError):

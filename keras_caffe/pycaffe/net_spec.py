@@ -15,7 +15,7 @@ from typing import Any
 
 from keras_caffe import proto
 from keras_caffe.converters.read_binary import parameter_of
-from keras_caffe.errors import CaffeError, NetError, UnknownAttributeError, instead
+from keras_caffe.errors import CaffeError, NetError, NotATopError, UnknownAttributeError, instead
 from keras_caffe.named import unknown
 
 
@@ -37,14 +37,16 @@ class Function:
         type_name: its Caffe type.
         inputs: its bottoms.
         params: fields of its parameter message, or of the layer; and `ntop`, the number of its tops (1), `in_place`.
+
+    Raises:
+        NotATopError: a bottom is no Top, such as the tuple that a layer with several tops gives.
     """
 
     def __init__(self, type_name: str, inputs: Sequence[Top], params: Mapping[str, Any]) -> None:
         for number, top in enumerate(inputs):
             if not isinstance(top, Top):
-                raise NetError(
-                    f"input {number} of a {type_name} layer is no top", expected="a Top", received=type(top).__name__
-                )
+                # Scripts look for these words.
+                raise NotATopError(f"{type_name} input {number} is not a Top (type is {type(top)})")
         self.type_name, self.inputs, self.params = type_name, tuple(inputs), dict(params)
         self.ntop, self.in_place = self.params.pop("ntop", 1), self.params.pop("in_place", False)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from keras_caffe import pycaffe as caffe
-from keras_caffe.errors import NetError
+from keras_caffe.errors import NetError, NotATopError
 from keras_caffe.pycaffe import NetSpec, to_proto
 from keras_caffe.pycaffe import layers as L
 from keras_caffe.pycaffe import params as P
@@ -82,5 +84,12 @@ def test_what_cannot_be_is_refused() -> None:
     ):
         with pytest.raises(NetError, match=reason):
             to_proto(wrong)
-    with pytest.raises(NetError, match="no top"):
-        L.ReLU("data")
+
+
+def test_only_tops_are_bottoms() -> None:
+    both = L.DummyData(ntop=2)
+    for wrong, kind in ((both, "tuple"), ("data", "str"), (L.Silence(*both, ntop=0), "Function")):
+        with pytest.raises(NotATopError) as raised:
+            L.Eltwise(both[0], wrong)
+        assert isinstance(raised.value, TypeError)
+        assert re.fullmatch(rf"Eltwise input 1 is not a Top \(type is <class '.*{kind}'>\)", str(raised.value))
