@@ -12,7 +12,8 @@ import numpy as np
 from keras_caffe import proto
 from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan
-from keras_caffe.errors import Call, DataError
+from keras_caffe.errors import Call, DataError, Option
+from keras_caffe.layers.python_class import class_name
 from keras_caffe.pycaffe.blob import NetBlob
 
 READ = ("AnnotatedData", "Data", "DummyData", "HDF5Data", "ImageData", "WindowData")
@@ -35,15 +36,21 @@ class Feeder:
         """Takes the next batch of the data layers among start..end; the blobs take its shapes.
 
         Raises:
-            DataError: a MemoryData layer has no arrays yet.
+            DataError: a MemoryData layer has no arrays yet, or a layer that nothing here reads has no data.
         """
         for node in self.nodes:
-            if start <= node.index <= end and (node.type in READ or node.type == GIVEN):
-                if node.index not in self._batches:
-                    self._batches[node.index] = self._read(node)
-                for name, batch in next(self._batches[node.index]).items():
-                    blobs[name].reshape(*batch.shape)
-                    blobs[name].data[...] = batch
+            if start <= node.index <= end:
+                if node.type in READ or node.type == GIVEN:
+                    self._take_batch(node, blobs)
+                elif node.type != "Input":
+                    _check_written(node, blobs)
+
+    def _take_batch(self, node: Node, blobs: Mapping[str, NetBlob]) -> None:
+        if node.index not in self._batches:
+            self._batches[node.index] = self._read(node)
+        for name, batch in next(self._batches[node.index]).items():
+            blobs[name].reshape(*batch.shape)
+            blobs[name].data[...] = batch
 
     def _read(self, node: Node) -> Iterator[Any]:
         if node.type == GIVEN:
@@ -86,6 +93,20 @@ class Feeder:
         arrays = dict(zip(node.message.top, (data, labels), strict=True))
         settings = Settings(data_format="channels_first", arrays=arrays)
         self._batches[node.index] = _in_turn(open_source(node.message, settings, node.where))
+
+
+def _check_written(node: Node, blobs: Mapping[str, NetBlob]) -> None:
+    """Refuses a layer whose class or reader is not at hand, if the script has not touched one of its tops."""
+    tops = list(node.message.top)
+    if not any(blobs[top].data_memory.handed_out for top in tops):
+        written = f"Write into {', '.join(f'net.blobs[{top!r}].data' for top in tops)} before forward."
+        given = Option("python_layers", {class_name(node.message): ...}, "with the class")
+        raise DataError(
+            "nothing here reads the data of this layer",
+            where=node.where,
+            layer=f"{node.name!r} ({node.type})",
+            fix=(written, given) if node.type == "Python" else written,
+        )
 
 
 def _in_turn(source: Any) -> Iterator[dict[str, np.ndarray]]:

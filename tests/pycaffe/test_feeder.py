@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -124,6 +125,34 @@ def test_pycaffes_solver_asks_for_the_arrays_of_memory_data() -> None:
     solver.step(1)
     assert solver.iter == 1
     assert solver.net.blobs["l"].shape == (2, 1, 1, 1)
+
+
+UNREAD = {
+    "VideoData": ("video_data_param { } transform_param { crop_size: 2 } data_param { batch_size: 1 }", r"forward\.$"),
+    "Python": (
+        'python_param { module: "m" layer: "Source" }',
+        r"forward\. Pass python_layers=\{'m.Source': \.\.\.\} with the class\.$",
+    ),
+}
+
+
+@pytest.mark.parametrize("type", UNREAD)
+def test_what_nothing_reads_is_what_the_script_writes(type: str) -> None:
+    fields, advice = UNREAD[type]
+    net = caffe.Net(
+        f"""layer {{ name: "d" type: "{type}" top: "d" top: "l" {fields} }}
+            layer {{ name: "y" type: "Power" bottom: "d" top: "y" power_param {{ shift: 1 }} }}
+            layer {{ name: "quiet" type: "Silence" bottom: "l" }}""",
+        caffe.TEST,
+        input_shapes={"d": (1, 3, 2, 2), "l": (1,)},
+    )
+    with pytest.raises(
+        DataError, match=rf"layer 'd' \({type}\): nothing here reads .*net\.blobs\['d'\]\.data"
+    ) as raised:
+        net.forward()
+    assert re.search(advice, str(raised.value))
+    net.blobs["d"].data[...] = 2
+    np.testing.assert_array_equal(net.forward()["y"], np.full((1, 3, 2, 2), 3))
 
 
 def test_annotated_records_are_read_with_as_many_boxes_as_they_have(tmp_path: Path) -> None:
