@@ -72,11 +72,17 @@ def preset(plan: Plan, index: int, initial: Initial) -> None:
 
 def build_layers(plan: Plan, initial: Initial | None = None) -> None:
     """Builds the layers with their variables, without a model; arguments as for `build`."""
-    for index, planned in plan.layers.items():
-        preset(plan, index, initial or {})
-        bottoms = zip(planned.node.inputs, planned.orders, strict=True)
-        shapes = [to_stored(plan.shapes[value], order) for value, order in bottoms]
-        planned.layer.build(shapes[0] if len(shapes) == 1 else shapes or (1,))
+    for index in plan.layers:
+        build_layer(plan, index, initial or {})
+
+
+def build_layer(plan: Plan, index: int, initial: Initial) -> None:
+    """Builds one layer with its variables; those above it are built."""
+    preset(plan, index, initial)
+    planned = plan.layers[index]
+    bottoms = zip(planned.node.inputs, planned.orders, strict=True)
+    shapes = [to_stored(plan.shapes[value], order) for value, order in bottoms]
+    planned.layer.build(shapes[0] if len(shapes) == 1 else shapes or (1,))
 
 
 def _shared(plan: Plan, index: int) -> dict[int, BoundBlob]:

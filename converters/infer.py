@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,10 @@ class PlannedLayer:
     orders: Sequence[Order]
     blobs: Sequence[Blob]
     loss_weights: Sequence[float]
+
+
+Tops = Mapping[str, tuple[Shape, Order]]
+"""{value id: shape in Caffe's order, and how it is stored} of a layer's tops"""
 
 
 @dataclass
@@ -115,6 +120,12 @@ class Plan:
         outputs = [*self.net.outputs, *(value for value in self.loss_weights if value not in seen)]
         return outputs or list(self.net.blobs.values())
 
+    def add(self, planned: PlannedLayer, tops: Tops) -> None:
+        """Takes a layer, or takes it anew, with the shapes and orders of its tops."""
+        self.layers[planned.node.index] = planned
+        for value, (shape, order) in tops.items():
+            self.shapes[value], self.orders[value] = shape, order
+
     def check_shapes(self, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         """Asks the layers, as Caffe's Reshape does, whether they take inputs of these sizes; computes nothing.
 
@@ -130,11 +141,8 @@ class Plan:
         known = dict(shapes)
         for planned in self.layers.values():
             if known.keys() >= set(planned.node.inputs):
-                try:
+                with _located(self, planned.node):
                     tops = planned.layer.top_shapes(*_stored_bottoms(planned, known))
-                except CaffeError as error:
-                    node = planned.node
-                    raise error.at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
                 for value, top in zip(planned.node.outputs, tops, strict=True):
                     known[value] = to_caffe(top, self.orders[value])
         return known
@@ -191,7 +199,7 @@ def infer(
     tops = [net.values[value].blob for node in net.nodes if not node.inputs for value in node.outputs]
     _check_used([blob for blob in shapes if blob not in tops], tops)
     for node in net.nodes:
-        try:
+        with _located(plan, node):
             cls = classes[node.type].for_layer(node.message)
             if cls.__module__.startswith(f"{PACKAGE}."):
                 refuse_unknown_values(node.message)
@@ -204,9 +212,7 @@ def infer(
                 _add_source(plan, node, cls, complete)
                 shapes = {blob: shape for blob, shape in shapes.items() if blob not in stated}
             else:
-                _add_layer(plan, node, cls, {"name": names(node), "dtype": dtype})
-        except CaffeError as error:
-            raise _explained(error, plan, node).at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
+                plan.add(*plan_layer(plan, node, cls, {"name": names(node), "dtype": dtype}))
     _check_used(shapes, [net.values[value].blob for value in plan.inputs])
     plan.owners.update(_owners(plan))
     if not net.message.force_backward:
@@ -224,24 +230,46 @@ def _add_source(plan: Plan, node: Node, cls: type[SourceLayer], shapes: Iterable
     plan.sources[node.index] = PlannedSource(node, defaults)
 
 
-def _add_layer(plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: dict[str, Any]) -> None:
-    bottoms = [Bottom(plan.shapes[v], plan.orders[v]) for v in node.inputs]
-    orders = cls.bottom_orders(node.message, bottoms)
-    bottoms = [Bottom(b.shape, order) for b, order in zip(bottoms, orders, strict=True)]
-    layer = cls.from_caffe(node.message, bottoms, **keras_args)
-    layer.shown_axes = tuple(permutation(order, edge_order(len(order), plan.data_format)) for order in orders)
-    # Who reads an error about a file knows the shapes in Caffe's order, whatever the model's data_format.
-    stored = [Shown(to_stored(b.shape, b.order), inverse(b.order)) for b in bottoms]
-    tops = layer.top_shapes(*stored)
-    blobs = layer.blob_table(*stored)
-    _check_blobs(node, blobs)
-    if len(tops) != len(node.outputs):
-        raise NetError("wrong number of tops", expected=len(tops), received=len(node.outputs))
-    top_orders = layer.top_orders(orders, [len(top) for top in tops])
-    for value, top, order in zip(node.outputs, tops, top_orders, strict=True):
-        plan.shapes[value] = check_blob(to_caffe(top, order))
-        plan.orders[value] = order
-    plan.layers[node.index] = PlannedLayer(node, layer, orders, blobs, _loss_weights(node, layer))
+def plan_layer(
+    plan: Plan, node: Node, cls: type[CaffeLayer], keras_args: Mapping[str, Any]
+) -> tuple[PlannedLayer, Tops]:
+    """Plans one layer for the shapes and orders that the plan gives its bottoms; the plan stays as it is.
+
+    Args:
+        plan: holds what stands above the layer.
+        node: the layer's node.
+        cls: its class.
+        keras_args: Keras's own arguments (name, dtype).
+
+    Raises:
+        LayerError, ShapeError, NetError: the layer's parameters or bottoms are refused; names the layer and its line.
+    """
+    with _located(plan, node):
+        bottoms = [Bottom(plan.shapes[v], plan.orders[v]) for v in node.inputs]
+        orders = cls.bottom_orders(node.message, bottoms)
+        bottoms = [Bottom(b.shape, order) for b, order in zip(bottoms, orders, strict=True)]
+        layer = cls.from_caffe(node.message, bottoms, **keras_args)
+        layer.shown_axes = tuple(permutation(order, edge_order(len(order), plan.data_format)) for order in orders)
+        # Who reads an error about a file knows the shapes in Caffe's order, whatever the model's data_format.
+        stored = [Shown(to_stored(b.shape, b.order), inverse(b.order)) for b in bottoms]
+        tops = layer.top_shapes(*stored)
+        blobs = layer.blob_table(*stored)
+        _check_blobs(node, blobs)
+        if len(tops) != len(node.outputs):
+            raise NetError("wrong number of tops", expected=len(tops), received=len(node.outputs))
+        top_orders = layer.top_orders(orders, [len(top) for top in tops])
+        shaped = [(check_blob(to_caffe(top, order)), order) for top, order in zip(tops, top_orders, strict=True)]
+        planned = PlannedLayer(node, layer, orders, blobs, _loss_weights(node, layer))
+        return planned, dict(zip(node.outputs, shaped, strict=True))
+
+
+@contextmanager
+def _located(plan: Plan, node: Node) -> Iterator[None]:
+    """Adds the layer and its line to an error."""
+    try:
+        yield
+    except CaffeError as error:
+        raise _explained(error, plan, node).at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
 
 
 def _loss_weights(node: Node, layer: CaffeLayer) -> list[float]:

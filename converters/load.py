@@ -106,6 +106,10 @@ class PlanSettings:
                 received=repr(self.input_shapes),
             )
 
+    def context(self, recipe: Recipe) -> LoadContext:
+        """What layer classes may look up while a net of this recipe is planned."""
+        return LoadContext(recipe.fork, self.python_layers, self.allow_python_imports, recipe.files)
+
 
 def plan(definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
     """All that is known of a selected net's model before its memory is taken.
@@ -118,7 +122,7 @@ def plan(definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
     definition = definition.with_inputs(settings.input_shapes or {})
     recipe = _recipe(definition.message, settings)
     net = graph(definition.message, definition.where, definition.bottom_cures)
-    with loading(LoadContext(recipe.fork, settings.python_layers, settings.allow_python_imports, recipe.files)):
+    with loading(settings.context(recipe)):
         planned = infer(
             net,
             data_format=recipe.data_format,

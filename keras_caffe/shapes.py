@@ -215,10 +215,14 @@ def _inferred(bottom: Sequence[Size], top: Sequence[Size]) -> Size:
     return total // known  # type: ignore[operator]
 
 
+def fits(first: Shape, other: Shape) -> bool:
+    """Whether two shapes agree in every known size."""
+    return len(first) == len(other) and all(a == b or None in (a, b) for a, b in zip(first, other, strict=True))
+
+
 def same_shape(first: Shape, other: Shape, what: str) -> None:
     """Raises ShapeError unless the two shapes agree in every known size."""
-    agree = len(first) == len(other) and all(a == b or None in (a, b) for a, b in zip(first, other, strict=True))
-    if not agree:
+    if not fits(first, other):
         raise ShapeError(what, expected=first, received=other)
 
 

@@ -114,12 +114,28 @@ class Runner:
         with self.lock:
             if serial != self.serial:
                 self.forward(bottoms, params)
-            for blob, diff in zip(self.top, diffs, strict=True):
-                blob.diff = np.array(diff, "float32").reshape(blob.shape)
-            for blob in [*self.bottom, *self.blobs]:
-                blob.diff = np.zeros_like(blob.data)
-            self.layer.backward(self.top, self.propagate_down, self.bottom)
-            return [blob.diff.copy() for blob in [*self.bottom, *self.blobs]]
+            return self._backward(diffs)
+
+    def backward_on(
+        self,
+        bottoms: Sequence[np.ndarray],
+        tops: Sequence[np.ndarray],
+        params: Sequence[np.ndarray],
+        diffs: Sequence[np.ndarray],
+    ) -> list[np.ndarray]:
+        """The same with these values in the blobs; what forward left in attributes is as it left it, as in Caffe."""
+        with self.lock:
+            for blob, array in zip([*self.bottom, *self.top, *self.blobs], [*bottoms, *tops, *params], strict=True):
+                blob.set(array)
+            return self._backward(diffs)
+
+    def _backward(self, diffs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        for blob, diff in zip(self.top, diffs, strict=True):
+            blob.diff = np.array(diff, "float32").reshape(blob.shape)
+        for blob in [*self.bottom, *self.blobs]:
+            blob.diff = np.zeros_like(blob.data)
+        self.layer.backward(self.top, self.propagate_down, self.bottom)
+        return [blob.diff.copy() for blob in [*self.bottom, *self.blobs]]
 
 
 def run(

@@ -20,16 +20,17 @@ class Memory:
     anew after each run, so that whoever holds it sees the new values, as with Caffe's own memory.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, initial: float = 0) -> None:
+        self.size, self.initial = size, initial
         self._array: np.ndarray | None = None
         self._pending: Callable[[], np.ndarray] | None = None
+        self._left: Callable[[], np.ndarray] | None = None
 
     @property
     def array(self) -> np.ndarray:
         """All values, flat; what is written into them counts."""
         if self._array is None:
-            self._array = np.zeros(self.size, np.float32)
+            self._array = np.full(self.size, self.initial, np.float32)
             self._fill()
         return self._array
 
@@ -44,10 +45,22 @@ class Memory:
         if self._array is not None:
             self._fill()
 
+    def note(self, values: Callable[[], np.ndarray]) -> None:
+        """Remembers what a pass read here or left here, for `changed`."""
+        self._left = values
+
+    @property
+    def changed(self) -> bool:
+        """Whether a script has written other values into the array since `note`."""
+        if self._array is None or self._left is None:
+            return self._array is not None
+        left = self._left()
+        return not np.array_equal(self._array.reshape(left.shape), left, equal_nan=True)
+
     def resize(self, size: int) -> None:
         """Another number of values; an array in use is left as it is to those who hold it."""
         if size != self.size:
-            self.size, self._array, self._pending = size, None, None
+            self.size, self._array, self._pending, self._left = size, None, None, None
 
     def _fill(self) -> None:
         if self._pending is not None:
@@ -79,10 +92,10 @@ class ParamMemory(Memory):
 class NetBlob:
     """pycaffe's Blob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them."""
 
-    def __init__(self, shape: Shape, data: Memory | None = None, diff: Memory | None = None) -> None:
+    def __init__(self, shape: Shape, data: Memory | None = None, diff: Memory | float = 0) -> None:
         self._shape = _known(shape)
         self.data_memory = data or Memory(self.count)
-        self.diff_memory = diff or Memory(self.count)
+        self.diff_memory = diff if isinstance(diff, Memory) else Memory(self.count, diff)
         self._views: dict[str, np.ndarray] = {}
 
     @property
@@ -127,6 +140,10 @@ class NetBlob:
         """What a layer computed, stored in `order`; the blob takes its shape."""
         self.take_shape(to_caffe(tuple(tensor.shape), order))
         self.data_memory.put(lambda: in_caffe_order(tensor, order))
+
+    def note(self, tensor: Any, order: Order) -> None:
+        """What a pass read here or left here, stored in `order`; by it the blob knows later if a script changed it."""
+        self.data_memory.note(lambda: in_caffe_order(tensor, order))
 
     def put_diff(self, tensor: Any, order: Order) -> None:
         """The diff that a layer computed, stored in `order`."""

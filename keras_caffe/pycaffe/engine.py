@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,24 +13,35 @@ from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
 from keras_caffe.converters.tensors import Tensors
 from keras_caffe.layers.base import BoundBlob, SharedView, takes_training
-from keras_caffe.layout import permutation
+from keras_caffe.layers.context import LoadContext
+from keras_caffe.layers.python import Python
+from keras_caffe.layout import permutation, to_stored
+from keras_caffe.pycaffe.compiled import Compiled, at_once
+from keras_caffe.pycaffe.reshaper import Reshaper
+from keras_caffe.pycaffe.states import States
+from keras_caffe.shapes import Shape, fits
 
 
 class Engine:
     """The layers of a plan, built, with what the last forward pass left behind for the backward pass.
 
+    As in Caffe, each layer takes its bottoms in the shapes that they have when it runs. A net runs in stretches: a
+    Python layer, which may decide on its tops' shapes while it runs, is one of its own and runs as it is; the layers in
+    between are compiled for the shapes that they get.
+
     Args:
         plan: of a net with Caffe's Split layers.
+        context: that it was planned in.
         training: whether layers that know two modes compute as in training.
     """
 
-    def __init__(self, plan: Plan, training: bool) -> None:
+    def __init__(self, plan: Plan, context: LoadContext, training: bool) -> None:
         self.plan, self.training = plan, training
+        self._reshaper = Reshaper(plan, context)
         self.backward_plan = plan.backward()
-        self._reread = {v for i in self.backward_plan.layers for v in plan.net.nodes[i].inputs}
-        self.seen: dict[str, Any] = {}  # value id -> what it was when a layer that can run backward read it
-        self.states: dict[int, list[Any]] = {}  # node -> its state before its last forward pass
-        self._functions: dict[Any, Any] = {}
+        self._reread = set(self._read_by(self.backward_plan.layers))
+        self.seen: dict[str, Any] = {}  # value id -> what it was in the last forward pass, if a backward pass reads it
+        self._states, self._compiled = States(plan), Compiled()
 
     def needs(self, start: int, end: int) -> list[str]:
         """The values that layers start..end read, or are sources of, and do not compute."""
@@ -42,81 +53,166 @@ class Engine:
             computed.update(node.outputs)
         return list(needed)
 
-    def forward(self, start: int, end: int, feeds: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+    def reshape(self, shapes: Mapping[str, Shape]) -> None:
+        """Gives all values the shapes that follow from those of the inputs; computes nothing.
+
+        Args:
+            shapes: {input's value id: its shape in Caffe's order}.
+
+        Raises:
+            ShapeError, LayerError: a layer refuses its bottoms, or would need other parameters.
+        """
+        for value, shape in shapes.items():
+            self._reshaper.set_shape(value, shape)
+        for index, planned in self.plan.layers.items():
+            if _is_python(planned):
+                tops = planned.layer.runner.reshape([self.plan.shapes[v] for v in planned.node.inputs])
+                for value, top in zip(planned.node.outputs, tops, strict=True):
+                    self._reshaper.set_shape(value, top)
+            else:
+                self._fit(index)
+
+    def forward(self, start: int, end: int, feeds: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], float]:
         """Runs layers start..end.
 
         Args:
             start, end: the first and the last layer.
-            feeds: the values of `needs(start, end)`, stored as the plan says.
+            feeds: the values of `needs(start, end)` in Caffe's order.
 
         Returns:
-            The values that the layers leave behind, and the loss.
+            The feeds and the values that the layers leave behind, stored as the plan says; and the loss.
         """
-        lasting = self._lasting(start, end)
-        self.states.update({i: self._state(i) for i in self._runs_backward(start, end)})
+        values: dict[str, Any] = {}
+        loss = 0.0
+        for value, array in feeds.items():
+            self._reshaper.set_shape(value, array.shape)
+            values[value] = self._stored(value, array)
+        for layers in self._stretches(start, end):
+            results, more = self._forward(layers, values)
+            values.update(results)
+            loss += more
+        self.seen.update({v: tensor for v, tensor in values.items() if v in self._reread})
+        return values, loss
+
+    def _forward(self, indices: Sequence[int], values: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        start, end = indices[0], indices[-1]
+        runs_itself = _is_python(self.plan.layers[start])
+        if not runs_itself:
+            for index in indices:
+                self._fit(index)
+        self._states.keep(self._runs_backward(start, end))
+        needed, lasting = self.needs(start, end), self._lasting(start, end)
+        layers = [self.plan.layers[index] for index in indices]
 
         def run(given: Sequence[Any]) -> Any:
-            tensors = self._tensors(feeds, given)
-            for planned in self._layers(start, end):
+            tensors = self._tensors(needed, given)
+            for planned in layers:
                 for value, top in zip(planned.node.outputs, self._call(planned, tensors.bottoms(planned)), strict=True):
                     tensors[value] = top
-            return [(v, tensors[v]) for v in lasting], [("loss", self._loss(start, end, tensors))]
+            return [(v, tensors[v]) for v in lasting], [("loss", self._loss(layers, tensors))]
 
-        feeds = {value: tf.convert_to_tensor(array) for value, array in feeds.items()}
-        results, loss = map(dict, self._compiled(("forward", start, end), run, list(feeds.values())))
-        self.seen.update({v: t for v, t in {**feeds, **results}.items() if v in self._reread})
+        execute = at_once if runs_itself else self._compiled.call
+        results, loss = map(dict, execute(("forward", start, end), layers, run, [values[v] for v in needed]))
+        if runs_itself:
+            for value, top in results.items():
+                self._reshaper.set_shape(value, tuple(top.shape))
         return results, float(loss["loss"])
 
-    def backward(self, start: int, end: int, diffs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Slot, Any]]:
+    def reads(self, start: int, end: int) -> list[str]:
+        """The values that a backward pass over layers start..end, start being the greater, reads."""
+        return self._read_by(self._runs_backward(end, start))
+
+    def _read_by(self, nodes: Iterable[int]) -> list[str]:
+        """What the layers read backward: their bottoms, and Python layers their tops, too."""
+        found: list[str] = []
+        for node in (self.plan.net.nodes[index] for index in nodes if index in self.plan.layers):
+            found += [*node.inputs, *(node.outputs if _is_python(self.plan.layers[node.index]) else ())]
+        return found
+
+    def knows(self, value: str) -> bool:
+        """Whether `seen` has a value, in the shape that it has now."""
+        if value not in self.seen:
+            return False
+        shape = to_stored(self.plan.shapes[value], self.plan.orders[value])
+        return fits(shape, tuple(self.seen[value].shape))
+
+    def backward(
+        self, start: int, end: int, diffs: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, Any], dict[Slot, Any]]:
         """Runs layers start..end, start being the greater, on the values that they saw in their last forward pass.
 
         Args:
             start, end: the first and the last layer to run.
-            diffs: by value id, the diffs of `diffs_needed(start, end)`.
+            diffs: by value id, the diffs of `diffs_needed(start, end)` in Caffe's order.
+            held: by value id, in Caffe's order, what counts in place of what was seen.
 
         Returns:
             {value id: its new diff}, in the order of computation, and {(node, blob): gradient in Caffe's order}.
         """
-        nodes = [i for i in reversed(self._runs_backward(end, start)) if self._was_run(i)]
-        seen = {v: self.seen[v] for i in nodes for v in self.plan.net.nodes[i].inputs}
+        values = {**self.seen, **{value: self._stored(value, array) for value, array in held.items()}}
+        current = {self._blob(v): (v, self._stored(v, diff)) for v, diff in diffs.items()}
+        new: dict[str, Any] = {}
+        params: dict[Slot, Any] = {}
+        for indices in reversed(self._stretches(end, start)):
+            nodes = [index for index in reversed(indices) if index in self.backward_plan.layers]
+            if nodes:
+                found, gradients = self._backward(nodes, values, current)
+                current.update({self._blob(v): (v, diff) for v, diff in found.items()})
+                new.update(found)
+                params.update({slot: params[slot] + g if slot in params else g for slot, g in gradients.items()})
+        return new, params
 
-        def run(given: Sequence[Any], values: Sequence[Any]) -> Any:
-            read = self._tensors(seen, values)
-            current = {self._blob(v): (v, diff) for v, diff in zip(diffs, given, strict=True)}
+    def _backward(
+        self, nodes: Sequence[int], values: Mapping[str, Any], current: Mapping[str, tuple[str, Any]]
+    ) -> tuple[dict[str, Any], dict[Slot, Any]]:
+        layers = [self.plan.layers[index] for index in nodes]
+        read, diffs = self._read_by(nodes), self._diffs_read(nodes)
+
+        def run(given: Sequence[Any], seen: Sequence[Any]) -> Any:
+            tensors = self._tensors(read, seen)
+            latest = {self._blob(v): (v, diff) for v, diff in zip(diffs, given, strict=True)}
             new: dict[str, Any] = {}
             params: dict[Slot, Any] = {}
-            for index in nodes:
-                self._backward_step(index, read, current, new, params)
+            for planned in layers:
+                self._backward_step(planned, tensors, latest, new, params)
             return list(new.items()), list(params.items())
 
-        with self._as_before(nodes):
-            key = ("backward", tuple(nodes), tuple(diffs))
-            new, params = map(dict, self._compiled(key, run, list(diffs.values()), list(seen.values())))
+        execute = at_once if _is_python(layers[0]) else self._compiled.call
+        given, seen = [self._stored_diff(current, v) for v in diffs], [values[v] for v in read]
+        with self._states.as_before(nodes):
+            new, params = map(dict, execute(("backward", tuple(nodes)), layers, run, given, seen))
         return new, params
 
     def diffs_needed(self, start: int, end: int) -> list[str]:
         """The values whose diffs layers start..end read before one of them computes them; one for each blob."""
+        return self._diffs_read(list(reversed(self._runs_backward(end, start))))
+
+    def _diffs_read(self, nodes: Sequence[int]) -> list[str]:
         needed: dict[str, str] = {}
         written: set[str] = set()
-        for index in reversed(self._runs_backward(end, start)):
-            node = self.plan.net.nodes[index]
+        for node in (self.plan.net.nodes[index] for index in nodes):
             for value in node.outputs:
                 if self._blob(value) not in written:
                     needed.setdefault(self._blob(value), value)
-            written.update(self._blob(v) for b, v in enumerate(node.inputs) if (index, b) in self._bottoms)
+            written.update(self._blob(v) for b, v in enumerate(node.inputs) if (node.index, b) in self._bottoms)
         return list(needed.values())
 
     def _backward_step(
-        self, index: int, read: Tensors, current: dict[str, Any], new: dict[str, Any], params: dict[Slot, Any]
+        self,
+        planned: PlannedLayer,
+        read: Tensors,
+        current: dict[str, tuple[str, Any]],
+        new: dict[str, Any],
+        params: dict[Slot, Any],
     ) -> None:
-        planned = self.plan.layers[index]
-        bottoms = read.bottoms(planned)
-        wanted = [b for b in range(len(bottoms)) if (index, b) in self._bottoms]
+        index, node = planned.node.index, planned.node
+        wanted = [b for b in range(len(node.inputs)) if (index, b) in self._bottoms]
         slots = {slot: bound for slot, bound in self._trained_blobs(index) if slot in self.backward_plan.params}
-        top_diffs = [self._stored_diff(current, v) for v in planned.node.outputs]
-        gradients = self._gradients(planned, bottoms, wanted, {n: bound for (_, n), bound in slots.items()}, top_diffs)
+        top_diffs = [self._stored_diff(current, v) for v in node.outputs]
+        trained = {number: bound for (_, number), bound in slots.items()}
+        gradients = self._gradients(planned, read, wanted, trained, top_diffs)
         for bottom, gradient in zip(wanted, gradients, strict=False):
-            value = planned.node.inputs[bottom]
+            value = node.inputs[bottom]
             diff = tf.transpose(gradient, permutation(planned.orders[bottom], self.plan.orders[value]))
             current[self._blob(value)] = (value, diff)
             new[value] = diff
@@ -129,14 +225,15 @@ class Engine:
     def _gradients(
         self,
         planned: PlannedLayer,
-        bottoms: Sequence[Any],
+        read: Tensors,
         wanted: Sequence[int],
         trained: Mapping[int, BoundBlob],
         diffs: Sequence[Any],
     ) -> list[Any]:
         """The gradients of the wanted bottoms and of the blobs' variables, for the tops' diffs."""
-        if hasattr(planned.layer, "runner"):  # A Python layer says itself what its gradient is.
-            gradients = _python_gradients(planned.layer, bottoms, diffs)
+        bottoms = read.bottoms(planned)
+        if _is_python(planned):  # It says itself what its gradient is.
+            gradients = _python_gradients(planned.layer, bottoms, [read[v] for v in planned.node.outputs], diffs)
             return [gradients[b] for b in wanted] + [gradients[len(bottoms) + number] for number in trained]
         sources = [*(bottoms[b] for b in wanted), *(_owner(h).variable.value for h in trained.values())]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -148,7 +245,7 @@ class Engine:
         gradients = tape.gradient(targets, sources, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-    def _stored_diff(self, current: dict[str, Any], value: str) -> Any:
+    def _stored_diff(self, current: Mapping[str, tuple[str, Any]], value: str) -> Any:
         """The blob's diff, in the order of this value; another value in the same blob may be stored otherwise."""
         writer, diff = current[self._blob(value)]
         return tf.transpose(diff, permutation(self.plan.orders[writer], self.plan.orders[value]))
@@ -164,6 +261,11 @@ class Engine:
         tops = planned.layer(bottoms[0] if len(bottoms) == 1 else list(bottoms), **more)
         return list(tops) if isinstance(tops, (list, tuple)) else [tops]
 
+    def _stored(self, value: str, array: np.ndarray) -> Any:
+        """An array in Caffe's order as a tensor, stored as the plan says, with memory of its own."""
+        order = self.plan.orders[value]
+        return tf.convert_to_tensor(np.array(array.transpose(order) if order else array, order="C"))
+
     def _tensors(self, values: Iterable[str], tensors: Iterable[Any]) -> Tensors:
         """The tensors of some values, stored as the plan says."""
         known = Tensors(self.plan)
@@ -171,19 +273,30 @@ class Engine:
             known[value] = tensor
         return known
 
-    def _loss(self, start: int, end: int, tensors: Tensors) -> Any:
-        tops = {v for planned in self._layers(start, end) for v in planned.node.outputs}
-        pairs = [(v, w) for v, w in self.plan.loss_weights.items() if v in tops]
-        return tf.add_n([tf.zeros(()), *(w * tf.reduce_sum(tf.cast(tensors[v], tf.float32)) for v, w in pairs)])
+    def _loss(self, layers: Sequence[PlannedLayer], tensors: Tensors) -> Any:
+        pairs = [pair for planned in layers for pair in zip(planned.node.outputs, planned.loss_weights, strict=True)]
+        parts = [w * tf.reduce_sum(tf.cast(tensors[v], tf.float32)) for v, w in pairs if w]
+        return tf.add_n([tf.zeros(()), *parts])
 
     def _lasting(self, start: int, end: int) -> list[str]:
         """What outlives the run: the last write of each blob, and what a backward pass reads again."""
-        computed = [v for planned in self._layers(start, end) for v in planned.node.outputs]
+        computed = [v for index in self._computing(start, end) for v in self.plan.net.nodes[index].outputs]
         last = {self._blob(v): v for v in computed}
         return [v for v in computed if v in self._reread or last[self._blob(v)] == v]
 
-    def _layers(self, start: int, end: int) -> list[PlannedLayer]:
-        return [planned for index, planned in self.plan.layers.items() if start <= index <= end]
+    def _computing(self, start: int, end: int) -> list[int]:
+        return [index for index in self.plan.layers if start <= index <= end]
+
+    def _stretches(self, start: int, end: int) -> list[list[int]]:
+        """The layers start..end that compute, cut before and behind each Python layer."""
+        parts = groupby(self._computing(start, end), lambda i: i if _is_python(self.plan.layers[i]) else None)
+        return [list(part) for _, part in parts]
+
+    def _fit(self, index: int) -> None:
+        """Makes a layer fit its bottoms' shapes; its state stays as far as it fits, and begins with 0 where not."""
+        before = self._reshaper.fit(index)
+        if before is not None:
+            self._states.hand_over(before.layer, index)
 
     @property
     def _bottoms(self) -> frozenset[tuple[int, int]]:
@@ -195,76 +308,26 @@ class Engine:
     def _runs_backward(self, first: int, last: int) -> list[int]:
         return [i for i in range(first, last + 1) if i in self.backward_plan.layers and i in self.plan.layers]
 
-    def _was_run(self, index: int) -> bool:
-        return all(v in self.seen for v in self.plan.net.nodes[index].inputs)
-
-    def _state_variables(self, index: int) -> list[Any]:
-        """What a forward pass may change: statistics, carried states, seeds of random numbers."""
-        layer = self.plan.layers[index].layer
-        learned = {id(bound.variable) for bound in layer.caffe_blobs if bound.blob.trainable}
-        return [v for v in layer.non_trainable_variables if id(v) not in learned]
-
-    def _state(self, index: int) -> list[Any]:
-        return [tf.identity(v.value) for v in self._state_variables(index)]
-
-    @contextmanager
-    def _as_before(self, nodes: Iterable[int]) -> Iterator[None]:
-        """Layers in the state before their last forward pass, so that they compute the same again."""
-        now = {index: self._state(index) for index in nodes}
-        try:
-            self._set_states({index: self.states.get(index, now[index]) for index in now})
-            yield
-        finally:
-            self._set_states(now)
-
-    def _set_states(self, states: Mapping[int, Sequence[Any]]) -> None:
-        for index, values in states.items():
-            for variable, value in zip(self._state_variables(index), values, strict=True):
-                variable.assign(value)
-
-    def take_states(self, other: Engine) -> None:
-        """Carried states of another engine for the same net, where their shapes are still the same."""
-        for index in self.plan.layers:
-            for mine, theirs in zip(self._state_variables(index), other._state_variables(index), strict=True):
-                if tuple(mine.shape) == tuple(theirs.shape) and mine is not theirs:
-                    mine.assign(theirs.value)
-
-    def _compiled(self, key: Any, function: Callable[..., Any], *args: Sequence[Any]) -> Any:
-        """Calls a function of lists of tensors that returns lists of pairs (name, tensor); names stay out of the graph.
-
-        It is compiled once for each key and each set of shapes.
-        """
-        args = tuple([tf.convert_to_tensor(tensor) for tensor in tensors] for tensors in args)
-        key = (key, tuple(tuple(tensor.shape) for tensors in args for tensor in tensors))
-        if key not in self._functions:
-            names: list[list[Any]] = []
-
-            def traced(*given: Any) -> Any:
-                with tf.name_scope("net"):  # At the root TensorFlow takes fewer names.
-                    results = function(*given)
-                names[:] = [[name for name, _ in pairs] for pairs in results]
-                return [[tensor for _, tensor in pairs] for pairs in results]
-
-            self._functions[key] = tf.function(traced, autograph=False).get_concrete_function(*args), names
-        compiled, names = self._functions[key]
-        return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, compiled(*args), strict=True)]
+    def take_over(self, other: Engine) -> None:
+        """Goes on where another engine for the same net is: with its Python layers, and with states where they fit."""
+        self._states.take(other.plan)
+        for index, planned in self.plan.layers.items():
+            if _is_python(planned):
+                planned.layer.runner = other.plan.layers[index].layer.runner
 
 
-def _python_gradients(layer: Any, bottoms: Sequence[Any], diffs: Sequence[Any]) -> list[Any]:
-    """What backward of a pycaffe-style class gives, after the forward pass that it has seen last."""
-    runner, params = layer.runner, [bound.variable.value for bound in layer.caffe_blobs]
-    ends = (len(bottoms), len(bottoms) + len(params))
+def _is_python(planned: PlannedLayer) -> bool:
+    """Whether a layer is run by a class written for pycaffe."""
+    return isinstance(planned.layer, Python)
 
-    def backward(*arrays: np.ndarray) -> list[np.ndarray]:
-        return runner.backward(runner.serial, arrays[: ends[0]], arrays[ends[0] : ends[1]], arrays[ends[1] :])
 
-    inputs = [*bottoms, *map(tf.convert_to_tensor, params)]
-    if not inputs and not hasattr(runner.layer, "backward"):
+def _python_gradients(layer: Any, bottoms: Sequence[Any], tops: Sequence[Any], diffs: Sequence[Any]) -> list[Any]:
+    """What backward of a pycaffe-style class gives, with these values in the blobs."""
+    if not layer.caffe_blobs and not bottoms and not hasattr(layer.runner.layer, "backward"):
         return []  # A data layer needs none; in Caffe it would be an error.
-    gradients = tf.numpy_function(backward, [*inputs, *diffs], [tf.float32] * len(inputs))
-    if not inputs:  # A source; TensorFlow gives no list then.
-        return []
-    return [tf.ensure_shape(diff, x.shape) for diff, x in zip(gradients, inputs, strict=True)]
+    params = [bound.variable.value for bound in layer.caffe_blobs]
+    arrays = ([tensor.numpy() for tensor in tensors] for tensors in (bottoms, tops, params, diffs))
+    return [tf.constant(diff) for diff in layer.runner.backward_on(*arrays)]
 
 
 def _owner(bound: BoundBlob) -> BoundBlob:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,8 @@ from keras_caffe.pycaffe.batches import Batches
 from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.engine import Engine
 from keras_caffe.pycaffe.feeder import Feeder
-from keras_caffe.pycaffe.parameters import Parameters, check_params
+from keras_caffe.pycaffe.parameters import Parameters
+from keras_caffe.shapes import fits
 
 PHASES = ("TRAIN", "TEST")
 TRAIN, TEST = 0, 1
@@ -67,8 +68,9 @@ class Net(Parameters, Batches):
         selected = selected.with_inputs(self._settings.input_shapes or {})
         split = with_splits(selected.message, selected.where, selected.bottom_cures)
         self._definition = replace(selected, message=split)
-        first, _ = plan(self._definition, self._settings)
+        first, recipe = plan(self._definition, self._settings)
         build_layers(first)
+        self._context, self._first_shapes = self._settings.context(recipe), recipe.input_shapes
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
         self._set_up(first)
         self._feeder = Feeder(first)
@@ -76,7 +78,7 @@ class Net(Parameters, Batches):
             self.copy_from(weights)
 
     def _set_up(self, planned: Plan) -> None:
-        self._engine = Engine(planned, training=self.phase == TRAIN)
+        self._engine = Engine(planned, self._context, training=self.phase == TRAIN)
         self._make_params(planned)
         nodes = planned.net.nodes
         self._layer_names = [node.name for node in nodes]
@@ -90,22 +92,19 @@ class Net(Parameters, Batches):
         self.blobs: Named[NetBlob] = Named("blob")
         self.blob_loss_weights: Named[float] = Named("blob")
         self._cells: dict[str, NetBlob] = {}
-        weights = self.plan.loss_weights
+        weights = {value: float(np.float32(weight)) for value, weight in self.plan.loss_weights.items()}
+        diffs = {self.plan.net.cell(value): weight for value, weight in weights.items()}
         for node in self.plan.net.nodes:
             data = self._blob(node.inputs[0]).data_memory if node.type in SHARES_MEMORY else None
             for value in node.outputs:
                 name, cell = self._blob_name(value), self.plan.net.cell(value)
                 if cell not in self._cells:
-                    self.blobs[name] = self._cells[cell] = NetBlob(self.plan.shapes[value], data)
-                self.blob_loss_weights[name] = float(np.float32(weights.get(value, 0)))
+                    blob = NetBlob(self.plan.shapes[value], data, diff=diffs.get(cell, 0.0))
+                    self.blobs[name] = self._cells[cell] = blob
+                self.blob_loss_weights[name] = weights.get(value, 0.0)
         for source in self.plan.sources.values():
             for value, default in zip(source.node.outputs, source.defaults or (), strict=False):
                 self._blob(value).data[...] = default
-        self._seed_losses()
-
-    def _seed_losses(self) -> None:
-        for value, weight in self.plan.loss_weights.items():
-            self._blob(value).diff[...] = weight
 
     def _blob(self, value: str) -> NetBlob:
         return self._cells[self.plan.net.cell(value)]
@@ -177,17 +176,20 @@ class Net(Parameters, Batches):
     def _forward(self, start: int, end: int) -> float:
         """Runs layers by number; returns the loss."""
         self._feeder.feed(start, end, self.blobs)
-        self._adapt()
         self.push_params()
         if not self._callbacks:
             return self._run(start, end)
         return sum(self._with_callbacks("forward", index, self._run) for index in range(start, end + 1))
 
     def _run(self, start: int, end: int) -> float:
-        feeds = {value: self._stored(value, "data") for value in self._engine.needs(start, end)}
-        results, loss = self._engine.forward(start, end, feeds)
-        for value, tensor in results.items():
-            self._blob(value).put(tensor, self.plan.orders[value])
+        feeds = {value: self._blob(value).data for value in self._engine.needs(start, end)}
+        values, loss = self._engine.forward(start, end, feeds)
+        for value, tensor in values.items():
+            blob, order = self._blob(value), self.plan.orders[value]
+            if value not in feeds:
+                blob.put(tensor, order)
+            if self._engine.backward_plan.layers:
+                blob.note(tensor, order)
         self._pull(start, end)
         return loss
 
@@ -204,25 +206,34 @@ class Net(Parameters, Batches):
                 self._with_callbacks("backward", index, self._run_backward)
 
     def _run_backward(self, start: int, end: int) -> None:
-        diffs = {value: self._stored(value, "diff") for value in self._engine.diffs_needed(start, end)}
-        blobs, params = self._engine.backward(start, end, diffs)
+        reads, needed = self._engine.reads(start, end), self._engine.diffs_needed(start, end)
+        self._check_shapes([*reads, *needed])
+        diffs = {value: self._blob(value).diff for value in needed}
+        held = {value: self._blob(value).data for value in reads if self._is_held(value)}
+        blobs, params = self._engine.backward(start, end, diffs, held)
         for value, tensor in blobs.items():
             self._blob(value).put_diff(tensor, self.plan.orders[value])
         for slot, gradient in params.items():
             diff = self._params[slot].diff
             diff += np.asarray(gradient).reshape(diff.shape)
 
-    def _stored(self, value: str, what: str) -> np.ndarray:
-        """A copy of a blob's data or diff as the plan stores this value."""
-        array = getattr(self._blob(value), what)
-        order = self.plan.orders[value]
-        return np.array(array.transpose(order) if order else array, order="C")
+    def _is_held(self, value: str) -> bool:
+        """Whether a layer's backward reads what the blob holds now, and not what the layer's forward saw in it.
 
-    def _adapt(self) -> None:
-        """Plans the net anew if an input has got another shape."""
-        tops = [(self._blob_name(v), self.plan.shapes[v]) for v in self.plan.inputs]
-        if any(self.blobs[name].shape != shape for name, shape in tops):
-            self.reshape()
+        Both are the same unless the script has changed the blob, or has run no forward; but an in-place layer may have
+        overwritten what the layer saw, and then its gradient is right only for what it saw.
+        """
+        return not self._engine.knows(value) or self._blob(value).data_memory.changed
+
+    def _check_shapes(self, values: Iterable[str]) -> None:
+        for value in values:
+            if not fits(self.plan.shapes[value], self._blob(value).shape):
+                raise ShapeError(
+                    f"blob {self._blob_name(value)!r} has another shape than the layers that ran last",
+                    expected=self.plan.shapes[value],
+                    received=self._blob(value).shape,
+                    fix="Call net.reshape() or net.forward() first.",
+                )
 
     def reshape(self) -> None:
         """Gives all blobs the shapes that follow from those of the inputs; parameters stay.
@@ -230,18 +241,15 @@ class Net(Parameters, Batches):
         Raises:
             ShapeError: a layer cannot take its new bottom, or its parameters would change in shape.
         """
-        self._plan_again(self._bound_blobs())
+        self._engine.reshape({value: self._blob(value).shape for value in self.plan.inputs})
         for value, shape in self.plan.shapes.items():
             self._blob(value).take_shape(shape)
-        self._seed_losses()
 
     def _plan_again(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
-        shapes = {name: self.blobs[name].shape for name in map(self._blob_name, self.plan.inputs)}
-        new, _ = plan(self._definition, replace(self._settings, input_shapes=shapes))
-        check_params(self.plan, new)
+        new, _ = plan(self._definition, replace(self._settings, input_shapes=self._first_shapes))
         build_layers(new, bound)
-        engine = Engine(new, training=self.phase == TRAIN)
-        engine.take_states(self._engine)
+        engine = Engine(new, self._context, training=self.phase == TRAIN)
+        engine.take_over(self._engine)
         self.plan, self._engine = new, engine
 
     def _layer_index(self, name: str | None, default: int) -> int:

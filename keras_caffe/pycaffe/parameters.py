@@ -10,7 +10,7 @@ from keras_caffe.converters import weights as weight_files
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
 from keras_caffe.converters.write import write_caffemodel
-from keras_caffe.errors import ShapeError, WeightsError
+from keras_caffe.errors import WeightsError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named
 from keras_caffe.pycaffe.blob import ParamBlob, ParamMemory
@@ -32,7 +32,7 @@ class Parameters:
             for number, bound in enumerate(planned.bound_blobs(index)):
                 slot = (index, number)
                 owner = self._params.get(planned.owners.get(slot, slot))
-                memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(bound), None)
+                memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(bound),)
                 self._params[slot] = ParamBlob(bound.blob.shape, *memories)
         self.layers = [Layer(n.name, n.type, self._blobs_of(n.index)) for n in planned.net.nodes]
         self.layer_dict = Named("layer", ((layer.name, layer) for layer in self.layers))
@@ -120,7 +120,7 @@ class Parameters:
             self._params[slot].data_memory = blob.data_memory
 
     def _plan_again(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
-        """Plans the net for its inputs' shapes, its parameters held by the variables of the given blobs."""
+        """Plans the net once more, its parameters held by the variables of the given blobs."""
         raise NotImplementedError
 
     def clear_param_diffs(self) -> None:
@@ -136,16 +136,3 @@ def _same_blobs(planned: PlannedLayer, shared: Mapping[int, BoundBlob]) -> Mappi
         problem = "the other net's layer has other blobs"
         raise WeightsError(problem, layer=repr(planned.node.name), expected=mine, received=theirs)
     return shared
-
-
-def check_params(old: Plan, new: Plan) -> None:
-    """Raises ShapeError if a net, planned for other inputs, would need other parameters."""
-    for before, after in zip(old.layers.values(), new.layers.values(), strict=True):
-        old_shapes, new_shapes = ([tuple(blob.shape) for blob in planned.blobs] for planned in (before, after))
-        if old_shapes != new_shapes:
-            raise ShapeError(
-                "the new input shapes would change the shape of parameters",
-                layer=f"{after.node.name!r} ({after.node.type})",
-                expected=old_shapes,
-                received=new_shapes,
-            )

@@ -1,0 +1,122 @@
+"""What a backward pass reads: what the blobs hold when it runs, as in Caffe."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from keras_caffe import pycaffe as caffe
+from keras_caffe.errors import ShapeError
+
+INNER = """force_backward: true
+layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 1 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "a" top: "b"
+  inner_product_param { num_output: 1 weight_filler { value: 3 } } }"""
+
+
+def test_without_a_forward() -> None:
+    net = caffe.Net(INNER, caffe.TEST)
+    net.blobs["b"].diff[...] = [[1], [2]]
+    net.blobs["a"].data[...] = [[5], [7]]
+    assert net.backward()["a"].tolist() == [[3], [6]]
+    assert net.params["ip"][0].diff.tolist() == [[5 + 2 * 7]]
+    assert net.params["ip"][1].diff.tolist() == [3]
+
+
+def test_a_bottom_that_is_written_after_forward() -> None:
+    net = caffe.Net(INNER, caffe.TEST)
+    net.forward(a=np.array([[5], [5]]))
+    net.blobs["a"].data[0] = 7
+    net.blobs["b"].diff[...] = 1
+    net.backward()
+    assert net.params["ip"][0].diff.tolist() == [[12]]
+    net.clear_param_diffs()
+    net.forward()
+    net.backward()
+    assert net.params["ip"][0].diff.tolist() == [[12]]
+
+
+def test_a_blob_in_the_middle_that_is_written_after_forward() -> None:
+    text = INNER.replace('bottom: "a" top: "b"', 'bottom: "h" top: "b"').replace(
+        'layer { name: "ip"',
+        """layer { name: "h" type: "Power" bottom: "a" top: "h" power_param { scale: 2 } }
+        layer { name: "relu" type: "ReLU" bottom: "h" top: "h" }
+        layer { name: "ip" """,
+    )
+    net = caffe.Net(text, caffe.TEST)
+    net.forward(a=np.ones((2, 1)))
+    net.blobs["b"].diff[...] = 1
+    assert net.backward()["a"].tolist() == [[6], [6]]
+    net.blobs["h"].data[...] = [[-1], [4]]  # the in-place ReLU reads it, too
+    assert net.backward()["a"].tolist() == [[0], [6]]
+    assert net.params["ip"][0].diff.tolist() == [[4 + 3]]
+
+
+def test_what_an_in_place_layer_overwrote_counts_where_nothing_was_written() -> None:
+    """The gradient of a layer below an in-place layer is right, whether the script has looked at the blob or not."""
+    text = """force_backward: true
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 3 } } }
+        layer { name: "h" type: "Power" bottom: "x" top: "h" }
+        layer { name: "log" type: "BNLL" bottom: "h" top: "h" }"""
+    net = caffe.Net(text, caffe.TEST)
+    net.blobs["h"].data, net.blobs["x"].data  # noqa: B018
+    x = np.float32([-1, 0, 2])
+    net.forward(x=x)
+    np.testing.assert_allclose(net.blobs["h"].data, np.log1p(np.exp(x)), rtol=1e-6)
+    np.testing.assert_allclose(net.backward(h=np.ones(3))["x"], 1 / (1 + np.exp(-x)), rtol=1e-6)
+
+
+def test_memory_that_a_split_and_a_flatten_share() -> None:
+    text = """force_backward: true
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 2 } } }
+        layer { name: "flat" type: "Flatten" bottom: "x" top: "flat" flatten_param { axis: 0 } }
+        layer { name: "square" type: "Power" bottom: "flat" top: "square" power_param { power: 2 } }
+        layer { name: "relu" type: "ReLU" bottom: "x" top: "relu" }"""
+    net = caffe.Net(text, caffe.TEST)
+    net.forward(x=np.ones((2, 2)))
+    net.blobs["x"].data[...] = [[1, 2], [3, -4]]
+    found = net.backward(square=np.ones(4), relu=np.ones((2, 2)))
+    np.testing.assert_allclose(found["x"], [[3, 5], [7, -8]])
+
+
+class Ten:
+    def setup(self, bottom, top) -> None:
+        pass
+
+    def reshape(self, bottom, top) -> None:
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top) -> None:
+        top[0].data[...] = 10 * bottom[0].data
+
+    def backward(self, top, propagate_down, bottom) -> None:
+        bottom[0].diff[...] = 10 * top[0].diff + bottom[0].data - top[0].data
+
+
+def test_python_layers_read_the_blobs_too() -> None:
+    layers = "".join(
+        f"layer {{ name: '{t}' type: 'Python' bottom: '{b}' top: '{t}' python_param {{ module: 'm' layer: 'Ten' }} }}"
+        for b, t in ["xa", "ab", "bc"]
+    )
+    data = "layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 2 } } }"
+    net = caffe.Net("force_backward: true " + data + layers, caffe.TEST, python_layers={"m.Ten": Ten})
+    net.blobs["c"].diff[...] = 7
+    assert net.backward()["x"].tolist() == [7000, 7000]  # all data are 0
+    net.forward(x=np.ones(2))
+    assert net.backward(start="a")["x"].tolist() == [10 * 700 - 9] * 2
+    net.blobs["x"].data[...] = [2, 3]
+    net.blobs["a"].data[0] = 20
+    assert net.backward(start="a")["x"].tolist() == [7000 + 2 - 20, 7000 + 3 - 10]
+
+
+def test_shapes_that_no_layer_has_seen() -> None:
+    net = caffe.Net(INNER, caffe.TEST)
+    net.forward(a=np.ones((2, 1)))
+    net.blobs["a"].reshape(3, 1)
+    with pytest.raises(ShapeError, match=r"'a' has another shape .* expected \(2, 1\); received \(3, 1\).*reshape"):
+        net.backward()
+    net.reshape()
+    net.blobs["a"].data[...] = 2
+    net.blobs["b"].diff[...] = 1
+    assert net.backward()["a"].tolist() == [[3], [3], [3]]
+    assert net.params["ip"][0].diff.tolist() == [[6]]
