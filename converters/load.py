@@ -23,6 +23,7 @@ from keras_caffe.errors import LayerError, NetError
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.text import to_text
+from keras_caffe.shapes import Size
 
 
 def load(
@@ -88,7 +89,7 @@ class PlanSettings:
         LayerError, NetError: data_format or input_shapes is none.
     """
 
-    input_shapes: Mapping[str, Sequence[int]] | None = None
+    input_shapes: Mapping[str, Sequence[Size]] | None = None
     data_format: str | None = None
     custom_layers: Mapping[str, type] | None = None
     python_layers: Mapping[str, type | None] | None = None
