@@ -356,8 +356,14 @@ def _check_used(left: Collection[str], inputs: Iterable[str]) -> None:
 
 def _explained(error: CaffeError, plan: Plan, node: Node) -> CaffeError:
     """The error; or the one that says so, where a layer refuses what comes of an Input without a shape."""
-    inputs = [plan.net.values[value].blob for value in plan.inputs_of(node.inputs) if not plan.shapes[value]]
-    return shapes_not_known({blob: "NCHW" for blob in inputs}) if inputs and isinstance(error, LayerError) else error
+    values = [value for value in plan.inputs_of(node.inputs) if not plan.shapes[value]]
+    blobs = [plan.net.values[value].blob for value in values if not _states_shape(plan.net.producer(value))]
+    return shapes_not_known(dict.fromkeys(blobs, "NCHW")) if blobs and isinstance(error, LayerError) else error
+
+
+def _states_shape(source: Node) -> bool:
+    """Whether an Input says that its blob has no axes, rather than nothing."""
+    return bool(source.message.input_param.shape)
 
 
 def _place(node: Node) -> str:

@@ -29,9 +29,10 @@ def register_layer(*types: str) -> Callable[[LayerClass], LayerClass]:
         for name in types:
             known = _classes.setdefault(name, cls)
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                option = Option("python_layers" if "." in name else "custom_layers", {name: ...}, "to one call instead")
                 raise CaffeError(
                     f"layer type {name!r} is already registered by {known.__module__}.{known.__qualname__}",
-                    fix=("Give the type another name.", Option("custom_layers", {name: ...}, "to one call instead")),
+                    fix=("Give the type another name.", option),
                 )
             _classes[name] = cls
         return cls

@@ -80,11 +80,11 @@ CASES = [
     (net_with("PriorBox", A, RANK_3, param="prior_box_param { min_size: 3 }"), "bottoms of 4 axes; received (2, 3, 5)"),
     (
         net_with("Proposal", A, (2, 4, 5, 7), (1, 3), param="proposal_param { feat_stride: 16 ratio: 1 scale: 8 }"),
-        "expected 2 channels of one image; received (2, 3, 5, 7)",
+        "expected 2 channels; received (2, 3, 5, 7)",
     ),
     (
-        net_with("ROIPooling", A, (2, 3, 1, 2), param="roi_pooling_param { pooled_h: 2 pooled_w: 2 }"),
-        "expected (R, 5); received (2, 3, 1, 2)",
+        net_with("ROIPooling", A, RANK_5, param="roi_pooling_param { pooled_h: 2 pooled_w: 2 }"),
+        "expected (R, 5); received (2, 3, 5, 7, 4)",
     ),
     (net_with("SPP", RANK_3, param="spp_param { pyramid_height: 2 }"), "received (2, 3, 5)"),
     (net_with("SPP", A, param="spp_param { pyramid_height: 4 }"), "received size (5, 7), kernel [2, 2], pad [2, 1]"),

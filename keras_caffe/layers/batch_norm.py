@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe import fillers
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import filler, flag, number, optional
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.ops.normalize import normalize
@@ -33,7 +33,10 @@ class BatchNorm(CaffeLayer):
         scale_bias: NVCaffe's variant with two more blobs (False): y is multiplied by `scale` and shifted by `bias`.
         scale_filler, bias_filler: fillers of these two (1, 0).
 
-    Shapes: (N, ..., C) -> the same; a bottom of one axis is one channel.
+    Shapes: (N, ..., C) -> the same.
+
+    Raises:
+        ShapeError: fewer than 2 axes.
 
     Caffe: src/caffe/layers/batch_norm_layer.cpp
     """
@@ -61,8 +64,6 @@ class BatchNorm(CaffeLayer):
         stored = not training if self.use_global_stats is None else self.use_global_stats
         x = ops.cast(inputs, self.variable_dtype)
         mean, variance = self._stored_statistics() if stored else self._batch_statistics(x)
-        if len(inputs.shape) < 2:
-            mean, variance = mean[0], variance[0]
         learned = [ops.cast(blob, x.dtype) for blob in (self.scale, self.bias)] if self.scale_bias else []
         y = normalize(x, mean, variance, self.eps, *learned, constant=stored)
         return ops.cast(y, self.compute_dtype)
@@ -72,10 +73,9 @@ class BatchNorm(CaffeLayer):
         return self.mean * scale, self.variance * scale
 
     def _batch_statistics(self, x: Any) -> tuple[Any, Any]:
-        axes = tuple(range(len(x.shape) - 1)) if len(x.shape) > 1 else (0,)
+        axes = tuple(range(len(x.shape) - 1))
         mean = ops.mean(x, axis=axes)
         variance = ops.mean(ops.square(x - mean), axis=axes)
-        mean, variance = ops.reshape(mean, (-1,)), ops.reshape(variance, (-1,))
         count = ops.cast(ops.size(x) // ops.size(mean), x.dtype)
         unbiased = ops.where(count > 1, count / ops.maximum(count - 1, 1.0), 1.0)
         fraction = self.moving_average_fraction
@@ -84,8 +84,13 @@ class BatchNorm(CaffeLayer):
         self.variance.assign(self.variance * fraction + ops.stop_gradient(variance * unbiased))
         return mean, variance
 
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        if len(shapes[0]) < 2:  # Caffe's set-up takes one axis for one channel, but its Reshape then looks for axis 1.
+            raise ShapeError("BatchNorm needs a channel axis", expected="2 or more axes", received=shapes[0])
+        return [shapes[0]]
+
     def blob_table(self, *shapes: Shape) -> list[Blob]:
-        channels = known(shapes[0][-1:]) if len(shapes[0]) > 1 else (1,)
+        channels = known(shapes[0][-1:])
         statistics = [Blob("mean", channels), Blob("variance", channels), Blob("factor", (1,))]
         blobs = [blob._replace(trainable=False) for blob in statistics]
         if self.scale_bias:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import LayerError, Option, ShapeError
 from keras_caffe.layers.arguments import flag, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
@@ -45,7 +45,7 @@ class Proposal(CaffeLayer):
     [0, x1, y1, x2, y2][, (R, 1)]. R depends on the values.
 
     Raises:
-        LayerError: no ratios or scales. ShapeError: several images, or channels that do not fit the anchors.
+        LayerError: no ratios or scales. ShapeError: channels that do not fit the anchors; when it runs, several images.
 
     Caffe: src/caffe/layers/proposal_layer.cpp (py-faster-rcnn, PVANet)
     """
@@ -82,6 +82,9 @@ class Proposal(CaffeLayer):
         self.supports_jit = False  # The number of rows depends on the values.
 
     def call(self, inputs: Any) -> Any:
+        batch = inputs[0].shape[0]
+        if batch not in (1, None):  # Caffe's layer looks at it only when it runs, when a script has sized its input.
+            raise ShapeError("Proposal takes one image at a time", expected="a batch of 1", received=batch)
         rounded = np.round if self.python else lambda x: np.floor(x + 0.5)
         scores, deltas, image = (ops.stop_gradient(x) for x in inputs)
         regions, scores = proposals(
@@ -100,12 +103,14 @@ class Proposal(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         number = len(self.ratio) * len(self.scale)
+        other = {"rpn.proposal_layer.ProposalLayer": ...}
         for shape, values in zip(shapes, (2, 4), strict=False):
-            if len(shape) != 4 or shape[0] not in (1, None) or shape[3] not in (values * number, None):
+            if len(shape) != 4 or shape[3] not in (values * number, None):
                 raise ShapeError(
                     f"the bottom does not fit {number} anchors",
-                    expected=f"{values * number} channels of one image",
+                    expected=f"{values * number} channels",
                     received=shape,
+                    fix=Option("python_layers", other, "where a file means another class") if self.python else None,
                 )
         tops: list[Shape] = [(None, 5), (None, 1)]
         return tops[: 1 + self.scores]

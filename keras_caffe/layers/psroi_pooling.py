@@ -10,7 +10,8 @@ from keras import ops
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import number, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
-from keras_caffe.layers.roi_pooling import check_regions, regions
+from keras_caffe.layers.roi_pooling import number_of_regions, regions
+from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.roi import psroi_average_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -32,7 +33,8 @@ class PSROIPooling(CaffeLayer):
     Shapes: map (N, H, W, D G^2), regions (R, 5) of [image, x1, y1, x2, y2] -> (R, G, G, D).
 
     Raises:
-        LayerError, ShapeError: a size that is not positive, channels that are not D G^2, an image index out of range.
+        LayerError, ShapeError: a size that is not positive, channels that are not D G^2, an image index out of range,
+            regions of fewer than 5 values when the layer runs.
 
     Caffe: src/caffe/layers/psroi_pooling_layer.cpp (R-FCN)
     """
@@ -53,11 +55,15 @@ class PSROIPooling(CaffeLayer):
         return psroi_average_pool(x, rois, self.group_size, self.spatial_scale)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
-        check_regions(*shapes)
+        number = number_of_regions(*shapes)
         wanted = self.output_dim * self.group_size**2
         if shapes[0][-1] not in (None, wanted):
             raise ShapeError("the channels are not output_dim group_size^2", expected=wanted, received=shapes[0][-1])
-        return [(shapes[1][0], self.group_size, self.group_size, self.output_dim)]
+        return [(number, self.group_size, self.group_size, self.output_dim)]
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return [channels_last(bottoms[0].rank), caffe_order(bottoms[1].rank)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

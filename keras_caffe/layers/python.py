@@ -12,7 +12,7 @@ from keras import ops
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, items, whole, wholes
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
-from keras_caffe.layers.python_class import PythonSourceLayer, class_name, find_class
+from keras_caffe.layers.python_class import PythonSourceLayer, check_stand_in, class_name, find_class, is_own
 from keras_caffe.ops.python_layer import Runner, run
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, Sizes, known
@@ -124,6 +124,8 @@ class Python(CaffeLayer):
         named = find_class(class_name(layer), required=bool(layer.bottom))
         if named is None:
             return PythonSourceLayer
+        if is_own(named):
+            check_stand_in(layer, named)
         return named if issubclass(named, CaffeLayer) else cls
 
     @classmethod

@@ -10,9 +10,10 @@ from keras import ops
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import number, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
+from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.roi import roi_max_pool
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, count
+from keras_caffe.shapes import Shape, Size, count
 
 
 @serializable
@@ -28,11 +29,12 @@ class ROIPooling(CaffeLayer):
         pooled_h, pooled_w: number of bins, at least 1.
         spatial_scale: pixels of the map per pixel of the regions' image (1).
 
-    Shapes: map (N, H, W, C), regions (R, 5) of [image, x1, y1, x2, y2] -> (R, pooled_h, pooled_w, C).
+    Shapes: map (N, H, W, C), regions (R, 5) of [image, x1, y1, x2, y2] -> (R, pooled_h, pooled_w, C). Further values of
+    a region are not read.
 
     Raises:
-        LayerError, ShapeError: pooled_h or pooled_w missing, another number of axes or of values per region, an image
-            index out of range.
+        LayerError, ShapeError: pooled_h or pooled_w missing, another number of axes, an image index out of range,
+            regions of fewer than 5 values when the layer runs.
 
     Caffe: src/caffe/layers/roi_pooling_layer.cpp (Fast R-CNN)
     """
@@ -53,8 +55,11 @@ class ROIPooling(CaffeLayer):
         return roi_max_pool(x, rois, (self.pooled_h, self.pooled_w), self.spatial_scale)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
-        check_regions(*shapes)
-        return [(shapes[1][0], self.pooled_h, self.pooled_w, shapes[0][-1])]
+        return [(number_of_regions(*shapes), self.pooled_h, self.pooled_w, shapes[0][-1])]
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return [channels_last(bottoms[0].rank), caffe_order(bottoms[1].rank)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
@@ -67,14 +72,23 @@ def pooled_params(param: Any) -> dict[str, Any]:
     return {**bins, "spatial_scale": param.spatial_scale}
 
 
-def check_regions(x: Shape, rois: Shape) -> None:
-    """Raises ShapeError unless x is a map and rois holds 5 values per region."""
+def number_of_regions(x: Shape, rois: Shape) -> Size:
+    """R. Caffe's Reshape reads nothing else of the regions' shape: a file may hold a placeholder, resized at run time.
+
+    Raises ShapeError unless x is a map and rois has at most the 4 axes of Caffe's old blobs.
+    """
     if len(x) != 4:
         raise ShapeError("the first bottom needs 4 axes", received=x)
-    if len(rois) < 2 or count(rois[1:]) != 5:
+    if len(rois) > 4:
         raise ShapeError("the second bottom is no list of regions", expected="(R, 5)", received=rois)
+    return rois[0] if rois else 1
 
 
 def regions(rois: Any) -> Any:
-    """(R, 5), also from (R, 5, 1, 1); no gradient flows to them."""
-    return ops.stop_gradient(ops.reshape(rois, (-1, 5)))
+    """(R, 5), also from (R, 5, 1, 1) and from longer rows; no gradient flows to them. Raises ShapeError for shorter."""
+    values = count(tuple(rois.shape[1:]))
+    if values is not None and values < 5:
+        expected = "5 numbers for each: image, x1, y1, x2, y2"
+        raise ShapeError("the second bottom is no list of regions", expected=expected, received=tuple(rois.shape))
+    rows = ops.reshape(rois, (-1, values or 5))
+    return ops.stop_gradient(rows if values in (5, None) else rows[:, :5])

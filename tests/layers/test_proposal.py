@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_caffe
 from keras_caffe import layers
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import CaffeError, CaffeWarning, LayerError, ShapeError, UnknownLayerError
 from keras_caffe.layers.proposal import _from_text
 from keras_caffe.ops.proposals import anchors
 from tests.layers.cases import Case
@@ -98,6 +101,68 @@ def test_as_a_python_layer() -> None:
     random = np.random.default_rng(0)
     found = model({"s": random.random((1, 4, 4, 18)), "d": random.random((1, 4, 4, 36)), "i": IMAGE})
     assert found.shape[1] == 5
+
+
+class Own:
+    """A class of the caller's under the well-known name: it counts its bottoms."""
+
+    def setup(self, bottom: Any, top: Any) -> None: ...
+
+    def reshape(self, bottom: Any, top: Any) -> None:
+        top[0].reshape(1)
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        top[0].data[...] = len(bottom)
+
+
+NAME = "rpn.proposal_layer.ProposalLayer"
+ELEVEN = NET.replace('bottom: "i" top', 'bottom: "i" ' + 'bottom: "s" ' * 8 + "top")
+FED = {"s": np.zeros((1, 4, 4, 18)), "d": np.zeros((1, 4, 4, 36)), "i": IMAGE}
+
+
+def test_another_layer_of_that_name_needs_its_own_class() -> None:
+    with pytest.raises(UnknownLayerError) as caught:
+        keras_caffe.load(ELEVEN)
+    assert str(caught.value) == (
+        f"<text>:5: layer 'p' (Python): no class for the Python layer '{NAME}': this package's own for that name has "
+        f"another number of bottoms; expected 3; received 11. Pass python_layers={{'{NAME}': ...}} with the class. "
+        "Pass allow_python_imports=True to import the module, if you trust the file."
+    )
+    with pytest.raises(ShapeError, match=f"does not fit 9 anchors.*Pass python_layers=.*{NAME}"):
+        keras_caffe.load(NET.replace("dim: 18", "dim: 6"))
+
+
+@pytest.mark.parametrize("net", [NET, ELEVEN])
+def test_a_class_of_the_callers_comes_before_the_packages_own(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = net.count("bottom")
+    assert keras_caffe.load(net, python_layers={NAME: Own})(FED).numpy().tolist() == [count]
+    with keras.saving.custom_object_scope({NAME: Own}):
+        assert keras_caffe.load(net)(FED).numpy().tolist() == [count]
+    module = types.ModuleType("rpn.proposal_layer")
+    module.ProposalLayer = Own
+    monkeypatch.setitem(sys.modules, "rpn", types.ModuleType("rpn"))
+    monkeypatch.setitem(sys.modules, "rpn.proposal_layer", module)
+    assert keras_caffe.load(net, allow_python_imports=True)(FED).numpy().tolist() == [count]
+
+
+def test_the_packages_own_stands_in_where_the_module_cannot_be_imported() -> None:
+    with pytest.warns(CaffeWarning, match=f"{NAME}' cannot be imported.*No module named 'rpn'"):
+        model = keras_caffe.load(NET, allow_python_imports=True)
+    assert isinstance(model.caffe_layers["p"], layers.Proposal)
+
+
+def test_the_registry_points_to_the_argument_that_replaces_the_class() -> None:
+    with pytest.raises(CaffeError, match="already registered by .*Pass python_layers=.*to one call instead"):
+        keras_caffe.register_layer(NAME)(Own)
+
+
+def test_several_images_are_refused_when_the_layer_runs() -> None:
+    """Caffe's layer has an empty Reshape: a script may size the input after the net is built."""
+    layer = layers.Proposal()
+    arrays = [np.zeros((2, 4, 4, 18), "float32"), np.zeros((2, 4, 4, 36), "float32"), IMAGE]
+    assert layer.compute_output_shape([array.shape for array in arrays]) == (None, 5)
+    with pytest.raises(ShapeError, match="one image at a time; expected a batch of 1; received 2"):
+        layer(arrays)
 
 
 def test_settings_in_a_text() -> None:

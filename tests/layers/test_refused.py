@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from keras_caffe import layers
-from keras_caffe.converters.load import load
+from keras_caffe.converters.definition import read_definition
+from keras_caffe.converters.load import PlanSettings, load, plan
 from keras_caffe.errors import LayerError
 from tests.layers.layer_case import tops
 from tests.nets import net_with
@@ -56,6 +58,40 @@ AXIS = "axis is out of range"
 def test_refused(text: str, shapes: list[tuple[int, ...]], reason: str) -> None:
     with pytest.raises(LayerError, match=reason):
         tops(text, *shapes)
+
+
+# How many axes Caffe's set-up and Reshape take; the layers' sources check with num_axes(), shape(i) and legacy sizes.
+ANY = "AbsVal BNLL Clip Dropout ELU Embed Exp Log Power ReLU Reshape Sigmoid Silence Split Swish TanH Threshold"
+FROM_TWO = "BatchNorm Bias Concat Convolution Deconvolution Flatten Im2col InnerProduct PReLU Scale Slice Softmax Tile"
+RANKS = {
+    **dict.fromkeys(ANY.split(), range(6)),
+    **dict.fromkeys(("ArgMax", "Reduction"), range(1, 6)),
+    **dict.fromkeys(FROM_TWO.split(), range(2, 6)),
+    **dict.fromkeys(("LRN", "Pooling", "SPP"), [4]),
+    "MVN": range(5),
+}
+FIELDS = {
+    "Clip": "clip_param { min: 0 max: 1 }",
+    "Convolution": "convolution_param { num_output: 2 kernel_size: 1 }",
+    "Deconvolution": "convolution_param { num_output: 2 kernel_size: 1 }",
+    "Embed": "embed_param { num_output: 2 input_dim: 3 }",
+    "Im2col": "convolution_param { kernel_size: 1 }",
+    "InnerProduct": "inner_product_param { num_output: 2 }",
+    "Pooling": "pooling_param { kernel_size: 1 }",
+    "Reshape": "reshape_param { shape { dim: -1 } }",
+    "SPP": "spp_param { pyramid_height: 1 }",
+    "Slice": "slice_param { slice_point: 1 }",
+    "Tile": "tile_param { tiles: 2 }",
+}
+
+
+@pytest.mark.parametrize("type", RANKS)
+@pytest.mark.parametrize("rank", range(6))
+def test_as_many_axes_as_caffe_takes(type: str, rank: int) -> None:
+    tops = {"Silence": "", "Slice": "y z"}.get(type, "y")
+    net = read_definition(net_with(type, (2, 3, 4, 4, 5)[:rank], param=FIELDS.get(type, ""), tops=tops)).select()
+    with nullcontext() if rank in RANKS[type] else pytest.raises(LayerError, match="ax[ie]s"):
+        assert len(plan(net, PlanSettings())[0].net.nodes) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_caffe import pycaffe
 from keras_caffe.converters.load import load
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers import PSROIPooling, ROIAlign, ROIPooling
 from keras_caffe.ops.roi import round_away
 from tests.layers.cases import SHAPE, Case
@@ -97,14 +98,53 @@ def test_rounding() -> None:
     np.testing.assert_array_equal(round_away(tf.constant(values)), [1, -1, 2, 3, -3, 0, 3, -4])
 
 
+REGION_LAYERS = {
+    "ROIPooling": "roi_pooling_param { pooled_h: 2 pooled_w: 2 }",
+    "ROIAlign": "roi_align_param { pooled_h: 2 pooled_w: 2 }",
+    "PSROIPooling": "psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 1 }",
+}
+
+
+@pytest.mark.parametrize("type", REGION_LAYERS)
+def test_a_placeholder_for_the_regions_is_read_only_when_the_layer_runs(type: str) -> None:
+    """Published nets declare `rois` as 1 x 4; their scripts resize it. Caffe's Reshape asks for the number alone."""
+    text = net_with(type, (1, 4, 6, 6), (1, 4), param=REGION_LAYERS[type])
+    x = np.random.default_rng(1).standard_normal((1, 4, 6, 6)).astype("float32")
+    rois = regions(3, 1, 6)
+    net = pycaffe.Net(text, pycaffe.TEST)
+    assert net.blobs["y"].shape == (1, 1 if type == "PSROIPooling" else 4, 2, 2)
+    with pytest.raises(ShapeError, match="layer.*no list of regions; expected 5 numbers for each.*received .1, 4."):
+        net.forward()
+    with pytest.raises(ShapeError, match="no list of regions"):
+        load(text, data_format="channels_first")([x, np.zeros((1, 4), "float32")])
+    net.blobs["x1"].reshape(3, 5)
+    whole = load(text, data_format="channels_first", input_shapes={"x1": (3, 5)})
+    np.testing.assert_array_equal(net.forward(x0=x, x1=rois)["y"], whole([x, rois]))
+
+
+@pytest.mark.parametrize("type", REGION_LAYERS)
+@pytest.mark.parametrize("shape", [(3, 5, 1, 1), (3, 1, 5), (3, 6), (3, 2, 3, 1), (3, 1, 2, 3)])
+def test_the_first_five_values_of_a_row_in_caffes_order_are_the_region(type: str, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(1).standard_normal((1, 4, 6, 6)).astype("float32")
+    rows = np.zeros((3, math.prod(shape[1:])), "float32")
+    rows[:, :5] = regions(3, 1, 6)
+    whole, other = (
+        load(net_with(type, (1, 4, 6, 6), form, param=REGION_LAYERS[type]), data_format="channels_first")
+        for form in ((3, 5), shape)
+    )
+    np.testing.assert_array_equal(other([x, rows.reshape(shape)]), whole([x, rows[:, :5]]))
+
+
 def test_refusals() -> None:
     def net(values: int, param: str) -> str:
         return net_with("ROIPooling", (1, 2, 8, 8), (3, values), param=f"roi_pooling_param {{ {param} }}")
 
     with pytest.raises(LayerError, match="pooled_w"):
         load(net(values=5, param="pooled_h: 2"))
-    with pytest.raises(LayerError, match="no list of regions"):
-        load(net(values=4, param="pooled_h: 2 pooled_w: 2"))
+    with pytest.raises(ShapeError, match="no list of regions"):
+        load(
+            net_with("ROIPooling", (1, 2, 8, 8), (3, 5, 1, 1, 1), param="roi_pooling_param { pooled_h: 2 pooled_w: 2 }")
+        )
     model = load(net(values=5, param="pooled_h: 2 pooled_w: 2"))
     with pytest.raises(LayerError, match="image index"):
         model({"x0": np.zeros((1, 8, 8, 2), "float32"), "x1": np.ones((3, 5), "float32")})
