@@ -19,6 +19,7 @@ from keras_caffe import cli, errors, serving
 from keras_caffe.cli import dataset, flags_of
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import CaffeError, CaffeWarning, Call, Flag, Flags, Option
+from keras_caffe.pycaffe import Net
 from keras_caffe.solver import Solver
 from tests.package import parse, sources
 
@@ -34,7 +35,7 @@ PUBLIC: list[Callable[..., Any]] = [
     *(keras_caffe.load, keras_caffe.dataset, keras_caffe.load_solver, keras_caffe.export, keras_caffe.save),
     *(keras_caffe.to_onnx, serving.to_tflite),
 ]
-OWNERS = {"model": CaffeModel, "solver": Solver}  # of the methods that calls name
+OWNERS = {"model": CaffeModel, "net": Net, "solver": Solver}  # of the methods that calls name
 # The functions whose arguments a command's flags stand for.
 BEHIND: dict[str, list[Callable[..., Any]]] = {
     "convert": [keras_caffe.load],
