@@ -65,12 +65,11 @@ class Engine:
         for value, shape in shapes.items():
             self._reshaper.set_shape(value, shape)
         for index, planned in self.plan.layers.items():
+            self._fit(index)
             if _is_python(planned):
                 tops = planned.layer.runner.reshape([self.plan.shapes[v] for v in planned.node.inputs])
                 for value, top in zip(planned.node.outputs, tops, strict=True):
                     self._reshaper.set_shape(value, top)
-            else:
-                self._fit(index)
 
     def forward(self, start: int, end: int, feeds: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], float]:
         """Runs layers start..end.
@@ -97,9 +96,8 @@ class Engine:
     def _forward(self, indices: Sequence[int], values: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
         start, end = indices[0], indices[-1]
         runs_itself = _is_python(self.plan.layers[start])
-        if not runs_itself:
-            for index in indices:
-                self._fit(index)
+        for index in indices:
+            self._fit(index)
         self._states.keep(self._runs_backward(start, end))
         needed, lasting = self.needs(start, end), self._lasting(start, end)
         layers = [self.plan.layers[index] for index in indices]
@@ -294,8 +292,9 @@ class Engine:
 
     def _fit(self, index: int) -> None:
         """Makes a layer fit its bottoms' shapes; its state stays as far as it fits, and begins with 0 where not."""
-        before = self._reshaper.fit(index)
-        if before is not None:
+        if _is_python(self.plan.layers[index]):
+            self._reshaper.reorder(index)
+        elif (before := self._reshaper.fit(index)) is not None:
             self._states.hand_over(before.layer, index)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from keras_caffe.converters.build import build_layer
@@ -60,6 +61,12 @@ class Reshaper:
         fitted = self._fitted[index].get(self._bottoms(index), lambda: self._planned_again(before))
         self.plan.add(*fitted)
         return None if fitted.planned is before else before
+
+    def reorder(self, index: int) -> None:
+        """Lets a layer in Caffe's order, which stays the same one, take bottoms with another number of axes."""
+        planned = self.plan.layers[index]
+        orders = [caffe_order(len(self.plan.shapes[v])) for v in planned.node.inputs]
+        self.plan.layers[index] = replace(planned, orders=orders)
 
     def _bottoms(self, index: int) -> Bottoms:
         return tuple((self.plan.shapes[v], self.plan.orders[v]) for v in self.plan.net.nodes[index].inputs)
