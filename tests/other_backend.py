@@ -32,14 +32,18 @@ def step(run: Run, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
     """The tops, and the gradients of what `run.sources` names; compiled where the layers can be."""
     learned, others = run.tops.trainable_variables, run.tops.non_trainable_variables
     paths = [variable.path for variable in learned]
+    diffs = run.top_diffs()
 
-    def total(learned: Any, inputs: Any) -> tuple[Any, Any]:
+    def tops(learned: Any, inputs: Any) -> tuple[Any, Any]:
         outputs, _ = run.tops.stateless_call(learned, others, inputs, training=run.case.training)
-        return run.total(outputs), outputs
+        return {name: outputs[name] for name in diffs}, outputs
 
-    compute = jax.value_and_grad(total, (0, 1), has_aux=True)
+    def compute(learned: Any, inputs: Any) -> tuple[Any, Any]:
+        _, backward, outputs = jax.vjp(tops, learned, inputs, has_aux=True)
+        return outputs, backward(diffs)
+
     compute = jax.jit(compute) if all(layer.supports_jit for layer in run.model.layers) else compute
-    (_, outputs), found = compute([v.value for v in learned], inputs)
+    outputs, found = compute([v.value for v in learned], inputs)
     by_source = {**dict(zip(paths, found[0], strict=True)), **{id(inputs[name]): g for name, g in found[1].items()}}
     keys = {key: getattr(source, "path", id(source)) for key, source in run.sources(inputs).items()}
     return outputs, {key: by_source.get(source) for key, source in keys.items()}

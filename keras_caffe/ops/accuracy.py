@@ -7,6 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError
+from keras_caffe.ops.indices import places
 from keras_caffe.ops.losses import check_labels, integer_labels
 
 TIES = ("bvlc", "ssd")
@@ -64,7 +65,7 @@ def _better(scores: Any, labels: Any, ties: str) -> Any:
     """The number of classes that stand before the true one."""
     classes = scores.shape[-1]
     safe = ops.clip(labels, 0, classes - 1)[:, None]
-    true = ops.take_along_axis(scores, safe, axis=-1)
+    true = ops.take(scores, places(safe, classes))
     if ties == "bvlc":
         return ops.sum(ops.cast(scores >= true, "int32"), axis=-1) - 1
     later = ops.arange(classes, dtype="int32")[None] > safe

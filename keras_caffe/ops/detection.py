@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, nms
+from keras_caffe.ops.indices import places
 
 
 def detections(
@@ -47,7 +48,7 @@ def detections(
     if boxes[0].shape[1] != 1:
         boxes = tuple(ops.take(side, labels, axis=1) for side in boxes)  # type: ignore[assignment]
     picked, order = _best(scores, threshold, top_k)
-    boxes = tuple(ops.take_along_axis(side, order, axis=-1) for side in boxes)  # type: ignore[assignment]
+    boxes = _in_order(boxes, order)
     chosen = nms(boxes, picked > -np.inf, nms_threshold, eta)
     if keep_top_k > -1:
         chosen = _best_of_image(picked, chosen, keep_top_k)
@@ -62,6 +63,15 @@ def _best(scores: Any, threshold: float | None, top_k: int) -> tuple[Any, Any]:
     if top_k > -1:
         count = min(top_k, priors) if isinstance(priors, int) else ops.minimum(top_k, priors)
     return ops.top_k(ops.where(above, scores, -np.inf), count)
+
+
+def _in_order(boxes: Boxes, order: Any) -> Boxes:
+    """The boxes (N, classes or 1, priors) at the places (N, classes, K)."""
+    images, classes, count = ops.shape(order)
+    _, sets, priors = ops.shape(boxes[0])
+    by_set = places(ops.reshape(order, (images, sets, classes // sets * count)), priors)
+    taken = ops.reshape(by_set, (images, classes, count))
+    return tuple(ops.take(side, taken) for side in boxes)  # type: ignore[return-value]
 
 
 def _best_of_image(scores: Any, chosen: Any, count: int) -> Any:

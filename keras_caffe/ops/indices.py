@@ -1,7 +1,8 @@
-"""Indices that come as floats in a blob."""
+"""Indices that come as floats in a blob, and entries picked by indices."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import keras
@@ -35,3 +36,19 @@ def checked_indices(values: Any, size: Any, what: str) -> Any:
     fits = tf.reduce_all((indices >= 0) & (indices < size))
     with tf.control_dependencies([tf.debugging.Assert(fits, [f"{what} is out of range", indices])]):
         return tf.identity(indices)
+
+
+def places(index: Any, size: Any) -> Any:
+    """Where in an array (..., size) the entries of the last axis are that each index names, counted through all axes.
+
+    `ops.take(values, places(index, size))` is `ops.take_along_axis(values, index, -1)` in a fifth of the operations.
+
+    Args:
+        index: (..., P), integers from 0 to size - 1; the leading axes are the array's.
+
+    Returns:
+        (..., P)
+    """
+    *leading, count = ops.shape(index)
+    starts = ops.arange(prod(leading), dtype=index.dtype)[:, None] * size
+    return ops.reshape(ops.reshape(index, (prod(leading), count)) + starts, (*leading, count))

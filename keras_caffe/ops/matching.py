@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, area, nms, overlap, split
+from keras_caffe.ops.indices import places
 
 NEGATIVE, IGNORED = -1, -2
 LEAST_OVERLAP, LEAST_AREA = 1e-6, 1e-5
@@ -23,8 +24,16 @@ class Truth(NamedTuple):
     labels: Any
     there: Any
 
-    def of_class(self, label: int) -> Truth:
-        return self._replace(there=self.there & (self.labels == label))
+    def by_class(self, classes: int) -> Truth:
+        """Each image as many times as there are classes, with the boxes of one of them: (N * classes, M)."""
+        boxes, labels, there = self.boxes, self.labels, self.there
+        repeated = Truth(
+            tuple(ops.repeat(side, classes, axis=0) for side in boxes),  # type: ignore[arg-type]
+            ops.repeat(labels, classes, axis=0),
+            ops.repeat(there, classes, axis=0),
+        )
+        shown = ops.tile(ops.arange(classes, dtype="int32"), ops.shape(labels)[:1])
+        return repeated._replace(there=repeated.there & (repeated.labels == shown[:, None]))
 
 
 def ground_truth(rows: Any, batch: Any, use_difficult: bool) -> Truth:
@@ -32,12 +41,14 @@ def ground_truth(rows: Any, batch: Any, use_difficult: bool) -> Truth:
     rows = ops.pad(ops.reshape(rows, (-1, 8)), ((0, 1), (0, 0)), constant_values=-1)  # at least one row, for no image
     counts = ops.ones_like(rows[:, 0], dtype="bool") if use_difficult else rows[:, 7] == 0
     mine = counts & (ops.cast(rows[:, 0], "int32") == ops.arange(batch, dtype="int32")[:, None])
-    places = ops.arange(ops.shape(rows)[0])
-    order = ops.argsort(ops.where(mine, places, places + ops.shape(rows)[0]), axis=1)
+    number = ops.arange(ops.shape(rows)[0])
+    order = ops.argsort(ops.where(mine, number, number + ops.shape(rows)[0]), axis=1)  # an image's own rows come first
+    own = ops.sum(ops.cast(mine, "int32"), axis=1)
     if keras.backend.backend() == "tensorflow":  # JAX needs to know all sizes; there the rows left over stay.
-        order = order[:, : ops.maximum(ops.max(ops.sum(ops.cast(mine, "int32"), axis=1), initial=0), 1)]
+        order = order[:, : ops.maximum(ops.max(own, initial=0), 1)]
     rows = ops.take(rows, order, axis=0)
-    return Truth(split(rows[..., 3:7]), ops.cast(rows[..., 1], "int32"), ops.take_along_axis(mine, order, axis=1))
+    there = ops.arange(ops.shape(order)[1], dtype="int32") < own[:, None]
+    return Truth(split(rows[..., 3:7]), ops.cast(rows[..., 1], "int32"), there)
 
 
 def match(
@@ -105,11 +116,11 @@ def mine(
         (N, P) booleans.
     """
     order = ops.argsort(ops.where(eligible, -loss, float("inf")), axis=1)
-    chosen = ops.take_along_axis(eligible, order, axis=1)
+    chosen = ops.take(eligible, places(order, ops.shape(loss)[1]))
     if boxes is not None:
         if top_k > -1:
             chosen = chosen & (ops.arange(ops.shape(loss)[1]) < top_k)
         boxes = tuple(ops.take_along_axis(side, order, axis=1) for side in boxes)  # type: ignore[assignment]
         chosen = nms(boxes, chosen & (area(boxes) >= LEAST_AREA), threshold)
     chosen = chosen & (ops.cumsum(ops.cast(chosen, "int32"), axis=1) <= quota[:, None])
-    return ops.take_along_axis(chosen, ops.argsort(order, axis=1), axis=1)
+    return ops.take(chosen, places(ops.argsort(order, axis=1), ops.shape(loss)[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras import ops
 from keras_caffe.errors import LayerError
 from keras_caffe.ops.boxes import Boxes, decode, encode, first_priors, split
 from keras_caffe.ops.distances import smooth_l1
+from keras_caffe.ops.indices import places
 from keras_caffe.ops.losses import LOG_FLT_MIN, check_labels, log_probability, seen, with_gradient_of
 from keras_caffe.ops.matching import NEGATIVE, Truth, ground_truth, match, mine
 
@@ -102,28 +104,32 @@ def _match(decoded: Boxes, prior: Boxes, truth: Truth, rules: MultiBoxRules) -> 
         "threshold": rules.overlap_threshold,
         "ignore_crossing": rules.ignore_cross_boundary_bbox,
     }
-    if rules.use_prior_for_matching:
-        index, best = match(tuple(side[:, 0] for side in prior), truth, **options)  # type: ignore[arg-type]
-        if rules.share_location:
-            return index[:, None], best[:, None]
-        label = _pick(truth.labels, index)
-        sets = [
-            ops.where((index > NEGATIVE) & (label == c) & (c != rules.background_label_id), index, NEGATIVE)
-            for c in range(rules.sets)
-        ]
-        return ops.stack(sets, axis=1), ops.stack([best] * rules.sets, axis=1)
-    pairs = []
-    for c in range(rules.sets):
-        mine_only = truth if rules.share_location else truth.of_class(c)
-        pairs.append(match(tuple(side[:, c] for side in decoded), mine_only, **options))  # type: ignore[arg-type]
-    index, best = (ops.stack(part, axis=1) for part in zip(*pairs, strict=True))
-    return index, best
+    if not rules.use_prior_for_matching:
+        return _match_decoded(decoded, truth, rules, options)
+    index, best = match(tuple(side[:, 0] for side in prior), truth, **options)  # type: ignore[arg-type]
+    index, best = index[:, None], best[:, None]
+    if rules.share_location:
+        return index, best
+    classes = ops.arange(rules.sets, dtype="int32")[:, None]
+    mine_only = (ops.take(truth.labels, _boxes_at(index, truth)) == classes) & (classes != rules.background_label_id)
+    return ops.where((index > NEGATIVE) & mine_only, index, NEGATIVE), ops.repeat(best, rules.sets, axis=1)
 
 
-def _pick(values: Any, index: Any) -> Any:
-    """values (N, M) at index (N, [sets,] P); anything where the index names none."""
-    values = values[:, None] if len(index.shape) == 3 else values
-    return ops.take_along_axis(values, ops.maximum(index, 0), axis=-1)
+def _match_decoded(decoded: Boxes, truth: Truth, rules: MultiBoxRules, options: dict[str, Any]) -> tuple[Any, Any]:
+    """`_match` of the decoded boxes: each set of locations is an image of its own, in which only its class is there."""
+    if not rules.share_location:
+        truth = truth.by_class(rules.sets)
+    images, sets, priors = ops.shape(decoded[0])
+    boxes = tuple(ops.reshape(side, (images * sets, priors)) for side in decoded)
+    index, best = match(boxes, truth, **options)  # type: ignore[arg-type]
+    return ops.reshape(index, (images, sets, priors)), ops.reshape(best, (images, sets, priors))
+
+
+def _boxes_at(index: Any, truth: Truth) -> Any:
+    """Where in the values (N, M) of the ground truth those of index (N, [sets,] P) are; anywhere if it names none."""
+    images, *others = ops.shape(index)
+    flat = ops.reshape(ops.maximum(index, 0), (images, math.prod(others)))
+    return ops.reshape(places(flat, ops.shape(truth.labels)[1]), (images, *others))
 
 
 def _location_losses(
@@ -131,7 +137,8 @@ def _location_losses(
 ) -> Any:
     """(N, sets, P) loss of each location against the ground truth it is matched to; 0 for the others."""
     matched = index > NEGATIVE
-    goal = tuple(ops.where(matched, _pick(side, index), p) for side, p in zip(truth.boxes, prior, strict=True))
+    at = _boxes_at(index, truth)
+    goal = tuple(ops.where(matched, ops.take(side, at), p) for side, p in zip(truth.boxes, prior, strict=True))
     inside = prior if rules.use_prior_for_matching else decoded
     target = encode(goal, prior, None if rules.encode_variance_in_target else variance, rules.code_type)  # type: ignore[arg-type]
     total = 0
@@ -148,11 +155,14 @@ def _location_losses(
 
 def _labels(index: Any, truth: Truth, rules: MultiBoxRules) -> Any:
     """(N, P) class that each prior should have: the last set that is matched decides, background if none."""
-    label = ops.full_like(index[:, 0], rules.background_label_id)
-    for c in range(rules.sets):
-        own = rules.background_label_id + 1 if rules.map_object_to_agnostic else _pick(truth.labels, index[:, c])
-        label = ops.where(index[:, c] > NEGATIVE, own, label)
-    return label
+    matched = index > NEGATIVE
+    if rules.map_object_to_agnostic:
+        own = rules.background_label_id + 1
+    elif rules.share_location:
+        own = ops.take(truth.labels, _boxes_at(index[:, 0], truth))
+    else:  # the set of a class is matched with boxes of that class alone
+        own = ops.max(ops.where(matched, ops.arange(rules.sets, dtype="int32")[:, None], 0), axis=1)
+    return ops.where(ops.any(matched, axis=1), own, rules.background_label_id)
 
 
 def _mine(

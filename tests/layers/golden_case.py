@@ -161,19 +161,16 @@ class Run:
             for tensor in inputs.values():
                 tape.watch(tensor)
             outputs = self.tops(inputs, training=self.case.training) if self.tops else {}
-            total = self.total(outputs)
         sources = {k: s if tf.is_tensor(s) else s.value for k, s in self.sources(inputs).items()}
-        found = tape.gradient(total, sources)
+        diffs = self.top_diffs()
+        found = tape.gradient([outputs[name] for name in diffs], sources, list(diffs.values()))
         return outputs, {key: None if g is None else tf.convert_to_tensor(g) for key, g in found.items()}
 
-    def total(self, outputs: dict[str, Any]) -> Any:
-        """What the golden's gradients are the gradients of: the tops times their diffs."""
-        total = keras.ops.zeros(())
-        for index, diff in self.case.group("top_diff").items():
-            if diff.any() or not diff.ndim:
-                top = outputs[self.top_names[index]]
-                total = total + keras.ops.sum(top * to_edge(diff, self.data_format))
-        return total
+    def top_diffs(self) -> dict[str, Any]:
+        """{top: its diff} of the tops that the golden's gradients come from, as callers see them."""
+        diffs = self.case.group("top_diff").items()
+        used = {self.top_names[i]: to_edge(diff, self.data_format) for i, diff in diffs if diff.any() or not diff.ndim}
+        return {name: keras.ops.convert_to_tensor(diff, "float32") for name, diff in used.items()}
 
     def sources(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """{"bottom_diff/0": tensor, "param_diff/0": variable}: what the golden has gradients with respect to."""
