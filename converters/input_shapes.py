@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from keras_caffe.converters.graph import Net, Node
-from keras_caffe.errors import CaffeError, Option, ShapeError
+from keras_caffe.errors import CaffeError, Cure, Option, ShapeError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.shapes import Shape, Size
@@ -31,7 +31,8 @@ def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]
         given: {blob: shape} that the caller passes already.
     """
     passed: dict[str, Sequence[int | str]] = {}
-    hints = []
+    before: list[Cure] = []
+    after: list[Cure] = []
     for node in net.nodes[first.index :]:
         with suppress(CaffeError):  # what else is wrong with a layer below comes up once the shapes are there
             cls = classes[node.type].for_layer(node.message)
@@ -39,21 +40,27 @@ def shapes_missing(net: Net, first: Node, classes: Mapping[str, type[CaffeLayer]
                 continue
             shapes = source_shapes(net, node, cls, given)
             if None in shapes.values():
-                hints.append(cls.hint(node.message))
+                better, as_good = cls.cures(node.message)
+                before += [cure for cure in better if cure not in before]
+                after += as_good
             known = zip(shapes.items(), cls.known_sizes(node.message), strict=False)
             passed |= {blob: sizes for (blob, shape), sizes in known if shape is None}
-    return shapes_not_known(passed, hints[0] if len(hints) == 1 else ", or put the data where the layers look for them")
+    return shapes_not_known(passed, before, after)
 
 
-def shapes_not_known(passed: Mapping[str, Iterable[int | str]], hint: str = "") -> ShapeError:
-    """The error for inputs of which so much is known: sizes, and letters for what the caller must pass."""
+def shapes_not_known(
+    passed: Mapping[str, Iterable[int | str]], before: Sequence[Cure] = (), after: Sequence[Cure] = ()
+) -> ShapeError:
+    """The error for inputs of which so much is known: sizes, and letters for what the caller must pass.
+
+    Args:
+        passed: {blob: what is known}.
+        before, after: what would tell the shapes beside `input_shapes`, in the order in which the reader shall try.
+    """
     what = "shape of input" if len(passed) == 1 else "shapes of inputs"
+    shapes = {blob: tuple(sizes) for blob, sizes in passed.items()}
     return ShapeError(
         f"the {what} {', '.join(map(repr, passed))} {'is' if len(passed) == 1 else 'are'} not known",
         expected="a shape in Caffe's order (N, C, H, W)" + ("" if len(passed) == 1 else " for each"),
-        fix=Option(
-            "input_shapes",
-            {blob: tuple(sizes) for blob, sizes in passed.items()},
-            f"with numbers for the letters{hint}",
-        ),
+        fix=[*before, Option("input_shapes", shapes, "with numbers for the letters"), *after],
     )

@@ -28,6 +28,7 @@ __all__ = ["StoredBlob", "LayerBlobs", "NetFile", "read_array", "read_mean", "re
 Readable: TypeAlias = str | os.PathLike[str] | Message
 TEXT = "<text>"
 _LOOKS_LIKE_TEXT = re.compile(r"[\n{]|\A\s*(#|[a-z_]+\s*(:\s*[\"'\d]|<))")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/\a-\r]")  # of Windows; control characters are what backslashes became
 _HAS_LAYERS = re.compile(r"\blayers?\b")
 
 
@@ -150,7 +151,9 @@ def path_of(source: object) -> Path | None:
         return source.path
     if isinstance(source, os.PathLike):
         return Path(source)
-    if not isinstance(source, str) or (not _exists(source) and _LOOKS_LIKE_TEXT.search(source)):
+    if not isinstance(source, str):
+        return None
+    if not _exists(source) and _LOOKS_LIKE_TEXT.search(source) and not _DRIVE.match(source):
         return None
     return Path(source)
 

@@ -74,10 +74,10 @@ def _run(net: proto.NetParameter) -> proto.NetParameter:
     if net.layer and net.layers:
         raise NetError(
             "the file has both `layer` and `layers` blocks",
-            layer=net.layer[0].name,
+            layer=net.layers[0].layer.name or net.layers[0].name,
             expected='`layer { type: "ReLU" }` or `layers { type: RELU }` throughout',
             received=f"{len(net.layer)} `layer` and {len(net.layers)} `layers` blocks",
-            fix="Rewrite the old ones by hand.",
+            fix='Rewrite the old ones: write `layer` for `layers`, and the type as a string: type: "ReLU".',
         )
     for step in REWRITES:
         if step.needed(net):

@@ -247,9 +247,10 @@ def unreadable(
 
     `problem` and `fix` are for a file that can be opened but is not what it should be.
     """
-    where = str(path)[:200] or "''"
+    where = shown_path(path)[:200] or "''"
     if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.ENAMETOOLONG:
-        return kind("there is no such file", where=where, fix=_near(Path(path)), cause=error)
+        cures = escape_hint(path) or list(filter(None, [_near(Path(path))]))
+        return kind("there is no such file", where=where, fix=cures, cause=error)
     if isinstance(error, IsADirectoryError):
         return kind("this is a folder", where=where, expected="a file", fix="Name a file in it.", cause=error)
     if isinstance(error, OSError) and error.errno is not None:
@@ -266,6 +267,17 @@ def not_found(path: str | os.PathLike[str]) -> OSError:
     except ValueError:  # a zero byte in the name
         pass
     return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """A path as messages show it: control characters as the escapes that they come of."""
+    return "".join(repr(letter)[1:-1] if letter < " " else letter for letter in str(path))
+
+
+def escape_hint(path: str | os.PathLike[str]) -> list[str]:
+    """The advice for a Windows path whose backslashes were read as escapes, so that it names nothing."""
+    escaped = any(letter < " " for letter in str(path))
+    return ["A backslash begins an escape in prototxt strings, as in Python's: write / or \\\\."] if escaped else []
 
 
 def _near(path: Path) -> str | None:

@@ -206,3 +206,38 @@ def test_an_error_about_another_file_passes_through_what_writes_one(tmp_path: Pa
     for writing in (new_version(tmp_path / "out", None), replacing(tmp_path / "file")):
         with pytest.raises(FileNotFoundError, match="^none.txt: there is no such file"), writing:
             serving.labels.read_labels("none.txt")
+
+
+@pytest.mark.filterwarnings("ignore:.*backslash:keras_caffe.errors.CaffeWarning")
+@pytest.mark.parametrize(
+    ("act", "where"),
+    [
+        (lambda file: keras_caffe.dataset(data_net(r"D:\temp\new_lmdb")), r"D:\temp\new_lmdb"),
+        (lambda file: keras_caffe.load("D:\temp\new.prototxt"), r"D:\temp\new.prototxt"),
+        (lambda file: keras_caffe.load_solver(file(r"D:\temp\net.prototxt")), r"D:\temp\net.prototxt"),
+        (lambda file: keras_caffe.load_solver(file(r"nets\new.prototxt")), r"nets\new.prototxt"),
+        (lambda file: pycaffe.SGDSolver(file(r"D:\temp\net.prototxt")), r"D:\temp\net.prototxt"),
+    ],
+    ids=["source", "argument", "net of a solver", "relative net of a solver", "net of pycaffe's solver"],
+)
+def test_a_path_of_windows_is_shown_as_it_was_written_with_the_reason(
+    act: Callable[[Callable[[str], str]], Any], where: str, tmp_path: Path
+) -> None:
+    """Its backslashes and the letters after them have become tabs and line feeds, in Caffe too."""
+    file = tmp_path / "solver.prototxt"
+
+    def solver_of(net: str) -> str:
+        file.write_text(f'net: "{net}" base_lr: 0.1 lr_policy: "fixed"')
+        return str(file)
+
+    with pytest.raises(FileNotFoundError) as caught:
+        act(solver_of)
+    said = str(caught.value)
+    assert said.startswith(f"{where}: ")
+    assert r"A backslash begins an escape in prototxt strings, as in Python's: write / or \\." in said
+    assert (f"{file} names it." in said) == file.exists()
+
+
+def test_a_layer_that_names_no_source_is_told_so() -> None:
+    with pytest.raises(DataError, match="^<text>:1: layer 'd' .Data.: the layer names no source; expected the name"):
+        keras_caffe.dataset(data_net(""))

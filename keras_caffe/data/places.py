@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_caffe.errors import DataError, Option, not_found
+from keras_caffe.errors import DataError, Option, escape_hint, not_found, shown_path
 
 BASE_DIR = Option("base_dir", ..., "to keras_caffe.dataset to let them start elsewhere")
 
@@ -33,17 +33,23 @@ class Places:
     def need(self, name: str, what: str) -> Path:
         """`find` for what must exist.
 
+        Args:
+            name: as the file names it.
+            what: what it is, such as "source".
+
         Raises:
-            DataError: it does not; says where it was looked for.
+            DataError: it does not exist; says where it was looked for.
         """
-        path = self.find(name) if name else None
-        if path is None or not path.exists():
+        if not name:
+            raise DataError(f"the layer names no {what}", expected="the name of a file or folder")
+        path = self.find(name)
+        if not path.exists():
             looked = " or ".join(dict.fromkeys(str(folder) for folder in self.folders))
             raise DataError(
-                f"{what} is missing" if name else f"no {what} is named",
-                where=name or None,
-                expected=f"{name!r} in {looked}" if name else "a source",
-                fix=("Names start at the working directory.", BASE_DIR) if name else None,
-                cause=not_found(path) if path else None,
+                f"the {what} is missing",
+                where=shown_path(name),
+                expected=f"'{shown_path(name)}' in {looked}",
+                fix=[*escape_hint(name), "Names start at the working directory.", BASE_DIR],
+                cause=not_found(path),
             )
         return path

@@ -111,7 +111,7 @@ class Transform(keras.layers.Layer):
         check_transform(param)
         mean = None
         if param.HasField("mean_file"):
-            mean = read_mean(Places(base_dir, definition.path).need(param.mean_file, "the mean_file"))
+            mean = read_mean(Places(base_dir, definition.path).need(param.mean_file, "mean_file"))
         augment = from_layer(messages[0], mean, phase == "TRAIN", 0)
         if mean is None or augment.mean is None:
             return cls(augment.crop, param.mirror, param.scale, list(param.mean_value), phase=phase, **kwargs)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.errors import DataError, LayerError, unreadable
+from keras_caffe.errors import Cure, DataError, LayerError, unreadable
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -36,8 +36,9 @@ class HDF5Data(SourceLayer):
         return [(layer.hdf5_data_param.batch_size, *_row_shape(file, top)) for top in layer.top]
 
     @classmethod
-    def hint(cls, layer: Any) -> str:
-        return f", or put the list and its files where the layer looks for them ({layer.hdf5_data_param.source!r})"
+    def cures(cls, layer: Any) -> tuple[Sequence[Cure], Sequence[Cure]]:
+        source = layer.hdf5_data_param.source
+        return (), [f"Or put the list and its files where layer {layer.name!r} looks for them: source: {source!r}."]
 
 
 def _first_file(source: str) -> Path | None:

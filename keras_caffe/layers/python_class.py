@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_caffe import registry
-from keras_caffe.errors import CaffeWarning, NetError, Option, UnknownLayerError
+from keras_caffe.errors import CaffeWarning, Cure, NetError, Option, UnknownLayerError
 from keras_caffe.layers.base import PACKAGE, CaffeLayer, check_count
 from keras_caffe.layers.context import load_context
 from keras_caffe.layers.source import SourceLayer
@@ -93,5 +94,5 @@ class PythonSourceLayer(SourceLayer):
     """A Python layer without bottoms whose class is not given: the caller feeds its tops."""
 
     @classmethod
-    def hint(cls, layer: Any) -> str:
-        return f", or the class: python_layers={{{class_name(layer)!r}: <class>}}"
+    def cures(cls, layer: Any) -> tuple[Sequence[Cure], Sequence[Cure]]:
+        return python_cures(class_name(layer)), ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import Cure, LayerError
 from keras_caffe.layers.base import enum_name
 from keras_caffe.layers.source import SourceLayer, record_shape
 from keras_caffe.shapes import Shape, Size, Sizes
@@ -74,9 +74,9 @@ class RecordLayer(SourceLayer):
         return (batch,)
 
     @classmethod
-    def hint(cls, layer: Any) -> str:
+    def cures(cls, layer: Any) -> tuple[Sequence[Cure], Sequence[Cure]]:
         source = getattr(layer, cls.param).source
-        return f", or put the data where the layer looks for them (source: {source!r})" if source else ""
+        return (), [f"Or put the data where layer {layer.name!r} looks for them: source: {source!r}."] if source else []
 
 
 def check_transform(transform: Any) -> None:

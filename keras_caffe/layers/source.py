@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from keras_caffe.errors import Cure
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.shapes import Shape
 
@@ -63,6 +64,6 @@ class SourceLayer(CaffeLayer):
         return [(0,)] * len(layer.top)
 
     @classmethod
-    def hint(cls, layer: Any) -> str:
-        """What else than `input_shapes` would tell the shapes, as the end of a sentence; "" if nothing."""
-        return ""
+    def cures(cls, layer: Any) -> tuple[Sequence[Cure], Sequence[Cure]]:
+        """What else than `input_shapes` would tell the shapes: what is better than that, and what is as good."""
+        return (), ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from keras_caffe.errors import Cure
 from keras_caffe.layers.records import RecordLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Size
@@ -27,5 +29,5 @@ class VideoData(RecordLayer):
         return 3
 
     @classmethod
-    def hint(cls, layer: Any) -> str:
-        return ""
+    def cures(cls, layer: Any) -> tuple[Sequence[Cure], Sequence[Cure]]:
+        return (), ()

@@ -50,7 +50,16 @@ class Solver:
     def __init__(self, solver_file: Any, **options: Any) -> None:
         read_before = isinstance(solver_file, SolverDefinition)  # by get_solver
         definition = solver_file if read_before else read_solver(solver_file, self.type)
-        self.param, folder = definition.param, definition.folder
+        self.param = definition.param
+        self.iter = 0
+        self._losses: deque[float] = deque(maxlen=self.param.average_loss)
+        self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
+        with definition.located():
+            self._open(definition, options)
+
+    def _open(self, definition: SolverDefinition, options: dict[str, Any]) -> None:
+        """Makes the nets and the optimizer."""
+        folder = definition.folder
         if definition.seed is not None:
             keras.utils.set_random_seed(definition.seed % 2**32)
         read = nets.reader(folder, options)
@@ -61,9 +70,6 @@ class Solver:
             net.share_with(self.net)
         self.prefix = snapshots.prefix_of(self.param, definition.path)
         snapshots.check_prefix(self.prefix, needed=bool(self.param.snapshot))
-        self.iter = 0
-        self._losses: deque[float] = deque(maxlen=self.param.average_loss)
-        self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         self._make_optimizer()
 
     def _make_optimizer(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,18 @@ class SolverDefinition:
         """Where the files that it names are looked for, too."""
         return None if self.path is None else self.path.parent
 
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Errors inside name the solver's file: as their place, or as what names the file that is missing."""
+        try:
+            yield
+        except CaffeError as error:
+            if self.path is not None and isinstance(error, SolverError):
+                error.at(where=str(self.path))
+            elif self.path is not None and isinstance(error, FileNotFoundError):
+                error.fix = (*error.cures, f"{self.path} names it.")
+            raise
+
     @property
     def seed(self) -> int | None:
         """Its random_seed; None: another one each time."""
@@ -80,15 +93,13 @@ def read_solver(source: Readable, method: str | None = None) -> SolverDefinition
         ReadError: there is no such file, or it is not a solver definition; unknown fields are refused.
         SolverError: an unknown type or lr_policy, a missing or contradictory value.
     """
-    message, path = _read(source), path_of(source)
-    try:
-        param = upgrade_solver(message)
+    definition = SolverDefinition(_read(source), path_of(source))
+    with definition.located():
+        param = upgrade_solver(definition.param)
         if method is not None:
             param.type = method
         _check(param)
-    except SolverError as error:
-        raise error.at(where=None if path is None else str(source)) from None
-    return SolverDefinition(param, path)
+        return replace(definition, param=param)
 
 
 def _read(source: Readable) -> Any:

@@ -64,24 +64,25 @@ def load_solver(
     Caffe: src/caffe/solver.cpp
     """
     definition = read_solver(solver)
-    param, folder = definition.param, definition.folder
-    read = nets.reader(folder, options)
-    train, tests = nets.train_net(param, read, stages, level), nets.test_nets(param, read)
-    prefix = snapshots.prefix_of(param, definition.path)
-    snapshots.check_prefix(prefix, needed=bool(param.snapshot))
-    if definition.seed is not None:
-        keras.utils.set_random_seed(definition.seed % 2**32)
-    names = definition.weights if weights is None else map(os.fspath, weight_files(weights))
-    files = [nets.locate(name, folder) for name in names]
-    opened = Opener(data_format, definition.seed, {**options, "dtype": dtype})
-    model, train_feed = opened.net(train, train_data, param.iter_size, files, "train data")
-    donors = {name: layer.caffe_blobs for name, layer in model.caffe_layers.items() if layer.caffe_blobs}
-    test_nets = [
-        opened.net(test, data, 1, files, f"data of test net {number}", donors)
-        for number, (test, data) in enumerate(zip(tests, _each(test_data, len(tests)), strict=True))
-    ]
-    params = _prepare(param, model, jit)
-    return Solver(param, model, [m for m, _ in test_nets], params, train_feed, [f for _, f in test_nets], prefix)
+    with definition.located():
+        param, folder = definition.param, definition.folder
+        read = nets.reader(folder, options)
+        train, tests = nets.train_net(param, read, stages, level), nets.test_nets(param, read)
+        prefix = snapshots.prefix_of(param, definition.path)
+        snapshots.check_prefix(prefix, needed=bool(param.snapshot))
+        if definition.seed is not None:
+            keras.utils.set_random_seed(definition.seed % 2**32)
+        names = definition.weights if weights is None else map(os.fspath, weight_files(weights))
+        files = [nets.locate(name, folder) for name in names]
+        opened = Opener(data_format, definition.seed, {**options, "dtype": dtype})
+        model, train_feed = opened.net(train, train_data, param.iter_size, files, "train data")
+        donors = {name: layer.caffe_blobs for name, layer in model.caffe_layers.items() if layer.caffe_blobs}
+        test_nets = [
+            opened.net(test, data, 1, files, f"data of test net {number}", donors)
+            for number, (test, data) in enumerate(zip(tests, _each(test_data, len(tests)), strict=True))
+        ]
+        params = _prepare(param, model, jit)
+        return Solver(param, model, [m for m, _ in test_nets], params, train_feed, [f for _, f in test_nets], prefix)
 
 
 def _prepare(param: Any, model: Any, jit: bool) -> list[Param]:

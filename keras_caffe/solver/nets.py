@@ -46,7 +46,7 @@ def reader(folder: Path | None, options: Mapping[str, Any]) -> Reader:
         options: arguments of `keras_caffe.load`, of which `strict` and `fork` count here.
     """
     read = partial(read_definition, strict=options.get("strict", False), fork=options.get("fork"))
-    read_file = cache(lambda name: read(locate(name, folder)))
+    read_file = cache(lambda name: read(Path(locate(name, folder))))
     return lambda source: read_file(source) if isinstance(source, str) else read(source)
 
 

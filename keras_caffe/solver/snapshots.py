@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from keras_caffe.converters.save import save_params
-from keras_caffe.errors import CaffeError, CaffeWarning, Call, ReadError, SolverError, not_found
+from keras_caffe.errors import (
+    CaffeError,
+    CaffeWarning,
+    Call,
+    ReadError,
+    SolverError,
+    escape_hint,
+    not_found,
+    shown_path,
+)
 from keras_caffe.solver.display import say
 from keras_caffe.solver.nets import locate
 from keras_caffe.solver.params import last_steps
@@ -35,9 +44,10 @@ def check_prefix(prefix: str, needed: bool) -> None:
         closed = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
         raise SolverError(
             "snapshots cannot be written",
-            where=prefix,
             expected="a snapshot_prefix in a folder that exists and can be written to",
-            received=f"{parent} " + ("cannot be written to" if parent.exists() else "does not exist"),
+            received=f"{shown_path(prefix)}, whose folder "
+            + ("cannot be written to" if parent.exists() else "does not exist"),
+            fix=escape_hint(prefix),
             cause=closed if parent.is_dir() else not_found(prefix),
         )
 

@@ -79,7 +79,7 @@ def test_errors_say_where() -> None:
     both = V1.replace("include", "exclude { phase: TEST } include")
     with pytest.raises(NetError, match="<text>:1.*both include and exclude"):
         read_definition(both).select()
-    with pytest.raises(NetError, match="<text>:2.*both `layer` and `layers`"):
+    with pytest.raises(NetError, match="<text>:1.*both `layer` and `layers`"):
         read_definition(V1 + 'layer { name: "x" type: "ReLU" }')
 
 

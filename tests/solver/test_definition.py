@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from keras_caffe import optimizers
+from keras_caffe import optimizers, pycaffe
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError, WeightsError
 from keras_caffe.solver import load_solver
 from keras_caffe.solver.definition import read_solver
@@ -210,3 +211,36 @@ def test_random_seed_repeats_the_fillers(tmp_path: Path) -> None:
     text = BASE + 'net: "net.prototxt" random_seed: 5'
     first, second = load(tmp_path, text), load(tmp_path, text)
     np.testing.assert_array_equal(first.model.get_caffe_params()["ip"][0], second.model.get_caffe_params()["ip"][0])
+
+
+FILE = 'net: "net.prototxt" ' + BASE
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BASE, "no train net is given"),
+        (FILE + 'train_net: "net.prototxt"', "more than one train net is given"),
+        (FILE + "test_interval: 1 test_state { }", "test_state must be given once for each test net, or not at all"),
+        (FILE + "test_iter: 1", "test nets need a test_interval"),
+        (FILE + 'test_net: "net.prototxt"', "test_iter must be given once for each test net"),
+        (FILE + "iter_size: 0", "iter_size is below 1"),
+        (FILE + 'type: "Sgd"', "unknown type 'Sgd'. Did you mean 'SGD'?"),
+        (FILE + 'type: "AdaGrad" momentum: 0.5', "momentum cannot be used with AdaGrad"),
+        (FILE.replace("fixed", "Fixed"), "unknown lr_policy 'Fixed'. Did you mean 'fixed'?"),
+        (
+            FILE + 'snapshot: 1 snapshot_prefix: "no/where"',
+            "snapshots cannot be written; expected a snapshot_prefix in a",
+        ),
+        (FILE + 'solver_type: ADAM type: "SGD"', "both solver_type (old enum) and type (string) are given"),
+    ],
+)
+@pytest.mark.parametrize("open_solver", [load_solver, pycaffe.get_solver])
+def test_every_error_of_a_solver_names_its_file(
+    tmp_path: Path, text: str, said: str, open_solver: Callable[[str], Any]
+) -> None:
+    (tmp_path / "net.prototxt").write_text(INLINE)
+    (tmp_path / "s.prototxt").write_text(text)
+    with pytest.raises(SolverError) as caught:
+        open_solver(str(tmp_path / "s.prototxt"))
+    assert str(caught.value).startswith(f"{tmp_path}/s.prototxt: {said}")

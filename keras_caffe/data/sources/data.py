@@ -53,7 +53,7 @@ def open_database(param: Any, settings: Settings) -> Database:
     Raises:
         DataError: it is missing, of another kind, or cannot be opened.
     """
-    path = settings.places.need(param.source, "the source")
+    path = settings.places.need(param.source, "source")
     return Database(
         walk(path, type(param).DB.Name(param.backend), param.HasField("backend"), settings.reader), str(path)
     )

@@ -32,11 +32,11 @@ class HDF5Data(Source):
         if layer.HasField("transform_param"):
             raise LayerError("HDF5Data does not transform its data", fix="Remove transform_param.")
         self.batch_size = positive(layer.hdf5_data_param, "batch_size", "hdf5_data_param")
-        path = settings.places.need(layer.hdf5_data_param.source, "the list of HDF5 files")
+        path = settings.places.need(layer.hdf5_data_param.source, "list of HDF5 files")
         names = " ".join(read_text(path)).split()
         if not names:
             raise empty(str(path))
-        self.files = [settings.places.need(name, "the HDF5 file") for name in names]
+        self.files = [settings.places.need(name, "HDF5 file") for name in names]
         contents = [row_shapes(file, self.tops) for file in self.files]
         self.rows, self.row_shapes = [rows for rows, _ in contents], contents[0][1]
         for file, (_, shapes) in zip(self.files, contents, strict=True):

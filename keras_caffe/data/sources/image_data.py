@@ -47,7 +47,7 @@ class ImageData(ImageSource):
             raise DataError(
                 "new_height and new_width must be set together", received=(param.new_height, param.new_width)
             )
-        self.lines = read_list(settings.places.need(param.source, "the list of images"))
+        self.lines = read_list(settings.places.need(param.source, "list of images"))
         self.start = (
             int(draws(settings.seed, np.array([SKIP_DRAW]), 1)[0, 0]) % param.rand_skip if param.rand_skip else 0
         )

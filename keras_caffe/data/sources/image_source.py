@@ -203,7 +203,7 @@ class ImageSource(Source):
         param = self.layer.transform_param
         if not param.HasField("mean_file"):
             return None
-        return read_mean(self.settings.places.need(param.mean_file, "the mean_file"))
+        return read_mean(self.settings.places.need(param.mean_file, "mean_file"))
 
 
 def _sizes_differ(where: str, expected: object, received: object) -> DataError:

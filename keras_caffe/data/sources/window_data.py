@@ -53,7 +53,7 @@ class WindowData(ImageSource):
             raise LayerError(
                 "context_pad leaves nothing of crop_size", expected=f"< {self.crop / 2}", received=param.context_pad
             )
-        windows = list(read_windows(settings.places.need(param.source, "the window file")))
+        windows = list(read_windows(settings.places.need(param.source, "window file")))
         fg = [window for window in windows if window.overlap >= param.fg_threshold]
         bg = [w._replace(label=0) for w in windows if w.overlap < min(param.bg_threshold, param.fg_threshold)]
         for window in fg:
