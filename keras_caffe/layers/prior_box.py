@@ -86,10 +86,10 @@ class PriorBox(CaffeLayer):
         features, image = ([ops.shape(x)[axis] for axis in self.spatial] for x in inputs)
         boxes = prior_boxes(features, self.img_size or image, self.sizes, self.step, self.offset)
         boxes = ops.clip(boxes, 0, 1) if self.clip else boxes
-        variance = ops.convert_to_tensor(self._variances(), boxes.dtype) + ops.zeros_like(boxes)
+        variance = ops.convert_to_tensor(self.variances(), boxes.dtype) + ops.zeros_like(boxes)
         return ops.reshape(ops.stack([boxes, variance]), (1, 2, -1))
 
-    def _variances(self) -> tuple[float, ...]:
+    def variances(self) -> tuple[float, ...]:
         given = self.variance or (0.1,)
         return given if len(given) == 4 else (given[0],) * 4
 

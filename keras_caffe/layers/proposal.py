@@ -81,17 +81,22 @@ class Proposal(CaffeLayer):
         self.python, self.scores = flag("python", python), flag("scores", scores)
         self.supports_jit = False  # The number of rows depends on the values.
 
+    @property
+    def anchors(self) -> np.ndarray:
+        """(A, 4) corners in pixels of the boxes around the first cell."""
+        rounded = np.round if self.python else lambda x: np.floor(x + 0.5)
+        return anchors(self.base_size, self.ratio, self.scale, rounded)
+
     def call(self, inputs: Any) -> Any:
         batch = inputs[0].shape[0]
         if batch not in (1, None):  # Caffe's layer looks at it only when it runs, when a script has sized its input.
             raise ShapeError("Proposal takes one image at a time", expected="a batch of 1", received=batch)
-        rounded = np.round if self.python else lambda x: np.floor(x + 0.5)
         scores, deltas, image = (ops.stop_gradient(x) for x in inputs)
         regions, scores = proposals(
             scores,
             deltas,
             image,
-            anchors(self.base_size, self.ratio, self.scale, rounded),
+            self.anchors,
             stride=self.feat_stride,
             min_size=self.min_size,
             drop_small=self.python,

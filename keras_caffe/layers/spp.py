@@ -16,7 +16,7 @@ from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, max_pool, stochastic_pool
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, Sizes, ceil_div, count, known
+from keras_caffe.shapes import Shape, Size, Sizes, ceil_div, count, known
 
 
 @serializable
@@ -49,7 +49,7 @@ class SPP(CaffeLayer):
         self.random = keras.random.SeedGenerator() if self.pool == "STOCHASTIC" else None
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        levels = [self._pool(inputs, axes, training) for axes in self._levels(inputs.shape)]
+        levels = [self._pool(inputs, axes, training) for axes in self.levels(inputs.shape[1:3])]
         if len(levels) == 1:
             return levels[0]
         flat = [ops.reshape(ops.transpose(y, (0, 3, 1, 2)), (-1, y.shape[1] * y.shape[2] * y.shape[3])) for y in levels]
@@ -63,15 +63,16 @@ class SPP(CaffeLayer):
         draw = (shape[0], *out, shape[3])
         return stochastic_pool(x, axes, keras.random.uniform(draw, seed=self.random) if training else None)
 
-    def _levels(self, shape: Shape) -> list[list[Axis]]:
-        return [_axes(known(shape[1:3]), 2**level) for level in range(self.pyramid_height)]
+    def levels(self, sizes: Sequence[Size]) -> list[list[Axis]]:
+        """The poolings of each level for images of this height and width, which must be known."""
+        return [_axes(known(sizes), 2**level) for level in range(self.pyramid_height)]
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
         if len(shape) != 4 or None in shape[1:3]:
             raise ShapeError("SPP needs 4 axes with known height and width", received=shape)
         sizes = [
-            [axis.output(size) for axis, size in zip(axes, shape[1:3], strict=True)] for axes in self._levels(shape)
+            [axis.output(size) for axis, size in zip(axes, shape[1:3], strict=True)] for axes in self.levels(shape[1:3])
         ]
         if len(sizes) == 1:
             return [(shape[0], *sizes[0], shape[3])]
@@ -83,7 +84,7 @@ class SPP(CaffeLayer):
     def flops(self, bottoms: Sequence[Sizes], tops: Sequence[Sizes]) -> int:
         """As Pooling, over all levels."""
         (images, channels, *sizes) = bottoms[0]
-        levels = self._levels((images, *sizes, channels))
+        levels = self.levels(sizes)
         windows = (math.prod(a.kernel * a.output(n) for a, n in zip(axes, sizes, strict=True)) for axes in levels)
         return images * channels * sum(windows)
 

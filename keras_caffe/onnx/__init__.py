@@ -4,12 +4,23 @@ A layer class is written by one function, registered with `writes`. The function
 layer.
 """
 
-from keras_caffe.onnx import activations, axes, convolutions, normalization, pooling
+from keras_caffe.onnx import (
+    activations,
+    axes,
+    convolutions,
+    detection,
+    losses,
+    normalization,
+    pooling,
+    recurrent,
+    regions,
+    resample,
+)
 from keras_caffe.onnx.export import OPSET, to_onnx
 from keras_caffe.onnx.registry import writer_of, writes
 from keras_caffe.onnx.site import Site
 
-KINDS = (activations, axes, convolutions, normalization, pooling)
+KINDS = (activations, axes, convolutions, detection, losses, normalization, pooling, recurrent, regions, resample)
 """The modules whose functions write the layers of this package"""
 
 __all__ = ["KINDS", "OPSET", "Site", "to_onnx", "writer_of", "writes"]

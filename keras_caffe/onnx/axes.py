@@ -19,7 +19,7 @@ def split(site: Site, x: Tensor) -> Sequence[Tensor]:
     return [x] * site.layer.num_tops
 
 
-@writes(layers.Silence)
+@writes(layers.Silence, layers.HDF5Output)
 def silence(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
     return []
 
@@ -46,7 +46,7 @@ def slice_(site: Site, x: Tensor) -> Sequence[Tensor]:
     if not points:
         number = count if site.graph.opset >= 18 else None
         return list(site.op("Split", x, axis=axis, outputs=count, num_outputs=number))
-    bounds = pairwise([0, *points, site.sizes(x)[axis]])
+    bounds = pairwise([0, *points, site.sizes()[axis]])
     return [site.slice(x, axis, start, stop) for start, stop in bounds]
 
 
@@ -55,13 +55,13 @@ def flatten(site: Site, x: Tensor) -> Tensor:
     start, end = (axis % site.rank for axis in (site.layer.axis, site.layer.end_axis))
     if (start, end) == (1, site.rank - 1) and site.rank > 1:
         return site.op("Flatten", x, axis=1) if site.rank > 2 else x
-    sizes = site.sizes(x)
+    sizes = site.sizes()
     return site.reshape(x, [*sizes[:start], site.product(sizes[start : end + 1]), *sizes[end + 1 :]])
 
 
 @writes(layers.Reshape)
 def reshape(site: Site, x: Tensor) -> Tensor:
-    layer, sizes, top = site.layer, site.sizes(x), site.tops[0]
+    layer, sizes, top = site.layer, site.sizes(), site.tops[0]
     start, end = rules.reshape_range(site.rank, layer.axis, layer.num_axes)
     copied: list[Length] = [sizes[start + i] if dim == 0 else dim for i, dim in enumerate(layer.dim)]
     wanted = [*sizes[:start], *copied, *sizes[end:]]
@@ -77,7 +77,7 @@ def permute(site: Site, x: Tensor) -> Tensor:
 
 @writes(layers.Crop)
 def crop(site: Site, x: Tensor, like: Tensor) -> Tensor:
-    sizes = site.sizes(like, 1)
+    sizes = site.sizes(1)
     for tensor_axis, offset in zip(site.layer.axes, site.layer.offset, strict=True):
         axis = site.axis(tensor_axis)
         whole = offset == 0 and sizes[axis] == site.bottoms[0][axis]
@@ -94,7 +94,7 @@ def tile(site: Site, x: Tensor) -> Tensor:
 
 @writes(layers.ShuffleChannel)
 def shuffle_channel(site: Site, x: Tensor) -> Tensor:
-    group, sizes = site.layer.group, [*site.sizes(x), *[1] * (4 - site.rank)]
+    group, sizes = site.layer.group, [*site.sizes(), *[1] * (4 - site.rank)]
     channels = site.known(site.bottoms[0][1:2], "the number of channels")[0]
     grouped = site.reshape(x, [sizes[0], group, channels // group, site.product(sizes[2:])])
     return site.reshape(site.op("Transpose", grouped, perm=[0, 2, 1, 3]), sizes)
@@ -102,7 +102,7 @@ def shuffle_channel(site: Site, x: Tensor) -> Tensor:
 
 @writes(layers.Reorg)
 def reorg(site: Site, x: Tensor) -> Tensor:
-    s, (batch, channels, height, width) = site.layer.stride, site.sizes(x)
+    s, (batch, channels, height, width) = site.layer.stride, site.sizes()
     depth = site.calculate("Div", channels, s * s)
     if site.layer.reverse:
         return site.op("DepthToSpace", x, blocksize=s, mode="DCR")
@@ -127,13 +127,13 @@ def eltwise(site: Site, *bottoms: Tensor) -> Tensor:
 def axpy(site: Site, a: Tensor, x: Tensor, b: Tensor) -> Tensor:
     rank = len(site.bottoms[1])
     if site.rank != rank:
-        a = site.reshape(a, [*site.sizes(a)[:2], *[1] * (rank - 2)])
+        a = site.reshape(a, [*site.sizes()[:2], *[1] * (rank - 2)])
     return site.op("Add", site.op("Mul", a, x), b)
 
 
 @writes(layers.Maxout)
 def maxout(site: Site, x: Tensor) -> Tensor:
-    axis, sizes, group = site.axis(site.layer.axis), site.sizes(x), site.layer.chgroup_sz
+    axis, sizes, group = site.axis(site.layer.axis), site.sizes(), site.layer.chgroup_sz
     grouped = [*sizes[:axis], site.calculate("Div", sizes[axis], group), group, *sizes[axis + 1 :]]
     return site.reduce("ReduceMax", site.reshape(x, grouped), [axis + 1], keepdims=False)
 
@@ -159,7 +159,7 @@ def filter_(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
 
 @writes(layers.ArgMax)
 def arg_max(site: Site, x: Tensor) -> Tensor:
-    layer, sizes = site.layer, site.sizes(x)
+    layer, sizes = site.layer, site.sizes()
     axis = 1 if layer.axis is None else site.axis(layer.axis)
     if layer.axis is None and site.rank != 2:
         sizes = [sizes[0], site.product(sizes[1:])]

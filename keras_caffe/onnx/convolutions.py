@@ -27,11 +27,11 @@ def deconvolution(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
 def _each(site: Site, x: Tensor, type: str) -> Tensor:
     """One bottom, whose axes before the channels are batch axes."""
     batch = site.rank - 1 - len(site.layer.kernel_size)
-    sizes = site.sizes(x)
+    sizes = site.sizes()
     if not site.layer.kernel_size:
         return _of_vectors(site, x, sizes)
     one = x if batch == 1 else site.reshape(x, [site.product(sizes[:batch]), *sizes[batch:]])
-    y = site.op(type, one, *_weights(site), **_geometry(site, type, batch))
+    y = site.op(type, one, *_weights(site), group=site.layer.group, **geometry(site, type, batch))
     return y if batch == 1 else site.reshape(y, [*sizes[:batch], *_known_tops(site, batch)])
 
 
@@ -50,16 +50,20 @@ def _known_tops(site: Site, batch: int) -> Sequence[int]:
 
 
 def _weights(site: Site) -> list[Tensor]:
-    """Kernel and bias; with a dilation of 0 all taps fall on one pixel and are added up."""
-    still = [2 + axis for axis, d in enumerate(site.layer.dilation) if d == 0]
-    kernel = site.weight(0)
-    if still:
-        name, values = site.weights[0]
-        kernel = site.graph.weight(name, np.sum(values, axis=tuple(still), keepdims=True))
+    """Kernel and bias."""
+    name, values = site.weights[0]
+    kernel = site.graph.weight(name, spread(values, site.layer.dilation))
     return [kernel, site.weight(1)] if site.layer.bias_term else [kernel]
 
 
-def _geometry(site: Site, type: str, batch: int) -> dict[str, Any]:
+def spread(kernel: np.ndarray, dilation: Sequence[int]) -> np.ndarray:
+    """The kernel where a dilation is 0: there all taps fall on one pixel and may be added up."""
+    still = tuple(2 + axis for axis, d in enumerate(dilation) if d == 0)
+    return np.sum(kernel, axis=still, keepdims=True) if still else kernel
+
+
+def geometry(site: Site, type: str, batch: int) -> dict[str, Any]:
+    """Kernel, strides, pads and dilations of a layer as ONNX's attributes."""
     layer = site.layer
     kernel = [k if d else 1 for k, d in zip(layer.kernel_size, layer.dilation, strict=True)]
     dilations = [max(d, 1) for d in layer.dilation]
@@ -72,7 +76,6 @@ def _geometry(site: Site, type: str, batch: int) -> dict[str, Any]:
         "strides": list(layer.stride),
         "pads": [*layer.pad, *pads],
         "dilations": dilations,
-        "group": layer.group,
     }
 
 
@@ -86,7 +89,7 @@ def _overhang(size: int | None, k: int, s: int, p: int, d: int) -> int:
 @writes(layers.InnerProduct)
 def inner_product(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
-    sizes = site.sizes(x)[: layer.axis]
+    sizes = site.sizes()[: layer.axis]
     flat = x if (site.rank, layer.axis) == (2, 1) else site.op("Flatten", x, axis=layer.axis)
     bias = [site.weight(1)] if layer.bias_term else []
     y = site.op("Gemm", flat, site.weight(0), *bias, transB=int(not layer.transpose))

@@ -214,9 +214,10 @@ def _written(subject: Subject, shapes: Mapping[str, Shape], edges: Edges, wanted
         if needed.isdisjoint(planned.node.outputs):
             continue
         graph.layer = planned.node.name
-        site = Site(graph, planned, *_about(planned, shapes, subject.blobs[planned.node.index]))
+        bottoms = [tensors[value] for value in planned.node.inputs]
+        site = Site(graph, planned, bottoms, *_about(planned, shapes, subject.blobs[planned.node.index]))
         try:
-            tops = _tops_of(site, [tensors[value] for value in planned.node.inputs])
+            tops = _tops_of(site)
         except ExportError as error:
             error.at(layer=f"{planned.node.name!r} ({planned.node.type})")
             refusals.append(error)
@@ -234,11 +235,11 @@ def _about(planned: PlannedLayer, shapes: Mapping[str, Shape], values: Sequence[
     return bottoms, tops, list(zip(names, values, strict=True))
 
 
-def _tops_of(site: Site, bottoms: Sequence[Tensor]) -> list[Tensor]:
+def _tops_of(site: Site) -> list[Tensor]:
     writer = writer_of(type(site.layer))
     if writer is None:
         raise ExportError(f"no writer for layers of class {type(site.layer).__name__}")
-    tops = writer(site, *bottoms)
+    tops = writer(site, *site.inputs)
     return [tops] if isinstance(tops, str) else list(tops)
 
 

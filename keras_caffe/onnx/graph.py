@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,24 @@ class Operation:
     outputs: tuple[Tensor, ...]
     attributes: Mapping[str, Any]
     layer: str
+
+    @property
+    def bodies(self) -> list[Body]:
+        return [value for value in self.attributes.values() if isinstance(value, Body)]
+
+    @property
+    def reads(self) -> set[Tensor]:
+        """What it needs, in its bodies too."""
+        return {*self.inputs, *(tensor for body in self.bodies for inner in body.operations for tensor in inner.reads)}
+
+
+@dataclass
+class Body:
+    """Operations that another one runs again and again; they may read the tensors around them."""
+
+    inputs: list[Tensor]
+    outputs: list[Tensor] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
 
 
 @dataclass
@@ -93,6 +112,17 @@ class Graph:
             self._same[key] = self.op("Gather", self.op("Shape", x), [axis])
         return self._same[key]
 
+    @contextmanager
+    def body(self, inputs: int) -> Iterator[Body]:
+        """What is added inside becomes the body of a loop, to be an operation's attribute."""
+        body = Body([self.tensor() for _ in range(inputs)])
+        outer, self.operations = self.operations, body.operations
+        same, self._same = self._same, dict(self._same)
+        try:
+            yield body
+        finally:
+            self.operations, self._same = outer, same | {k: t for k, t in self._same.items() if t in self.constants}
+
     def _operand(self, value: Operand) -> Tensor:
         if value is None:
             return ""
@@ -103,6 +133,14 @@ class Graph:
         needed, kept = set(outputs), []
         for operation in reversed(self.operations):
             if not needed.isdisjoint(operation.outputs):
-                needed.update(operation.inputs)
+                needed |= operation.reads
                 kept.append(operation)
         return kept[::-1]
+
+
+def all_operations(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """The operations and those in their bodies."""
+    for operation in operations:
+        yield operation
+        for body in operation.bodies:
+            yield from all_operations(body.operations)

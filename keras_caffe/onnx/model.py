@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_caffe.errors import ExportError
-from keras_caffe.onnx.graph import Graph, Operation, Tensor
+from keras_caffe.onnx.graph import Body, Graph, Operation, Tensor
 from keras_caffe.onnx.naming import Names
 from keras_caffe.shapes import Shape
 from keras_caffe.version import __version__
@@ -32,7 +32,7 @@ def message(
         ExportError: ONNX's own check finds a fault.
     """
     operations = graph.pruned(outputs)
-    used = {tensor for operation in operations for tensor in operation.inputs} | set(outputs)
+    used = {tensor for operation in operations for tensor in operation.reads} | set(outputs)
     graph.weights = {tensor: weight for tensor, weight in graph.weights.items() if tensor in used}
     batch = next((shape[0] for _, shape in graph.inputs.values() if shape), 0)
     proto = helper.make_graph(
@@ -69,10 +69,20 @@ def _nodes(operations: Sequence[Operation], names: Names) -> list[Any]:
             [names[tensor] for tensor in operation.inputs],
             [names[tensor] for tensor in operation.outputs],
             name=taken[f"node {number}"],
-            **operation.attributes,
+            **{key: _attribute(value, names) for key, value in operation.attributes.items()},
         )
         for number, operation in enumerate(operations)
     ]
+
+
+def _attribute(value: Any, names: Names) -> Any:
+    if not isinstance(value, Body):
+        return value
+    inputs, outputs = (
+        [helper.make_tensor_value_info(names[tensor], TensorProto.FLOAT, None) for tensor in side]
+        for side in (value.inputs, value.outputs)
+    )
+    return helper.make_graph(_nodes(value.operations, names), "body", inputs, outputs)
 
 
 def _value(name: str, shape: Sequence[Any]) -> Any:

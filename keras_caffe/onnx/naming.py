@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from keras_caffe.converters.graph import AUTOMATIC, Net
-from keras_caffe.onnx.graph import Graph, Tensor
+from keras_caffe.onnx.graph import Graph, Tensor, all_operations
 
 
 class Names(dict[Tensor, str]):
@@ -47,8 +47,8 @@ def named(graph: Graph, net: Net, values: Mapping[str, Tensor], outputs: Mapping
         names.give(tensor, name)
     for tensor in graph.constants:
         names.give(tensor, "constant")
-    for operation in graph.operations:
-        for tensor in operation.outputs:
+    for operation in all_operations(graph.operations):
+        for tensor in (*operation.outputs, *(tensor for body in operation.bodies for tensor in body.inputs)):
             names.give(tensor, f"{operation.layer}/{operation.type}")
     return names
 

@@ -99,7 +99,7 @@ def _spread(site: Site, index: int) -> Operand:
 def _spread_tensor(site: Site, by: Tensor) -> Tensor:
     last = max(site.axes(site.layer.axes), default=site.rank - 1)
     missing = site.rank - 1 - last
-    return site.reshape(by, [*site.sizes(by, 1), *[1] * missing]) if missing else by
+    return site.reshape(by, [*site.sizes(1), *[1] * missing]) if missing else by
 
 
 @writes(layers.MVN)
@@ -108,7 +108,7 @@ def mvn(site: Site, x: Tensor) -> Tensor:
     order = site.planned.orders[0]
     axes = sorted(order[axis] if len(order) == 4 else axis for axis in layer.axes)
     if site.rank < 4:
-        x = site.reshape(x, [*site.sizes(x), *[1] * (4 - site.rank)])
+        x = site.reshape(x, [*site.sizes(), *[1] * (4 - site.rank)])
     if not layer.normalize_variance:
         return site.op("Sub", x, site.reduce("ReduceMean", x, axes))
     centred, variance = moments(site, x, axes)

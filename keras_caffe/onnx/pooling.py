@@ -34,7 +34,7 @@ def _after(axis: Axis, size: int | None) -> int:
 def pooling(site: Site, x: Tensor) -> Tensor | Sequence[Tensor]:
     layer = site.layer
     if layer.pool == "STOCHASTIC":
-        return stochastic(site, x)
+        return stochastic_pool(site, x, pool_axes(site), site.bottoms[0][2:])
     if layer.global_pooling and not layer.with_mask:
         return site.op("GlobalMaxPool" if layer.pool == "MAX" else "GlobalAveragePool", x)
     axes = pool_axes(site)
@@ -125,10 +125,9 @@ def _max_with_mask(site: Site, x: Tensor, axes: Sequence[Axis]) -> tuple[Tensor,
     return top, site.where(site.op("Greater", top, -FLT_MAX), site.cast(place, "float32"), -1.0)
 
 
-def stochastic(site: Site, x: Tensor) -> Tensor:
+def stochastic_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
     """In inference sum x^2 / sum x, 0 where the sum is not positive: means of windows of one size serve as sums."""
-    axes = pool_axes(site)
-    x, pads = _framed(site, x, axes, site.bottoms[0][2:], 0.0)
+    x, pads = _framed(site, x, axes, sizes, 0.0)
     total, squares = (
         site.op("AveragePool", one, **_geometry(axes, pads), count_include_pad=1) for one in (x, site.op("Mul", x, x))
     )

@@ -24,12 +24,14 @@ class Site:
     Args:
         graph: what is written to.
         planned: the layer in its plan.
-        bottoms, tops: shapes in Caffe's order; open sizes are None.
+        inputs: the bottoms.
+        bottoms, tops: their shapes in Caffe's order and those of the tops; open sizes are None.
         weights: the layer's blobs in Caffe's shape and order, and the name of each.
     """
 
     graph: Graph
     planned: PlannedLayer
+    inputs: Sequence[Tensor]
     bottoms: Sequence[Shape]
     tops: Sequence[Shape]
     weights: Sequence[tuple[str, np.ndarray]]
@@ -77,9 +79,9 @@ class Site:
             self.refuse(f"{what} must be known", "fixed sizes", list(shape))
         return known(shape)
 
-    def sizes(self, x: Tensor, bottom: int = 0) -> list[Length]:
+    def sizes(self, bottom: int = 0) -> list[Length]:
         """The sizes of a bottom, each as a number where it is known."""
-        shape = enumerate(self.bottoms[bottom])
+        x, shape = self.inputs[bottom], enumerate(self.bottoms[bottom])
         return [self.graph.size(x, axis) if size is None else size for axis, size in shape]
 
     def calculate(self, type: str, a: Length, b: Length) -> Length:

@@ -5,16 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import keras_caffe
+from keras_caffe.errors import ExportError
+from keras_caffe.layers.source import SourceLayer
 from keras_caffe.onnx import writer_of
 from keras_caffe.registry import registered
+from tests.golden_models import checker, variants
+from tests.layers.cases import declared
 from tests.layers.golden_case import KINDS, Golden
-from tests.onnx_cases import needs_onnx, problems, same_in_training
-
-SOURCES = {"Input", "DummyData", "HDF5Data", "Data", "ImageData", "WindowData", "MemoryData"}
+from tests.onnx_cases import needs_onnx, problems, run, same_in_training
+from tests.shared_goldens import MODELS, needs_models
+from tests.zoo import inputs
 
 pytestmark = needs_onnx
+
+REFUSED = {
+    "DetectionEvaluate": "for training",
+    "MultiBoxLoss": "for training",
+    "Python": "runs Python code",
+}
+"""{type: what the error says of it}"""
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +36,69 @@ def _files(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def written(case: Golden) -> bool:
-    """Whether all layers of a case can be written."""
-    classes = registered()
-    return same_in_training(case) and all(writer_of(classes[type]) for type in case.types - SOURCES)
+def writable(case: Golden) -> bool:
+    return same_in_training(case) and not case.types & set(REFUSED)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in REFUSED])
 def test_matches_caffe(kind: str, tmp_path: Path) -> None:
-    assert not problems(kind, tmp_path, written)
+    assert not problems(kind, tmp_path, writable)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in REFUSED])
+def test_is_refused(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=REFUSED[kind]):
+        problems(kind, tmp_path, same_in_training)
+
+
+def test_every_type_has_a_writer() -> None:
+    layers = {name: cls for name, cls in registered().items() if not issubclass(cls, SourceLayer)}
+    assert not [name for name, cls in layers.items() if writer_of(cls) is None]
+
+
+def small_nets() -> dict[str, Any]:
+    """{type: a case with a net}, of types that have no arrays of Caffe."""
+    sources = {name for name, cls in registered().items() if issubclass(cls, SourceLayer)}
+    found = {type: next((case for case in cases if case.net), None) for type, cases in declared().items()}
+    return {type: case for type, case in found.items() if case and type not in {*sources, *REFUSED}}
+
+
+NETS = small_nets()
+
+
+@pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
+@pytest.mark.parametrize("type", NETS)
+def test_computes_as_the_model(type: str, tmp_path: Path) -> None:
+    case, rng = NETS[type], np.random.default_rng(0)
+    model = keras_caffe.load(case.net, input_shapes=case.input_shapes, data_format="channels_first")
+    params = {
+        name: [rng.uniform(0.5, 1.5, array.shape) for array in arrays]
+        for name, arrays in model.get_caffe_params().items()
+    }
+    model.set_caffe_params(params)
+    fed = inputs(model)
+    fed[model.input_names[0]] += 0.1 * rng.standard_normal(fed[model.input_names[0]].shape, "float32")
+    names = [model.net.values[value].blob for value in model.plan.outputs()]
+    file = keras_caffe.to_onnx(model, tmp_path / "net.onnx", outputs=names, fold=False)
+    wanted = model.extract(names)(fed, training=False)
+    for name, got in zip(names, run(file, fed, names), strict=True):
+        want = np.asarray(wanted[name])
+        scale = max(1.0, float(np.abs(want).max(initial=0)))
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6 * scale, err_msg=f"{type}: {name}")
+
+
+@needs_models
+@pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")  # foreign fields of the files' forks
+@pytest.mark.parametrize(
+    ("name", "files"), [pytest.param(*one, id=f"{one[0]}-{one[1]['weights']}") for one in variants()]
+)
+@pytest.mark.parametrize("fold", [True, False])
+def test_trained_nets_match_caffe(name: str, files: dict[str, str], fold: bool, tmp_path: Path) -> None:
+    net, weights, golden = (MODELS / name / files[what] for what in ("prototxt", "weights", "golden"))
+    for one in checker().Golden(golden).runs:
+        shapes = {blob: array.shape for blob, array in one.inputs.items()}
+        file = keras_caffe.to_onnx(net, weights, tmp_path / "net.onnx", fold=fold, input_shapes=shapes)
+        names = list(one.outputs)
+        for blob, got in zip(names, run(file, one.inputs, names), strict=True):
+            want = one.outputs[blob]
+            np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max(initial=0), err_msg=blob)

@@ -1,0 +1,299 @@
+"""Boxes: priors, and the detections and regions that come of scores and shifts of boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_caffe import layers
+from keras_caffe.onnx.graph import Tensor
+from keras_caffe.onnx.registry import writes
+from keras_caffe.onnx.site import Length, Site
+from keras_caffe.ops.boxes import prior_boxes
+from keras_caffe.ops.pooling import FLT_MAX
+
+Sides = Sequence[Tensor]
+"""xmin, ymin, xmax, ymax of boxes"""
+
+
+@writes(layers.PriorBox)
+def prior_box(site: Site, features: Tensor, image: Tensor) -> Tensor:
+    layer = site.layer
+    cells, size = (site.known(shape[2:], "the size of feature maps and images") for shape in site.bottoms)
+    boxes = prior_boxes(cells, layer.img_size or size, layer.sizes, layer.step, layer.offset)
+    boxes = keras.ops.convert_to_numpy(boxes)
+    boxes = np.clip(boxes, 0, 1) if layer.clip else boxes
+    variances = np.broadcast_to(np.asarray(layer.variances(), "float32"), boxes.shape)
+    return site.graph.constant(np.stack([boxes, variances]).astype("float32").reshape(1, 2, -1))
+
+
+@writes(layers.DetectionOutput)
+def detection_output(site: Site, locations: Tensor, scores: Tensor, priors: Tensor, *image: Tensor) -> Tensor:
+    layer = site.layer
+    batch, classes = site.sizes(1)[0], layer.num_classes
+    sets = 1 if layer.share_location else classes
+    count = site.calculate("Div", site.sizes(2)[2], 4)
+    labels = [label for label in range(classes) if label != layer.background_label_id]
+    boxes = _decoded(site, site.reshape(locations, [batch, count, sets, 4]), priors)
+    by_class = site.op("Transpose", site.reshape(scores, [batch, count, classes]), perm=[0, 2, 1])
+    if len(labels) < classes:
+        by_class = site.op("Gather", by_class, labels, axis=1)
+        boxes = site.op("Gather", boxes, labels, axis=1) if sets > 1 else boxes
+    picked, order, most = _best(site, by_class, count, layer.top_k)
+    groups, every = site.calculate("Mul", batch, len(labels)), site.calculate("Mul", most, len(labels))
+    sets = min(sets, len(labels))
+    order = site.reshape(order, [batch, sets, every if sets == 1 else most, 1])
+    order = site.op("Expand", order, [1, 1, 1, 4])
+    boxes = site.op("GatherElements", boxes, order, axis=2)
+    chosen = _kept(site, site.reshape(boxes, [groups, most, 4]), picked, groups, most)
+    chosen, picked = (site.reshape(one, [batch, every]) for one in (chosen, picked))
+    if layer.keep_top_k > -1:
+        chosen = _best_of_image(site, picked, chosen, [batch, every])
+    rows = _all_rows(site, picked, site.reshape(boxes, [batch, every, 4]), labels, [batch, most])
+    return chosen_or_nothing(site, rows, site.op("Reshape", chosen, [-1]), batch)
+
+
+def _all_rows(site: Site, scores: Tensor, boxes: Tensor, labels: Sequence[int], shape: Sequence[Length]) -> Tensor:
+    """(N all, 7) rows of all (N, all) boxes that may be chosen."""
+    batch, each = shape
+    image = site.op("Unsqueeze", _images(site, batch), [1])
+    label = site.op(
+        "Reshape", site.op("Expand", np.asarray(labels, "float32")[:, None], site.vector([len(labels), each])), [1, -1]
+    )
+    columns = [site.op("Unsqueeze", site.op("Add", one, site.op("Mul", scores, 0.0)), [2]) for one in (image, label)]
+    rows = site.op("Concat", *columns, site.op("Unsqueeze", scores, [2]), boxes, axis=2)
+    return site.op("Reshape", rows, [-1, 7])
+
+
+def _decoded(site: Site, code: Tensor, priors: Tensor) -> Tensor:
+    """(N, sets, priors, 4) boxes of (N, priors, sets, 4) location outputs; see `keras_caffe.ops.boxes.decode`."""
+    layer = site.layer
+    code = site.op("Transpose", code, perm=[0, 2, 1, 3])
+    priors = priors if site.bottoms[2][0] == 1 else site.slice(priors, 0, 0, 1)
+    prior, variance = site.op("Split", site.op("Reshape", priors, [2, -1, 4]), [1, 1], axis=0, outputs=2)
+    shift = code if layer.variance_encoded_in_target else site.op("Mul", code, variance)
+    if layer.code_type == "CORNER":
+        return site.op("Add", prior, shift)
+    low, high = (site.slice(prior, 2, start, start + 2) for start in (0, 2))
+    size = site.op("Sub", high, low)
+    if layer.code_type == "CORNER_SIZE":
+        return site.op("Add", prior, site.op("Mul", shift, site.op("Concat", size, size, axis=2)))
+    place, stretch = (site.slice(shift, 3, start, start + 2) for start in (0, 2))
+    centre = site.op("Add", site.op("Mul", place, size), site.op("Div", site.op("Add", low, high), 2.0))
+    half = site.op("Div", site.op("Mul", site.op("Exp", stretch), size), 2.0)
+    return site.op("Concat", site.op("Sub", centre, half), site.op("Add", centre, half), axis=3)
+
+
+def _best(site: Site, scores: Tensor, count: Length, top_k: int) -> tuple[Tensor, Tensor, Length]:
+    """The best scores above the threshold of each class and their places, equal ones in order, then -inf; how many."""
+    threshold = site.layer.confidence_threshold
+    # Without a threshold Caffe's is -FLT_MAX, which keeps -inf and NaN out.
+    above = site.op("Greater", scores, -FLT_MAX if threshold is None else float(threshold))
+    most = count if top_k < 0 else site.calculate("Min", count, top_k)
+    picked, order = top(site, site.where(above, scores, -np.inf), most, 2)
+    return picked, order, most
+
+
+def top(site: Site, x: Tensor, count: Length, axis: int) -> tuple[Tensor, Tensor]:
+    """The greatest values and their places; of equal ones the first."""
+    values, places = site.op("TopK", x, site.length(count), axis=axis, outputs=2)
+    return values, places
+
+
+def suppressed(site: Site, boxes: Tensor, scores: Tensor, threshold: float, most: Length) -> Tensor:
+    """(M, 3) of [image, class, box]: what greedy suppression keeps, best first.
+
+    Args:
+        boxes: (images, boxes, 4).
+        scores: (images, classes, boxes); -inf leaves a box out.
+        threshold: greatest overlap with a better box.
+        most: how many are kept at most, of each image and class.
+    """
+    limit = np.asarray([min(threshold, 1.0)], "float32")  # Overlaps are at most 1, and engines refuse more.
+    lowest = np.asarray([-FLT_MAX], "float32")
+    return site.op("NonMaxSuppression", boxes, scores, site.length(most), limit, lowest)
+
+
+def _kept(site: Site, boxes: Tensor, picked: Tensor, groups: Length, count: Length) -> Tensor:
+    """(groups, count): 1 where suppression keeps a box, else 0."""
+    if site.layer.eta < 1:
+        return _kept_step_by_step(site, boxes, site.reshape(picked, [groups, count]), groups, count)
+    scores = site.reshape(picked, [groups, 1, count])
+    boxes = boxes if site.layer.code_type == "CENTER_SIZE" else _not_inverted(site, boxes)
+    found = suppressed(site, boxes, scores, site.layer.nms_threshold, count)
+    ones = site.op("Expand", 1.0, site.graph.size(found, 0))
+    nothing = site.op("ConstantOfShape", site.vector([groups, count]))
+    return site.op("ScatterND", nothing, site.op("Gather", found, [0, 2], axis=1), ones)
+
+
+def _not_inverted(site: Site, boxes: Tensor) -> Tensor:
+    """Boxes of negative size, which overlap nothing in Caffe, with the size 0: ONNX would turn them over."""
+    low, high = (site.slice(boxes, 2, start, start + 2) for start in (0, 2))
+    return site.op("Concat", low, site.op("Max", low, high), axis=2)
+
+
+def _kept_step_by_step(site: Site, boxes: Tensor, picked: Tensor, groups: Length, count: Length) -> Tensor:
+    """The same with a threshold that shrinks by `eta` after each kept box while it is above 0.5."""
+    start = site.op("ConstantOfShape", site.vector([groups, count]))
+    limit = site.op("Expand", float(site.layer.nms_threshold), site.vector([groups, 1]))
+    places, there = _images(site, count), site.cast(site.op("Greater", picked, -FLT_MAX), "float32")
+    with site.graph.body(3) as body:
+        selected, limits, place = body.inputs
+        index = site.op("Unsqueeze", site.cast(place, "int64"), [0])
+        over = site.op("Greater", _overlaps(site, site.op("Gather", boxes, index, axis=1), boxes), limits)
+        clash = site.reduce("ReduceMax", site.op("Mul", selected, site.cast(over, "float32")), [1])
+        keep = site.op("Mul", site.op("Gather", there, index, axis=1), site.op("Sub", 1.0, clash))
+        here = site.cast(site.op("Equal", places, place), "float32")
+        shrinks = site.op("And", site.cast(keep, "bool"), site.op("Greater", limits, 0.5))
+        smaller = site.op("Mul", limits, float(site.layer.eta))
+        body.outputs = [site.op("Add", selected, site.op("Mul", keep, here)), site.where(shrinks, smaller, limits)]
+    return str(site.op("Scan", start, limit, places, body=body, num_scan_inputs=1, outputs=2)[0])
+
+
+def _overlaps(site: Site, one: Tensor, boxes: Tensor) -> Tensor:
+    """(groups, boxes): intersection over union of (groups, 1, 4) with (groups, boxes, 4)."""
+    low, high = (site.slice(one, 2, start, start + 2) for start in (0, 2))
+    lows, highs = (site.slice(boxes, 2, start, start + 2) for start in (0, 2))
+    common = _area(site, site.op("Sub", site.op("Min", high, highs), site.op("Max", low, lows)))
+    both = site.op("Add", _area(site, site.op("Sub", high, low)), _area(site, site.op("Sub", highs, lows)))
+    meet = site.op("Greater", common, 0.0)
+    share = site.op("Div", common, site.where(meet, site.op("Sub", both, common), 1.0))
+    return site.where(meet, share, 0.0)
+
+
+def _area(site: Site, sides: Tensor) -> Tensor:
+    """(groups, boxes): the product of (groups, boxes, 2), 0 if a side is negative."""
+    return site.reduce("ReduceProd", site.op("Max", sides, 0.0), [2], keepdims=False)
+
+
+def _best_of_image(site: Site, scores: Tensor, chosen: Tensor, shape: Sequence[Length]) -> Tensor:
+    """`chosen`, both (N, all), with the best `keep_top_k` of each image alone."""
+    batch, count = shape
+    most = site.calculate("Min", count, site.layer.keep_top_k)
+    _, places = top(site, site.where(site.cast(chosen, "bool"), scores, -np.inf), most, 1)
+    ones = site.op("Expand", 1.0, site.vector([batch, most]))
+    best = site.op("ScatterElements", site.op("ConstantOfShape", site.vector(shape)), places, ones, axis=1)
+    return site.op("Mul", chosen, best)
+
+
+def _images(site: Site, batch: Length) -> Tensor:
+    """(N,) 0, 1, ... as floats."""
+    if isinstance(batch, int):
+        return site.graph.constant(np.arange(batch, dtype="float32"))
+    limits = np.int64(0), site.op("Squeeze", batch, [0]), np.int64(1)
+    return site.cast(site.op("Range", *limits), "float32")
+
+
+def chosen_or_nothing(site: Site, rows: Tensor, chosen: Tensor | None, batch: Length) -> Tensor:
+    """(1, 1, R, 7): the chosen rows (None: all) or, if there are none, (image, -1, ...) for each image."""
+    column = site.op("Unsqueeze", _images(site, batch), [1])
+    nothing = site.op("Pad", column, [0, 0, 0, 6], np.float32(-1))
+    if chosen is None:
+        chosen = site.op("Expand", 1.0, site.graph.size(rows, 0))
+    any_chosen = site.op("ReduceMax", site.op("Concat", chosen, np.zeros(1, "float32"), axis=0), keepdims=1)
+    none = site.op("Expand", site.op("Sub", 1.0, any_chosen), site.length(batch))
+    which = site.cast(site.op("Concat", chosen, none, axis=0), "bool")
+    found = site.op("Compress", site.op("Concat", rows, nothing, axis=0), which, axis=0)
+    return site.op("Unsqueeze", found, [0, 1])
+
+
+@writes(layers.Yolov3DetectionOutput)
+def yolov3_detection_output(site: Site, *maps: Tensor) -> Tensor:
+    layer, classes = site.layer, site.layer.num_classes
+    parts = [_yolo_boxes(site, index) for index in range(len(maps))]
+    boxes, scores = (
+        site.op("Concat", *side, axis=0) if len(maps) > 1 else side[0] for side in zip(*parts, strict=True)
+    )
+    found = site.op("NonZero", site.op("Greater", scores, float(layer.confidence_threshold)))
+    box, label = (site.op("Squeeze", one, [0]) for one in site.op("Split", found, [1, 1], axis=0, outputs=2))
+    place = site.op("Add", site.op("Mul", box, [classes]), label)
+    score = site.op("Gather", site.op("Reshape", scores, [-1]), place)
+    corners = site.op("Gather", boxes, box)
+    # Here an overlap equal to the threshold is too much.
+    below = float(np.nextafter(np.float32(layer.nms_threshold), np.float32(-1)))
+    kept = suppressed(
+        site, site.op("Unsqueeze", corners, [0]), site.op("Unsqueeze", score, [0, 1]), below, site.graph.size(score, 0)
+    )
+    kept = site.op("Squeeze", site.slice(kept, 1, 2, 3), [1])
+    columns = [site.cast(site.op("Add", label, [1]), "float32"), score]
+    rows = site.op("Concat", *(site.op("Unsqueeze", one, [1]) for one in columns), corners, axis=1)
+    rows = site.op("Pad", site.op("Gather", rows, kept), [0, 1, 0, 0])
+    return chosen_or_nothing(site, rows, None, site.sizes()[0])
+
+
+def _yolo_boxes(site: Site, index: int) -> tuple[Tensor, Tensor]:
+    """(boxes, 4) corners in units of the image, and (boxes, classes) scores, of one map."""
+    layer, (batch, *rest) = site.layer, site.sizes(index)
+    _, side, _ = site.known(site.bottoms[index][1:], "the size of the maps")
+    sizes = np.asarray(layer.anchors[index], "float32")
+    depth = 5 + layer.num_classes
+    split = site.reshape(site.inputs[index], [batch, len(sizes), depth, *rest[1:]])
+    x = site.op("Transpose", split, perm=[0, 3, 4, 1, 2])
+    place, stretch, there, classes = site.op("Split", x, [2, 2, 1, depth - 5], axis=4, outputs=4)
+    cells = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1)[:, :, None].astype("float32")
+    centre = site.op("Div", site.op("Add", site.op("Sigmoid", place), cells), float(side))
+    size = (sizes / np.float32(side * layer.scales[index])).astype("float32")
+    half = site.op("Div", site.op("Mul", site.op("Exp", stretch), size), 2.0)
+    corners = site.op("Concat", site.op("Sub", centre, half), site.op("Add", centre, half), axis=4)
+    scores = site.op("Mul", site.op("Sigmoid", classes), site.op("Sigmoid", there))
+    return site.op("Reshape", corners, [-1, 4]), site.op("Reshape", scores, [-1, layer.num_classes])
+
+
+@writes(layers.Proposal)
+def proposal(site: Site, scores: Tensor, deltas: Tensor, image: Tensor) -> Sequence[Tensor]:
+    layer = site.layer
+    high, wide = site.known(site.bottoms[0][2:], "the size of the map")
+    boxes = layer.anchors
+    count = high * wide * len(boxes)
+    changes = site.op("Reshape", site.op("Transpose", deltas, perm=[0, 2, 3, 1]), [count, 4])
+    corners = _clipped(site, _moved(site, changes, _grid(boxes, high, wide, layer.feat_stride)), image)
+    own = site.op("Transpose", site.slice(scores, 1, len(boxes), 2 * len(boxes)), perm=[0, 2, 3, 1])
+    score = site.op("Reshape", own, [count])
+    score = site.where(_large(site, corners, image), score, -np.inf if layer.python else 0.0)
+    score, order = top(site, score, min(count, layer.pre_nms_topn), 0)
+    regions = site.op("Gather", corners, order)
+    # A region of pixels 3 to 3 is one pixel wide.
+    whole = site.op("Unsqueeze", site.op("Add", regions, np.asarray([0, 0, 1, 1], "float32")), [0])
+    found = suppressed(site, whole, site.op("Unsqueeze", score, [0, 1]), layer.nms_thresh, layer.post_nms_topn)
+    kept = site.op("Squeeze", site.slice(found, 1, 2, 3), [1])
+    rows = site.op("Pad", site.op("Gather", regions, kept), [0, 1, 0, 0])
+    return [rows, site.op("Unsqueeze", site.op("Gather", score, kept), [1])] if layer.scores else [rows]
+
+
+def _grid(boxes: np.ndarray, high: int, wide: int, stride: int) -> np.ndarray:
+    """(H W A, 4) anchors around all cells."""
+    x, y = np.meshgrid(np.arange(wide, dtype="float32") * stride, np.arange(high, dtype="float32") * stride)
+    return (np.stack([x, y, x, y], axis=-1)[:, :, None] + boxes).reshape(-1, 4)
+
+
+def _moved(site: Site, changes: Tensor, boxes: np.ndarray) -> Tensor:
+    """(boxes, 4) corners after shifts of centres in units of the size and logarithms of changes in size."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    size = high - low + 1
+    place, stretch = (site.slice(changes, 1, start, start + 2) for start in (0, 2))
+    centre = site.op("Add", site.op("Mul", place, size), low + np.float32(0.5) * size)
+    half = site.op("Mul", site.op("Mul", site.op("Exp", stretch), 0.5), size)
+    return site.op("Concat", site.op("Sub", centre, half), site.op("Add", centre, half), axis=1)
+
+
+def _image(site: Site, image: Tensor, start: int, stop: int) -> Tensor:
+    """Some of the numbers height, width, scale (or its scale and that of the width)."""
+    return site.slice(site.op("Reshape", image, [-1]), 0, start, stop)
+
+
+def _clipped(site: Site, corners: Tensor, image: Tensor) -> Tensor:
+    last = site.op("Sub", site.op("Gather", _image(site, image, 0, 2), [1, 0, 1, 0]), 1.0)
+    return site.op("Max", site.op("Min", corners, last), 0.0)
+
+
+def _large(site: Site, corners: Tensor, image: Tensor) -> Tensor:
+    """(boxes,) whether a region's sides are at least min_size of the image before it was scaled."""
+    numbers = site.known(site.bottoms[2][-1:], "the number of values of the image")[0]
+    scale = site.op("Gather", _image(site, image, 2, numbers), [1, 0] if numbers == 4 else [0, 0])
+    low, high = (site.slice(corners, 1, start, start + 2) for start in (0, 2))
+    sides = site.op("Add", site.op("Sub", high, low), 1.0)
+    least = site.op("Mul", scale, float(site.layer.min_size))
+    enough = site.cast(site.op("GreaterOrEqual", sides, least), "float32")
+    return site.cast(site.reduce("ReduceMin", enough, [1], keepdims=False), "bool")

@@ -1,0 +1,128 @@
+"""Recurrent layers, time first: their steps, as ONNX's own layers cannot begin a sequence anew where `cont` is 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from keras_caffe import layers
+from keras_caffe.onnx.graph import Tensor
+from keras_caffe.onnx.registry import writes
+from keras_caffe.onnx.site import Site
+
+UNROLLED = 128
+"""Up to this many steps follow each other; more, or an unknown number, run in a loop that not every engine knows."""
+
+States = list[Tensor]
+Step = Callable[[States, Tensor, Tensor], States]
+"""(states (1, N, H), what comes in (1, N, ...), cont (1, N, 1)) -> the states after it"""
+
+
+@writes(layers.LSTM)
+def lstm(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
+    hidden = _turned(site, len(site.weights) - 1)
+
+    def step(states: States, gates: Tensor, cont: Tensor) -> States:
+        h, c = states
+        c, h = _cell(site, c, site.op("Add", gates, _again(site, cont, h, hidden)), cont)
+        return [h, c]
+
+    return _run(site, step)
+
+
+@writes(layers.RNN)
+def rnn(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
+    number = len(site.weights)
+    hidden = _turned(site, number - 3)
+
+    def step(states: States, inner: Tensor, cont: Tensor) -> States:
+        return [site.op("Tanh", site.op("Add", inner, _again(site, cont, states[0], hidden)))]
+
+    h, *last = _run(site, step)
+    out = site.op("MatMul", h, _turned(site, number - 2))
+    return [site.op("Tanh", site.op("Add", out, site.weight(number - 1))), *last]
+
+
+@writes(layers.LSTMUnit)
+def lstm_unit(site: Site, c: Tensor, gates: Tensor, cont: Tensor) -> Sequence[Tensor]:
+    return _cell(site, c, gates, site.op("Unsqueeze", cont, [-1]))
+
+
+@writes(layers.ContinuationIndicator)
+def continuation_indicator(site: Site, *bottoms: Tensor) -> Tensor:
+    layer = site.layer
+    times = (np.arange(layer.time_step) > 0).astype("float32")[:, None]
+    sequences = layer.batch_size or site.sizes()[site.axis(layer.axis)]
+    return site.op("Expand", times, site.vector([layer.time_step, sequences]))
+
+
+def _cell(site: Site, c: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
+    """c' = cont f c + i g and h' = o tanh(c') of gates that stand in the order i, f, o, g."""
+    size = [site.layer.num_output] * 4 if hasattr(site.layer, "num_output") else [_unit_size(site)] * 4
+    i, f, o, g = site.op("Split", gates, size, axis=-1, outputs=4)
+    i, f, o = (site.op("Sigmoid", gate) for gate in (i, f, o))
+    kept = site.op("Mul", site.op("Mul", cont, f), c)
+    c = site.op("Add", kept, site.op("Mul", i, site.op("Tanh", g)))
+    return c, site.op("Mul", o, site.op("Tanh", c))
+
+
+def _unit_size(site: Site) -> int:
+    return site.known(site.bottoms[0][-1:], "the size of the state")[0]
+
+
+def _again(site: Site, cont: Tensor, h: Tensor, weights: Tensor) -> Tensor:
+    """What the last output adds, unless a sequence begins."""
+    return site.op("MatMul", site.op("Mul", cont, h), weights)
+
+
+def _turned(site: Site, index: int) -> Tensor:
+    """A weight blob as a product from the right takes it."""
+    name, values = site.weights[index]
+    return site.graph.weight(name, values.T)
+
+
+def _run(site: Site, step: Step) -> list[Tensor]:
+    """The first state after each step, (T, N, H), and the last states if they are exposed."""
+    x, cont, *rest = site.inputs
+    times, streams = site.sizes()[:2]
+    if site.rank != 3:
+        x = site.reshape(x, [times, streams, site.values(0).shape[1]])
+    inner = site.op("Add", site.op("MatMul", x, _turned(site, 0)), site.weight(1))
+    if site.layer.static_input:
+        inner = site.op("Add", inner, site.op("MatMul", _static(site, rest.pop(0)), _turned(site, 2)))
+    states = rest if site.layer.expose_hidden else _zeros(site)
+    cont = site.op("Unsqueeze", cont, [-1])
+    over_time = _unroll if isinstance(times, int) and 0 < times <= UNROLLED else _loop
+    history, last = over_time(site, step, states, [inner, cont])
+    return [history, *(last if site.layer.expose_hidden else [])]
+
+
+def _static(site: Site, static: Tensor) -> Tensor:
+    return static if len(site.bottoms[2]) == 2 else site.op("Flatten", static, axis=1)
+
+
+def _zeros(site: Site) -> States:
+    """The states before the first step: a file remembers nothing from run to run."""
+    (streams,) = site.known(site.bottoms[0][1:2], "the number of streams")
+    zeros = np.zeros((1, streams, site.layer.num_output), "float32")
+    return [site.graph.constant(zeros)] * site.layer.states
+
+
+def _unroll(site: Site, step: Step, states: States, inputs: list[Tensor]) -> tuple[Tensor, States]:
+    times = site.known(site.bottoms[0][:1], "the number of steps")[0]
+    parts = [site.op("Split", x, [1] * times, axis=0, outputs=times) if times > 1 else [x] for x in inputs]
+    history = []
+    for now in zip(*parts, strict=True):
+        states = step(states, *now)
+        history.append(states[0])
+    return (site.op("Concat", *history, axis=0) if times > 1 else history[0]), states
+
+
+def _loop(site: Site, step: Step, states: States, inputs: list[Tensor]) -> tuple[Tensor, States]:
+    with site.graph.body(len(states) + len(inputs)) as body:
+        before, now = body.inputs[: len(states)], body.inputs[len(states) :]
+        after = step(before, *(site.op("Unsqueeze", x, [0]) for x in now))
+        body.outputs = [*(site.op("Identity", state) for state in after), site.op("Squeeze", after[0], [0])]
+    tops = site.op("Scan", *states, *inputs, body=body, num_scan_inputs=len(inputs), outputs=len(states) + 1)
+    return tops[-1], list(tops[:-1])
