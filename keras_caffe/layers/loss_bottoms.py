@@ -52,7 +52,7 @@ def classes_last(scores: Any, axis: int, labels: Any) -> Any:
 
 def flat(x: Any) -> Any:
     """(N, ...) -> (N, everything else in one axis)."""
-    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
+    return ops.reshape(x, (-1, math.prod(ops.shape(x)[1:])))
 
 
 def check_rank(shapes: Sequence[Shape], most: int = 4) -> None:
