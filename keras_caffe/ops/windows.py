@@ -57,11 +57,11 @@ def _table(x: Any, count: Any, high: Any, wide: Any) -> Block:
     row: Block = (x, ops.broadcast_to(index, ops.shape(x)))
     blocks = []
     for i in range(LEVELS):
-        block = row
-        for j in range(LEVELS):
-            blocks.append(block)
+        block = row = _larger(row, _shifted(row, 2 ** (i - 1), 1)) if i else row
+        blocks.append(block)
+        for j in range(LEVELS - 1):
             block = _larger(block, _shifted(block, 2**j, 2))
-        row = _larger(row, _shifted(row, 2**i, 1))
+            blocks.append(block)
     flat = (ops.reshape(ops.stack(parts), (-1, x.shape[-1])) for parts in zip(*blocks, strict=True))
     return tuple(flat)  # type: ignore[return-value]
 
