@@ -19,6 +19,7 @@ from keras_caffe.errors import CaffeError, LayerError, NetError, instead
 from keras_caffe.layers.base import PACKAGE, Blob, Bottom, BoundBlob, CaffeLayer, check_count
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.layout import Order, edge_order, inverse, permutation, to_caffe, to_stored
+from keras_caffe.ops.refusals import Place
 from keras_caffe.proto.unknown_value import refuse_unknown_values
 from keras_caffe.shapes import INT_MAX, Shape, Shown, Size, check_blob, count
 
@@ -249,6 +250,7 @@ def plan_layer(
         orders = cls.bottom_orders(node.message, bottoms)
         bottoms = [Bottom(b.shape, order) for b, order in zip(bottoms, orders, strict=True)]
         layer = cls.from_caffe(node.message, bottoms, **keras_args)
+        layer.place = Place(f"{node.name!r} ({node.type})", tuple(plan.net.values[v].blob for v in node.inputs))
         layer.shown_axes = tuple(permutation(order, edge_order(len(order), plan.data_format)) for order in orders)
         # Who reads an error about a file knows the shapes in Caffe's order, whatever the model's data_format.
         stored = [Shown(to_stored(b.shape, b.order), inverse(b.order)) for b in bottoms]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layout import edge_order, to_caffe
 from keras_caffe.named import Named
+from keras_caffe.ops.refusals import refusals_raised
 from keras_caffe.proto.text import parse
 from keras_caffe.shapes import Shape
 
@@ -61,6 +63,9 @@ class BlobModel(keras.Model):
     """
 
     tensors: Tensors | None = None
+    train_function: Any
+    test_function: Any
+    predict_function: Any
 
     def __call__(self, inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(self._fed(inputs), *args, **kwargs)
@@ -127,6 +132,22 @@ class BlobModel(keras.Model):
                 received=shape,
                 fix=_layout_hint(shape, wanted),
             )
+
+    def make_train_function(self, force: bool = False) -> Any:
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            self.train_function = _refusing(self.train_function)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            self.test_function = _refusing(self.test_function)
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        if self.predict_function is None or force:
+            super().make_predict_function(force)
+            self.predict_function = _refusing(self.predict_function)
+        return self.predict_function
 
     @property
     def input_names(self) -> list[str]:
@@ -290,6 +311,17 @@ class CaffeModel(BlobModel):
             model = cls.from_tensors(build(plan), recipe, load_report=weights.match(plan, [])[1])
         model.trainable = config["trainable"]
         return model
+
+
+def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The compiled function, whose errors about indices and labels are LayerErrors."""
+
+    @wraps(function)
+    def run(*args: Any) -> Any:
+        with refusals_raised():
+            return function(*args)
+
+    return run
 
 
 def output_name(net: Net, value: str) -> str:

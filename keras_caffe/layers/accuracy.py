@@ -36,7 +36,7 @@ class Accuracy(CaffeLayer):
 
     Raises:
         ShapeError: another number of labels than places.
-        LayerError: top_k is beyond the classes; a label is out of range (seen in eager mode; in a graph it is skipped).
+        LayerError: top_k is beyond the classes; a label is out of range (in your own tf.function it is skipped).
 
     Caffe: src/caffe/layers/accuracy_layer.cpp
     """

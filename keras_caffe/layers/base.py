@@ -17,6 +17,7 @@ from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, LayerError, NetError
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
+from keras_caffe.ops.refusals import Place, at_place
 from keras_caffe.shapes import Shape, Shown, Sizes, canonical_axis, total_count
 
 PACKAGE = "keras_caffe"
@@ -184,6 +185,7 @@ class CaffeLayer(keras.layers.Layer):
     not_forced: ClassVar[tuple[int, ...]] = ()
     flops_per_top_value: ClassVar[int | None] = None
     shown_axes: Sequence[Order] = ()  # of each bottom, in the order of the model's edges; () outside a CaffeModel
+    place: Place | None = None  # in a CaffeModel: what errors call the layer and its bottoms
 
     _preset: _Preset = _Preset()
     _table: tuple[Blob, ...] = ()
@@ -280,10 +282,12 @@ class CaffeLayer(keras.layers.Layer):
     @contextmanager
     def _located(self) -> Iterator[None]:
         """Adds this layer's name to an error."""
+        place = self.place or Place(repr(self.name))
         try:
-            yield
+            with at_place(place):
+                yield
         except CaffeError as error:
-            raise error.at(layer=repr(self.name)) from None
+            raise error.at(layer=place.layer) from None
 
     def preset(self, values: FirstValues, frozen: Container[int] = ()) -> None:
         """Says, before the layer is built, what its blobs begin with and which of them are not trained.

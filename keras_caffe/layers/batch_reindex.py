@@ -43,7 +43,7 @@ class BatchReindex(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         x, index = inputs
-        rows = checked_indices(index, ops.shape(x)[self.axis], f"an index of layer {self.name!r} (BatchReindex)")
+        rows = checked_indices(index, ops.shape(x)[self.axis], "an index", bottom=1)
         return ops.take(ops.cast(x, self.compute_dtype), rows, axis=self.axis)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:

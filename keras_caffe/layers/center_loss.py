@@ -34,7 +34,8 @@ class CenterLoss(LossLayer):
     Shapes: features (N, ...) in Caffe's order, labels (N[, 1, 1, 1]) -> ().
 
     Raises:
-        ShapeError: more than one label for a sample. LayerError: a label is out of range (seen in eager mode).
+        ShapeError: more than one label for a sample. LayerError: a label is out of range (in your own tf.function the
+            loss is NaN).
 
     Caffe: src/caffe/layers/center_loss_layer.cpp (ydwen/caffe-face)
     """

@@ -54,7 +54,7 @@ class Embed(CaffeLayer):
         self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
-        indices = checked_indices(inputs, self.input_dim, f"an index of layer {self.name!r} (Embed)")
+        indices = checked_indices(inputs, self.input_dim, "an index", bottom=0)
         y = ops.take(self.kernel, indices, axis=0)
         y = y + self.bias if self.bias_term else y
         return ops.cast(y, self.compute_dtype)

@@ -28,7 +28,7 @@ class HingeLoss(LossLayer):
 
     Raises:
         ShapeError: over 4 axes.
-        LayerError: a label is out of range (seen in eager mode; in a graph the loss is NaN).
+        LayerError: a label is out of range (in your own tf.function the loss is NaN).
 
     Caffe: src/caffe/layers/hinge_loss_layer.cpp
     """

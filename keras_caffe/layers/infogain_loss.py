@@ -38,7 +38,7 @@ class InfogainLoss(ClassLossLayer):
 
     Raises:
         ShapeError: another number of labels than places, H is not K x K.
-        LayerError: no matrix; a label is out of range (seen in eager mode; in a graph the loss is NaN).
+        LayerError: no matrix; a label is out of range (in your own tf.function the loss is NaN).
         DataError: the matrix file is missing or no BlobProto.
 
     Caffe: src/caffe/layers/infogain_loss_layer.cpp

@@ -22,7 +22,7 @@ class MultinomialLogisticLoss(LossLayer):
 
     Raises:
         ShapeError: over 4 axes, more than one label for a sample.
-        LayerError: a label is out of range (seen in eager mode; in a graph the loss is NaN).
+        LayerError: a label is out of range (in your own tf.function the loss is NaN).
 
     Caffe: src/caffe/layers/multinomial_logistic_loss_layer.cpp
     """

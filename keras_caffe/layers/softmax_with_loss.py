@@ -31,7 +31,7 @@ class SoftmaxWithLoss(ClassLossLayer):
 
     Raises:
         ShapeError: another number of labels than places.
-        LayerError: a label is out of range (seen in eager mode; in a graph the loss is NaN).
+        LayerError: a label is out of range (in your own tf.function the loss is NaN).
 
     Caffe: src/caffe/layers/softmax_loss_layer.cpp
     """

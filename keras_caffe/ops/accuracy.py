@@ -7,8 +7,8 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError
-from keras_caffe.ops.indices import places
-from keras_caffe.ops.losses import check_labels, integer_labels
+from keras_caffe.ops.indices import checked_labels, places
+from keras_caffe.ops.losses import integer_labels
 
 TIES = ("bvlc", "ssd")
 
@@ -39,8 +39,7 @@ def accuracy(
     classes = scores.shape[-1]
     check_top_k(top_k, classes)
     scores = ops.reshape(scores, (-1, classes))
-    labels = ops.reshape(integer_labels(labels), (-1,))
-    check_labels(labels, classes, ignore_label)
+    labels = checked_labels(ops.reshape(integer_labels(labels), (-1,)), classes, ignore_label)
     member = ops.one_hot(labels, classes, dtype="float32")
     valid = ops.any(member > 0, axis=-1)
     if ignore_label is not None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_caffe.ops.losses import batch_size, check_labels, integer_labels, with_gradient_of
+from keras_caffe.ops.indices import checked_labels
+from keras_caffe.ops.losses import batch_size, integer_labels, with_gradient_of
 from keras_caffe.ops.rectify import relu
 
 
@@ -75,8 +76,7 @@ def center_loss(features: Any, centers: Any, labels: Any) -> Any:
         labels: N values.
     """
     classes = centers.shape[0]
-    labels = ops.reshape(integer_labels(labels), (-1,))[: ops.shape(features)[0]]
-    check_labels(labels, classes)
+    labels = checked_labels(ops.reshape(integer_labels(labels), (-1,))[: ops.shape(features)[0]], classes)
     inside = ops.all((labels >= 0) & (labels < classes))
     member = ops.one_hot(labels, classes, dtype=features.dtype)
 

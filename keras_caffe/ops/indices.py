@@ -1,41 +1,56 @@
-"""Indices that come as floats in a blob, and entries picked by indices."""
+"""Indices and labels that come as floats in a blob, and entries picked by them."""
 
 from __future__ import annotations
 
 from math import prod
 from typing import Any
 
-import keras
 from keras import ops
 
-from keras_caffe.errors import LayerError
+from keras_caffe.ops.refusals import refused
 
 
-def checked_indices(values: Any, size: Any, what: str) -> Any:
+def checked_indices(values: Any, size: Any, what: str, *, bottom: int) -> Any:
     """The values truncated to integers, as Caffe does, once they are known to lie in [0, size).
 
     Args:
         values: a tensor of any type.
         size: one more than the greatest allowed index; a number or a scalar tensor.
-        what: names the indices in the message.
+        what: names an index in the message.
+        bottom: which of the layer's bottoms holds them.
 
     Raises:
         LayerError: a value is out of range (inside a `tf.function`: tf.errors.InvalidArgumentError).
     """
     indices = ops.cast(values, "int32")
-    if keras.backend.backend() != "tensorflow":
-        return indices
-    import tensorflow as tf
+    wrong = (indices < 0) | (indices >= size)
+    fields = {"problem": f"{what}{{}} is out of range", "bottom": bottom, "expected": "0 to {}"}
+    return refused(wrong, indices, size, fields, always=True)
 
-    if tf.executing_eagerly():
-        array = ops.convert_to_numpy(indices)
-        wrong = array[(array < 0) | (array >= int(size))]
-        if wrong.size:
-            raise LayerError(f"{what} is out of range", expected=f"0 to {int(size) - 1}", received=wrong.flat[0])
-        return indices
-    fits = tf.reduce_all((indices >= 0) & (indices < size))
-    with tf.control_dependencies([tf.debugging.Assert(fits, [f"{what} is out of range", indices])]):
-        return tf.identity(indices)
+
+def checked_labels(
+    labels: Any, classes: int | None, ignore_label: int | None = None, *, bottom: int = 1, counted: Any = True
+) -> Any:
+    """The integer labels, those out of range refused where that can be seen: in eager mode and under
+    `refusals_raised` or `refusals_collected`. Else they pass: a loss is NaN then.
+
+    Args:
+        labels: integers.
+        classes: their number; None if it is not known.
+        ignore_label: a value that is allowed, too.
+        bottom: which of the layer's bottoms holds them.
+        counted: which of them are looked at.
+
+    Raises:
+        LayerError: a label is none of the classes and not `ignore_label`.
+    """
+    if classes is None:
+        return labels
+    wrong = ((labels < 0) | (labels >= classes)) & counted
+    wrong = wrong if ignore_label is None else wrong & (labels != ignore_label)
+    fix = "Fix the labels, or state the value that marks unlabelled places as ignore_label."
+    fields = {"problem": "a label{} is out of range", "bottom": bottom, "expected": "whole numbers from 0 to {}"}
+    return refused(wrong, labels, classes, {**fields, "fix": fix})
 
 
 def places(index: Any, size: Any) -> Any:

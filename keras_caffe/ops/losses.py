@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_caffe.errors import LayerError
 from keras_caffe.ops import native
+from keras_caffe.ops.indices import checked_labels
 from keras_caffe.ops.rectify import relu
 
 FLT_MIN = float(np.finfo(np.float32).tiny)
@@ -23,33 +23,6 @@ NORMS = ("L1", "L2")
 def integer_labels(labels: Any) -> Any:
     """Labels as Caffe reads them: floats truncated towards zero."""
     return ops.cast(labels, "int32")
-
-
-def seen(values: Any) -> np.ndarray | None:
-    """The values, or None while they cannot be known because a graph is traced."""
-    try:
-        return np.asarray(values)
-    except (NotImplementedError, TypeError, ValueError):
-        return None
-
-
-def check_labels(labels: Any, classes: int | None, ignore_label: int | None = None) -> None:
-    """Refuses labels outside [0, classes), as far as their values can be seen: while tracing a graph they cannot.
-
-    Raises:
-        LayerError: a label is none of the classes and not `ignore_label`.
-    """
-    known = seen(labels)
-    if known is None or classes is None:
-        return
-    wrong = known[((known < 0) | (known >= classes)) & (known != ignore_label)]
-    if wrong.size:
-        raise LayerError(
-            "a label is out of range",
-            expected=f"whole numbers from 0 to {classes - 1}",
-            received=int(wrong.flat[0]),
-            fix="Fix the labels, or state the value that marks unlabelled places as ignore_label.",
-        )
 
 
 def with_gradient_of(value: Any, surrogate: Any) -> Any:
@@ -94,8 +67,7 @@ def softmax_loss(
         labels: as many values as there are places, in their order.
         ignore_label, normalization, batch_axes: see `normalizer`.
     """
-    labels = ops.reshape(integer_labels(labels), ops.shape(scores)[:-1])
-    check_labels(labels, scores.shape[-1], ignore_label)
+    labels = checked_labels(ops.reshape(integer_labels(labels), ops.shape(scores)[:-1]), scores.shape[-1], ignore_label)
     return softmax_loss_sum(scores, labels, valid := _valid(labels, ignore_label, scores.dtype)) / normalizer(
         normalization, valid, batch_axes
     )
@@ -129,8 +101,7 @@ def infogain_loss(
         matrix: H (K, K); no gradient flows into it.
     """
     classes = scores.shape[-1]
-    labels = ops.reshape(integer_labels(labels), ops.shape(scores)[:-1])
-    check_labels(labels, classes, ignore_label)
+    labels = checked_labels(ops.reshape(integer_labels(labels), ops.shape(scores)[:-1]), classes, ignore_label)
     valid = _valid(labels, ignore_label, scores.dtype)
     inside = (labels >= 0) & (labels < classes)
     matrix = ops.reshape(ops.stop_gradient(ops.convert_to_tensor(matrix, scores.dtype)), (classes, classes))
@@ -148,8 +119,7 @@ def multinomial_logistic_loss(probabilities: Any, labels: Any) -> Any:
         probabilities: (N, K).
         labels: N values.
     """
-    labels = ops.reshape(integer_labels(labels), (-1,))
-    check_labels(labels, probabilities.shape[-1])
+    labels = checked_labels(ops.reshape(integer_labels(labels), (-1,)), probabilities.shape[-1])
     p = at_label(probabilities, labels)
     return -ops.sum(ops.log(with_gradient_of(ops.maximum(p, SMALLEST), p))) / batch_size(probabilities)
 
@@ -181,14 +151,14 @@ def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:
     kernel = native.operation("HingeLoss", scores, faster=False)
     if not kernel:
         return hinge_loss_twin(scores, labels, norm)
-    check_labels(integer_labels(labels), scores.shape[-1])
+    checked_labels(integer_labels(labels), scores.shape[-1])
     return kernel(scores=scores, labels=ops.cast(labels, "float32"), norm=norm)[0]
 
 
 def hinge_loss_twin(scores: Any, labels: Any, norm: str) -> Any:
     """`hinge_loss` without its native kernel; there are N labels."""
-    classes, labels = scores.shape[-1], integer_labels(labels)
-    check_labels(labels, classes)
+    classes = scores.shape[-1]
+    labels = checked_labels(integer_labels(labels), classes)
     sign = 2 * ops.one_hot(labels, classes, dtype=scores.dtype) - 1
     hinge = relu(1 - sign * scores)
     loss = ops.sum(ops.square(hinge) if norm == "L2" else hinge)

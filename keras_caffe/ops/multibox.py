@@ -6,15 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from keras import ops
 
-from keras_caffe.errors import LayerError
 from keras_caffe.ops.boxes import Boxes, decode, encode, first_priors, split
 from keras_caffe.ops.distances import smooth_l1
-from keras_caffe.ops.indices import places
-from keras_caffe.ops.losses import LOG_FLT_MIN, check_labels, log_probability, seen, with_gradient_of
+from keras_caffe.ops.indices import checked_labels, places
+from keras_caffe.ops.losses import LOG_FLT_MIN, log_probability, with_gradient_of
 from keras_caffe.ops.matching import NEGATIVE, Truth, ground_truth, match, mine
+from keras_caffe.ops.refusals import refused
+
+TRUTH = 3  # the bottom with the boxes
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def multibox_loss(locations: Any, scores: Any, priors: Any, truth: Any, rules: M
     halves = ops.stop_gradient(first_priors(priors))[:, None, None]
     prior, variance = split(halves[0]), split(halves[1])
     real = ground_truth(ops.stop_gradient(truth), batch, rules.use_difficult_gt)
-    _check_labels(real, rules)
+    real = real._replace(labels=_checked_labels(real, rules))
     still = tuple(ops.stop_gradient(side) for side in codes)
     decoded = decode(still, prior, None if rules.encode_variance_in_target else variance, rules.code_type)
     index, best = _match(decoded, prior, real, rules)
@@ -85,16 +86,14 @@ def multibox_loss(locations: Any, scores: Any, priors: Any, truth: Any, rules: M
     return rules.loc_weight * location, _class_loss(scores, index, counted, real, rules) / norm
 
 
-def _check_labels(truth: Truth, rules: MultiBoxRules) -> None:
-    """Refuses boxes of the background or of no class, as far as they can be seen; unmined agnostic ones pass."""
-    there = seen(truth.there)
-    if there is None:
-        return
-    labels = np.asarray(truth.labels)[there]
-    if rules.background_label_id in labels:
-        raise LayerError("ground truth has the label of the background", received=rules.background_label_id)
-    if rules.mining_type != "NONE" or not rules.map_object_to_agnostic:
-        check_labels(labels, rules.num_classes)
+def _checked_labels(truth: Truth, rules: MultiBoxRules) -> Any:
+    """The labels of the boxes, none of them the background's or of no class; unmined agnostic ones pass."""
+    background = truth.there & (truth.labels == rules.background_label_id)
+    fields = {"problem": "ground truth{} has the label of the background", "bottom": TRUTH}
+    labels = refused(background, truth.labels, rules.num_classes, fields)
+    if rules.mining_type == "NONE" and rules.map_object_to_agnostic:
+        return labels
+    return checked_labels(labels, rules.num_classes, bottom=TRUTH, counted=truth.there)
 
 
 def _match(decoded: Boxes, prior: Boxes, truth: Truth, rules: MultiBoxRules) -> tuple[Any, Any]:

@@ -143,7 +143,7 @@ def _sample_weights(start: Any, extent: Any, count: int, size: Any, ratio: int) 
 
 
 def _images(rois: Any, count: Any) -> Any:
-    return checked_indices(rois[:, 0], count, "the image index of a region")
+    return checked_indices(rois[:, 0], count, "the image index of a region", bottom=1)
 
 
 def _in_image(weights: Any, rois: Any, images: Any) -> Any:

@@ -24,7 +24,7 @@ def unpool(x: Any, mask: Any, height: Any, width: Any) -> Any:
         LayerError: the mask points outside the output.
     """
     batch, _, _, channels = ops.shape(x)
-    place = checked_indices(mask, height * width, "the mask of Upsample")
+    place = checked_indices(mask, height * width, "the mask of Upsample", bottom=1)
     image = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1, 1, 1))
     flat = (image * (height * width) + place) * channels + ops.arange(channels, dtype="int32")
     zeros = ops.zeros((batch * height * width * channels,), dtype=x.dtype)

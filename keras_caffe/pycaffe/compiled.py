@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_caffe.converters.infer import PlannedLayer
+from keras_caffe.ops.refusals import refusals_raised
 from keras_caffe.pycaffe.recent import Recent
 
 Named = Sequence[tuple[Any, Any]]
@@ -26,8 +27,10 @@ class Compiled:
         shapes = tuple(tuple(tensor.shape) for tensors in args for tensor in tensors)
         called = (tuple(planned.layer for planned in layers), shapes)
         recent = self._functions.setdefault(key, Recent())
-        compiled, names = recent.get(called, lambda: _compile(function, args))
-        return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, compiled(*args), strict=True)]
+        with refusals_raised():
+            compiled, names = recent.get(called, lambda: _compile(function, args))
+            results = compiled(*args)
+        return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, results, strict=True)]
 
 
 def at_once(key: Any, layers: Sequence[PlannedLayer], function: Run, *args: Sequence[Any]) -> Sequence[Named]:

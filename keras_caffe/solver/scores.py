@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.named import unknown
+from keras_caffe.ops.refusals import refusals_raised
 from keras_caffe.solver.feed import Feed
 from keras_caffe.solver.train_net import named_outputs
 
@@ -47,7 +48,8 @@ class Scorer:
         sums: dict[str, np.ndarray] = {}
         for number in range(batches):
             try:
-                outputs = self._run(self.feed.iterator)
+                with refusals_raised():
+                    outputs = self._run(self.feed.iterator)
             except tf.errors.OpError:
                 self.feed.raise_error()
                 raise

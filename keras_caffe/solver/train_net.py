@@ -13,6 +13,7 @@ from keras.optimizers import LossScaleOptimizer
 
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.layers.base import serializable
+from keras_caffe.ops.refusals import refusals_collected
 from keras_caffe.ops.update import dense
 from keras_caffe.optimizers import CaffeOptimizer, Plateau
 
@@ -107,9 +108,10 @@ class TrainNet(CaffeModel):
 
     def _forward_backward(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any], list[Any]]:
         learned = [v.value for v in self.updates.variables if v.trainable]
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, refusals_collected() as refusals:
             outputs = self(batch, training=True)
             loss = self._loss()
+            loss = tf.where(tf.reduce_any(refusals), np.nan, loss) if refusals else loss
             scaled = self.optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
         of_learned = iter(tape.gradient(scaled, learned, unconnected_gradients="zero") if learned else [])
         gradients = [dense(next(of_learned)) if v.trainable else tf.zeros_like(v.value) for v in self.updates.variables]
