@@ -66,14 +66,15 @@ class Plateau(Policy):
         return ops.power(as_float(self.gamma), as_float(self.steps))
 
     def current_step(self, iteration: int) -> int:
-        return int(self.steps)
+        return int(ops.convert_to_numpy(self.steps))
 
     def begin(self) -> None:
         """Forgets the losses that the smoothed one was made of, as Caffe does each time it is told to train on."""
         self.seen.assign(0)
 
     def state(self) -> dict[str, Any]:
-        return {"minimum_loss": float(self.minimum), "iter_last_event": int(self.last_event)}
+        minimum, event = ops.convert_to_numpy(self.minimum), ops.convert_to_numpy(self.last_event)
+        return {"minimum_loss": float(minimum), "iter_last_event": int(event)}
 
     def restore(
         self, iteration: int, current_step: int, minimum_loss: float = 1e38, iter_last_event: int = 0, **state: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import itertools
 import weakref
@@ -12,9 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.infer import keras_name
+from keras_caffe.data.stream import in_python, without_autotune
 from keras_caffe.errors import DataError, Option
 
 Batch = Mapping[str, Any]
+
+_feeds: weakref.WeakSet[Feed] = weakref.WeakSet()
 
 
 class Feed:
@@ -31,9 +35,10 @@ class Feed:
         self.data, self.per_step, self.what = data, per_step, what
         self.specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
         self.error: BaseException | None = None
+        self._first_step = 0
         self._open: dict[str, Any] = {}
-        # TensorFlow complains about iterators over Python's data that outlive Python.
-        weakref.finalize(self, _close, self._open)
+        self._arrays: Iterator[list[np.ndarray]] = iter(())
+        _feeds.add(self)
 
     @property
     def restarts(self) -> bool:
@@ -43,27 +48,31 @@ class Feed:
     def seek(self, step: int) -> None:
         """Goes to where a run that began at the first batch is before a step; data that cannot restart stay."""
         if self.restarts:
-            self._start(step)
+            self.close()
+            self._first_step = step
+
+    def close(self) -> None:
+        """Lets go of the iterator; the next one begins anew."""
+        self._open.clear()
 
     @property
     def iterator(self) -> Any:
         """Of the elements of steps: tuples of `per_step` batches; for each replica, one."""
         if not self._open:
-            self._start(0)
+            dataset = self._steps(self._first_step)
+            self._open.update(dataset=dataset, iterator=iter(dataset))
         return self._open["iterator"]
-
-    def _start(self, step: int) -> None:
-        self._open["dataset"] = self._steps(step)
-        self._open["iterator"] = iter(self._open["dataset"])
 
     def dataset(self, step: int) -> Any:
         """What Keras's fit iterates over: the steps from where the stream is."""
         if tf.distribute.has_strategy():  # A distributed iterator cannot be handed on: it reads ahead.
+            self.close()
             return self._steps(step if self.restarts else 0)
         iterator = self.iterator
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False  # it takes a batch that nobody trains on
-        return tf.data.Dataset.counter().map(lambda _: iterator.get_next()).with_options(options)
+        steps = tf.data.Dataset.counter().map(lambda _: iterator.get_next())
+        return without_autotune(steps.with_options(options))
 
     def raise_error(self) -> None:
         """Raises what the data raised, where TensorFlow has only its text."""
@@ -85,8 +94,8 @@ class Feed:
         batches = self._batches(context)
         batches = batches.skip(step * self.per_step) if step else batches
         if self.per_step == 1:
-            return batches.map(lambda batch: (batch,))
-        return batches.batch(self.per_step, drop_remainder=True).map(self._unstacked)
+            return without_autotune(batches.map(lambda batch: (batch,)))
+        return without_autotune(batches.batch(self.per_step, drop_remainder=True).map(self._unstacked))
 
     def _unstacked(self, stacked: Batch) -> tuple[Batch, ...]:
         return tuple({name: x[index] for name, x in stacked.items()} for index in range(self.per_step))
@@ -97,24 +106,31 @@ class Feed:
         data = self.data(context) if callable(self.data) else self.data
         if isinstance(data, tf.data.Dataset):
             self._check_shapes(self._named(_first(data.element_spec)))  # in a graph it would be TensorFlow's error
-            return data.repeat().map(self._fitted)
-        return tf.data.Dataset.from_generator(self._guarded, output_signature=self.specs)
+            return data.repeat().map(lambda *element: self._fitted(self._named(element[0])))
+        # Not from_generator: TensorFlow never lets go of what that reads.
+        return tf.data.Dataset.counter().map(self._from_python)
 
-    def _fitted(self, *element: Any) -> dict[str, Any]:
-        """The model's inputs from an element of the data set."""
-        batch = self._named(element[0])
+    def _fitted(self, batch: Batch) -> dict[str, Any]:
+        """The model's inputs from a batch of the data set."""
         return {
             name: tf.ensure_shape(tf.cast(batch[name], spec.dtype), spec.shape) for name, spec in self.specs.items()
         }
 
-    def _guarded(self) -> Iterator[dict[str, np.ndarray]]:
+    def _from_python(self, number: Any) -> dict[str, Any]:
+        kinds = [spec.dtype for spec in self.specs.values()]
+        arrays = in_python(self._next_arrays, [number], kinds, stateful=True)
+        return self._fitted(dict(zip(self.specs, arrays, strict=True)))
+
+    def _next_arrays(self, number: Any) -> list[np.ndarray]:
         try:
-            yield from self._arrays()
+            if number == 0:
+                self._arrays = self._all_arrays()
+            return next(self._arrays)
         except Exception as error:  # it would reach the caller as text only
             self.error = error
             raise
 
-    def _arrays(self) -> Iterator[dict[str, np.ndarray]]:
+    def _all_arrays(self) -> Iterator[list[np.ndarray]]:
         count = 0
         while True:
             start = count
@@ -143,10 +159,10 @@ class Feed:
             )
         return batch
 
-    def _checked(self, batch: Batch) -> dict[str, np.ndarray]:
+    def _checked(self, batch: Batch) -> list[np.ndarray]:
         arrays = {name: np.asarray(batch[name], spec.dtype.as_numpy_dtype) for name, spec in self.specs.items()}
         self._check_shapes(arrays)
-        return arrays
+        return list(arrays.values())
 
     def _check_shapes(self, batch: Batch) -> None:
         for name, spec in self.specs.items():
@@ -160,8 +176,11 @@ class Feed:
                 )
 
 
-def _close(iterators: dict[str, Any]) -> None:
-    iterators.clear()
+@atexit.register
+def _close_all() -> None:
+    """TensorFlow complains about iterators over Python's data that outlive Python."""
+    for feed in list(_feeds):
+        feed.close()
     gc.collect()
 
 

@@ -174,6 +174,8 @@ class Solver:
         if self._finished:
             return
         self._finished = True
+        if tf.distribute.has_strategy():  # Keras read through an iterator of its own.
+            self._train.seek(self.iter)
         wanted = self.param.snapshot_after_train or self.request == "stop"
         if wanted and self._saved_at != self.iter:
             self.snapshot()
@@ -184,8 +186,6 @@ class Solver:
 
     def _further_loss(self) -> float | None:
         """Caffe runs the train net forward once more for its last line; batch statistics move by it."""
-        if tf.distribute.has_strategy():
-            return None
         try:
             return self.model.loss_of(self._train.iterator)
         except tf.errors.OpError:

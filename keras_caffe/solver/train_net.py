@@ -84,16 +84,13 @@ class TrainNet(CaffeModel):
 
     def iteration(self, batches: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any]]:
         """One iteration of the solver; its loss, and the net's outputs in the last pass."""
-        statistics = [(v.value, tf.identity(v.value)) for v in self._statistics()]
+        statistics = [tf.identity(v.value) for v in self._statistics()]
         loss, outputs, gradients = self.accumulate(batches)
         loss = self._nan_if_diverged(loss / len(batches))
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas > 1:
-            context = tf.distribute.get_replica_context()
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
             loss, outputs = context.all_reduce(tf.distribute.ReduceOp.MEAN, (loss, outputs))
-            self._apply(gradients, loss)
-        else:
-            tf.cond(tf.math.is_finite(loss), lambda: self._apply(gradients, loss), lambda: _put_back(statistics))
+        context.merge_call(self._apply_if_finite, args=(loss, gradients, statistics))
         return loss, outputs
 
     def accumulate(self, batches: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any], list[Any]]:
@@ -118,6 +115,15 @@ class TrainNet(CaffeModel):
         named = {name: tf.cast(x, "float32") for name, x in named_outputs(self, outputs).items()}
         return loss, named, gradients
 
+    def _apply_if_finite(self, strategy: Any, loss: Any, gradients: Any, statistics: Any) -> None:
+        """Updates, or puts the statistics back. The choice is made for all replicas: none may make its own."""
+        each = strategy.extended.call_for_each_replica
+        tf.cond(
+            tf.math.is_finite(strategy.experimental_local_results(loss)[0]),
+            lambda: each(self._apply, args=(gradients, loss)),
+            lambda: each(self._put_back, args=(statistics,)),
+        )
+
     def _apply(self, gradients: Sequence[Any], loss: Any) -> Any:
         variables, taken = self.updates.variables, self.updates.taken
         schedule = self.caffe_optimizer.schedule
@@ -133,14 +139,24 @@ class TrainNet(CaffeModel):
             taken[id(variable)].assign_sub(variable.value)
         return tf.constant(True)
 
+    def _put_back(self, statistics: Sequence[Any]) -> Any:
+        for variable, value in zip(self._statistics(), statistics, strict=True):
+            variable.assign(value)
+        return tf.constant(False)
+
     def loss_of(self, iterator: Any) -> float:
         """The loss of a forward pass in training, on the next batch: statistics change, parameters do not."""
 
-        def forward(iterator: Any) -> Any:
-            self(next(iterator)[0], training=True)
+        strategy = tf.distribute.get_strategy()
+
+        def forward(batches: Any) -> Any:
+            self(batches[0], training=True)
             return self._loss()
 
-        return float(tf.function(forward, autograph=False)(iterator))
+        def mean(iterator: Any) -> Any:
+            return strategy.reduce("MEAN", strategy.run(forward, args=(next(iterator),)), axis=None)
+
+        return float(tf.function(mean, autograph=False)(iterator))
 
     def _loss(self) -> Any:
         return tf.add_n(self.losses) if self.losses else tf.zeros(())
@@ -196,9 +212,3 @@ def named_outputs(model: CaffeModel, outputs: Any) -> dict[str, Any]:
     if isinstance(outputs, Mapping):
         return dict(outputs)
     return {output_name(model.net, model.plan.outputs()[0]): outputs}
-
-
-def _put_back(values: Sequence[tuple[Any, Any]]) -> Any:
-    for variable, value in values:
-        variable.assign(value)
-    return tf.constant(False)

@@ -1,4 +1,4 @@
-"""One process of test_distribute: trains a small net alone, on two replicas, or as one of two workers."""
+"""One process of test_distribute: trains a small net alone, on two replicas, as one of two workers or the only one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main(mode: str, case: str, folder: Path) -> None:
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    elif mode.startswith("worker"):
+    elif mode.startswith(("worker", "cluster")):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     else:
         strategy = tf.distribute.get_strategy()
