@@ -271,7 +271,8 @@ def _located(plan: Plan, node: Node) -> Iterator[None]:
     try:
         yield
     except CaffeError as error:
-        raise _explained(error, plan, node).at(where=node.where, layer=f"{node.name!r} ({node.type})") from None
+        located = _explained(error, plan, node).at(where=node.where, layer=f"{node.name!r} ({node.type})")
+        raise located from error.__cause__
 
 
 def _loss_weights(node: Node, layer: CaffeLayer) -> list[float]:

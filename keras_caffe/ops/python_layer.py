@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -99,8 +100,12 @@ class Runner:
         with self.lock:
             for blob, array in zip([*self.bottom, *self.blobs], [*bottoms, *params], strict=True):
                 blob.set(array)
-            self.layer.reshape(self.bottom, self.top)
-            self.layer.forward(self.bottom, self.top)
+            try:
+                self.layer.reshape(self.bottom, self.top)
+                self.layer.forward(self.bottom, self.top)
+            except Exception as error:
+                vars(error).update(_keras_call_info_injected=True)  # or Keras would raise a copy with other arguments
+                raise
             self.serial += 1
             return self.serial, [blob.data.copy() for blob in self.top]
 
@@ -207,6 +212,17 @@ def _write_back(runner: Runner, before: Sequence[np.ndarray], variables: Sequenc
     for blob, old, variable in zip(runner.blobs, before, variables, strict=True):
         if not np.array_equal(blob.data, old, equal_nan=True):
             variable.assign(blob.data)
+
+
+@contextmanager
+def own_exceptions() -> Iterator[None]:
+    """Lets out what a Python layer raised, as it was raised, in place of the LayerError about it."""
+    try:
+        yield
+    except LayerError as error:
+        if error.__cause__ is None:
+            raise
+        raise error.__cause__ from None
 
 
 def _guarded(problem: str, function: Any, *args: Any) -> Any:

@@ -18,6 +18,7 @@ from keras_caffe.converters.splits import with_splits
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named, unknown
+from keras_caffe.ops.python_layer import own_exceptions
 from keras_caffe.pycaffe.batches import Batches
 from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.engine import Engine
@@ -53,7 +54,7 @@ class Net(Parameters, Batches):
         blob_loss_weights: {blob name: its factor in the loss}.
 
     Raises:
-        CaffeError: what `keras_caffe.load` raises.
+        CaffeError: what `keras_caffe.load` raises. What a Python layer raises comes as it is.
 
     Caffe: python/caffe/_caffe.cpp, python/caffe/pycaffe.py
     """
@@ -68,7 +69,8 @@ class Net(Parameters, Batches):
         selected = selected.with_inputs(self._settings.input_shapes or {})
         split = with_splits(selected.message, selected.where, selected.bottom_cures)
         self._definition = replace(selected, message=split)
-        first, recipe = plan(self._definition, self._settings)
+        with own_exceptions():
+            first, recipe = plan(self._definition, self._settings)
         build_layers(first)
         self._context, self._first_shapes = self._settings.context(recipe), recipe.input_shapes
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
@@ -241,7 +243,8 @@ class Net(Parameters, Batches):
         Raises:
             ShapeError: a layer cannot take its new bottom, or its parameters would change in shape.
         """
-        self._engine.reshape({value: self._blob(value).shape for value in self.plan.inputs})
+        with own_exceptions():
+            self._engine.reshape({value: self._blob(value).shape for value in self.plan.inputs})
         for value, shape in self.plan.shapes.items():
             self._blob(value).take_shape(shape)
 

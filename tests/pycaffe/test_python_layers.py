@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
+import keras_caffe
 from keras_caffe import pycaffe as caffe
+from keras_caffe.errors import LayerError
 
 
 class Tenfold:
@@ -59,3 +62,59 @@ def test_reshape_alone_gives_the_blobs_their_shapes() -> None:
     net.blobs["three"].diff[...] = 7
     net.backward()
     np.testing.assert_array_equal(net.blobs["data"].diff, np.full((2, 2, 3, 4), 1400))
+
+
+class Odd(Exception):
+    """No class that anybody else knows."""
+
+
+def failing(method: str, axes: int = 3) -> type:
+    """A class of which this method fails where the bottom has so many axes."""
+
+    def fail(self: Any, *blobs: Any) -> None:
+        if method == "setup" or any(blob.data.ndim == axes for blob in blobs[0]):
+            raise Odd("as the script says", method)
+        getattr(Tenfold, method)(self, *blobs)
+
+    return type("Failing", (Tenfold,), {method: fail})
+
+
+@pytest.mark.parametrize("method", ["setup", "reshape"])
+def test_what_a_layer_raises_at_set_up_arrives_as_it_is(method: str) -> None:
+    with pytest.raises(Odd) as raised:
+        caffe.Net(NET, caffe.TEST, python_layers={"m.Tenfold": failing(method)})
+    assert raised.value.args == ("as the script says", method)
+    assert raised.traceback[-1].name == "fail"
+    assert raised.value.__cause__ is None
+
+
+def test_what_a_layer_raises_later_arrives_as_it_is() -> None:
+    net = caffe.Net(NET, caffe.TEST, python_layers={"m.Tenfold": failing("reshape", axes=2)})
+    net.blobs["data"].reshape(2, 2)
+    with pytest.raises(Odd, match="as the script says"):
+        net.reshape()
+    net = caffe.Net(NET, caffe.TEST, python_layers={"m.Tenfold": failing("forward")})
+    with pytest.raises(Odd) as raised:
+        net.forward()
+    assert raised.value.args == ("as the script says", "forward")
+    assert raised.traceback[-1].name == "fail"
+    net = caffe.Net(NET, caffe.TEST, python_layers={"m.Tenfold": failing("backward")})
+    net.forward()
+    with pytest.raises(Odd, match="as the script says"):
+        net.backward()
+
+
+def test_a_model_says_which_layer_it_was_and_keeps_the_cause() -> None:
+    with pytest.raises(LayerError, match="layer 'one' .* setup of Failing fails: Odd: .*as the script says") as raised:
+        keras_caffe.load(NET, python_layers={"m.Tenfold": failing("setup")})
+    assert isinstance(raised.value.__cause__, Odd)
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(LayerError, match="layer 'two' .* axis is out of range") as raised:
+        caffe.Net(
+            NET.replace('"Power"', '"Flatten"').replace("power_param { scale: 2 }", "flatten_param { axis: 9 }"),
+            caffe.TEST,
+            python_layers={"m.Tenfold": Tenfold},
+        )
+    assert raised.value.__cause__ is None
