@@ -98,7 +98,7 @@ class Transformer:
             if mean.ndim != 3:
                 raise ShapeError("the mean is no image", expected="(C,) or (C, H, W)", received=mean.shape)
             if mean.shape != shape[1:]:
-                mean = resize_image(mean.transpose(1, 2, 0), shape[2:]).transpose(2, 0, 1)
+                mean = _resized(mean, shape[2:])
         self.mean[in_] = mean
 
     def set_input_scale(self, in_: str, scale: float) -> None:
@@ -110,3 +110,11 @@ class Transformer:
         if in_ not in self.inputs:
             raise UnknownNameError(f"{in_!r} is not one of the net inputs", **instead([in_], self.inputs))
         return tuple(self.inputs[in_])
+
+
+def _resized(mean: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """A mean image (C, H, W) in another size, rounded where Caffe rounds: as float32 from 0 to 1."""
+    low = mean.min()
+    spread = mean.max() - low or 1.0
+    from_0_to_1 = resize_image(((mean - low) / spread).transpose(1, 2, 0), size).transpose(2, 0, 1)
+    return from_0_to_1 * np.float32(spread) + np.float32(low)

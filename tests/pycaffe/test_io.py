@@ -170,7 +170,14 @@ def test_mean_images_are_resized() -> None:
     made.set_mean("data", mean)
     np.testing.assert_array_equal(made.mean["data"], mean)
     made.set_mean("data", np.ones((3, 8, 10)))
-    assert made.mean["data"].shape == (3, 4, 5)
+    np.testing.assert_array_equal(made.mean["data"], np.ones((3, 4, 5), np.float32))
+    mean = np.float64(random(3, 8, 10)) * 200 + 20
+    halved = mean.reshape(3, 4, 2, 5, 2).mean((2, 4))
+    low, spread = mean.min(), mean.max() - mean.min()
+    made.set_mean("data", mean)
+    rounded = ((halved - low) / spread).astype(np.float32) * np.float32(spread) + np.float32(low)
+    np.testing.assert_allclose(made.mean["data"], rounded, rtol=1e-7)
+    assert made.mean["data"].dtype == np.float32
     for wrong, reason in ((np.ones(2), "another number of channels"), (np.ones((1, 3, 4, 5)), "the mean is no image")):
         with pytest.raises(ShapeError, match=reason):
             made.set_mean("data", wrong)
