@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from keras import ops
@@ -55,12 +56,9 @@ class InnerProduct(CaffeLayer):
         self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
-        leading = ops.shape(inputs)[: self.axis]
-        x = (
-            inputs
-            if len(leading) == 1 and len(inputs.shape) == 2
-            else ops.reshape(inputs, (-1, self._inner(inputs.shape)))
-        )
+        leading, inner = ops.shape(inputs)[: self.axis], self._inner(inputs.shape)
+        rows = -1 if inner else prod(leading)  # Of an empty blob, -1 says nothing.
+        x = inputs if len(leading) == 1 and len(inputs.shape) == 2 else ops.reshape(inputs, (rows, inner))
         y = matmul(x, self.kernel, transpose_b=not self.transpose)
         y = y + self.bias if self.bias_term else y
         return y if len(leading) == 1 else ops.reshape(y, (*leading, self.num_output))

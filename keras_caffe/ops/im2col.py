@@ -23,10 +23,10 @@ def im2col(x: Any, kernel: Sequence[int], *, stride: Sequence[int], pad: Sequenc
         (N, *out, C * taps): all taps of the first channel in row-major order, then those of the second.
     """
     x = padded(x, kernel, stride, pad, dilation)
-    sizes, channels = ops.shape(x)[1:-1], x.shape[-1]
+    (batch, *sizes), channels = ops.shape(x)[:-1], x.shape[-1]
     out = [windows(i, d * (k - 1) + 1, s) for i, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)]
     taps = []
     for tap in itertools.product(*map(range, kernel)):
         geometry = zip(tap, dilation, out, stride, strict=True)
-        taps.append(at_pixels(x, (slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in geometry)))
-    return ops.reshape(ops.stack(taps, axis=-1), (-1, *out, channels * len(taps)))
+        taps.append(at_pixels(x, (slice(t * d, t * d + o * s, s) for t, d, o, s in geometry)))
+    return ops.reshape(ops.stack(taps, axis=-1), (batch, *out, channels * len(taps)))

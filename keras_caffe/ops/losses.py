@@ -157,8 +157,8 @@ def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:
 
 def hinge_loss_twin(scores: Any, labels: Any, norm: str) -> Any:
     """`hinge_loss` without its native kernel; there are N labels."""
-    classes = scores.shape[-1]
-    labels = checked_labels(integer_labels(labels), classes)
+    classes = ops.shape(scores)[-1]
+    labels = checked_labels(integer_labels(labels), scores.shape[-1])
     sign = 2 * ops.one_hot(labels, classes, dtype=scores.dtype) - 1
     hinge = relu(1 - sign * scores)
     loss = ops.sum(ops.square(hinge) if norm == "L2" else hinge)
