@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,10 +114,12 @@ def own_types() -> dict[str, type[CaffeLayer]]:
 def declared() -> dict[str, list[Case]]:
     """The cases of each type, those of the test files beside this one and `WITHOUT_A_FILE`."""
     found: dict[str, list[Case]] = {}
-    cases = list(WITHOUT_A_FILE)
-    for path in sorted(HERE.glob("test_*.py")):
-        if re.search(r"^CASES = ", path.read_text(), re.M):  # The others need not be imported.
-            cases += importlib.import_module(f"tests.layers.{path.stem}").CASES
-    for case in cases:
+    for case in itertools.chain(WITHOUT_A_FILE, *stated("CASES")):
         found.setdefault(case.type, []).append(case)
     return found
+
+
+def stated(name: str) -> list[Any]:
+    """The values of this name in the test files beside this one."""
+    files = [path for path in sorted(HERE.glob("test_*.py")) if re.search(rf"^{name} = ", path.read_text(), re.M)]
+    return [getattr(importlib.import_module(f"tests.layers.{path.stem}"), name) for path in files]

@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from keras_caffe.layers import Mish
 from tests.layers.cases import SHAPE, Case
+from tests.random_nets.parts_simple import simple
 
 CASES = [Case("Mish", Mish(), [SHAPE])]
+PARTS = {"Mish": simple("Mish")}
 
 X = np.array([-80.0, -30.0, -10.0, 0.0, 10.0, 30.0, 100.0])
 

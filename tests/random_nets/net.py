@@ -13,6 +13,7 @@ from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.graph import graph
 from keras_caffe.errors import CaffeError
+from tests.layers.cases import stated
 from tests.random_nets import parts_boxes, parts_images, parts_losses, parts_shapes, parts_simple
 from tests.random_nets.draft import Choose, Draft, Feed, Unfit, planned
 
@@ -22,6 +23,7 @@ PARTS = {
     **parts_shapes.PARTS,
     **parts_losses.PARTS,
     **parts_boxes.PARTS,
+    **dict(part for parts in stated("PARTS") for part in parts.items()),  # newer types: in their own test files
 }
 SHORTEST, LONGEST = 3, 8  # layers beside the inputs
 DRAWN = sorted([*PARTS, *(PARTS.keys() - parts_boxes.PARTS.keys())])  # Half as often: what suppresses boxes is slow.

@@ -95,7 +95,6 @@ PARTS: Mapping[str, Part] = {
     "LRN": simple("LRN", "lrn_param", (4,), False, norm_region=("WITHIN_CHANNEL", None), **LRN),
     "Log": simple("Log", "log_param", base=(2, 10, None), scale=(0.5, 2, None), shift=(3, 5)),
     "MVN": simple("MVN", "mvn_param", (2, 3, 4), False, normalize_variance=FLAG, across_channels=FLAG, eps=(0.1, 0.01)),
-    "Mish": simple("Mish"),
     "Normalize": simple("Normalize", "norm_param", (2, 3, 4), False, across_spatial=FLAG, channel_shared=FLAG),
     "PReLU": simple("PReLU", "prelu_param", (2, 3, 4, 5), channel_shared=FLAG),
     "Power": simple(
