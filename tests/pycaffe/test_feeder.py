@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_caffe import pycaffe as caffe
 from keras_caffe import samples
 from keras_caffe.errors import DataError
-from tests.data.records import annotated, write_lmdb
+from tests.data.records import annotated, datum, write_lmdb
 
 
 def test_lenet_reads_its_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -169,6 +169,36 @@ def test_annotated_records_are_read_with_as_many_boxes_as_they_have(tmp_path: Pa
         np.testing.assert_array_equal(out["flat"], net.blobs["label"].data.reshape(1, 1, -1))
         assert out["flat"][0, 0, :2].tolist() == [0, 1 if boxes == 2 else 2]
         assert out["data"].max() == 255
+
+
+@pytest.mark.parametrize("type", ["ImageData", "Data"])
+def test_pictures_may_have_their_own_sizes(type: str, tmp_path: Path) -> None:
+    sizes = [(12, 10), (16, 8)]
+    if type == "ImageData":
+        for number, size in enumerate(sizes):
+            pixels = np.full((*size, 3), number + 1, np.uint8)
+            (tmp_path / f"{number}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+        (tmp_path / "images").write_text("".join(f"{tmp_path}/{number}.png {number}\n" for number in range(2)))
+        fields = f'image_data_param {{ source: "{tmp_path}/images" batch_size: 1 }}'
+    else:
+        records = {
+            b"%d" % n: datum(n, (3, *size), data=bytes([n + 1]) * (3 * size[0] * size[1]))
+            for n, size in enumerate(sizes)
+        }
+        source = write_lmdb(tmp_path / "db", records)
+        fields = f'data_param {{ source: "{source}" batch_size: 1 backend: LMDB }}'
+    net = caffe.Net(
+        f"""layer {{ name: "d" type: "{type}" top: "data" top: "label" {fields} }}
+            layer {{ name: "c" type: "Convolution" bottom: "data" top: "c"
+              convolution_param {{ num_output: 1 kernel_size: 3 weight_filler {{ value: 1 }} }} }}""",
+        caffe.TEST,
+    )
+    for number in (0, 1, 0):
+        out = net.forward()
+        height, width = sizes[number]
+        assert net.blobs["data"].shape == (1, 3, height, width)
+        assert out["label"].tolist() == [number]
+        np.testing.assert_array_equal(out["c"], np.full((1, 1, height - 2, width - 2), 27 * (number + 1)))
 
 
 def test_labels_of_data_that_are_read_have_one_axis(tmp_path: Path) -> None:
