@@ -11,7 +11,9 @@ import pytest
 from keras_caffe import pycaffe as caffe
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers import Flatten
+from keras_caffe.layers.source import SourceLayer
 from keras_caffe.pycaffe.recent import KEPT
+from tests.layers.cases import own_types
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
 
@@ -28,7 +30,6 @@ CASES = {
     "BN": "bottom: 'x' top: 'z'",
     "BNLL": "bottom: 'x' top: 'z'",
     "BatchNorm": "bottom: 'x' top: 'z'",
-    "BatchReindex": "bottom: 'x' bottom: 'order' top: 'z'",
     "Bias": "bottom: 'x' bottom: 'gate' top: 'z' bias_param { axis: 0 }",
     "Clip": "bottom: 'x' top: 'z' clip_param { min: -0.5 max: 0.5 }",
     "Concat": "bottom: 'x' bottom: 'y' top: 'z' concat_param { axis: 2 }",
@@ -47,13 +48,10 @@ CASES = {
     "Dropout in TEST": "bottom: 'x' top: 'z'",
     "ELU": "bottom: 'x' top: 'z'",
     "Eltwise": "bottom: 'x' bottom: 'y' top: 'z' eltwise_param { operation: PROD }",
-    "Embed": f"bottom: 'labels' top: 'z' embed_param {{ num_output: 3 input_dim: 4 {PARAM} }}",
     "EuclideanLoss": "bottom: 'x' bottom: 'y' top: 'z'",
     "Exp": "bottom: 'x' top: 'z'",
-    "Filter": "bottom: 'x' bottom: 'order' top: 'z'",
     "Flatten": "bottom: 'x' top: 'z'",
     "Im2col": "bottom: 'x' top: 'z' convolution_param { kernel_size: 3 stride: 2 pad: 1 }",
-    "InfogainLoss": "bottom: 'x' bottom: 'labels' bottom: 'gains' top: 'z'",
     "InnerProduct": f"bottom: 'rois' top: 'z' inner_product_param {{ num_output: 3 {PARAM} }}",
     "Interp": "bottom: 'x' top: 'z' interp_param { zoom_factor: 2 }",
     "L2Norm": "bottom: 'x' top: 'z'",
@@ -98,6 +96,29 @@ CASES = {
     "Tile": "bottom: 'x' top: 'z' tile_param { axis: 2 tiles: 2 }",
     "Upsample": "bottom: 'x' top: 'z' upsample_param { scale: 2 }",
 }
+# Caffe forces no gradient to what these read of labels and indices.
+LABELLED = {
+    "BatchReindex": "bottom: 'x' bottom: 'order' top: 'z'",
+    "CenterLoss": "bottom: 'rows' bottom: 'classes' top: 'z' center_loss_param { num_output: 4 }",
+    "ContrastiveLoss": "bottom: 'rows' bottom: 'others' bottom: 'alike' top: 'z'",
+    "Embed": f"bottom: 'labels' top: 'z' embed_param {{ num_output: 3 input_dim: 4 {PARAM} }}",
+    "Filter": "bottom: 'x' bottom: 'order' top: 'z'",
+    "HingeLoss": "bottom: 'rows' bottom: 'classes' top: 'z'",
+    "InfogainLoss": "bottom: 'x' bottom: 'labels' bottom: 'gains' top: 'z'",
+    "LSTMUnit": "bottom: 'cells' bottom: 'gates' bottom: 'on' top: 'z' top: 'w'",
+    "MultiBoxLoss": "bottom: 'places' bottom: 'scores' bottom: 'priors' bottom: 'boxes' top: 'z' "
+    "multibox_loss_param { num_classes: 3 }",
+    "MultinomialLogisticLoss": "bottom: 'chances' bottom: 'classes' top: 'z'",
+}
+WITHOUT_GRADIENT = {
+    "DetectionEvaluate": "bottom: 'found' bottom: 'boxes' top: 'z' detection_evaluate_param { num_classes: 3 }",
+    "DetectionOutput": "bottom: 'places' bottom: 'scores' bottom: 'priors' top: 'z' "
+    "detection_output_param { num_classes: 3 nms_param { nms_threshold: 0.5 } }",
+    "Proposal": "bottom: 'anchors' bottom: 'shifts' bottom: 'info' top: 'z' "
+    "proposal_param { ratio: 1 scale: 2 scale: 4 post_nms_topn: 9 min_size: 1 }",
+    "Yolov3DetectionOutput": "bottom: 'yolo' top: 'z' yolov3_detection_output_param { num_classes: 2 num_box: 1 "
+    "mask_group_num: 1 mask: 0 biases: 10 biases: 14 anchors_scale: 32 confidence_threshold: 0.2 }",
+}
 
 
 class Source:
@@ -128,6 +149,7 @@ def batch_of(size: tuple[int, int]) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(height * 100 + width)
     x, y = draw.normal(size=(2, 2, 4, height, width)).astype("float32")
     corners = np.sort(draw.integers(0, min(height, width), (height, 2, 2)), axis=1).reshape(height, 4)
+    boxes = np.sort(draw.random((height, 2, 2)), axis=1).reshape(height, 4)
     arrays = {
         "x": x,
         "y": y,
@@ -140,9 +162,32 @@ def batch_of(size: tuple[int, int]) -> dict[str, np.ndarray]:
         "order": np.array([1, 0]),
         "gains": draw.random((1, 1, 4, 4)),
         "frames": draw.normal(size=(height, 2, 3)),
+        "rows": draw.normal(size=(height, 4)),
+        "others": draw.normal(size=(height, 4)),
+        "chances": draw.random((height, 4)) + 0.1,
+        "classes": draw.integers(0, 4, height),
+        "alike": draw.integers(0, 2, height),
+        "cells": draw.normal(size=(1, height, 3)),
+        "gates": draw.normal(size=(1, height, 12)),
+        "on": draw.integers(0, 2, (1, height)),
+        "places": draw.normal(size=(2, 4 * height)),
+        "scores": draw.normal(size=(2, 3 * height)),
+        "priors": np.concatenate([boxes, np.full(boxes.shape, 0.1)], 0).reshape(1, 2, -1),
+        "boxes": named(boxes[: height // 4], np.zeros((height // 4, 1))),
+        "found": named(boxes, draw.random((height, 1)))[..., [0, 1, 7, 3, 4, 5, 6]],
+        "anchors": draw.random((1, 4, height, width)),
+        "shifts": draw.normal(size=(1, 8, height, width)),
+        "info": [[16 * height, 16 * width, 1]],
+        "yolo": draw.normal(size=(2, 7, height, height)),
         "goes_on": np.arange(height)[:, None] * [[1, 1]] % 5 > 0,
     }
     return {name: np.asarray(array, "float32") for name, array in arrays.items()}
+
+
+def named(boxes: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """(1, 1, n, 8) of boxes of item 0 with the labels 1 and 2 in turn."""
+    number = np.arange(len(boxes))[:, None]
+    return np.concatenate([0 * number, 1 + number % 2, number, boxes, last], 1)[None, None]
 
 
 def net(layers: str, batches: Sequence[dict[str, np.ndarray]], phase: int = caffe.TEST, **more) -> caffe.Net:
@@ -153,11 +198,11 @@ def net(layers: str, batches: Sequence[dict[str, np.ndarray]], phase: int = caff
     return caffe.Net(data + layers, phase, python_layers={"m.Turns": source}, **more)
 
 
-def layers_of(cases: Sequence[str]) -> str:
-    """The layers of some cases beside each other; where nothing else says what gets a gradient, their tops do."""
+def layers_of(cases: dict[str, str], more: str = "") -> str:
+    """The layers of some cases beside each other."""
     return "\n".join(
-        f"layer {{ name: '{case}' type: '{case.split()[0]}' {CASES[case]} }}".replace("top: '", f"top: '{case} ")
-        for case in cases
+        f"layer {{ name: '{case}' type: '{case.split()[0]}' {fields} {more} }}".replace("top: '", f"top: '{case} ")
+        for case, fields in cases.items()
     )
 
 
@@ -190,16 +235,20 @@ def assert_as_fresh(layers: str, *batches: dict[str, np.ndarray], phase: int = c
             np.testing.assert_allclose(got[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-SOME = ["BatchReindex", "Embed", "Filter", "InfogainLoss"]  # Caffe forces no gradient to what they read indices of.
-
-
 def test_numbers_of_a_fresh_net() -> None:
-    assert_as_fresh("force_backward: true " + layers_of([c for c in CASES if c not in SOME]), *map(batch_of, SIZES))
+    assert_as_fresh("force_backward: true " + layers_of(CASES), *map(batch_of, SIZES))
 
 
-def test_numbers_of_a_fresh_net_for_layers_that_read_indices() -> None:
-    learnable = "layer { name: 's' type: 'Scale' bottom: 'x' top: 'x' }"
-    assert_as_fresh(learnable + layers_of(SOME).replace(" z'", " z' loss_weight: 1"), *map(batch_of, SIZES))
+def test_numbers_of_a_fresh_net_for_layers_with_labels() -> None:
+    learnable = "x rows others cells gates places scores chances".split()
+    scales = "".join(
+        f"layer {{ name: '{x}' type: 'Scale' bottom: '{x}' top: '{x}' scale_param {{ num_axes: 0 }} }}"
+        for x in learnable
+    )
+    layers = layers_of(LABELLED, "loss_weight: 1").replace(
+        "top: 'LSTMUnit w' loss", "top: 'LSTMUnit w' loss_weight: 1 loss"
+    )
+    assert_as_fresh(scales + layers + layers_of(WITHOUT_GRADIENT), *map(batch_of, SIZES))
 
 
 def test_a_python_layer_may_shape_its_tops_while_it_runs() -> None:
@@ -361,3 +410,20 @@ def test_caches_are_bounded() -> None:
     gc.collect()
     layers = [item for item in gc.get_objects() if isinstance(item, Flatten)]
     assert len(layers) <= KEPT + 1
+
+
+ELSEWHERE = {
+    "ContinuationIndicator": "no bottom",
+    "HDF5Output": "no top",
+    "Parameter": "no bottom",
+    "Python": "the other tests",
+    "Silence": "no top",
+    "Split": "in each of the nets",
+}
+
+
+def test_every_type_is_tried() -> None:
+    tried = {case.split()[0] for case in [*CASES, *LABELLED, *WITHOUT_GRADIENT]}
+    computing = {name for name, cls in own_types().items() if not issubclass(cls, SourceLayer)}
+    assert tried.isdisjoint(ELSEWHERE)
+    assert tried | set(ELSEWHERE) == computing

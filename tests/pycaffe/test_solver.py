@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_caffe import pycaffe as caffe
 from keras_caffe.errors import SolverError
@@ -163,3 +164,35 @@ def test_a_loss_that_is_no_number_is_refused() -> None:
     with pytest.raises(SolverError, match="iteration 0"):
         solver.step(1)
     assert not solver.net.params["ip"][0].data.any()
+
+
+def test_images_of_several_sizes(tmp_path: Path) -> None:
+    """Every pass another size, with momentum and a test net: as the other way of training goes."""
+    for i, size in enumerate([(9, 8), (12, 6), (7, 13)]):
+        image = np.random.default_rng(i).integers(0, 255, (*size, 3), np.uint8)
+        (tmp_path / f"{i}.png").write_bytes(tf.io.encode_png(image).numpy())
+    (tmp_path / "list").write_text("".join(f"{tmp_path}/{i}.png {i % 2}\n" for i in range(3)))
+    net = f"""
+        layer {{ name: "d" type: "ImageData" top: "x" top: "label" transform_param {{ scale: 0.01 }}
+          image_data_param {{ source: "{tmp_path}/list" batch_size: 1 }} }}
+        layer {{ name: "c" type: "Convolution" bottom: "x" top: "c"
+          convolution_param {{ num_output: 3 kernel_size: 3 pad: 3 weight_filler {{ type: "gaussian" std: 0.1 }} }} }}
+        layer {{ name: "n" type: "LRN" bottom: "c" top: "n" }}
+        layer {{ name: "p" type: "Pooling" bottom: "n" top: "p"
+          pooling_param {{ pool: AVE kernel_size: 2 stride: 2 }} }}
+        layer {{ name: "up" type: "Deconvolution" bottom: "p" top: "up"
+          convolution_param {{ num_output: 3 kernel_size: 4 stride: 2 weight_filler {{ type: "gaussian" std: 0.1 }} }} }}
+        layer {{ name: "crop" type: "Crop" bottom: "up" bottom: "x" top: "crop" crop_param {{ axis: 2 offset: 1 }} }}
+        layer {{ name: "loss" type: "EuclideanLoss" bottom: "crop" bottom: "x" top: "loss" }}
+        layer {{ name: "quiet" type: "Silence" bottom: "label" }}"""
+    text = definition(base_lr=0.002, momentum=0.9, test_iter=3, test_interval=2).replace(NET, net)
+    solver, other = caffe.SGDSolver(text), load_solver(text)
+    other.model.set_caffe_params({name: [b.data for b in blobs] for name, blobs in solver.net.params.items()})
+    losses = []
+    for _ in range(7):
+        solver.step(1)
+        losses.append(float(solver.net.blobs["loss"].data))
+    np.testing.assert_allclose(losses, other.step(7), rtol=1e-5)
+    for name, arrays in other.model.get_caffe_params().items():
+        for blob, array in zip(solver.net.params[name], arrays, strict=True):
+            np.testing.assert_allclose(blob.data, array, rtol=1e-4, atol=1e-6)
