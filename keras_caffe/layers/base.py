@@ -21,6 +21,8 @@ from keras_caffe.ops.refusals import Place, at_place
 from keras_caffe.shapes import Shape, Shown, Sizes, canonical_axis, total_count
 
 PACKAGE = "keras_caffe"
+ALL: Container[int] = range(2**31)
+"""The indices of any number of bottoms."""
 
 
 class Blob(NamedTuple):
@@ -173,6 +175,9 @@ class CaffeLayer(keras.layers.Layer):
         has_gradient: whether Caffe's layer has one at all.
         no_gradient: indices of the bottoms to which Caffe refuses to propagate; -1 is the last.
         not_forced: indices of the bottoms that `force_backward` leaves alone.
+        kept_bottoms: indices of the bottoms of which Caffe's backward uses what its forward kept, not what they hold
+            by then.
+        reads_top: whether Caffe's backward reads the top: then `gradient_from_top` computes the same.
         flops_per_top_value: what it computes, see `flops`.
     """
 
@@ -183,6 +188,8 @@ class CaffeLayer(keras.layers.Layer):
     has_gradient: ClassVar[bool] = True
     no_gradient: ClassVar[tuple[int, ...]] = ()
     not_forced: ClassVar[tuple[int, ...]] = ()
+    kept_bottoms: Container[int] = ()
+    reads_top: ClassVar[bool] = False
     flops_per_top_value: ClassVar[int | None] = None
     shown_axes: Sequence[Order] = ()  # of each bottom, in the order of the model's edges; () outside a CaffeModel
     place: Place | None = None  # in a CaffeModel: what errors call the layer and its bottoms
@@ -246,6 +253,10 @@ class CaffeLayer(keras.layers.Layer):
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         """The learnable blobs in Caffe's order, given the bottoms' shapes as stored."""
         return []
+
+    def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
+        """The gradient for the bottom, given the top that backward finds in place of the one that was computed."""
+        raise NotImplementedError
 
     def flops(self, bottoms: Sequence[Sizes], tops: Sequence[Sizes]) -> int | None:
         """Operations of one forward pass; an addition, product, comparison or value of a function counts 1 each.

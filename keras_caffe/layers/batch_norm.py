@@ -42,6 +42,7 @@ class BatchNorm(CaffeLayer):
     """
 
     stores = "channels_last"
+    kept_bottoms = (0,)
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class BN(CaffeLayer):
 
     tops = (1, 3)
     flops_per_top_value = 2
+    kept_bottoms = (0,)
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ class CenterLoss(LossLayer):
 
     is_loss = False
     no_gradient = (1,)
+    kept_bottoms = (0,)
 
     def __init__(
         self, num_output: int, axis: int = 1, center_filler: fillers.Filler = "constant", **kwargs: Any

@@ -36,6 +36,7 @@ class ContrastiveLoss(LossLayer):
 
     bottoms = (3, 3)
     not_forced = (2,)
+    kept_bottoms = (0, 1)
 
     def __init__(self, margin: float = 1.0, legacy_version: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import reduce
 from typing import Any
 
@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import numbers, one_of
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.base import ALL, Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, merge_shapes, total_count
 
@@ -43,6 +43,10 @@ class Eltwise(CaffeLayer):
         self.coeff = numbers("coeff", coeff)
         if self.operation == "PROD" and self.coeff:
             raise LayerError("PROD takes no coefficients", received=self.coeff, fix="Remove coeff.")
+
+    @property
+    def kept_bottoms(self) -> Container[int]:  # type: ignore[override]
+        return ALL if self.operation == "MAX" else ()
 
     def call(self, inputs: Any) -> Any:
         if self.operation == "PROD":

@@ -26,6 +26,7 @@ class ELU(CaffeLayer):
     Caffe: src/caffe/layers/elu_layer.cpp
     """
 
+    reads_top = True
     flops_per_top_value = 1
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
@@ -35,6 +36,9 @@ class ELU(CaffeLayer):
     def call(self, inputs: Any) -> Any:
         # As Caffe adds the two parts: one of them is NaN where x is, also where TensorFlow Lite's exp makes 0 of NaN.
         return relu(inputs) + self.alpha * (ops.exp(ops.minimum(inputs, 0)) - 1)
+
+    def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
+        return diff * ops.where(bottom > 0, 1, top + self.alpha)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -28,6 +28,7 @@ class EuclideanLoss(LossLayer):
     """
 
     not_forced = ()
+    kept_bottoms = (0, 1)
 
     def call(self, inputs: Any) -> Any:
         return euclidean_loss(*inputs)

@@ -35,6 +35,8 @@ class Exp(CaffeLayer):
     Caffe: src/caffe/layers/exp_layer.cpp
     """
 
+    kept_bottoms = (0,)
+    reads_top = True
     flops_per_top_value = 1
 
     def __init__(self, base: float = NATURAL, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
@@ -45,6 +47,9 @@ class Exp(CaffeLayer):
     def call(self, inputs: Any) -> Any:
         y = ops.exp(inputs * (self._log_base * self.scale))
         return y if self.shift == 0 else y * ops.exp(ops.cast(self._log_base * self.shift, y.dtype))
+
+    def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
+        return diff * top * (self._log_base * self.scale)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, NetError, ShapeError
 from keras_caffe.layers.arguments import wholes
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import ALL, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis
@@ -35,6 +35,7 @@ class Filter(CaffeLayer):
     tops = (1, None)
     flops_per_top_value = 0  # it moves values
     no_gradient = (-1,)
+    kept_bottoms = ALL
 
     def __init__(self, axes: int | Sequence[int] = 0, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision could make a selector 0.

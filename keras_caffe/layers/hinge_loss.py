@@ -34,6 +34,7 @@ class HingeLoss(LossLayer):
     """
 
     no_gradient = (1,)
+    kept_bottoms = (0,)
 
     def __init__(self, norm: str = "L1", **kwargs: Any) -> None:
         super().__init__(**kwargs)

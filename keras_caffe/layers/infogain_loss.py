@@ -47,6 +47,7 @@ class InfogainLoss(ClassLossLayer):
     bottoms = (2, 3)
     tops = (1, 2)
     no_gradient = (1, 2)
+    kept_bottoms = (0,)
 
     def __init__(
         self, *, matrix: Sequence[Sequence[float]] | None = None, probabilities: bool = False, **kwargs: Any

@@ -32,6 +32,8 @@ class Maxout(CaffeLayer):
     Caffe: src/caffe/layers/maxout_layer.cpp (several forks)
     """
 
+    kept_bottoms = (0,)
+
     def __init__(self, chgroup_sz: int = 2, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.chgroup_sz, self.axis = whole("chgroup_sz", chgroup_sz, 1), whole("axis", axis)

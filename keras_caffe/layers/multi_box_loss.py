@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import each_axis, flag, number, one_of, optional, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, serializable
+from keras_caffe.layers.base import ALL, Bottom, CaffeLayer, enum_name, required, serializable
 from keras_caffe.layers.detection_output import check_detection_shapes
 from keras_caffe.layers.loss import LossLayer, loss_arguments
 from keras_caffe.ops.boxes import CODE_TYPES
@@ -47,6 +47,7 @@ class MultiBoxLoss(LossLayer):
     bottoms = (4, 4)
     flops_per_top_value = None  # the values decide how many priors count
     no_gradient = (2, 3)
+    kept_bottoms = ALL
 
     def __init__(self, num_classes: int, parts: Sequence[bool] = (True, True), **kwargs: Any) -> None:
         rules = {name: kwargs.pop(name) for name in DEFAULTS.keys() & kwargs}

@@ -35,6 +35,8 @@ class MVN(CaffeLayer):
     Caffe: src/caffe/layers/mvn_layer.cpp
     """
 
+    kept_bottoms = (0,)
+
     def __init__(
         self, axes: int | Sequence[int] = (1, 2), normalize_variance: bool = True, eps: float = 1e-9, **kwargs: Any
     ) -> None:

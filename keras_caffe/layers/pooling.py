@@ -45,6 +45,7 @@ class Pooling(CaffeLayer):
 
     tops = (1, 2)
     stores = "channels_last"
+    kept_bottoms = (0,)
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class Power(CaffeLayer):
     Caffe: src/caffe/layers/power_layer.cpp
     """
 
+    reads_top = True
     flops_per_top_value = 1
 
     def __init__(self, power: float = 1.0, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
@@ -39,6 +40,14 @@ class Power(CaffeLayer):
             return y
         # Where the base is 0 Caffe's gradient is 0/0 for most powers; here it is the derivative.
         return ops.square(y) if self.power == 2 else ops.power(y, self.power)
+
+    def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
+        if self.power * self.scale == 0:
+            return ops.zeros_like(diff)
+        base = bottom * self.scale + self.shift
+        # For the powers 1 and 2 Caffe reads the bottom only.
+        slope = ops.power(base, self.power - 1) if self.power in (1, 2) else top / base
+        return diff * slope * (self.power * self.scale)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -48,6 +48,7 @@ class Python(CaffeLayer):
     bottoms = (0, None)
     tops = (0, None)
     stores = "caffe"
+    reads_top = True
     flops_per_top_value = None  # the class decides
 
     def __init__(

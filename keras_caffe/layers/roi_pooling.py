@@ -42,6 +42,7 @@ class ROIPooling(CaffeLayer):
     bottoms = (2, 2)
     stores = "channels_last"
     flops_per_top_value = None  # the values decide how many pixels a region has
+    kept_bottoms = (0,)
 
     def __init__(self, pooled_h: int, pooled_w: int, spatial_scale: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

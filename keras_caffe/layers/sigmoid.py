@@ -20,7 +20,12 @@ class Sigmoid(CaffeLayer):
     Caffe: src/caffe/layers/sigmoid_layer.cpp
     """
 
+    kept_bottoms = (0,)
+    reads_top = True
     flops_per_top_value = 1
 
     def call(self, inputs: Any) -> Any:
         return ops.sigmoid(inputs)
+
+    def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
+        return diff * top * (1 - top)

@@ -35,6 +35,7 @@ class SigmoidCrossEntropyLoss(LossLayer):
     """
 
     no_gradient = (1,)
+    kept_bottoms = (0,)
 
     def __init__(self, ignore_label: int | None = None, normalization: str = "BATCH_SIZE", **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -41,6 +41,7 @@ class SmoothL1Loss(LossLayer):
 
     bottoms = (2, 4)
     not_forced = ()
+    kept_bottoms = (0, 1)
 
     def __init__(self, definition: str = "ssd", sigma: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -29,6 +29,8 @@ class Softmax(CaffeLayer):
     Caffe: src/caffe/layers/softmax_layer.cpp
     """
 
+    kept_bottoms = (0,)
+    reads_top = True
     flops_per_top_value = 5  # maximum, difference, exp, sum, quotient
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
@@ -39,6 +41,9 @@ class Softmax(CaffeLayer):
         if inputs.shape[self.axis] == 1:  # Keras would warn about a single class.
             return ops.exp(inputs - inputs)  # 1; NaN where the input is no finite number.
         return ops.softmax(inputs, axis=self.axis)
+
+    def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
+        return top * (diff - ops.sum(diff * top, axis=self.axis, keepdims=True))
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         canonical_axis(self.axis, len(shapes[0]))

@@ -38,6 +38,7 @@ class SoftmaxWithLoss(ClassLossLayer):
 
     tops = (1, 2)
     no_gradient = (1,)
+    kept_bottoms = (0,)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

@@ -40,6 +40,7 @@ class SPP(CaffeLayer):
     """
 
     stores = "channels_last"
+    kept_bottoms = (0,)
 
     def __init__(self, pyramid_height: int, pool: str = "MAX", **kwargs: Any) -> None:
         super().__init__(**kwargs)

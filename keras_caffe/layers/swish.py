@@ -25,6 +25,8 @@ class Swish(CaffeLayer):
     Caffe: src/caffe/layers/swish_layer.cpp
     """
 
+    kept_bottoms = (0,)
+    reads_top = True
     flops_per_top_value = 1
 
     def __init__(self, beta: float = 1.0, **kwargs: Any) -> None:
@@ -33,6 +35,9 @@ class Swish(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         return inputs * ops.sigmoid(inputs * self.beta)
+
+    def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
+        return diff * (self.beta * top + ops.sigmoid(bottom * self.beta) * (1 - self.beta * top))
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -19,7 +19,12 @@ class TanH(CaffeLayer):
     Caffe: src/caffe/layers/tanh_layer.cpp
     """
 
+    kept_bottoms = (0,)
+    reads_top = True
     flops_per_top_value = 1
 
     def call(self, inputs: Any) -> Any:
         return normalize.tanh(inputs)
+
+    def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
+        return diff * (1 - top * top)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -121,11 +121,16 @@ class Engine:
         return self._read_by(self._runs_backward(end, start))
 
     def _read_by(self, nodes: Iterable[int]) -> list[str]:
-        """What the layers read backward: their bottoms, and Python layers their tops, too."""
+        """What the layers read backward: their bottoms, and some their tops."""
         found: list[str] = []
-        for node in (self.plan.net.nodes[index] for index in nodes if index in self.plan.layers):
-            found += [*node.inputs, *(node.outputs if _is_python(self.plan.layers[node.index]) else ())]
+        for planned in (self.plan.layers[index] for index in nodes if index in self.plan.layers):
+            found += [*planned.node.inputs, *(planned.node.outputs if planned.layer.reads_top else ())]
         return found
+
+    def keeps(self, value: str) -> bool:
+        """Whether Caffe's backward uses what its forward kept of a value, whatever the blob holds by then."""
+        readers = [self.plan.layers[index] for index in self.plan.net.values[value].consumers]
+        return any(planned.node.inputs.index(value) in planned.layer.kept_bottoms for planned in readers)
 
     def knows(self, value: str) -> bool:
         """Whether `seen` has a value, in the shape that it has now."""
@@ -142,7 +147,8 @@ class Engine:
         Args:
             start, end: the first and the last layer to run.
             diffs: by value id, the diffs of `diffs_needed(start, end)` in Caffe's order.
-            held: by value id, in Caffe's order, what counts in place of what was seen.
+            held: by value id, in Caffe's order, what counts in place of what was seen. A layer whose top is among them
+                computes its gradient from the top.
 
         Returns:
             {value id: its new diff}, in the order of computation, and {(node, blob): gradient in Caffe's order}.
@@ -154,17 +160,22 @@ class Engine:
         for indices in reversed(self._stretches(end, start)):
             nodes = [index for index in reversed(indices) if index in self.backward_plan.layers]
             if nodes:
-                found, gradients = self._backward(nodes, values, current)
+                found, gradients = self._backward(nodes, values, current, held.keys())
                 current.update({self._blob(v): (v, diff) for v, diff in found.items()})
                 new.update(found)
                 params.update({slot: params[slot] + g if slot in params else g for slot, g in gradients.items()})
         return new, params
 
     def _backward(
-        self, nodes: Sequence[int], values: Mapping[str, Any], current: Mapping[str, tuple[str, Any]]
+        self,
+        nodes: Sequence[int],
+        values: Mapping[str, Any],
+        current: Mapping[str, tuple[str, Any]],
+        held: Container[str],
     ) -> tuple[dict[str, Any], dict[Slot, Any]]:
         layers = [self.plan.layers[index] for index in nodes]
         read, diffs = self._read_by(nodes), self._diffs_read(nodes)
+        from_tops = frozenset(p.node.index for p in layers if p.layer.reads_top and p.node.outputs[0] in held)
 
         def run(given: Sequence[Any], seen: Sequence[Any]) -> Any:
             tensors = self._tensors(read, seen)
@@ -172,13 +183,13 @@ class Engine:
             new: dict[str, Any] = {}
             params: dict[Slot, Any] = {}
             for planned in layers:
-                self._backward_step(planned, tensors, latest, new, params)
+                self._backward_step(planned, planned.node.index in from_tops, tensors, latest, new, params)
             return list(new.items()), list(params.items())
 
         execute = at_once if _is_python(layers[0]) else self._compiled.call
         given, seen = [self._stored_diff(current, v) for v in diffs], [values[v] for v in read]
         with self._states.as_before(nodes):
-            new, params = map(dict, execute(("backward", tuple(nodes)), layers, run, given, seen))
+            new, params = map(dict, execute(("backward", tuple(nodes), from_tops), layers, run, given, seen))
         return new, params
 
     def diffs_needed(self, start: int, end: int) -> list[str]:
@@ -198,6 +209,7 @@ class Engine:
     def _backward_step(
         self,
         planned: PlannedLayer,
+        from_top: bool,
         read: Tensors,
         current: dict[str, tuple[str, Any]],
         new: dict[str, Any],
@@ -208,7 +220,7 @@ class Engine:
         slots = {slot: bound for slot, bound in self._trained_blobs(index) if slot in self.backward_plan.params}
         top_diffs = [self._stored_diff(current, v) for v in node.outputs]
         trained = {number: bound for (_, number), bound in slots.items()}
-        gradients = self._gradients(planned, read, wanted, trained, top_diffs)
+        gradients = self._gradients(planned, from_top, read, wanted, trained, top_diffs)
         for bottom, gradient in zip(wanted, gradients, strict=False):
             value = node.inputs[bottom]
             diff = tf.transpose(gradient, permutation(planned.orders[bottom], self.plan.orders[value]))
@@ -223,6 +235,7 @@ class Engine:
     def _gradients(
         self,
         planned: PlannedLayer,
+        from_top: bool,
         read: Tensors,
         wanted: Sequence[int],
         trained: Mapping[int, BoundBlob],
@@ -230,9 +243,12 @@ class Engine:
     ) -> list[Any]:
         """The gradients of the wanted bottoms and of the blobs' variables, for the tops' diffs."""
         bottoms = read.bottoms(planned)
+        tops = [read[v] for v in planned.node.outputs] if planned.layer.reads_top else []
         if _is_python(planned):  # It says itself what its gradient is.
-            gradients = _python_gradients(planned.layer, bottoms, [read[v] for v in planned.node.outputs], diffs)
+            gradients = _python_gradients(planned.layer, bottoms, tops, diffs)
             return [gradients[b] for b in wanted] + [gradients[len(bottoms) + number] for number in trained]
+        if from_top:
+            return [planned.layer.gradient_from_top(bottoms[0], tops[0], diffs[0]) for _ in wanted]
         sources = [*(bottoms[b] for b in wanted), *(_owner(h).variable.value for h in trained.values())]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for source in sources:

@@ -220,12 +220,14 @@ class Net(Parameters, Batches):
             diff += np.asarray(gradient).reshape(diff.shape)
 
     def _is_held(self, value: str) -> bool:
-        """Whether a layer's backward reads what the blob holds now, and not what the layer's forward saw in it.
+        """Whether backward reads what the blob holds now, and not what a layer's forward saw or made of it.
 
         Both are the same unless the script has changed the blob, or has run no forward; but an in-place layer may have
         overwritten what the layer saw, and then its gradient is right only for what it saw.
         """
-        return not self._engine.knows(value) or self._blob(value).data_memory.changed
+        if not self._engine.knows(value):
+            return True
+        return not self._engine.keeps(value) and self._blob(value).data_memory.changed
 
     def _check_shapes(self, values: Iterable[str]) -> None:
         for value in values:

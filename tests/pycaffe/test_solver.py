@@ -172,16 +172,17 @@ def test_images_of_several_sizes(tmp_path: Path) -> None:
         image = np.random.default_rng(i).integers(0, 255, (*size, 3), np.uint8)
         (tmp_path / f"{i}.png").write_bytes(tf.io.encode_png(image).numpy())
     (tmp_path / "list").write_text("".join(f"{tmp_path}/{i}.png {i % 2}\n" for i in range(3)))
+    small = 'weight_filler { type: "gaussian" std: 0.1 }'
     net = f"""
         layer {{ name: "d" type: "ImageData" top: "x" top: "label" transform_param {{ scale: 0.01 }}
           image_data_param {{ source: "{tmp_path}/list" batch_size: 1 }} }}
         layer {{ name: "c" type: "Convolution" bottom: "x" top: "c"
-          convolution_param {{ num_output: 3 kernel_size: 3 pad: 3 weight_filler {{ type: "gaussian" std: 0.1 }} }} }}
+          convolution_param {{ num_output: 3 kernel_size: 3 pad: 3 {small} }} }}
         layer {{ name: "n" type: "LRN" bottom: "c" top: "n" }}
         layer {{ name: "p" type: "Pooling" bottom: "n" top: "p"
           pooling_param {{ pool: AVE kernel_size: 2 stride: 2 }} }}
         layer {{ name: "up" type: "Deconvolution" bottom: "p" top: "up"
-          convolution_param {{ num_output: 3 kernel_size: 4 stride: 2 weight_filler {{ type: "gaussian" std: 0.1 }} }} }}
+          convolution_param {{ num_output: 3 kernel_size: 4 stride: 2 {small} }} }}
         layer {{ name: "crop" type: "Crop" bottom: "up" bottom: "x" top: "crop" crop_param {{ axis: 2 offset: 1 }} }}
         layer {{ name: "loss" type: "EuclideanLoss" bottom: "crop" bottom: "x" top: "loss" }}
         layer {{ name: "quiet" type: "Silence" bottom: "label" }}"""
