@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import keras_caffe
-from keras_caffe import pycaffe, samples, serving
+from keras_caffe import pycaffe, samples
 from keras_caffe.cli import images, predict
+from keras_caffe.converters import labels
 from keras_caffe.converters.read import read_array, read_mean
 from keras_caffe.converters.write import replacing
 from keras_caffe.data.imageset import find_images
@@ -106,7 +107,7 @@ MISSING: dict[str, tuple[type[CaffeError], Callable[[], Any]]] = {
     "TFRecord": (DataError, lambda: open_any("none.tfrecord")),
     "images to convert": (DataError, lambda: find_images("none")),
     "folder of a database": (DataError, lambda: write("no/where", [(b"k", b"v")])),
-    "labels of an export": (ExportError, lambda: serving.labels.read_labels("none.txt")),
+    "labels of an export": (ExportError, lambda: labels.read_labels("none.txt")),
     "folder of a file": (
         ReadError,
         lambda: keras_caffe.save(keras_caffe.load(X), prototxt="no/net.prototxt"),
@@ -205,7 +206,7 @@ def test_an_export_below_a_file_is_a_not_a_directory_error(tmp_path: Path) -> No
 def test_an_error_about_another_file_passes_through_what_writes_one(tmp_path: Path) -> None:
     for writing in (new_version(tmp_path / "out", None), replacing(tmp_path / "file")):
         with pytest.raises(FileNotFoundError, match="^none.txt: there is no such file"), writing:
-            serving.labels.read_labels("none.txt")
+            labels.read_labels("none.txt")
 
 
 @pytest.mark.filterwarnings("ignore:.*backslash:keras_caffe.errors.CaffeWarning")

@@ -22,6 +22,8 @@ from keras_caffe.errors import ExportError
 from keras_caffe.onnx.export import OPSET, Settings, export_net
 from keras_caffe.onnx.proof import write_report
 
+TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--dynamic", action="store_true", default=None, help="leave height and width open (default of savedmodel)")
     _add_serving(parser.add_argument_group("savedmodel").add_argument)
+    _add_pictures(parser.add_argument_group("savedmodel and onnx: take pictures").add_argument)
     _add_onnx(parser.add_argument_group("onnx").add_argument)
     _add_tflite(parser.add_argument_group("tflite").add_argument)
     add_net_options(parser)
@@ -63,21 +66,29 @@ def _add_serving(add: Any) -> None:
         help="a further signature; may be repeated",
     )
     add("--image-bytes", action="store_true", help="take encoded JPEG or PNG files")
+    add("--top", type=positive, default=5, metavar="K", help="how many classes `classify` gives (default: 5)")
+
+
+def _add_pictures(add: Any) -> None:
     add("--resize", type=sizes, metavar="H,W", help="resize pictures (default: to the net's input)")
     add("--crop", type=sizes, metavar="H,W", help="then take the centre")
     add("--mean", type=mean, metavar="MEAN", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, help="factor after the mean is subtracted")
-    add("--labels", metavar="FILE", help="names of the classes, one a line: adds the signature `classify`")
-    add("--top", type=positive, default=5, metavar="K", help="how many classes `classify` gives (default: 5)")
+    add(
+        "--labels",
+        metavar="FILE",
+        help="names of the classes, one a line: the signature `classify`, or ONNX's metadata",
+    )
 
 
 def _add_onnx(add: Any) -> None:
     add(
         "--tolerance",
         type=float,
-        default=TOLERANCE,
-        help=f"greatest difference from the model, as a part of a blob's largest value (default: {TOLERANCE:g})",
+        help="greatest difference from the model, as a part of a blob's largest value (default: 1e-4; float16: 1e-2)",
     )
+    add("--precision", choices=list(TOLERANCES), default="float32", help="of values and layers (default: float32)")
+    add("--losses", action="store_true", help="give losses and accuracies, too, not only what they are computed of")
     add("--report", type=Path, metavar="FILE.json", help="write the differences, blob by blob")
     add("--opset", type=positive, default=OPSET, metavar="N", help=f"version of ONNX's operations (default: {OPSET})")
 
@@ -104,9 +115,7 @@ def _serving(args: argparse.Namespace) -> tuple[Path, Any]:
     from keras_caffe.serving import export
     from keras_caffe.serving.difference import saved_model_difference
 
-    asked = {name: getattr(args, name) for name in ("resize", "crop", "mean", "scale")}
-    preprocessing = {name: value for name, value in asked.items() if value is not None}
-    model = _model(args)
+    preprocessing, model = _preprocessing(args), _model(args)
     with working(f"Exporting to {args.output}"):
         path = export(
             model,
@@ -114,7 +123,7 @@ def _serving(args: argparse.Namespace) -> tuple[Path, Any]:
             args.version,
             outputs=args.outputs,
             signatures=dict(args.signatures),
-            preprocessing=preprocessing or None,
+            preprocessing=preprocessing,
             inputs="image_bytes" if args.image_bytes else "tensor",
             labels=args.labels,
             top=args.top,
@@ -125,19 +134,30 @@ def _serving(args: argparse.Namespace) -> tuple[Path, Any]:
         return path, saved_model_difference(model, path) if comparable else None
 
 
+def _preprocessing(args: argparse.Namespace) -> dict[str, Any] | None:
+    asked = {name: getattr(args, name) for name in ("resize", "crop", "mean", "scale")}
+    return {name: value for name, value in asked.items() if value is not None} or None
+
+
 def _onnx(args: argparse.Namespace) -> tuple[Path, Any]:
     settings = Settings(
         outputs=args.outputs,
         dynamic=bool(args.dynamic),
         fold=args.fold,
         opset=args.opset,
-        tolerance=args.tolerance if find_spec("onnxruntime") else None,
+        losses=args.losses,
+        precision=args.precision,
+        preprocessing=_preprocessing(args),
+        labels=args.labels,
+        tolerance=(args.tolerance or TOLERANCES[args.precision]) if find_spec("onnxruntime") else None,
     )
     with working(f"Exporting to {args.output}"):
         options = {**given(args), "skip_mismatch": args.skip_mismatch}
         rows = export_net(args.net, args.weights, args.output, settings, options)
-    if settings.tolerance is None:
-        print("not checked: ONNX Runtime is not installed")
+    if not rows:
+        print(
+            "not checked: " + ("the model takes no pictures" if settings.preprocessing else "no ONNX Runtime is there")
+        )
     if args.report:
         write_report(args.report, rows)
     return args.output, max(rows, key=lambda row: row.relative, default=None)

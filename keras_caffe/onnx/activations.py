@@ -75,7 +75,7 @@ def clip(site: Site, x: Tensor) -> Tensor:
 
 @writes(layers.Threshold)
 def threshold(site: Site, x: Tensor) -> Tensor:
-    return site.cast(site.op("Greater", x, float(site.layer.threshold)), "float32")
+    return site.cast(site.op("Greater", x, float(site.layer.threshold)), "float")
 
 
 @writes(layers.Power)

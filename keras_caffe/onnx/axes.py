@@ -145,19 +145,19 @@ def reduction(site: Site, x: Tensor) -> Tensor:
     return scaled(site, site.reduce(type, x, axes, keepdims=False), layer.coeff)
 
 
-@writes(layers.BatchReindex)
+@writes(layers.BatchReindex, precise=True)
 def batch_reindex(site: Site, x: Tensor, index: Tensor) -> Tensor:
     return site.op("Gather", x, site.cast(index, "int64"), axis=0)
 
 
-@writes(layers.Filter)
+@writes(layers.Filter, precise=True)
 def filter_(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
     *blobs, selector = bottoms
     chosen = site.cast(site.op("Reshape", selector, [-1]), "bool")
     return [site.op("Compress", x, chosen, axis=0) for x in blobs]
 
 
-@writes(layers.ArgMax)
+@writes(layers.ArgMax, precise=True)
 def arg_max(site: Site, x: Tensor) -> Tensor:
     layer, sizes = site.layer, site.sizes()
     axis = 1 if layer.axis is None else site.axis(layer.axis)
@@ -178,4 +178,4 @@ def _greatest(site: Site, x: Tensor, axis: int, size: Length) -> tuple[Tensor, T
     back = site.op("Slice", x, [-1], [-(2**62)], [axis], [-1])
     values, found = site.op("TopK", back, [site.layer.top_k], axis=axis, outputs=2)
     last = site.calculate("Sub", size, 1)
-    return values, site.cast(site.op("Sub", site.length(last), found), "float32")
+    return values, site.cast(site.op("Sub", site.length(last), found), "float")

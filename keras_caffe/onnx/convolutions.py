@@ -96,7 +96,7 @@ def inner_product(site: Site, x: Tensor) -> Tensor:
     return y if layer.axis == 1 else site.reshape(y, [*sizes, layer.num_output])
 
 
-@writes(layers.Embed)
+@writes(layers.Embed, precise=True)
 def embed(site: Site, x: Tensor) -> Tensor:
     y = site.op("Gather", site.weight(0), site.cast(x, "int64"), axis=0)
     return site.op("Add", y, site.weight(1)) if site.layer.bias_term else y

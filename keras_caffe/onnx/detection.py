@@ -18,7 +18,7 @@ Sides = Sequence[Tensor]
 """xmin, ymin, xmax, ymax of boxes"""
 
 
-@writes(layers.PriorBox)
+@writes(layers.PriorBox, precise=True)
 def prior_box(site: Site, features: Tensor, image: Tensor) -> Tensor:
     layer = site.layer
     cells, size = (site.known(shape[2:], "the size of feature maps and images") for shape in site.bottoms)
@@ -29,7 +29,7 @@ def prior_box(site: Site, features: Tensor, image: Tensor) -> Tensor:
     return site.graph.constant(np.stack([boxes, variances]).astype("float32").reshape(1, 2, -1))
 
 
-@writes(layers.DetectionOutput)
+@writes(layers.DetectionOutput, precise=True)
 def detection_output(site: Site, locations: Tensor, scores: Tensor, priors: Tensor, *image: Tensor) -> Tensor:
     layer = site.layer
     batch, classes = site.sizes(1)[0], layer.num_classes
@@ -138,14 +138,14 @@ def _kept_step_by_step(site: Site, boxes: Tensor, picked: Tensor, groups: Length
     """The same with a threshold that shrinks by `eta` after each kept box while it is above 0.5."""
     start = site.op("ConstantOfShape", site.vector([groups, count]))
     limit = site.op("Expand", float(site.layer.nms_threshold), site.vector([groups, 1]))
-    places, there = _images(site, count), site.cast(site.op("Greater", picked, -FLT_MAX), "float32")
+    places, there = _images(site, count), site.cast(site.op("Greater", picked, -FLT_MAX), "float")
     with site.graph.body(3) as body:
         selected, limits, place = body.inputs
         index = site.op("Unsqueeze", site.cast(place, "int64"), [0])
         over = site.op("Greater", _overlaps(site, site.op("Gather", boxes, index, axis=1), boxes), limits)
-        clash = site.reduce("ReduceMax", site.op("Mul", selected, site.cast(over, "float32")), [1])
+        clash = site.reduce("ReduceMax", site.op("Mul", selected, site.cast(over, "float")), [1])
         keep = site.op("Mul", site.op("Gather", there, index, axis=1), site.op("Sub", 1.0, clash))
-        here = site.cast(site.op("Equal", places, place), "float32")
+        here = site.cast(site.op("Equal", places, place), "float")
         shrinks = site.op("And", site.cast(keep, "bool"), site.op("Greater", limits, 0.5))
         smaller = site.op("Mul", limits, float(site.layer.eta))
         body.outputs = [site.op("Add", selected, site.op("Mul", keep, here)), site.where(shrinks, smaller, limits)]
@@ -183,7 +183,7 @@ def _images(site: Site, batch: Length) -> Tensor:
     if isinstance(batch, int):
         return site.graph.constant(np.arange(batch, dtype="float32"))
     limits = np.int64(0), site.op("Squeeze", batch, [0]), np.int64(1)
-    return site.cast(site.op("Range", *limits), "float32")
+    return site.cast(site.op("Range", *limits), "float")
 
 
 def chosen_or_nothing(site: Site, rows: Tensor, chosen: Tensor | None, batch: Length) -> Tensor:
@@ -199,7 +199,7 @@ def chosen_or_nothing(site: Site, rows: Tensor, chosen: Tensor | None, batch: Le
     return site.op("Unsqueeze", found, [0, 1])
 
 
-@writes(layers.Yolov3DetectionOutput)
+@writes(layers.Yolov3DetectionOutput, precise=True)
 def yolov3_detection_output(site: Site, *maps: Tensor) -> Tensor:
     layer, classes = site.layer, site.layer.num_classes
     parts = [_yolo_boxes(site, index) for index in range(len(maps))]
@@ -217,7 +217,7 @@ def yolov3_detection_output(site: Site, *maps: Tensor) -> Tensor:
         site, site.op("Unsqueeze", corners, [0]), site.op("Unsqueeze", score, [0, 1]), below, site.graph.size(score, 0)
     )
     kept = site.op("Squeeze", site.slice(kept, 1, 2, 3), [1])
-    columns = [site.cast(site.op("Add", label, [1]), "float32"), score]
+    columns = [site.cast(site.op("Add", label, [1]), "float"), score]
     rows = site.op("Concat", *(site.op("Unsqueeze", one, [1]) for one in columns), corners, axis=1)
     rows = site.op("Pad", site.op("Gather", rows, kept), [0, 1, 0, 0])
     return chosen_or_nothing(site, rows, None, site.sizes()[0])
@@ -241,7 +241,7 @@ def _yolo_boxes(site: Site, index: int) -> tuple[Tensor, Tensor]:
     return site.op("Reshape", corners, [-1, 4]), site.op("Reshape", scores, [-1, layer.num_classes])
 
 
-@writes(layers.Proposal)
+@writes(layers.Proposal, precise=True)
 def proposal(site: Site, scores: Tensor, deltas: Tensor, image: Tensor) -> Sequence[Tensor]:
     layer = site.layer
     high, wide = site.known(site.bottoms[0][2:], "the size of the map")
@@ -295,5 +295,5 @@ def _large(site: Site, corners: Tensor, image: Tensor) -> Tensor:
     low, high = (site.slice(corners, 1, start, start + 2) for start in (0, 2))
     sides = site.op("Add", site.op("Sub", high, low), 1.0)
     least = site.op("Mul", scale, float(site.layer.min_size))
-    enough = site.cast(site.op("GreaterOrEqual", sides, least), "float32")
+    enough = site.cast(site.op("GreaterOrEqual", sides, least), "float")
     return site.cast(site.reduce("ReduceMin", enough, [1], keepdims=False), "bool")

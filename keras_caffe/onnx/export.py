@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,21 @@ import numpy as np
 
 from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.digest import sha256
-from keras_caffe.converters.infer import Plan, PlannedLayer
+from keras_caffe.converters.graph import Net
+from keras_caffe.converters.labels import read_labels
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, output_name
+from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing
 from keras_caffe.converters.write import replacing
-from keras_caffe.errors import CaffeWarning, ExportError, Option
-from keras_caffe.layout import DATA_FORMATS, edge_order, inverse, to_stored
-from keras_caffe.onnx.graph import Graph, Tensor
+from keras_caffe.errors import CaffeWarning, ExportError
+from keras_caffe.layout import DATA_FORMATS
+from keras_caffe.onnx.edges import Edges
+from keras_caffe.onnx.graph import FLOAT_TYPES, Graph, Weight
 from keras_caffe.onnx.naming import named
 from keras_caffe.onnx.proof import prove, write_report
-from keras_caffe.onnx.registry import writer_of
-from keras_caffe.onnx.site import Site
 from keras_caffe.onnx.subject import CAFFE, Subject, of_files, of_model
+from keras_caffe.onnx.walk import open_shapes, written
 from keras_caffe.ops.stock import stock_ops_only
-from keras_caffe.shapes import Shape
 from keras_caffe.version import __version__
 
 OPSET = 17
@@ -44,25 +45,31 @@ def to_onnx(
     fold: bool = True,
     opset: int = OPSET,
     data_format: str = CAFFE,
+    losses: bool = False,
+    precision: str = "float32",
+    preprocessing: Any = None,
+    labels: Sequence[str] | str | Path | None = None,
     tolerance: float | None = None,
     report: str | Path | None = None,
     **options: Any,
 ) -> Path:
-    """Writes a net as an ONNX file in Caffe's order of axes, (N, C, H, W), with Caffe's names.
-
-    Inputs and outputs are named by Caffe's blobs, nodes by its layers, learned values `layer/blob`. The batch is open
-    and named N wherever the net allows any.
+    """Writes a net as an ONNX file: blobs in Caffe's order, (N, C, H, W), and with its names; N is open if it can be.
 
     Args:
         model: a loaded CaffeModel, which is not changed; or a prototxt as `load` takes it: then no model is built.
         weights: the trained values for a prototxt; with a model, the file may stand here.
         file: the file to write.
-        outputs: blobs to give; default: the net's outputs.
-        dynamic: leave height and width open, too, where the net allows it.
+        outputs: blobs to give; default: the net's outputs, with what losses and accuracies are made of in their place.
+        dynamic: leave height and width open, too, if the net allows it.
         fold: fold the net for inference first: BatchNorm and Scale go into the layers beside them.
         opset: ONNX's version of operations, 13 or newer.
         data_format: order of the axes at the edges: "channels_first", which is Caffe's, or "channels_last".
-        tolerance: run the file in ONNX Runtime beside the model on random inputs, and refuse a greater difference than
+        losses: give losses and accuracies, too; their labels are inputs then.
+        precision: "float32", or "float16" of values and layers but those of indices, boxes, losses, sums of squares;
+            the edges are float32 in either case.
+        preprocessing: as of `export`: the file takes pictures, red-green-blue from 0 to 255, (N, C, H, W).
+        labels: names of the classes, or a file with one a line, for the file's metadata.
+        tolerance: compare what ONNX Runtime and the model make of random inputs, and refuse a greater difference than
             this part of a blob's largest value; None (default): the file is not run.
         report: a file for what that found, blob by blob, as JSON.
         **options: further arguments of `load`, for a prototxt.
@@ -71,19 +78,17 @@ def to_onnx(
         The file's path.
 
     Raises:
-        ExportError: the package onnx is not there, ONNX cannot say a layer exactly (the error names all such layers),
-            or the file computes something else than the model.
+        ExportError: the package onnx is missing, the file would compute something else than the model, or ONNX cannot
+            say some layers exactly: the error names all of them. An old file of this name is whole then.
         ReadError: the file cannot be written. With a prototxt all that `load` raises.
-        Whatever is raised, an old file of this name is whole.
     """
-    if file is None:
-        weights, file = None, weights
+    weights, file = (weights, file) if file is not None else (None, weights)
     if file is None:
         raise ExportError("there is no file to write", expected="its path as the last argument")
     if isinstance(model, keras.Model) and not isinstance(model, CaffeModel):
         return _by_keras(model, Path(file), opset)
-    settings = Settings(outputs, dynamic, fold, opset, data_format, tolerance)
-    rows = export_net(model, weights, Path(file), settings, options)
+    how = (outputs, dynamic, fold, opset, data_format, losses, precision, preprocessing, labels, tolerance)
+    rows = export_net(model, weights, Path(file), Settings(*how), options)
     if report is not None:
         write_report(Path(report), rows)
     return Path(file)
@@ -98,6 +103,10 @@ class Settings:
     fold: bool = True
     opset: int = OPSET
     data_format: str = CAFFE
+    losses: bool = False
+    precision: str = "float32"
+    preprocessing: Any = None
+    labels: Sequence[str] | str | Path | None = None
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
@@ -111,6 +120,8 @@ class Settings:
             raise ExportError("no such opset", expected=f"{OLDEST_OPSET} to {newest}", received=self.opset)
         if self.data_format not in DATA_FORMATS:
             raise ExportError("no such data_format", expected=" or ".join(DATA_FORMATS), received=self.data_format)
+        if self.precision not in FLOAT_TYPES:
+            raise ExportError("no such precision", expected=" or ".join(FLOAT_TYPES), received=self.precision)
 
     @property
     def blobs(self) -> list[str]:
@@ -126,14 +137,34 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
     else:
         subject = of_files(net, weights, options)
     subject.plan.net.check_blobs(settings.blobs)
-    subject = subject.folded(settings.blobs) if settings.fold else subject
-    subject = subject.opened() if settings.dynamic else subject
+    names = settings.blobs or ([] if settings.losses else _blobs(subject.plan.net, subject.predictions()))
+    settings = replace(settings, outputs=names)
+    subject = subject.folded(names) if settings.fold else subject
     with replacing(file) as temporary:
-        write_subject(subject, temporary, file.with_name(f"{file.name}.data"), settings)
-        if settings.tolerance is None:
+        _write(subject, temporary, file.with_name(f"{file.name}.data"), settings)
+        if settings.tolerance is None or settings.preprocessing is not None:  # The model takes no pictures.
             return ()
         model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
         return prove(model, temporary, settings.tolerance, settings.data_format)
+
+
+def _blobs(net: Net, values: Iterable[str]) -> list[str]:
+    """Names for values: their blobs', unless a later layer overwrites that."""
+    return [net.values[v].blob if net.last_write(net.values[v].blob).id == v else v for v in values]
+
+
+def _write(subject: Subject, file: Path, beside: Path, settings: Settings) -> None:
+    """Writes a net with open sizes, if they are asked for and every layer allows it."""
+    opened = subject.opened() if settings.dynamic else subject
+    try:
+        write_subject(opened, file, beside, settings)
+    except ExportError:
+        if opened is subject:
+            raise
+        write_subject(subject, file, beside, settings)
+        opened = subject
+    if settings.dynamic and opened is subject:
+        warnings.warn("height and width stay as they are declared: some layer must know them", CaffeWarning, 5)
 
 
 def write_subject(subject: Subject, file: Path, beside: Path, settings: Settings) -> None:
@@ -141,124 +172,57 @@ def write_subject(subject: Subject, file: Path, beside: Path, settings: Settings
     from keras_caffe.onnx.file import write
     from keras_caffe.onnx.model import message
 
-    net = subject.plan.net
+    net, graph, shapes = subject.plan.net, Graph(settings.opset), open_shapes(subject.plan)
     wanted = {name: net.last_write(name).id for name in settings.blobs} or {
         output_name(net, value): value for value in subject.plan.outputs()
     }
-    graph, shapes = Graph(settings.opset), _open_shapes(subject.plan)
-    edges = Edges(graph, settings.data_format)
-    tensors = _written(subject, shapes, edges, wanted.values())
-    tops = edges.outputs({name: tensors[value] for name, value in wanted.items()}, [shapes[v] for v in wanted.values()])
+    edges = Edges(graph, settings.data_format, _pictures(subject, settings.preprocessing))
+    values = written(subject, shapes, edges, wanted.values(), settings.precision)
+    floats = {name: graph.as_float(*values[value], "float32") for name, value in wanted.items()}
+    tops = edges.outputs(floats, [shapes[value] for value in wanted.values()])
+    tensors = {value: found.tensor for value, found in values.items()}
     names = named(graph, net, tensors, {name: tensor for name, (tensor, _) in tops.items()})
-    model = message(net.name, graph, names, dict(tops.values()), _metadata(subject))
-    write(file, model, {names[tensor]: _stored(values) for tensor, (_, values) in graph.weights.items()}, beside)
+    model = message(net.name, graph, names, dict(tops.values()), _metadata(subject, settings))
+    write(file, model, {names[tensor]: _stored(weight) for tensor, weight in graph.weights.items()}, beside)
 
 
-@dataclass(frozen=True)
-class Edges:
-    """Where callers see the blobs: in Caffe's order, or those of four and more axes with the channels last."""
-
-    graph: Graph
-    data_format: str
-
-    def input(self, name: str, shape: Shape) -> Tensor:
-        order = edge_order(len(shape), self.data_format)
-        tensor = self.graph.input(name, to_stored(shape, order))
-        return self._turned(tensor, inverse(order))
-
-    def outputs(self, tensors: Mapping[str, Tensor], shapes: Sequence[Shape]) -> dict[str, tuple[Tensor, Shape]]:
-        """{name: (tensor, shape)} of the outputs, each a tensor of its own that an operation gives."""
-        self.graph.layer = "outputs"
-        tops: dict[str, tuple[Tensor, Shape]] = {}
-        given = {top for operation in self.graph.operations for top in operation.outputs}
-        for (name, tensor), shape in zip(tensors.items(), shapes, strict=True):
-            order = edge_order(len(shape), self.data_format)
-            turned = self._turned(tensor, order)
-            if turned == tensor and (tensor not in given or tensor in (top for top, _ in tops.values())):
-                turned = self.graph.op("Identity", tensor)
-            tops[name] = turned, to_stored(shape, order)
-        return tops
-
-    def _turned(self, tensor: Tensor, axes: Sequence[int]) -> Tensor:
-        return tensor if list(axes) == sorted(axes) else str(self.graph.op("Transpose", tensor, perm=list(axes)))
+def _pictures(subject: Subject, preprocessing: Any) -> dict[str, FittedPreprocessing]:
+    """{the input that takes pictures: what is done with them}; nothing if that is not asked for."""
+    if preprocessing is None:
+        return {}
+    pictures = [name for name, shape in subject.shapes.items() if len(shape) == 4]
+    if len(pictures) != 1 or subject.shapes[pictures[0]][1] not in (1, 3):
+        expected = "one input (N, C, H, W) of 1 or 3 channels"
+        raise ExportError("the net takes something else than pictures", expected=expected, received=subject.shapes)
+    return {pictures[0]: Preprocessing.of(preprocessing).fitted(subject.shapes[pictures[0]])}
 
 
-def _stored(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, "<f4")
+def _stored(weight: Weight) -> np.ndarray:
+    """The values as the file holds them. Raises ExportError if half precision has no room for them."""
+    if weight.float_type == "float32":
+        return np.ascontiguousarray(weight.values, "<f4")
+    with np.errstate(over="ignore"):
+        half = np.ascontiguousarray(weight.values, "<f2")
+    if np.isinf(half).any() and not np.isinf(weight.values).any():
+        most, received = np.finfo("float16").max, f"{np.abs(weight.values).max():g}"
+        raise ExportError(
+            f"{weight.name} is too large for half precision", expected=f"up to {most:g}", received=received
+        )
+    return half
 
 
-def _open_shapes(plan: Plan) -> dict[str, Shape]:
-    """{value id: shape in Caffe's order}, None where a size is open; inputs that nobody feeds are as declared."""
-    fixed = {value for s in plan.sources.values() if s.defaults is not None for value in s.node.outputs}
-    shapes = {value: plan.shapes[value] if value in fixed else plan.input_shape(value) for value in plan.inputs}
-    return plan.check_shapes(shapes) if plan.dynamic else dict(plan.shapes)
-
-
-def _written(subject: Subject, shapes: Mapping[str, Shape], edges: Edges, wanted: Iterable[str]) -> dict[str, Tensor]:
-    """Writes all layers that the wanted values need; returns {value id: tensor}.
-
-    Raises:
-        ExportError: some layers cannot be written; all of them are named.
-    """
-    plan, graph = subject.plan, edges.graph
-    needed = plan.needed_for(wanted)
-    tensors: dict[str, Tensor] = {}
-    for source in plan.sources.values():
-        for index, value in enumerate(source.node.outputs):
-            if value in needed:
-                name = plan.net.values[value].blob
-                default = None if source.defaults is None else graph.weight(name, source.defaults[index])
-                tensors[value] = default or edges.input(name, shapes[value])
-    refusals = []
-    for planned in plan.layers.values():
-        if needed.isdisjoint(planned.node.outputs):
-            continue
-        graph.layer = planned.node.name
-        bottoms = [tensors[value] for value in planned.node.inputs]
-        site = Site(graph, planned, bottoms, *_about(planned, shapes, subject.blobs[planned.node.index]))
-        try:
-            tops = _tops_of(site)
-        except ExportError as error:
-            error.at(layer=f"{planned.node.name!r} ({planned.node.type})")
-            refusals.append(error)
-            tops = [graph.tensor() for _ in planned.node.outputs]
-        tensors.update(zip(planned.node.outputs, tops, strict=True))
-    if refusals:
-        raise _refused(refusals)
-    return tensors
-
-
-def _about(planned: PlannedLayer, shapes: Mapping[str, Shape], values: Sequence[np.ndarray]) -> Any:
-    node = planned.node
-    names = [f"{node.name}/{blob.name}" for blob in planned.blobs]
-    tops, bottoms = ([shapes[value] for value in ids] for ids in (node.outputs, node.inputs))
-    return bottoms, tops, list(zip(names, values, strict=True))
-
-
-def _tops_of(site: Site) -> list[Tensor]:
-    writer = writer_of(type(site.layer))
-    if writer is None:
-        raise ExportError(f"no writer for layers of class {type(site.layer).__name__}")
-    tops = writer(site, *site.inputs)
-    return [tops] if isinstance(tops, str) else list(tops)
-
-
-def _refused(refusals: Sequence[ExportError]) -> ExportError:
-    listed = "; ".join(f"layer {error.layer}: {error.problem}" for error in refusals)
-    return ExportError(
-        f"ONNX cannot say {len(refusals)} layer{'s' if len(refusals) > 1 else ''} of this net exactly: {listed}",
-        expected=refusals[0].expected if len(refusals) == 1 else None,
-        received=refusals[0].received if len(refusals) == 1 else None,
-        fix=(
-            Option("outputs", ..., "to export a part of the net without them"),
-            "For layers of your own, write a function and register it with keras_caffe.onnx.writes.",
-        ),
-    )
-
-
-def _metadata(subject: Subject) -> dict[str, str]:
+def _metadata(subject: Subject, settings: Settings) -> dict[str, str]:
+    """What the file says about itself beside the graph, each as text or JSON."""
     sources = [{"file": path.name, "sha256": sha256(path)} for path in subject.files]
-    return {"keras_caffe": __version__, "sources": json.dumps(sources), "channel_order": "as the net's inputs"}
+    said = {"keras_caffe": __version__, "sources": json.dumps(sources), "precision": settings.precision}
+    if settings.labels is not None:
+        said["labels"] = json.dumps(read_labels(settings.labels).names)
+    if settings.preprocessing is None:
+        return said
+    (fitted,) = _pictures(subject, settings.preprocessing).values()
+    mean = fitted.mean if fitted.mean.shape[:2] == (1, 1) else fitted.mean.mean((0, 1))
+    said |= {"mean": json.dumps(np.ravel(mean).tolist()), "scale": json.dumps(fitted.scale)}
+    return said | {"channel_order": "RGB" if fitted.channels == 3 else "grey"}
 
 
 def _by_keras(model: keras.Model, file: Path, opset: int) -> Path:

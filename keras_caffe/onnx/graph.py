@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,18 @@ Tensor = str
 """A tensor's handle; what it is called in the file is decided in `Graph.named`."""
 Operand = Tensor | float | Sequence[int] | np.ndarray | None
 """An input of an operation: a tensor, a constant, or None for an optional one that is left out."""
+
+
+FLOAT_TYPES = {"float32": 1, "float16": 10}
+"""ONNX's numbers of the types"""
+
+
+class Weight(NamedTuple):
+    """Learned values, their name, and how they are stored: "float32" or "float16"."""
+
+    name: str
+    values: np.ndarray
+    float_type: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class Body:
     """Operations that another one runs again and again; they may read the tensors around them."""
 
     inputs: list[Tensor]
+    float_type: str
     outputs: list[Tensor] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
 
@@ -53,14 +66,16 @@ class Graph:
     Args:
         opset: ONNX's version of operations.
         layer: the name of the Caffe layer that is being written.
+        float_type: "float32" or "float16": what floats are in this layer.
     """
 
     opset: int
     layer: str = ""
+    float_type: str = "float32"
     operations: list[Operation] = field(default_factory=list)
     inputs: dict[Tensor, tuple[str, Shape]] = field(default_factory=dict)
     constants: dict[Tensor, np.ndarray] = field(default_factory=dict)
-    weights: dict[Tensor, tuple[str, np.ndarray]] = field(default_factory=dict)
+    weights: dict[Tensor, Weight] = field(default_factory=dict)
     _same: dict[Any, Tensor] = field(default_factory=dict)
     _count: int = 0
 
@@ -77,14 +92,15 @@ class Graph:
     def weight(self, name: str, values: np.ndarray) -> Tensor:
         """Learned values, stored under a name of their own."""
         tensor = self.tensor()
-        self.weights[tensor] = name, values
+        self.weights[tensor] = Weight(name, values, self.float_type)
         return tensor
 
     def constant(self, values: Any, dtype: str | None = None) -> Tensor:
         """A constant, stored once. Whole numbers become int64, others float32, unless `dtype` is given."""
         array = np.asarray(values)
-        if dtype or not isinstance(values, np.ndarray):
-            array = array.astype(dtype or ("int64" if array.dtype.kind in "iu" and array.size else "float32"))
+        whole = "int64" if array.size and not isinstance(values, np.ndarray) else array.dtype
+        with np.errstate(over="ignore"):
+            array = array.astype(dtype or (self.float_type if array.dtype.kind == "f" else whole))
         key = array.dtype.str, array.shape, array.tobytes()
         if key not in self._same:
             self._same[key] = self.tensor()
@@ -105,6 +121,14 @@ class Graph:
         self.operations.append(Operation(type, tuple(map(self._operand, inputs)), tops, given, self.layer))
         return tops[0] if outputs == 1 else tops
 
+    def as_float(self, x: Tensor, have: str, want: str) -> Tensor:
+        """The same floats in another precision."""
+        if have == want:
+            return x
+        if (x, want) not in self._same:
+            self._same[x, want] = self.op("Cast", x, to=FLOAT_TYPES[want])
+        return self._same[x, want]
+
     def size(self, x: Tensor, axis: int) -> Tensor:
         """The size of an axis, as a tensor of one int64."""
         key = x, axis
@@ -115,7 +139,7 @@ class Graph:
     @contextmanager
     def body(self, inputs: int) -> Iterator[Body]:
         """What is added inside becomes the body of a loop, to be an operation's attribute."""
-        body = Body([self.tensor() for _ in range(inputs)])
+        body = Body([self.tensor() for _ in range(inputs)], self.float_type)
         outer, self.operations = self.operations, body.operations
         same, self._same = self._same, dict(self._same)
         try:

@@ -21,7 +21,7 @@ def total(site: Site, x: Tensor) -> Tensor:
 
 def number(site: Site, size: Length) -> Operand:
     """A size as a float without axes."""
-    return float(size) if isinstance(size, int) else site.cast(site.op("Squeeze", size, [0]), "float32")
+    return float(size) if isinstance(size, int) else site.cast(site.op("Squeeze", size, [0]), "float")
 
 
 def per_sample(site: Site, x: Tensor, each: float = 1.0) -> Tensor:
@@ -81,7 +81,7 @@ def normalized(site: Site, loss: Tensor, counted: Tensor | None, sizes: Sequence
     if mode == "NONE":
         return summed
     if mode == "VALID" and counted is not None:
-        count: Operand = total(site, site.cast(counted, "float32"))
+        count: Operand = total(site, site.cast(counted, "float"))
     else:
         count = number(site, site.product(sizes[:batch_axes] if mode == "BATCH_SIZE" else sizes))
     least = max(count, 1.0) if isinstance(count, float) else site.op("Max", count, 1.0)
@@ -92,7 +92,7 @@ def _places(site: Site, axis: int) -> list[Length]:
     return [size for a, size in enumerate(site.sizes()) if a != axis]
 
 
-@writes(layers.SoftmaxWithLoss)
+@writes(layers.SoftmaxWithLoss, precise=True)
 def softmax_with_loss(site: Site, scores: Tensor, label: Tensor) -> Tensor:
     layer, axis, labels = site.layer, site.axis(site.layer.axis), integers(site, label)
     flat, classes = classes_last(site, scores, axis)
@@ -102,7 +102,7 @@ def softmax_with_loss(site: Site, scores: Tensor, label: Tensor) -> Tensor:
     return normalized(site, loss, counted, _places(site, axis), layer.batch_axes)
 
 
-@writes(layers.InfogainLoss)
+@writes(layers.InfogainLoss, precise=True)
 def infogain_loss(site: Site, scores: Tensor, label: Tensor, matrix: Tensor | None = None) -> Sequence[Tensor]:
     layer, axis, labels = site.layer, site.axis(site.layer.axis), integers(site, label)
     flat, classes = classes_last(site, scores, axis)
@@ -116,7 +116,7 @@ def infogain_loss(site: Site, scores: Tensor, label: Tensor, matrix: Tensor | No
     return [top, site.op("Softmax", scores, axis=axis)] if layer.probabilities else [top]
 
 
-@writes(layers.MultinomialLogisticLoss)
+@writes(layers.MultinomialLogisticLoss, precise=True)
 def multinomial_logistic_loss(site: Site, probabilities: Tensor, label: Tensor) -> Tensor:
     flat, classes = _flat(site, probabilities)
     p = at_label(site, flat, integers(site, label), classes)
@@ -129,7 +129,7 @@ def _flat(site: Site, x: Tensor, bottom: int = 0) -> tuple[Tensor, int]:
     return (x if len(site.bottoms[bottom]) == 2 else site.op("Reshape", x, [-1, rest])), rest
 
 
-@writes(layers.SigmoidCrossEntropyLoss)
+@writes(layers.SigmoidCrossEntropyLoss, precise=True)
 def sigmoid_cross_entropy_loss(site: Site, scores: Tensor, targets: Tensor) -> Tensor:
     targets = like_first(site, targets, 1)
     loss = site.op("Sub", site.op("Softplus", scores), site.op("Mul", scores, targets))
@@ -142,7 +142,7 @@ def like_first(site: Site, x: Tensor, bottom: int) -> Tensor:
     return x if site.bottoms[bottom] == site.bottoms[0] else site.reshape(x, site.sizes())
 
 
-@writes(layers.HingeLoss)
+@writes(layers.HingeLoss, precise=True)
 def hinge_loss(site: Site, scores: Tensor, label: Tensor) -> Tensor:
     flat, classes = _flat(site, scores)
     own = site.op("Equal", site.op("Unsqueeze", _first_labels(site, label), [1]), list(range(classes)))
@@ -158,13 +158,13 @@ def _first_labels(site: Site, label: Tensor, bottom: int = 1) -> Tensor:
     return site.slice(labels, 0, 0, site.sizes()[0])
 
 
-@writes(layers.EuclideanLoss)
+@writes(layers.EuclideanLoss, precise=True)
 def euclidean_loss(site: Site, a: Tensor, b: Tensor) -> Tensor:
     apart = site.op("Sub", a, like_first(site, b, 1))
     return per_sample(site, site.op("Mul", apart, apart), 2.0)
 
 
-@writes(layers.ContrastiveLoss)
+@writes(layers.ContrastiveLoss, precise=True)
 def contrastive_loss(site: Site, a: Tensor, b: Tensor, similar: Tensor) -> Tensor:
     layer, (first, _), (second, _) = site.layer, _flat(site, a), _flat(site, b, 1)
     apart = site.op("Sub", first, second)
@@ -176,7 +176,7 @@ def contrastive_loss(site: Site, a: Tensor, b: Tensor, similar: Tensor) -> Tenso
     return per_sample(site, site.where(other, cost, squared), 2.0)
 
 
-@writes(layers.SmoothL1Loss)
+@writes(layers.SmoothL1Loss, precise=True)
 def smooth_l1_loss(site: Site, a: Tensor, b: Tensor, *weights: Tensor) -> Tensor:
     inside_weight, outside_weight = (*weights, None, None)[:2]
     scale = site.layer.sigma**2
@@ -189,7 +189,7 @@ def smooth_l1_loss(site: Site, a: Tensor, b: Tensor, *weights: Tensor) -> Tensor
     return per_sample(site, site.op("Mul", loss, like_first(site, outside_weight, 3)) if outside_weight else loss)
 
 
-@writes(layers.CenterLoss)
+@writes(layers.CenterLoss, precise=True)
 def center_loss(site: Site, features: Tensor, label: Tensor) -> Tensor:
     classes, size = site.values(0).shape
     samples = site.sizes()[0]
@@ -202,7 +202,7 @@ def center_loss(site: Site, features: Tensor, label: Tensor) -> Tensor:
     return per_sample(site, site.where(known, loss, math.nan), 2.0)
 
 
-@writes(layers.Accuracy)
+@writes(layers.Accuracy, precise=True)
 def accuracy(site: Site, scores: Tensor, label: Tensor) -> Sequence[Tensor]:
     layer, labels = site.layer, integers(site, label)
     flat, classes = classes_last(site, scores, site.axis(layer.axis))
@@ -210,11 +210,11 @@ def accuracy(site: Site, scores: Tensor, label: Tensor) -> Sequence[Tensor]:
     if layer.ignore_label is not None:
         known = site.op("And", known, valid(site, labels, layer.ignore_label))
     right = site.op("And", known, site.op("Less", _better(site, flat, safe, classes), [layer.top_k]))
-    counted, hits = (site.cast(which, "float32") for which in (known, right))
+    counted, hits = (site.cast(which, "float") for which in (known, right))
     mean = _share(site, total(site, hits), total(site, counted), layer.ties == "bvlc")
     if not layer.per_class:
         return [mean]
-    own = site.cast(site.op("Equal", site.op("Unsqueeze", safe, [1]), list(range(classes))), "float32")
+    own = site.cast(site.op("Equal", site.op("Unsqueeze", safe, [1]), list(range(classes))), "float")
     of_class = (site.op("Mul", own, site.op("Unsqueeze", which, [1])) for which in (hits, counted))
     sums = [site.reduce("ReduceSum", which, [0], keepdims=False) for which in of_class]
     return [mean, _share(site, sums[0], sums[1], nothing_is_zero=True)]
@@ -239,11 +239,11 @@ def _better(site: Site, scores: Tensor, labels: Tensor, classes: int) -> Tensor:
     return site.op("Sub", number_before, [1]) if site.layer.ties == "bvlc" else number_before
 
 
-@writes(layers.MultiBoxLoss, layers.DetectionEvaluate)
+@writes(layers.MultiBoxLoss, layers.DetectionEvaluate, precise=True)
 def of_training(site: Site, *bottoms: Tensor) -> Tensor:
     site.refuse("it pairs boxes with ground truth one after the other, which is for training")
 
 
-@writes(layers.Python)
+@writes(layers.Python, precise=True)
 def python(site: Site, *bottoms: Tensor) -> Tensor:
     site.refuse("it runs Python code")

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from keras_caffe.errors import ExportError
-from keras_caffe.onnx.graph import Body, Graph, Operation, Tensor
+from keras_caffe.onnx.graph import FLOAT_TYPES, Body, Graph, Operation, Tensor
 from keras_caffe.onnx.naming import Names
 from keras_caffe.shapes import Shape
 from keras_caffe.version import __version__
@@ -79,14 +79,13 @@ def _attribute(value: Any, names: Names) -> Any:
     if not isinstance(value, Body):
         return value
     inputs, outputs = (
-        [helper.make_tensor_value_info(names[tensor], TensorProto.FLOAT, None) for tensor in side]
-        for side in (value.inputs, value.outputs)
+        [_value(names[tensor], None, value.float_type) for tensor in side] for side in (value.inputs, value.outputs)
     )
     return helper.make_graph(_nodes(value.operations, names), "body", inputs, outputs)
 
 
-def _value(name: str, shape: Sequence[Any]) -> Any:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
+def _value(name: str, shape: Sequence[Any] | None, float_type: str = "float32") -> Any:
+    return helper.make_tensor_value_info(name, FLOAT_TYPES[float_type], shape)
 
 
 def _input_shape(name: str, shape: Shape, batch: int | None) -> list[Any]:
@@ -98,7 +97,9 @@ def _checked(model: onnx.ModelProto, graph: Graph, names: Names) -> onnx.ModelPr
     """The model as ONNX's checker sees it, with inferred shapes; weights stand among the inputs."""
     skeleton = onnx.ModelProto()
     skeleton.CopyFrom(model)
-    skeleton.graph.input.extend(_value(names[t], values.shape) for t, (_, values) in graph.weights.items())
+    skeleton.graph.input.extend(
+        _value(names[t], weight.values.shape, weight.float_type) for t, weight in graph.weights.items()
+    )
     try:
         onnx.checker.check_model(skeleton)
         return onnx.shape_inference.infer_shapes(skeleton, check_type=True, strict_mode=True, data_prop=True)

@@ -43,8 +43,8 @@ def named(graph: Graph, net: Net, values: Mapping[str, Tensor], outputs: Mapping
         names.give(tensor, name)
     for name, tensor in [*_blobs(net, values), *values.items()]:
         names.give(tensor, name)
-    for tensor, (name, _) in graph.weights.items():
-        names.give(tensor, name)
+    for tensor, weight in graph.weights.items():
+        names.give(tensor, weight.name)
     for tensor in graph.constants:
         names.give(tensor, "constant")
     for operation in all_operations(graph.operations):

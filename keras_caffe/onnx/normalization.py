@@ -12,7 +12,7 @@ from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Site
 
 
-@writes(layers.BatchNorm)
+@writes(layers.BatchNorm, precise=True)
 def batch_norm(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
     if layer.use_global_stats is False:
@@ -59,7 +59,7 @@ def moments(site: Site, x: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]
     return centred, site.reduce("ReduceMean", site.op("Mul", centred, centred), axes)
 
 
-@writes(layers.BN)
+@writes(layers.BN, precise=True)
 def bn(site: Site, x: Tensor) -> Sequence[Tensor]:
     layer, axis = site.layer, site.axis(site.layer.axis)
     slope, bias = (site.along(site.values(index), axis) for index in range(2))
@@ -102,7 +102,7 @@ def _spread_tensor(site: Site, by: Tensor) -> Tensor:
     return site.reshape(by, [*site.sizes(1), *[1] * missing]) if missing else by
 
 
-@writes(layers.MVN)
+@writes(layers.MVN, precise=True)
 def mvn(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
     order = site.planned.orders[0]
@@ -115,7 +115,7 @@ def mvn(site: Site, x: Tensor) -> Tensor:
     return site.op("Div", centred, site.op("Add", site.op("Sqrt", variance), float(layer.eps)))
 
 
-@writes(layers.Normalize)
+@writes(layers.Normalize, precise=True)
 def normalize(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
     total = site.reduce("ReduceSum", site.op("Mul", x, x), range(1, site.rank) if layer.across_spatial else [1])
@@ -125,7 +125,7 @@ def normalize(site: Site, x: Tensor) -> Tensor:
     return site.op("Mul", site.op("Div", x, norm), site.graph.weight(name, wide))
 
 
-@writes(layers.L2Norm)
+@writes(layers.L2Norm, precise=True)
 def l2_norm(site: Site, x: Tensor) -> Tensor:
     total = site.reduce("ReduceSum", site.op("Mul", x, x), site.axes(site.layer.axes))
     return site.op("Div", x, site.op("Sqrt", site.where(site.op("Greater", total, 0.0), total, 1.0)))

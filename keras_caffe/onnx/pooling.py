@@ -30,7 +30,7 @@ def _after(axis: Axis, size: int | None) -> int:
     return min(widest, axis.kernel - 1) if axis.clip else widest
 
 
-@writes(layers.Pooling)
+@writes(layers.Pooling, precise=lambda layer: layer.with_mask)
 def pooling(site: Site, x: Tensor) -> Tensor | Sequence[Tensor]:
     layer = site.layer
     if layer.pool == "STOCHASTIC":
@@ -115,14 +115,14 @@ def _max_with_mask(site: Site, x: Tensor, axes: Sequence[Axis]) -> tuple[Tensor,
     x, pads = _framed(site, x, axes, sizes, -FLT_MAX)
     top, index = site.op("MaxPool", x, outputs=2, **_geometry(axes, pads))
     if pads == frames:
-        return top, site.cast(site.op("Mod", index, [sizes[0] * sizes[1]]), "float32")
+        return top, site.cast(site.op("Mod", index, [sizes[0] * sizes[1]]), "float")
     # The index counts in the framed plane; an empty window has none.
     (above, below), (left, right) = frames
     high, wide = sizes[0] + above + below, sizes[1] + left + right
     plane = site.op("Mod", index, [high * wide])
     row, column = site.op("Sub", site.op("Div", plane, [wide]), [above]), site.op("Mod", plane, [wide])
     place = site.op("Add", site.op("Mul", row, [sizes[1]]), site.op("Sub", column, [left]))
-    return top, site.where(site.op("Greater", top, -FLT_MAX), site.cast(place, "float32"), -1.0)
+    return top, site.where(site.op("Greater", top, -FLT_MAX), site.cast(place, "float"), -1.0)
 
 
 def stochastic_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:

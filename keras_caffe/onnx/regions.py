@@ -17,14 +17,14 @@ def _regions(site: Site, rois: Tensor) -> Tensor:
     return rois if len(site.bottoms[1]) == 2 else site.op("Reshape", rois, [-1, 5])
 
 
-@writes(layers.ROIPooling)
+@writes(layers.ROIPooling, precise=True)
 def roi_pooling(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     layer = site.layer
     bins = [layer.pooled_h, layer.pooled_w]
     return site.op("MaxRoiPool", x, _regions(site, rois), pooled_shape=bins, spatial_scale=layer.spatial_scale)
 
 
-@writes(layers.ROIAlign)
+@writes(layers.ROIAlign, precise=True)
 def roi_align(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     layer, rois = site.layer, _regions(site, rois)
     image = site.op("Squeeze", site.slice(rois, 1, 0, 1), [1])
@@ -41,15 +41,15 @@ def roi_align(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     )
 
 
-@writes(layers.PSROIPooling)
+@writes(layers.PSROIPooling, precise=True)
 def psroi_pooling(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     """Means as products with matrices that hold, for each region and bin, the weight of each row and column."""
     layer, rois = site.layer, _regions(site, rois)
     batch, _, height, width = site.sizes()
     group, depth = layer.group_size, layer.output_dim
     rows, columns = (_mean_weights(site, rois, axis, size) for axis, size in ((1, height), (0, width)))
-    images = site.cast(site.op("Range", *_limits(site, batch)), "float32")
-    own = site.cast(site.op("Equal", site.slice(rois, 1, 0, 1), images), "float32")
+    images = site.cast(site.op("Range", *_limits(site, batch)), "float")
+    own = site.cast(site.op("Equal", site.slice(rois, 1, 0, 1), images), "float")
     rows = site.op("Einsum", rows, own, equation="rph,rn->rpnh")
     grouped = site.reshape(x, [batch, depth, group, group, height, width])
     placed = site.op("Einsum", rows, grouped, equation="rpnh,ndpqhw->rdpqw")
@@ -73,17 +73,17 @@ def _mean_weights(site: Site, rois: Tensor, axis: int, size: Length) -> Tensor:
     low = site.op("Floor", site.op("Add", site.op("Mul", bins, step), first))
     high = site.op("Ceil", site.op("Add", site.op("Mul", bins + 1, step), first))
     places = site.op("Range", *_limits(site, size))
-    end = site.cast(site.op("Squeeze", site.length(size), [0]), "float32")
+    end = site.cast(site.op("Squeeze", site.length(size), [0]), "float")
     low, high = (site.op("Unsqueeze", site.op("Min", site.op("Max", edge, 0.0), end), [2]) for edge in (low, high))
-    place = site.cast(places, "float32")
+    place = site.cast(places, "float")
     inside = site.op("And", site.op("GreaterOrEqual", place, low), site.op("Less", place, high))
     length = site.op("Max", site.op("Sub", high, low), 1.0)
-    return site.op("Div", site.cast(inside, "float32"), length)
+    return site.op("Div", site.cast(inside, "float"), length)
 
 
 def _rounded(site: Site, x: Tensor) -> Tensor:
     """C's round: halves go away from zero."""
     size = site.op("Abs", x)
     whole = site.op("Floor", size)
-    up = site.cast(site.op("GreaterOrEqual", site.op("Sub", size, whole), 0.5), "float32")
+    up = site.cast(site.op("GreaterOrEqual", site.op("Sub", size, whole), 0.5), "float")
     return site.op("Mul", site.op("Sign", x), site.op("Add", whole, up))

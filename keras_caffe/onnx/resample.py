@@ -36,10 +36,10 @@ def _interpolated(site: Site, size: Length) -> Length:
     return site.calculate("Add", site.calculate("Mul", steps, layer.zoom_factor), 1)
 
 
-@writes(layers.Upsample)
+@writes(layers.Upsample, precise=True)
 def upsample(site: Site, x: Tensor, mask: Tensor | None = None) -> Tensor:
     if mask is None:
-        scales = np.asarray([1, 1, *site.layer.scale], "float32")
+        scales = site.graph.constant([1, 1, *site.layer.scale], "float32")
         pixel: dict[str, Any] = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return site.op("Resize", x, None, scales, mode="nearest", **pixel)
     (batch, channels, *sizes), layer = site.sizes(), site.layer

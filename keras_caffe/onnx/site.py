@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_caffe.converters.infer import PlannedLayer
 from keras_caffe.errors import ExportError
-from keras_caffe.onnx.graph import Graph, Operand, Tensor
+from keras_caffe.onnx.graph import FLOAT_TYPES, Graph, Operand, Tensor
 from keras_caffe.shapes import Shape, Sizes, known
 
 Length = int | Tensor
@@ -145,10 +145,8 @@ class Site:
         return str(self.op("Slice", x, self.length(start), self.length(stop), [axis]))
 
     def cast(self, x: Tensor, type: str) -> Tensor:
-        """To float32, float16, int64 or bool."""
-        import onnx
-
-        return str(self.op("Cast", x, to=getattr(onnx.TensorProto, {"float32": "FLOAT"}.get(type, type.upper()))))
+        """To "float" (of the graph's precision), "int64" or "bool"."""
+        return str(self.op("Cast", x, to={"float": FLOAT_TYPES[self.graph.float_type], "int64": 7, "bool": 9}[type]))
 
     def where(self, condition: Tensor, yes: Operand, no: Operand) -> Tensor:
         return str(self.op("Where", condition, yes, no))

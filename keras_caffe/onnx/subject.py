@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe import fillers
+from keras_caffe import fillers, layers
 from keras_caffe.converters.definition import check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.fold import trained
 from keras_caffe.converters.graph import Net
@@ -48,6 +48,24 @@ class Subject:
     def shapes(self) -> dict[str, Shape]:
         """{input blob: declared shape in Caffe's order}."""
         return {self.plan.net.values[value].blob: self.plan.shapes[value] for value in self.plan.inputs}
+
+    def predictions(self) -> list[str]:
+        """What losses and accuracies are computed of, and the outputs that have nothing to do with them, as value ids.
+
+        Empty if the net computes nothing of labels.
+        """
+        plan = self.plan
+        judging: set[str] = set()
+        judged: list[str] = []
+        for planned in plan.layers.values():
+            judges = planned.layer.is_loss or isinstance(planned.layer, (layers.Accuracy, layers.DetectionEvaluate))
+            if judges or not judging.isdisjoint(planned.node.inputs):
+                judging.update(planned.node.outputs)
+                judged += planned.node.inputs
+        if not judging:
+            return []
+        computed = [value for value in judged if value not in judging and value not in plan.inputs]
+        return list(dict.fromkeys([*(v for v in plan.outputs() if v not in judging | set(plan.inputs)), *computed]))
 
     def folded(self, keep: Iterable[str]) -> Subject:
         """The net without what inference does not need; `keep` names blobs that stay beside the outputs."""

@@ -1,9 +1,9 @@
 """Exports for TensorFlow Serving and other engines, comparison with what Caffe computed, and timing."""
 
 from keras_caffe.converters.comparison import Comparison, compare
+from keras_caffe.converters.preprocessing import Preprocessing
 from keras_caffe.onnx import to_onnx
 from keras_caffe.serving.export import export
-from keras_caffe.serving.preprocessing import Preprocessing
 from keras_caffe.serving.tflite import to_tflite
 from keras_caffe.serving.timing import layer_times, whole_times
 

@@ -10,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.fold import folded
+from keras_caffe.converters.labels import Labels, read_labels
 from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.converters.preprocessing import Preprocessing
 from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving import card, stock, warmup
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
-from keras_caffe.serving.labels import Labels, lookup, read_labels
-from keras_caffe.serving.preprocessing import Preprocessing
+from keras_caffe.serving.labels import lookup
 from keras_caffe.serving.servable import (
     CLASSIFY,
     DEFAULT,

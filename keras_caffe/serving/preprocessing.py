@@ -2,112 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import tensorflow as tf
 
-from keras_caffe.converters.read import read_array, read_mean
-from keras_caffe.errors import ExportError
-from keras_caffe.shapes import Shape, known
+from keras_caffe.converters.preprocessing import FittedPreprocessing
 
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """Resize, centre crop, blue-green-red, then (x - mean) scale: what Caffe's tools do with a picture in TEST.
-
-    Args:
-        resize: (height, width) in pixels, or one number for both; bilinear between pixel centres, no smoothing, as
-            OpenCV. Default: the size the net declares, unless there is a crop.
-        crop: (height, width) of the centre that is kept, or one number for both; default: nothing is cut off.
-        mean: what is subtracted: one number, one for each channel in the net's order (blue, green, red), an array
-            (C, H, W) of the size before the crop, or a `.binaryproto` or `.npy` file of one.
-        scale: factor after that.
-        bgr: pictures come as red-green-blue and the net takes blue-green-red; no effect on grey pictures.
-    """
-
-    resize: int | Sequence[int] | None = None
-    crop: int | Sequence[int] | None = None
-    mean: Any = 0.0
-    scale: float = 1.0
-    bgr: bool = True
-
-    @classmethod
-    def of(cls, given: Any) -> Preprocessing:
-        """From itself, a dict of its arguments, or a message with Caffe's transform_param.
-
-        Raises:
-            ExportError: anything else, or an argument that it does not have.
-        """
-        if isinstance(given, cls):
-            return given
-        if hasattr(given, "DESCRIPTOR") and given.DESCRIPTOR.name == "TransformationParameter":
-            mean = given.mean_file or list(given.mean_value) or 0.0
-            return cls(crop=given.crop_size or None, mean=mean, scale=given.scale)
-        names = [field.name for field in fields(cls)]
-        if not isinstance(given, Mapping) or not set(given) <= set(names):
-            raise ExportError(
-                "preprocessing is not understood",
-                expected=f"a dict with {', '.join(names)}",
-                received=", ".join(map(str, given)) if isinstance(given, Mapping) else type(given).__name__,
-            )
-        return cls(**given)
-
-    def fitted(self, shape: Shape) -> FittedPreprocessing:
-        """For a net's input.
-
-        Args:
-            shape: (N, C, H, W) as the net declares it.
-
-        Raises:
-            ExportError: sizes or means that do not fit the input.
-            ReadError: a mean file is missing or broken.
-        """
-        _, channels, height, width = known(shape)
-        crop = _pair(self.crop)
-        resize = _pair(self.resize) or (None if crop else (height, width))
-        if (height, width) != (crop or resize):
-            raise ExportError(
-                "pictures do not get the size of the net's input", expected=[height, width], received=crop or resize
-            )
-        if crop and resize and any(c > r for c, r in zip(crop, resize, strict=True)):
-            raise ExportError("the crop is larger than the picture", expected=f"at most {resize}", received=crop)
-        mean = _mean(self.mean, channels, resize, crop)
-        return FittedPreprocessing(resize, crop, mean, float(self.scale), self.bgr and channels == 3, channels)
+def pictures(fitted: FittedPreprocessing, x: tf.Tensor, whole: bool = False) -> tf.Tensor:
+    """(N, H, W, C) red-green-blue or grey -> what the net takes, (N, H', W', C); whole: round after resizing."""
+    x = tf.reverse(x, [-1]) if fitted.bgr else x
+    if fitted.resize:
+        x = tf.image.resize(tf.cast(x, "float32"), fitted.resize, "bilinear", antialias=False)
+        x = tf.round(x) if whole else x
+    if fitted.crop:
+        x = _centre(tf.cast(x, "float32"), fitted.crop)
+    return (tf.cast(x, "float32") - fitted.mean) * tf.constant(fitted.scale, "float32")
 
 
-@dataclass(frozen=True, eq=False)
-class FittedPreprocessing:
-    """A Preprocessing for one input: sizes as pairs, the mean as (1 or H, 1 or W, C)."""
+def encoded(fitted: FittedPreprocessing, x: tf.Tensor) -> tf.Tensor:
+    """(N,) JPEG or PNG files -> what the net takes."""
+    size = fitted.crop or fitted.resize or ()
 
-    resize: tuple[int, int] | None
-    crop: tuple[int, int] | None
-    mean: np.ndarray
-    scale: float
-    bgr: bool
-    channels: int
+    def one(data: tf.Tensor) -> tf.Tensor:
+        return pictures(fitted, decoded(data, fitted.channels)[None], whole=True)[0]
 
-    def pictures(self, x: tf.Tensor, whole: bool = False) -> tf.Tensor:
-        """(N, H, W, C) red-green-blue or grey -> what the net takes, (N, H', W', C); whole: round after resizing."""
-        x = tf.reverse(x, [-1]) if self.bgr else x
-        if self.resize:
-            x = tf.image.resize(tf.cast(x, "float32"), self.resize, "bilinear", antialias=False)
-            x = tf.round(x) if whole else x
-        if self.crop:
-            x = _centre(tf.cast(x, "float32"), self.crop)
-        return (tf.cast(x, "float32") - self.mean) * tf.constant(self.scale, "float32")
-
-    def encoded(self, x: tf.Tensor) -> tf.Tensor:
-        """(N,) JPEG or PNG files -> what the net takes."""
-        size = self.crop or self.resize or ()
-
-        def one(data: tf.Tensor) -> tf.Tensor:
-            return self.pictures(decoded(data, self.channels)[None], whole=True)[0]
-
-        return tf.map_fn(one, x, fn_output_signature=tf.TensorSpec((*size, self.channels), "float32"))
+    return tf.map_fn(one, x, fn_output_signature=tf.TensorSpec((*size, fitted.channels), "float32"))
 
 
 def decoded(data: tf.Tensor, channels: int) -> tf.Tensor:
@@ -125,32 +43,3 @@ def _centre(x: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     known = x.shape[1:3] if None not in x.shape[1:3] else tf.unstack(tf.shape(x)[1:3])
     top, left = ((n - cut) // 2 for n, cut in zip(known, size, strict=True))
     return x[:, top : top + size[0], left : left + size[1]]
-
-
-def _pair(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
-        raise ExportError("not a size in pixels", expected="one number, or height and width", received=size)
-    return pair[0], pair[1]
-
-
-def _mean(given: Any, channels: int, resize: tuple[int, int] | None, crop: tuple[int, int] | None) -> np.ndarray:
-    mean = np.asarray(_read(given) if isinstance(given, (str, Path)) else given, "float32")
-    mean = mean[0] if mean.ndim == 4 and len(mean) == 1 else mean
-    if mean.ndim <= 1 and mean.size in (1, channels):
-        return np.broadcast_to(mean, (1, 1, channels))
-    if mean.ndim == 3 and mean.shape[0] == channels and mean.shape[1:] in ((1, 1), resize, crop):
-        mean = mean.transpose(1, 2, 0)
-        return mean if crop is None or mean.shape[:2] in ((1, 1), crop) else _centre(mean[None], crop)[0]
-    size = ", ".join(map(str, resize or crop or ("H", "W")))
-    raise ExportError(
-        "the mean does not fit the pictures",
-        expected=f"1 or {channels} numbers, or an array ({channels}, {size})",
-        received=f"shape {mean.shape}",
-    )
-
-
-def _read(file: str | Path) -> np.ndarray:
-    return (read_array if Path(file).suffix == ".npy" else read_mean)(file)

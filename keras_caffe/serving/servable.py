@@ -11,9 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.model import BlobModel, CaffeModel, keras_name, output_name
+from keras_caffe.converters.preprocessing import FittedPreprocessing
 from keras_caffe.errors import ExportError
 from keras_caffe.layout import edge_order, to_stored
-from keras_caffe.serving.preprocessing import FittedPreprocessing
+from keras_caffe.serving.preprocessing import encoded as from_files
+from keras_caffe.serving.preprocessing import pictures
 from keras_caffe.shapes import Shape, known
 
 IMAGE_BYTES = "image_bytes"
@@ -76,7 +78,7 @@ def picture_inputs(plain: Inputs, name: str, fitted: FittedPreprocessing, data_f
     specs[given] = tf.TensorSpec(shape, "string" if encoded else "float32", name=given)
 
     def prepare(values: Mapping[str, Any]) -> dict[str, Any]:
-        x = fitted.encoded(values[given]) if encoded else fitted.pictures(values[given])
+        x = (from_files if encoded else pictures)(fitted, values[given])
         x = tf.transpose(x, (0, 3, 1, 2)) if data_format == "channels_first" else x
         return plain.prepare({**{n: v for n, v in values.items() if n != given}, name: x})
 

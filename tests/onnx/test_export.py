@@ -290,6 +290,94 @@ def test_values_of_a_large_net_stand_beside_it(tmp_path: Path, monkeypatch: pyte
     np.testing.assert_array_equal(a, b)
 
 
+TRAINED = """
+layer { name: "data" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: [4, 3, 8, 8] } shape { dim: [4] } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 5 kernel_size: 8 weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "flat" type: "Flatten" bottom: "conv" top: "flat" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "flat" bottom: "label" top: "loss" }
+layer { name: "accuracy" type: "Accuracy" bottom: "flat" bottom: "label" top: "accuracy" }
+"""
+
+
+def names_of(values: Any) -> list[str]:
+    return [value.name for value in values]
+
+
+@pytest.mark.parametrize("fold", [True, False])
+def test_losses_are_given_on_request(fold: bool, tmp_path: Path) -> None:
+    plain, whole = (
+        read(keras_caffe.to_onnx(TRAINED, file=tmp_path / "net.onnx", fold=fold, losses=losses)).graph
+        for losses in (False, True)
+    )
+    assert (names_of(plain.input), names_of(plain.output)) == (["data"], ["flat"])
+    assert (names_of(whole.input), set(names_of(whole.output))) == (["data", "label"], {"loss", "accuracy"})
+    model = keras_caffe.load(TRAINED, data_format="channels_first")
+    file = keras_caffe.to_onnx(model, tmp_path / "net.onnx", fold=fold, losses=True)
+    fed = {"data": images(4, 3, 8, 8), "label": np.asarray([0, 4, 2, 1], "float32")}
+    for name, got in zip(("loss", "accuracy"), run(file, fed, ["loss", "accuracy"]), strict=True):
+        np.testing.assert_allclose(got, model(fed)[name], rtol=1e-5)
+
+
+def test_half_precision(tmp_path: Path) -> None:
+    whole, half = (
+        keras_caffe.to_onnx(*FILES, tmp_path / f"{precision}.onnx", precision=precision, tolerance=limit)
+        for precision, limit in (("float32", 1e-5), ("float16", 1e-2))
+    )
+    assert half.stat().st_size < 0.51 * whole.stat().st_size
+    graph = read(half).graph
+    assert [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)] == [1, 1]
+    assert {weight.data_type for weight in graph.initializer if "/" in weight.name} == {10}
+
+
+def test_half_precision_leaves_indices_alone(tmp_path: Path) -> None:
+    net = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 4000] } } }
+    layer { name: "best" type: "ArgMax" bottom: "data" top: "best" }"""
+    x = np.zeros((1, 4000), "float32")
+    x[0, 3999] = 1
+    file = keras_caffe.to_onnx(net, file=tmp_path / "net.onnx", precision="float16")
+    assert run(file, {"data": x}, ["best"])[0].item() == 3999
+
+
+def test_values_that_half_precision_cannot_hold(tmp_path: Path) -> None:
+    model = keras_caffe.load(IN_PLACE % ("scale", "Scale", "", ""))
+    model.set_caffe_params({"scale": [np.full(3, 1e6)]})
+    with pytest.raises(ExportError, match="scale/scale.*half precision"):
+        keras_caffe.to_onnx(model, tmp_path / "net.onnx", precision="float16", outputs="data", fold=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_pictures_are_prepared_in_the_file(data_format: str, tmp_path: Path) -> None:
+    net = TRAINED.partition('layer { name: "loss"')[0]
+    how = {"resize": [10, 12], "crop": 8, "mean": [104, 117, 123], "scale": 0.5}
+    model = keras_caffe.load(net, data_format="channels_first")
+    file = keras_caffe.to_onnx(
+        model, tmp_path / "net.onnx", outputs="flat", preprocessing=how, data_format=data_format, labels=list("abcde")
+    )
+    x = np.random.default_rng(0).uniform(0, 255, (2, 20, 24, 3)).astype("float32")
+    fed = x if data_format == "channels_last" else np.moveaxis(x, -1, 1)
+    small = (x.reshape(2, 10, 2, 12, 2, 3)).mean((2, 4))[:, 1:9, 2:10, ::-1]
+    want = model.extract("flat")({"data": np.moveaxis((small - how["mean"]) * 0.5, -1, 1)})["flat"]
+    np.testing.assert_allclose(run(file, {"data": fed}, ["flat"])[0], want, rtol=1e-4, atol=1e-3)
+    metadata = {p.key: p.value for p in read(file).metadata_props}
+    assert json.loads(metadata["labels"]) == list("abcde")
+    assert (json.loads(metadata["mean"]), metadata["scale"], metadata["channel_order"]) == (
+        [104, 117, 123],
+        "0.5",
+        "RGB",
+    )
+
+
+def test_sizes_that_a_layer_must_know_stay_fixed(tmp_path: Path) -> None:
+    with pytest.warns(CaffeWarning, match="stay as they are declared"):
+        file = keras_caffe.to_onnx(*FILES, tmp_path / "net.onnx", dynamic=True)
+    dims = read(file).graph.input[0].type.tensor_type.shape.dim
+    assert [dim.dim_param or dim.dim_value for dim in dims] == ["N", 1, 28, 28]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_what_is_no_caffe_net_goes_by_keras(tmp_path: Path) -> None:
     pytest.importorskip("tf2onnx")

@@ -1,0 +1,125 @@
+"""From pictures to what a net takes: how, for exports to put it into their graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.converters.read import read_array, read_mean
+from keras_caffe.errors import ExportError
+from keras_caffe.shapes import Shape, known
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize, centre crop, blue-green-red, then (x - mean) scale: what Caffe's tools do with a picture in TEST.
+
+    Args:
+        resize: (height, width) in pixels, or one number for both; bilinear between pixel centres, no smoothing, as
+            OpenCV. Default: the size the net declares, unless there is a crop.
+        crop: (height, width) of the centre that is kept, or one number for both; default: nothing is cut off.
+        mean: what is subtracted: one number, one for each channel in the net's order (blue, green, red), an array
+            (C, H, W) of the size before the crop, or a `.binaryproto` or `.npy` file of one.
+        scale: factor after that.
+        bgr: pictures come as red-green-blue and the net takes blue-green-red; no effect on grey pictures.
+    """
+
+    resize: int | Sequence[int] | None = None
+    crop: int | Sequence[int] | None = None
+    mean: Any = 0.0
+    scale: float = 1.0
+    bgr: bool = True
+
+    @classmethod
+    def of(cls, given: Any) -> Preprocessing:
+        """From itself, a dict of its arguments, or a message with Caffe's transform_param.
+
+        Raises:
+            ExportError: anything else, or an argument that it does not have.
+        """
+        if isinstance(given, cls):
+            return given
+        if hasattr(given, "DESCRIPTOR") and given.DESCRIPTOR.name == "TransformationParameter":
+            mean = given.mean_file or list(given.mean_value) or 0.0
+            return cls(crop=given.crop_size or None, mean=mean, scale=given.scale)
+        names = [field.name for field in fields(cls)]
+        if not isinstance(given, Mapping) or not set(given) <= set(names):
+            raise ExportError(
+                "preprocessing is not understood",
+                expected=f"a dict with {', '.join(names)}",
+                received=", ".join(map(str, given)) if isinstance(given, Mapping) else type(given).__name__,
+            )
+        return cls(**given)
+
+    def fitted(self, shape: Shape) -> FittedPreprocessing:
+        """For a net's input.
+
+        Args:
+            shape: (N, C, H, W) as the net declares it.
+
+        Raises:
+            ExportError: sizes or means that do not fit the input.
+            ReadError: a mean file is missing or broken.
+        """
+        _, channels, height, width = known(shape)
+        crop = _pair(self.crop)
+        resize = _pair(self.resize) or (None if crop else (height, width))
+        if (height, width) != (crop or resize):
+            raise ExportError(
+                "pictures do not get the size of the net's input", expected=[height, width], received=crop or resize
+            )
+        if crop and resize and any(c > r for c, r in zip(crop, resize, strict=True)):
+            raise ExportError("the crop is larger than the picture", expected=f"at most {resize}", received=crop)
+        mean = _mean(self.mean, channels, resize, crop)
+        return FittedPreprocessing(resize, crop, mean, float(self.scale), self.bgr and channels == 3, channels)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPreprocessing:
+    """A Preprocessing for one input: sizes as pairs, the mean as (1 or H, 1 or W, C)."""
+
+    resize: tuple[int, int] | None
+    crop: tuple[int, int] | None
+    mean: np.ndarray
+    scale: float
+    bgr: bool
+    channels: int
+
+
+def _centre(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The middle (*size, C) of (H, W, C)."""
+    top, left = ((n - cut) // 2 for n, cut in zip(x.shape, size, strict=False))
+    return x[top : top + size[0], left : left + size[1]]
+
+
+def _pair(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+        raise ExportError("not a size in pixels", expected="one number, or height and width", received=size)
+    return pair[0], pair[1]
+
+
+def _mean(given: Any, channels: int, resize: tuple[int, int] | None, crop: tuple[int, int] | None) -> np.ndarray:
+    mean = np.asarray(_read(given) if isinstance(given, (str, Path)) else given, "float32")
+    mean = mean[0] if mean.ndim == 4 and len(mean) == 1 else mean
+    if mean.ndim <= 1 and mean.size in (1, channels):
+        return np.broadcast_to(mean, (1, 1, channels))
+    if mean.ndim == 3 and mean.shape[0] == channels and mean.shape[1:] in ((1, 1), resize, crop):
+        mean = mean.transpose(1, 2, 0)
+        return mean if crop is None or mean.shape[:2] in ((1, 1), crop) else _centre(mean, crop)
+    size = ", ".join(map(str, resize or crop or ("H", "W")))
+    raise ExportError(
+        "the mean does not fit the pictures",
+        expected=f"1 or {channels} numbers, or an array ({channels}, {size})",
+        received=f"shape {mean.shape}",
+    )
+
+
+def _read(file: str | Path) -> np.ndarray:
+    return (read_array if Path(file).suffix == ".npy" else read_mean)(file)
