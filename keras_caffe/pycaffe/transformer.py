@@ -54,13 +54,19 @@ class Transformer:
         return image
 
     def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """The image that `preprocess` made an input of; float32, or float64 if `data` is."""
+        """The image that `preprocess` made an input of; float32, or float64 if `data` is.
+
+        Without input_scale pixels from 0 to 1 come back as such; in Caffe some are 1e-8 below 0.
+        """
         self._shape(in_)
         image = np.array(data, np.result_type(np.asarray(data), np.float32)).squeeze()
         if in_ in self.input_scale:
             image /= np.float32(self.input_scale[in_])
         if in_ in self.mean:
-            image += self.mean[in_]
+            mean = self.mean[in_]
+            image += mean
+            # What rounding took from a black pixel is no colour: with a float64 mean it would come back below 0.
+            image[np.abs(image) < np.spacing(np.abs(mean).astype(image.dtype))] = 0
         if in_ in self.raw_scale:
             image /= np.float32(self.raw_scale[in_])
         if in_ in self.channel_swap:

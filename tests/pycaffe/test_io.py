@@ -128,16 +128,19 @@ def test_the_means_type_does_not_show(mean: np.ndarray) -> None:
     assert made.deprocess("data", prepared.astype(np.float64)).dtype == np.float64
 
 
-def test_a_round_trip_keeps_to_the_range_of_pixels() -> None:
+@pytest.mark.parametrize(
+    "mean", [(104.0, 117.0, 123.0), (0.5, 127.5, 255.0), (103.939, 116.779, 123.68), (104.00698793, 116.66876762, 1e-9)]
+)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_round_trip_keeps_to_the_range_of_pixels(mean: tuple[float, ...], kind: type) -> None:
     made = caffe.io.Transformer({"data": (1, 3, 2, 128)})
     made.set_transpose("data", (2, 0, 1))
     made.set_raw_scale("data", 255)
-    image = np.repeat(np.arange(256, dtype=np.uint8).reshape(2, 128, 1), 3, 2) / 255
-    for mean in ([104.0, 117.0, 123.0], [0.5, 127.5, 255.0], [103.939, 116.779, 123.68]):
-        made.set_mean("data", np.array(mean, np.float32).astype(np.float64))
-        back = made.deprocess("data", made.preprocess("data", image))
-        assert back.min() == 0
-        assert back.max() == 1
+    made.set_mean("data", np.array(mean, kind))
+    image = np.repeat(np.arange(256, dtype=np.uint8).reshape(2, 128, 1), 3, 2) / np.float32(255)
+    back = made.deprocess("data", made.preprocess("data", image))
+    assert (back.min(), back.max()) == (0, 1)
+    np.testing.assert_allclose(back, image, atol=1e-7)
 
 
 def test_pixels_in_whole_numbers_can_be_deprocessed() -> None:
