@@ -65,13 +65,12 @@ class Preprocessing:
             ExportError: sizes or means that do not fit the input.
             ReadError: a mean file is missing or broken.
         """
-        _, channels, height, width = known(shape)
-        crop = _pair(self.crop)
-        resize = _pair(self.resize) or (None if crop else (height, width))
-        if (height, width) != (crop or resize):
-            raise ExportError(
-                "pictures do not get the size of the net's input", expected=[height, width], received=crop or resize
-            )
+        _, channels, *size = shape
+        (channels,), crop = known([channels]), _pair(self.crop)
+        resize = _pair(self.resize) or (None if crop or None in size else _pair(known(size)))
+        made = crop or resize or size
+        if any(n not in (None, m) for n, m in zip(size, made, strict=True)):
+            raise ExportError("pictures do not get the size of the net's input", expected=size, received=made)
         if crop and resize and any(c > r for c, r in zip(crop, resize, strict=True)):
             raise ExportError("the crop is larger than the picture", expected=f"at most {resize}", received=crop)
         mean = _mean(self.mean, channels, resize, crop)

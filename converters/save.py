@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +14,14 @@ from keras_caffe.converters.graph import Node, graph
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.plain import from_keras
 from keras_caffe.converters.rebuild import NodeBlobs, node_blobs
+from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.share import shared_params
 from keras_caffe.converters.splits import with_splits
 from keras_caffe.converters.write import replacing, write_caffemodel
-from keras_caffe.errors import NetError
+from keras_caffe.errors import CaffeWarning, NetError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.proto.text import to_text
+from keras_caffe.shapes import Sizes, known
 
 FileName = str | os.PathLike[str]
 
@@ -31,7 +34,8 @@ def save(model: Any, prototxt: FileName | None = None, caffemodel: FileName | No
 
     Args:
         model: from `keras_caffe.load`, or a functional or sequential Keras model of layers that Caffe has too.
-        prototxt: where to write the definition: of the layers that the model has, in Caffe's current form.
+        prototxt: where to write the definition: of the layers that the model has, in Caffe's current form. Open sizes
+            of inputs become the smallest that the net takes, with a CaffeWarning.
         caffemodel: where to write the parameters: `.caffemodel`, or HDF5 if the name ends in `.h5`.
 
     Raises:
@@ -91,9 +95,24 @@ def definition(model: CaffeModel) -> Any:
         if layer.type == "Input":
             layer.input_param.ClearField("shape")
             for top in layer.top:
-                sizes = model.plan.shapes[f"{top}@{layer.name}"]
-                layer.input_param.shape.add().dim.extend(1 if size is None else size for size in sizes)
+                layer.input_param.shape.add().dim.extend(_stated(model, f"{top}@{layer.name}"))
     return net
+
+
+def _stated(model: CaffeModel, value: str) -> Sizes:
+    """The sizes that a file states for an input; Caffe knows no open ones, though it reshapes a net that runs."""
+    shape, blob = model.plan.shapes[value], model.net.values[value].blob
+    if None not in shape:
+        return known(shape)
+    sizes = sample_shapes(model.plan)[blob]
+    warnings.warn(
+        CaffeWarning(
+            f"a Caffe file cannot leave sizes of input {blob!r} open: {shape} is written as {sizes}",
+            fix="Edit the file for another size, or reshape the blob before the net runs.",
+        ),
+        stacklevel=4,
+    )
+    return sizes
 
 
 def _with_splits(model: CaffeModel) -> tuple[Any, list[int]]:

@@ -17,6 +17,7 @@ from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.select import PHASES
 from keras_caffe.layout import DATA_FORMATS
+from keras_caffe.shapes import Shape
 
 
 def add_net_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,8 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=input_shape,
         metavar="NAME=N,C,H,W",
-        help="an input's shape in Caffe's order, where the net does not state it or to replace it; may be repeated",
+        help="an input's shape in Caffe's order, where the net does not state it or to replace it; ? for a "
+        "size that stays open; may be repeated",
     )
     add("--skip-mismatch", action="store_true", help="leave layers that the weights do not fit as they are filled")
     add("--strict", action="store_true", help="unknown fields are an error, not a warning")
@@ -56,12 +58,12 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """`NAME=N,C,H,W` as (name, shape)."""
+def input_shape(text: str) -> tuple[str, Shape]:
+    """`NAME=N,C,H,W` as (name, shape); `?` is an open size."""
     name, _, sizes = text.rpartition("=")
-    if not name or not re.fullmatch(r"\d+(,\d+)*", sizes):
+    if not name or not re.fullmatch(r"(\d+|\?)(,(\d+|\?))*", sizes):
         raise argparse.ArgumentTypeError(f"expected NAME=N,C,H,W, received {text!r}")
-    return name, tuple(int(size) for size in sizes.split(","))
+    return name, tuple(None if size == "?" else int(size) for size in sizes.split(","))
 
 
 def positive(text: str) -> int:

@@ -13,9 +13,10 @@ import numpy as np
 from keras_caffe.converters.comparison import Row, computed_blobs, row
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.rebuild import node_blobs, plan_again, rebuild
+from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.layout import edge_order, inverse, to_caffe
-from keras_caffe.shapes import Sizes, known
+from keras_caffe.shapes import Sizes
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -102,8 +103,8 @@ def _own_words(error: Exception) -> str:
 
 def _runs(model: CaffeModel, engine: Engine) -> Iterator[tuple[dict[str, np.ndarray], CaffeModel]]:
     """Inputs, and the model that takes their sizes."""
-    blobs = {model.net.values[value].blob: value for value in model.plan.inputs}
-    shapes = {name: known([n or 1 for n in model.plan.shapes[blobs[name]]]) for name in engine.inputs}
+    sample = sample_shapes(model.plan)
+    shapes = {name: sample[name] for name in engine.inputs}
     yield _random(shapes, 0), model
     open_batch = {sizes[0] for sizes in engine.inputs.values() if sizes} == {"N"}
     yield _random({name: (2 * s[0], *s[1:]) if open_batch else s for name, s in shapes.items()}, 1), model

@@ -13,6 +13,7 @@ from keras_caffe.converters.fold import folded
 from keras_caffe.converters.labels import Labels, read_labels
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.preprocessing import Preprocessing
+from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving import card, stock, warmup
@@ -131,7 +132,7 @@ def _inputs(model: CaffeModel, built: CaffeModel, preprocessing: Any, kind: str)
     if kind not in ("tensor", IMAGE_BYTES):
         raise ExportError("no such inputs", expected=f"tensor or {IMAGE_BYTES}", received=kind)
     shapes = declared_shapes(model)
-    plain = plain_inputs(built, shapes)
+    plain = plain_inputs(built, sample_shapes(model.plan))
     if preprocessing is None and kind == "tensor":
         return plain
     pictures = [blob for blob, shape in shapes.items() if len(shape) == 4 and argument(keras_name(blob)) in plain.specs]

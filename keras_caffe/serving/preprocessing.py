@@ -20,7 +20,7 @@ def pictures(fitted: FittedPreprocessing, x: tf.Tensor, whole: bool = False) -> 
 
 def encoded(fitted: FittedPreprocessing, x: tf.Tensor) -> tf.Tensor:
     """(N,) JPEG or PNG files -> what the net takes."""
-    size = fitted.crop or fitted.resize or ()
+    size = fitted.crop or fitted.resize or (None, None)
 
     def one(data: tf.Tensor) -> tf.Tensor:
         return pictures(fitted, decoded(data, fitted.channels)[None], whole=True)[0]

@@ -16,7 +16,7 @@ from keras_caffe.errors import ExportError
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.serving.preprocessing import encoded as from_files
 from keras_caffe.serving.preprocessing import pictures
-from keras_caffe.shapes import Shape, known
+from keras_caffe.shapes import Sizes
 
 IMAGE_BYTES = "image_bytes"
 DEFAULT = "serving_default"
@@ -42,12 +42,12 @@ class Inputs:
         return [name for name in self.specs if name in names or name == IMAGE_BYTES]
 
 
-def plain_inputs(model: CaffeModel, shapes: Mapping[str, Shape]) -> Inputs:
+def plain_inputs(model: CaffeModel, shapes: Mapping[str, Sizes]) -> Inputs:
     """The net's own inputs; those with a default value (DummyData) are not asked for.
 
     Args:
         model: what is served.
-        shapes: {input blob: declared shape in Caffe's order}.
+        shapes: {input blob: shape of a request in Caffe's order}.
     """
     tensors = {keras_name(model.net.values[v].blob): model.tensors.at_edge(v) for v in model.plan.inputs}
     asked = {name: x for name, x in tensors.items() if name not in model.tensors.defaults}
@@ -55,8 +55,8 @@ def plain_inputs(model: CaffeModel, shapes: Mapping[str, Shape]) -> Inputs:
     if len(arguments) < len(asked):
         raise ExportError("two inputs have one name in a signature", received=", ".join(asked))
     specs = {a: tf.TensorSpec(asked[name].shape, asked[name].dtype, name=a) for a, name in arguments.items()}
-    declared = {argument(keras_name(blob)): shape for blob, shape in shapes.items()}
-    example = {a: np.zeros(_request_shape(model, spec, declared[a]), "float32") for a, spec in specs.items()}
+    asked_for = {argument(keras_name(blob)): shape for blob, shape in shapes.items()}
+    example = {a: np.zeros(_request_shape(model, spec, asked_for[a]), "float32") for a, spec in specs.items()}
     return Inputs(specs, lambda given: {arguments[a]: x for a, x in given.items()}, example)
 
 
@@ -70,9 +70,10 @@ def picture_inputs(plain: Inputs, name: str, fitted: FittedPreprocessing, data_f
         data_format: how the model takes that input.
         encoded: pictures come as JPEG or PNG files.
     """
-    batch = plain.specs[name].shape[0]
+    batch, *inner = plain.specs[name].shape
+    open_or_fixed = inner[1:] if data_format == "channels_first" else inner[:-1]
     given = IMAGE_BYTES if encoded else name
-    size = (None, None) if fitted.resize or fitted.crop else plain.specs[name].shape[1:3]
+    size = (None, None) if fitted.resize or fitted.crop else open_or_fixed
     shape = (batch,) if encoded else (batch, *size, fitted.channels)
     specs = {(given if n == name else n): s for n, s in plain.specs.items()}
     specs[given] = tf.TensorSpec(shape, "string" if encoded else "float32", name=given)
@@ -82,7 +83,8 @@ def picture_inputs(plain: Inputs, name: str, fitted: FittedPreprocessing, data_f
         x = tf.transpose(x, (0, 3, 1, 2)) if data_format == "channels_first" else x
         return plain.prepare({**{n: v for n, v in values.items() if n != given}, name: x})
 
-    high, wide = fitted.resize or fitted.crop or (1, 1)
+    _, *sizes = plain.example[name].shape
+    high, wide = fitted.resize or fitted.crop or (sizes[1:] if data_format == "channels_first" else sizes[:-1])
     picture = np.zeros((batch or 1, high, wide, fitted.channels), "uint8")
     sample = np.array([tf.io.encode_png(p).numpy() for p in picture], object) if encoded else picture.astype("float32")
     return Inputs(specs, prepare, {**{n: a for n, a in plain.example.items() if n != name}, given: sample})
@@ -136,7 +138,7 @@ def signature_name(blob: str) -> str:
     return re.sub(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\-/]", "_", blob)
 
 
-def _request_shape(model: CaffeModel, spec: tf.TensorSpec, declared: Shape) -> list[int]:
-    """The declared sizes as callers see them, with a batch of 1 where that is open."""
-    sizes = list(to_stored(known(declared), edge_order(len(declared), model.data_format)))
+def _request_shape(model: CaffeModel, spec: tf.TensorSpec, shape: Sizes) -> list[int]:
+    """The sizes as callers see them, with a batch of 1 where that is open."""
+    sizes = list(to_stored(shape, edge_order(len(shape), model.data_format)))
     return [1, *sizes[1:]] if sizes and spec.shape[0] is None else sizes

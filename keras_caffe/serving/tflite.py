@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
-from keras_caffe.serving.dynamic import declared_shapes, servable_model
+from keras_caffe.serving.dynamic import servable_model
 from keras_caffe.serving.servable import net_outputs, plain_inputs, signature
 from keras_caffe.serving.versions import write_whole
 
@@ -57,7 +58,7 @@ def to_tflite(
         trained = folded(model, names or ()) if fold else None
         built = servable_model(model, trained, model.data_format, False, single=True)
         part = built.extract(names) if names else net_outputs(built)
-        function = signature(part, plain_inputs(built, declared_shapes(model)))
+        function = signature(part, plain_inputs(built, sample_shapes(model.plan)))
     converter = _converter(function, kind, calibration)
     try:
         content = converter.convert()

@@ -14,10 +14,9 @@ import tensorflow as tf
 
 from keras_caffe.converters.infer import PlannedLayer
 from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.layers.base import takes_training
 from keras_caffe.layout import edge_order, to_stored
-from keras_caffe.serving.dynamic import declared_shapes
-from keras_caffe.shapes import known
 
 WARM = 2
 
@@ -68,9 +67,9 @@ def random_inputs(model: CaffeModel, seed: int) -> dict[str, Any]:
 
 def _declared(model: CaffeModel) -> dict[str, tuple[int, ...]]:
     """{Keras input: shape as it is fed, with the net's batch size}."""
-    blobs = declared_shapes(model).items()
     return {
-        keras_name(blob): to_stored(known(shape), edge_order(len(shape), model.data_format)) for blob, shape in blobs
+        keras_name(blob): to_stored(shape, edge_order(len(shape), model.data_format))
+        for blob, shape in sample_shapes(model.plan).items()
     }
 
 
