@@ -17,7 +17,7 @@ from keras_caffe.data.jpeg_stream import JpegStream, PixelStream
 from keras_caffe.data.places import Places
 from keras_caffe.data.sources import SOURCES, Settings, Source
 from keras_caffe.data.sources.base import Form
-from keras_caffe.data.stream import Share, Stream, WindowStream, without_autotune
+from keras_caffe.data.stream import Share, Stream, WindowStream
 from keras_caffe.errors import CaffeError, DataError, Option
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.unknown_value import refuse_unknown_values
@@ -170,8 +170,9 @@ def _joined(streams: Sequence[Stream]) -> tf.data.Dataset:
     named = zipped.map(lambda *parts: dict(zip(names, [top for part in parts for top in part], strict=True)))
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    options.autotune.enabled = False  # Nothing is left to tune, and the tuner can hold up the end for a minute.
     ahead = [stream.source.layer.data_param.prefetch for stream in streams if stream.source.layer.type == "Data"]
-    return without_autotune(named.prefetch(max(ahead, default=DEFAULT_PREFETCH)).with_options(options))
+    return named.prefetch(max(ahead, default=DEFAULT_PREFETCH)).with_options(options)
 
 
 def _seed(seed: int | None, share: Share) -> int:

@@ -165,19 +165,6 @@ class WindowStream(Stream):
             return self.source.windows(self.running_numbers(int(number)))
 
 
-def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The data set without TensorFlow's tuning of how much is made at once, unless its maker asked for it.
-
-    Here that is stated, and the tuner's thread can hold up the closing of an iterator, and so the process's end, for a
-    minute.
-    """
-    if dataset.options().autotune.enabled is not None:
-        return dataset
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
-
-
 def in_python(
     method: Callable[..., Any], inputs: Sequence[Any], kinds: Sequence[tf.DType], stateful: bool = False
 ) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.errors import ReadError, instead, not_found
-from keras_caffe.lmdb_environment import environment
+from keras_caffe.lmdb_file import LmdbFile
 
 SCALE = 1 / 256  # lenet_train_test.prototxt: transform_param { scale: 0.00390625 }
 
@@ -35,8 +35,8 @@ def names() -> list[str]:
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """The test digits: images, uint8 (N, 1, 28, 28), and labels, int64 (N,). Caffe multiplied images by `SCALE`."""
-    database = environment(path("db/mnist_test_lmdb"))
-    records = [proto.Datum.FromString(bytes(value)) for _, value in database.txn.cursor()]
+    database = LmdbFile(path("db/mnist_test_lmdb"))
+    records = [proto.Datum.FromString(bytes(value)) for _, value in database.items()]
     pixels = np.frombuffer(b"".join(record.data for record in records), np.uint8)
     images = pixels.reshape(-1, records[0].channels, records[0].height, records[0].width)
     return images, np.array([record.label for record in records], np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.infer import keras_name
-from keras_caffe.data.stream import in_python, without_autotune
+from keras_caffe.data.stream import in_python
 from keras_caffe.errors import DataError, Option
 
 Batch = Mapping[str, Any]
@@ -72,7 +72,7 @@ class Feed:
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False  # it takes a batch that nobody trains on
         steps = tf.data.Dataset.counter().map(lambda _: iterator.get_next())
-        return without_autotune(steps.with_options(options))
+        return _untuned(steps.with_options(options))
 
     def raise_error(self) -> None:
         """Raises what the data raised, where TensorFlow has only its text."""
@@ -94,8 +94,8 @@ class Feed:
         batches = self._batches(context)
         batches = batches.skip(step * self.per_step) if step else batches
         if self.per_step == 1:
-            return without_autotune(batches.map(lambda batch: (batch,)))
-        return without_autotune(batches.batch(self.per_step, drop_remainder=True).map(self._unstacked))
+            return _untuned(batches.map(lambda batch: (batch,)))
+        return _untuned(batches.batch(self.per_step, drop_remainder=True).map(self._unstacked))
 
     def _unstacked(self, stacked: Batch) -> tuple[Batch, ...]:
         return tuple({name: x[index] for name, x in stacked.items()} for index in range(self.per_step))
@@ -174,6 +174,18 @@ class Feed:
                     received=tuple(received),
                     fix=Option("data_format", ..., "if the axes have another order"),
                 )
+
+
+def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The data set without TensorFlow's tuning of how much is made at once, unless its maker asked for it.
+
+    The tuner's thread can hold up the closing of an iterator, and so the process's end, for a minute.
+    """
+    if dataset.options().autotune.enabled is not None:
+        return dataset
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 @atexit.register

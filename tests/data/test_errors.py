@@ -120,7 +120,7 @@ def test_an_lmdb_that_is_written_to_can_be_read(tmp_path: Path) -> None:
     assert len(read_all(data_net(source, 1))) == 3
 
 
-def test_an_lmdb_is_open_once_whoever_reads_it() -> None:
+def test_an_lmdb_is_read_by_several_at_once() -> None:
     source = samples.path("db/mnist_test_lmdb")
     given = dataset(data_net(source, 1000), epochs=1, data_format="channels_first")
     batch = next(given.as_numpy_iterator())
@@ -141,12 +141,10 @@ def test_an_lmdb_that_is_replaced_is_read_anew(tmp_path: Path) -> None:
     assert labels([next(old) for _ in range(3)]) == [1, 2, 0]
 
 
-def test_an_lmdb_that_is_open_elsewhere_is_said_to_be(tmp_path: Path) -> None:
+def test_an_lmdb_that_is_open_elsewhere_in_the_process_can_be_read(tmp_path: Path) -> None:
     source = write_lmdb(tmp_path / "db", 3)
     with lmdb.open(str(source), readonly=True, lock=False):
-        with pytest.raises(DataError, match="open elsewhere in this process.*Close it"):
-            dataset(data_net(source))
-    assert len(read_all(data_net(source, 1))) == 3
+        assert len(read_all(data_net(source, 1))) == 3
 
 
 BROKEN = {

@@ -16,8 +16,8 @@ from keras_caffe.data.datum import parse
 from keras_caffe.data.draws import draws
 from keras_caffe.data.fused import Fused
 from keras_caffe.data.resize import resize
-from keras_caffe.data.sources.lmdb import LmdbWalk
 from keras_caffe.errors import DataError
+from keras_caffe.lmdb_file import LmdbFile
 from keras_caffe.ops.pixel_batch import pixel_batch
 from tests.data.records import datum, write_lmdb
 from tests.randoms import generators
@@ -72,7 +72,7 @@ def test_draws_depend_on_seed_and_number_alone() -> None:
 
 def test_records_are_found_by_their_number_in_any_order(tmp_path: Path) -> None:
     count = 3 * MARK_EVERY + 5
-    database = Database(LmdbWalk(write_lmdb(tmp_path / "db", count)), "db")
+    database = Database(LmdbFile(write_lmdb(tmp_path / "db", count)), "db")
     for numbers in (range(5), range(count - 3, count + 3), [700, 2, 650, 3 * count + 1], range(0, 4 * count, 97)):
         found = [parse(entry.record).label for entry in database.read(list(numbers))]
         assert found == [number % count for number in numbers]

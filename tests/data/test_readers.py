@@ -19,9 +19,9 @@ import pytest
 from keras_caffe import samples
 from keras_caffe.data import dataset
 from keras_caffe.data.sources import tensorflow_io
-from keras_caffe.data.sources.lmdb import LmdbWalk
 from keras_caffe.data.sources.tensorflow_io import TensorFlowIoWalk
 from keras_caffe.errors import DataError
+from keras_caffe.lmdb_file import LmdbFile
 from tests.data.golden_data import DATA
 from tests.data.records import datum, write_lmdb
 from tests.nets import data_net
@@ -45,7 +45,7 @@ def real() -> None:
 @pytest.mark.usefixtures("real")
 @pytest.mark.parametrize("file", DATABASES, ids=lambda file: file.parent.name)
 def test_records_are_the_same(file: Path) -> None:
-    readers = LmdbWalk(file.parent), TensorFlowIoWalk(file.parent)
+    readers = LmdbFile(file.parent), TensorFlowIoWalk(file.parent)
     assert readers[0].count() == readers[1].count() > 0
     for one, other in itertools.zip_longest(*(reader.items() for reader in readers)):
         assert tuple(map(bytes, one)) == other

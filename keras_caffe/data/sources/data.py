@@ -13,12 +13,12 @@ from keras_caffe.data.datum import Datum, parse
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_source import ImageSource, Record
 from keras_caffe.data.sources.leveldb import LevelDbWalk
-from keras_caffe.data.sources.lmdb import LmdbWalk
 from keras_caffe.data.sources.tensorflow_io import TensorFlowIoWalk
 from keras_caffe.data.sources.tfrecord import TfRecordWalk, is_tfrecord
 from keras_caffe.errors import DataError
+from keras_caffe.lmdb_file import LmdbFile
 
-READERS: dict[str, Callable[[Path], Walk]] = {"auto": LmdbWalk, "lmdb": LmdbWalk, "tensorflow-io": TensorFlowIoWalk}
+READERS: dict[str, Callable[[Path], Walk]] = {"auto": LmdbFile, "lmdb": LmdbFile, "tensorflow-io": TensorFlowIoWalk}
 
 
 class Data(ImageSource):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.data.sources.lmdb import LmdbWalk
 from keras_caffe.errors import DataError, Option
+from keras_caffe.lmdb_file import LmdbFile
 
 
 class TensorFlowIoWalk:
@@ -22,7 +22,7 @@ class TensorFlowIoWalk:
 
     def __init__(self, path: Path) -> None:
         self.path, self.tfio = path, library()
-        self.size = LmdbWalk(path).count()
+        self.size = LmdbFile(path).count()
 
     def items(self, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         file = self.path / "data.mdb" if self.path.is_dir() else self.path
