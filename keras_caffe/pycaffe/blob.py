@@ -90,13 +90,32 @@ class ParamMemory(Memory):
 
 
 class NetBlob:
-    """pycaffe's Blob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them."""
+    """pycaffe's Blob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them.
 
-    def __init__(self, shape: Shape, data: Memory | None = None, diff: Memory | float = 0) -> None:
-        self._shape = _known(shape)
+    Args:
+        shape: as planned.
+        data: the memory of the data; default: its own.
+        diff: the memory of the diff, or what its own begins with.
+        below: the blob whose data it shares.
+    """
+
+    def __init__(
+        self, shape: Shape, data: Memory | None = None, diff: Memory | float = 0, below: NetBlob | None = None
+    ) -> None:
+        self._shape, self._below = _known(shape), below
         self.data_memory = data or Memory(self.count)
         self.diff_memory = diff if isinstance(diff, Memory) else Memory(self.count, diff)
         self._views: dict[str, np.ndarray] = {}
+
+    @property
+    def data_memory(self) -> Memory:
+        """The memory of the blob below, which a Split or Flatten hands on, while that has as many values."""
+        below = self._below
+        return self._data_memory if below is None or below.count != self.count else below.data_memory
+
+    @data_memory.setter
+    def data_memory(self, memory: Memory) -> None:
+        self._data_memory = memory
 
     @property
     def data(self) -> np.ndarray:
@@ -152,7 +171,7 @@ class NetBlob:
     def take_shape(self, shape: Shape) -> None:
         """A shape that a plan or a run gives."""
         self._shape = _known(shape)
-        for memory in (self.data_memory, self.diff_memory):
+        for memory in (self._data_memory, self.diff_memory):
             memory.resize(self.count)
 
 

@@ -97,11 +97,11 @@ class Net(Parameters, Batches):
         weights = {value: float(np.float32(weight)) for value, weight in self.plan.loss_weights.items()}
         diffs = {self.plan.net.cell(value): weight for value, weight in weights.items()}
         for node in self.plan.net.nodes:
-            data = self._blob(node.inputs[0]).data_memory if node.type in SHARES_MEMORY else None
+            below = self._blob(node.inputs[0]) if node.type in SHARES_MEMORY else None
             for value in node.outputs:
                 name, cell = self._blob_name(value), self.plan.net.cell(value)
                 if cell not in self._cells:
-                    blob = NetBlob(self.plan.shapes[value], data, diff=diffs.get(cell, 0.0))
+                    blob = NetBlob(self.plan.shapes[value], diff=diffs.get(cell, 0.0), below=below)
                     self.blobs[name] = self._cells[cell] = blob
                 self.blob_loss_weights[name] = weights.get(value, 0.0)
         for source in self.plan.sources.values():

@@ -427,3 +427,75 @@ def test_every_type_is_tried() -> None:
     computing = {name for name, cls in own_types().items() if not issubclass(cls, SourceLayer)}
     assert tried.isdisjoint(ELSEWHERE)
     assert tried | set(ELSEWHERE) == computing
+
+
+def test_shared_parameters_stay_shared() -> None:
+    """By name in one net, once in another shape; their gradients add up."""
+    conv = "convolution_param { num_output: 4 kernel_size: 3 bias_term: false weight_filler { type: 'gaussian' } }"
+    text = f"""force_backward: true
+        layer {{ name: 'a' type: 'Convolution' bottom: 'x' top: 'a' param {{ name: 'w' }} {conv} }}
+        layer {{ name: 'b' type: 'Convolution' bottom: 'y' top: 'b' param {{ name: 'w' }} {conv} }}
+        layer {{ name: 'c' type: 'InnerProduct' bottom: 'gate' top: 'c'
+          param {{ name: 'w' share_mode: PERMISSIVE }} inner_product_param {{ num_output: 36 bias_term: false }} }}"""
+    assert_as_fresh(text, *map(batch_of, SIZES))
+    changing = net(text, [{name: batch_of(size)[name] for name in ("x", "y", "gate")} for size in SIZES])
+    assert changing.params["a"][0].data.shape == (4, 4, 3, 3)
+    changing.forward()
+    changing.params["a"][0].data[...] = 0
+    changing.forward()
+    assert not any(changing.blobs[name].data.any() for name in "abc")
+
+
+def test_parameters_that_another_net_shares() -> None:
+    fields = f"convolution_param {{ num_output: 3 kernel_size: 3 {PARAM} }}"
+    text = f"layer {{ name: 'c' type: 'Convolution' bottom: 'x' top: 'c' {fields} }}"
+    changing, other = (net(text, [{"x": batch_of(size)["x"]} for size in SIZES]) for _ in range(2))
+    changing.forward()
+    other.share_with(changing)
+    for _ in SIZES[1:]:
+        changing.params["c"][0].data[...] += 1
+        changing.forward()
+    for _ in SIZES:
+        other.forward()
+    np.testing.assert_allclose(other.blobs["c"].data, changing.blobs["c"].data, rtol=1e-6)
+
+
+def test_loss_weights_fill_the_new_diffs() -> None:
+    text = "layer { name: 's' type: 'Scale' bottom: 'x' top: 's' loss_weight: 3 }"
+    changing = net(text, [{"x": batch_of(size)["x"]} for size in SIZES])
+    for size in SIZES:
+        changing.forward()
+        changing.clear_param_diffs()
+        changing.backward()
+        np.testing.assert_allclose(changing.params["s"][0].diff, 3 * batch_of(size)["x"].sum((0, 2, 3)), rtol=1e-4)
+
+
+def test_memory_is_shared_only_at_one_size() -> None:
+    """The top of a Split or Flatten that has not run yet keeps its size, and has memory of its own."""
+    text = """layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 1 dim: 2 } } }
+        layer { name: 'flat' type: 'Flatten' bottom: 'x' top: 'flat' }
+        layer { name: 'y' type: 'Power' bottom: 'x' top: 'y' }"""
+    changing = caffe.Net(text, caffe.TEST)
+    changing.forward(x=np.ones((1, 2)))
+    changing.blobs["x"].reshape(2, 3)
+    assert {blob.data.shape for blob in changing.blobs.values()} == {(1, 2), (2, 3)}
+    changing.blobs["x"].data[...] = 5
+    changing.forward()
+    changing.blobs["x"].data[0] = 7
+    assert changing.blobs["flat"].data.tolist() == [[7, 7, 7], [5, 5, 5]]
+
+
+def test_callbacks_may_bring_other_sizes() -> None:
+    text = """layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 1 dim: 2 } } }
+        layer { name: 'flat' type: 'Reshape' bottom: 'x' top: 'flat' reshape_param { shape { dim: -1 } } }"""
+    changing, sizes = caffe.Net(text, caffe.TEST), []
+
+    def bring(layer: int) -> None:
+        if layer == 0:
+            changing.blobs["x"].reshape(2, len(sizes) + 1)
+            changing.blobs["x"].data[...] = len(sizes)
+        sizes.append(layer)
+
+    changing.before_forward(bring)
+    assert changing.forward()["flat"].tolist() == [0, 0]
+    assert changing.forward()["flat"].tolist() == [2] * 6
