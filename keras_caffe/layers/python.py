@@ -106,7 +106,7 @@ class Python(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         """Sizes that are not known are tried with two values; sizes of the tops that change are not known either."""
-        first = self.runner.reshape(_filled(shapes, self.bottom_shapes, 0))
+        first = self.runner.tops_for(_filled(shapes, self.bottom_shapes, 0))
         if not any(None in shape for shape in shapes):
             return first
         other = self.runner.reshape(_filled(shapes, self.bottom_shapes, 1))

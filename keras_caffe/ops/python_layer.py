@@ -93,7 +93,13 @@ class Runner:
                 blob.reshape(*shape)
             name = type(self.layer).__name__
             _guarded(f"reshape of {name} fails", self.layer.reshape, self.bottom, self.top)
-            return [blob.shape for blob in self.top]
+            self._asked = [tuple(shape) for shape in bottoms], [blob.shape for blob in self.top]
+            return self._asked[1]
+
+    def tops_for(self, bottoms: Sequence[Sizes]) -> list[Shape]:
+        """The same; a class that counts its calls is asked only if the last question was another one."""
+        asked, tops = self._asked
+        return tops if asked == [tuple(shape) for shape in bottoms] else self.reshape(bottoms)
 
     def forward(self, bottoms: Sequence[np.ndarray], params: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
         """The number of this pass, and the tops."""

@@ -499,3 +499,27 @@ def test_callbacks_may_bring_other_sizes() -> None:
     changing.before_forward(bring)
     assert changing.forward()["flat"].tolist() == [0, 0]
     assert changing.forward()["flat"].tolist() == [2] * 6
+
+
+def test_reshape_of_a_python_layer_is_called_as_often_as_in_caffe() -> None:
+    """Once at set-up, once in each pass: a class may take its next picture there."""
+
+    class Next(Source):
+        def setup(self, bottom, top) -> None:
+            self.asked = 0
+
+        def reshape(self, bottom, top) -> None:
+            self.asked += 1
+            top[0].reshape(1, self.asked)
+
+        def forward(self, bottom, top) -> None:
+            top[0].data[...] = self.asked
+
+    text = """layer { name: 'x' type: 'Python' top: 'x' python_param { module: 'm' layer: 'Next' } }
+        layer { name: 'y' type: 'Power' bottom: 'x' top: 'y' }"""
+    changing = caffe.Net(text, caffe.TEST, python_layers={"m.Next": Next})
+    assert changing.blobs["y"].shape == (1, 1)
+    assert changing.forward()["y"].tolist() == [[2, 2]]
+    assert changing.forward()["y"].tolist() == [[3, 3, 3]]
+    changing.reshape()
+    assert changing.blobs["y"].shape == (1, 4)
