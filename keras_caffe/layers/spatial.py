@@ -74,6 +74,13 @@ def batch_axes(shape: Shape, kernel_size: Sequence[int]) -> int:
     return first
 
 
+def windows_fit(shape: Shape, layer: Any) -> bool:
+    """Whether a convolution's kernel lies within its padded bottom (..., *spatial, C); unknown sizes fit."""
+    sizes = shape[batch_axes(shape, layer.kernel_size) : -1]
+    geometry = zip(sizes, layer.kernel_size, layer.pad, layer.dilation, strict=True)
+    return all(size is None or size + 2 * p > d * (k - 1) for size, k, p, d in geometry)
+
+
 def stated(param: Any, name: str) -> list[int]:
     """kernel_size, stride or pad as the message states it, with `_h` and `_w` as a pair; nothing if it does not."""
     h, w = (f"{name.removesuffix('_size')}_{axis}" for axis in "hw")

@@ -7,6 +7,9 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.rebuild import NodeBlobs, node_blobs, plan_again, rebuild
 from keras_caffe.converters.trained import Trained
 from keras_caffe.errors import CaffeError
+from keras_caffe.layers import Convolution, Deconvolution, Im2col
+from keras_caffe.layers.spatial import windows_fit
+from keras_caffe.layout import to_stored
 from keras_caffe.shapes import Shape
 
 
@@ -33,7 +36,7 @@ def servable_model(
     fed = _fed(model)
     shapes = {name: _open(shape) if name in fed else shape for name, shape in declared.items()}
     opened = _planned(model, net, shapes, data_format) if dynamic and shapes != declared else None
-    if opened is not None and opened.dynamic and _same_blobs(fixed, opened):
+    if opened is not None and opened.dynamic and _same_blobs(fixed, opened) and _kernels_fit(fixed):
         return rebuild(model, opened, blobs, shapes)
     return rebuild(model, fixed, blobs, declared)
 
@@ -64,3 +67,13 @@ def _planned(model: CaffeModel, net, shapes, data_format: str) -> Plan | None:
 def _same_blobs(one: Plan, other: Plan) -> bool:
     pairs = zip(one.layers.values(), other.layers.values(), strict=True)
     return all([b.shape for b in a.blobs] == [b.shape for b in c.blobs] for a, c in pairs)
+
+
+def _kernels_fit(plan: Plan) -> bool:
+    """Whether each kernel fits into its bottom: where one does not, only known sizes give Caffe's pixels."""
+    windowed = (p for p in plan.layers.values() if isinstance(p.layer, (Convolution, Im2col)))
+    return all(
+        isinstance(p.layer, Deconvolution)
+        or windows_fit(to_stored(plan.shapes[p.node.inputs[0]], p.orders[0]), p.layer)
+        for p in windowed
+    )

@@ -14,6 +14,7 @@ import tensorflow as tf
 import keras_caffe
 from keras_caffe import samples
 from keras_caffe.serving import warmup
+from tests.nets import net_with
 from tests.serving.runners import needs_compiler, signature_defs
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -64,6 +65,18 @@ def test_the_default_signature_has_caffes_names(lenet: Any, tmp_path: Path) -> N
             "outputs": {"prob": {"dtype": "float32", "shape": [None, 10]}},
         }
     }
+
+
+@pytest.mark.parametrize(("type", "outputs"), [("Convolution", "num_output: 2"), ("Im2col", "")])
+@pytest.mark.parametrize("window", ["kernel_size: 5 stride: 3", "kernel_size: 5 stride: 3 pad: 1 dilation: 2"])
+def test_a_kernel_beyond_its_bottom_keeps_the_size(type: str, outputs: str, window: str, tmp_path: Path) -> None:
+    """Caffe's division gives it a pixel, or none at all; TensorFlow's windows do not."""
+    x = np.random.default_rng(0).random((2, 4, 3, 3), "float32")
+    net = net_with(type, x.shape, param=f"convolution_param {{ {window} {outputs} }}")
+    model = keras_caffe.load(net, data_format="channels_first")
+    found = serve(keras_caffe.export(model, tmp_path), x0=x)["y"]
+    assert found.shape[2:] == ((0, 0) if "dilation" in window else (1, 1))
+    np.testing.assert_allclose(found, model(x), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("net", "size"), [(FCN, [None, None]), (FCN + DENSE, [8, 6])])
