@@ -79,7 +79,7 @@ def check_not_swapped(source: Readable | Definition, weights: Weights) -> None:
     texts = [file for file in weight_files(weights) if file.is_file() and is_text_file(file)]
     if texts and path is not None and path.is_file() and not is_text_file(path):
         raise ReadError(
-            "the definition and the trained values are in each other's place",
+            "the definition and the trained values are swapped",
             expected="the prototxt first, then the caffemodel",
             received=f"{path}, then {texts[0]}",
             fix="Give them the other way round.",

@@ -31,5 +31,5 @@ def read_labels(given: Sequence[str] | str | Path) -> Labels:
     try:
         text = Path(given).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(given, error, ExportError, "these are no names, one a line in UTF-8") from None
+        raise unreadable(given, error, ExportError, "these are not names, one per line in UTF-8") from None
     return Labels(text.splitlines(), str(given))

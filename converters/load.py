@@ -102,7 +102,7 @@ class PlanSettings:
             raise LayerError("no such data_format", expected=" or ".join(DATA_FORMATS), received=repr(self.data_format))
         if not isinstance(self.input_shapes or {}, Mapping):
             raise NetError(
-                "input_shapes is no dictionary",
+                "input_shapes is not a dictionary",
                 expected="{input: its shape in Caffe's order}, such as {'data': (1, 3, 224, 224)}",
                 received=repr(self.input_shapes),
             )

@@ -100,7 +100,7 @@ def _pair(size: int | Sequence[int] | None) -> tuple[int, int] | None:
         return None
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
-        raise ExportError("not a size in pixels", expected="one number, or height and width", received=size)
+        raise ExportError("this is not a size in pixels", expected="one number, or height and width", received=size)
     return pair[0], pair[1]
 
 

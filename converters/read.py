@@ -162,7 +162,7 @@ def _content(source: str | os.PathLike[str], message_class: Any) -> tuple[str | 
     """The text and the name of its file; no text for a binary file. Refuses what is neither."""
     if not isinstance(source, str | os.PathLike):
         raise ReadError(
-            "this is no source of a definition", expected="a path, a text or a message", received=type(source).__name__
+            "this is not a definition", expected="a path, a text or a message", received=type(source).__name__
         )
     path = path_of(source)
     if path is None:

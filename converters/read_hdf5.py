@@ -24,7 +24,7 @@ def read_hdf5_weights(path: Path) -> list[tuple[str, StoredBlobs]]:
         with h5py.File(path, "r") as file:
             data = _member(file, "data", path)
             if not isinstance(data, h5py.Group):
-                raise ReadError("this HDF5 file is no trained net", where=str(path), expected="a group /data")
+                raise ReadError("this HDF5 file is not a trained net", where=str(path), expected="a group /data")
             return _layers(data, path)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, ReadError | WeightsError):
@@ -89,7 +89,7 @@ def _values(dataset: h5py.Dataset, layer: str, path: Path) -> np.ndarray:
     needed = math.prod(dataset.shape) * dataset.dtype.itemsize
     if needed > allowed or stored > path.stat().st_size:
         raise WeightsError(
-            "the number of stored values is not the shape's",
+            "the number of stored values does not match the shape",
             where=str(path),
             layer=layer,
             expected=f"{needed} bytes for shape {list(dataset.shape)}",

@@ -43,7 +43,7 @@ def save(model: Any, prototxt: FileName | None = None, caffemodel: FileName | No
         ReadError: a file cannot be written. WeightsError: too many parameters for a binary file.
     """
     if prototxt is None and caffemodel is None:
-        raise NetError("nothing says what to write", expected="prototxt=, caffemodel=, or both")
+        raise NetError("neither prototxt nor caffemodel is given", expected="prototxt=, caffemodel=, or both")
     blobs: NodeBlobs = []
     if isinstance(model, CaffeModel):
         net = definition(model)

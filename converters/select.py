@@ -38,7 +38,7 @@ def select(
         state.stage.extend([stages] if isinstance(stages, str) else stages)
     except (TypeError, ValueError):
         raise NetError(
-            "no such level or stages",
+            "the level or the stages are of the wrong kind",
             expected="level: an integer; stages: a list of strings",
             received=f"level {level!r}, stages {stages!r}",
         ) from None

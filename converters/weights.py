@@ -174,7 +174,9 @@ def set_params(layers: Mapping[str, Any], params: Mapping[str, Sequence[np.ndarr
         received = f"{len(arrays)} arrays"
         if name not in layers:
             near = instead([name], _with_blobs(layers))
-            raise WeightsError("no such layer with blobs", layer=repr(name), received=received, **near)
+            raise WeightsError(
+                "the net has no layer with blobs of this name", layer=repr(name), received=received, **near
+            )
         if len(layers[name].caffe_blobs) != len(arrays):
             raise WeightsError(
                 "another number of blobs than the layer has",

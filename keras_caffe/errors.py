@@ -305,7 +305,7 @@ def instead(names: Iterable[object], known: Iterable[str]) -> Instead:
     if near:
         return {"fix": f"Did you mean {' or '.join(map(repr, near))}?"}
     more = f", ... ({len(known)} in all)" if len(known) > SHOWN else ""
-    return {"expected": f"one of {', '.join(known[:SHOWN])}{more}" if known else "nothing: there is none"}
+    return {"expected": f"one of {', '.join(known[:SHOWN])}{more}"} if known else {}
 
 
 def nearest(name: str, known: Iterable[str], most: int = 2, cutoff: float = 0.6) -> list[str]:

@@ -29,7 +29,9 @@ def register_layer(*types: str) -> Callable[[LayerClass], LayerClass]:
         for name in types:
             known = _classes.setdefault(name, cls)
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-                option = Option("python_layers" if "." in name else "custom_layers", {name: ...}, "to one call instead")
+                option = Option(
+                    "python_layers" if "." in name else "custom_layers", {name: ...}, "for one call instead"
+                )
                 raise CaffeError(
                     f"layer type {name!r} is already registered by {known.__module__}.{known.__qualname__}",
                     fix=("Give the type another name.", option),
@@ -76,7 +78,7 @@ def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = N
             expected=None if any(nearest(name, known) for name in unknown) else f"one of {', '.join(known)}",
             fix=(
                 Call("keras_caffe.register_layer", ", ".join(map(repr, unknown)), "on a class that computes it"),
-                Option("custom_layers", {name: ... for name in unknown}, "to one call only"),
+                Option("custom_layers", {name: ... for name in unknown}, "for one call only"),
             ),
         )
     return classes

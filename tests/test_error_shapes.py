@@ -145,7 +145,7 @@ def test_a_model_refuses_inputs_in_its_data_format(type: str, data_format: str, 
     first, second = (keras.Input(shape, batch_size=2) for shape in sizes)
     with pytest.raises(ShapeError) as caught:
         model({"a": first, "b": second})
-    assert str(caught.value).startswith("layer 'l': ") and said in str(caught.value)
+    assert str(caught.value).startswith(f"layer 'l' ({type}): ") and said in str(caught.value)
 
 
 @pytest.mark.parametrize(

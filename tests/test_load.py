@@ -109,7 +109,10 @@ def test_set_caffe_params_sets_all_or_nothing() -> None:
     with pytest.raises(WeightsError, match="(5, 192)"):
         model.set_caffe_params(wrong)
     assert (model.get_caffe_params()["conv/1"][0] != wrong["conv/1"][0]).all()
-    with pytest.raises(WeightsError, match="layer 'relu2': no such layer with blobs; expected one of conv/1, bn, fc;"):
+    with pytest.raises(
+        WeightsError,
+        match="layer 'relu2': the net has no layer with blobs of this name; expected one of conv/1, bn, fc;",
+    ):
         model.set_caffe_params({"relu2": []})
 
 
@@ -129,9 +132,11 @@ def test_load_weights_takes_caffes_files_too(tmp_path: Path) -> None:
 
 
 def test_arguments_that_say_nothing() -> None:
-    with pytest.raises(NetError, match="input_shapes is no dictionary; expected .*; received .1, 3, 8, 6"):
+    with pytest.raises(NetError, match="input_shapes is not a dictionary; expected .*; received .1, 3, 8, 6"):
         keras_caffe.load(NET, input_shapes=(1, 3, 8, 6))
-    with pytest.raises(NetError, match="nothing says what to write; expected prototxt=, caffemodel=, or both"):
+    with pytest.raises(
+        NetError, match="neither prototxt nor caffemodel is given; expected prototxt=, caffemodel=, or both"
+    ):
         keras_caffe.save(keras_caffe.load(NET))
 
 

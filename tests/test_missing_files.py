@@ -176,7 +176,7 @@ def test_a_folder_is_no_file(attempt: Callable[[Path], Any], tmp_path: Path) -> 
 
 
 def test_what_is_there_already_is_a_file_exists_error(tmp_path: Path) -> None:
-    with pytest.raises(FileExistsError, match="there is something of this name already") as caught:
+    with pytest.raises(FileExistsError, match="something with this name exists already") as caught:
         write(tmp_path, [(b"k", b"v")])
     assert isinstance(caught.value, DataError) and caught.value.filename == str(tmp_path)
 
@@ -197,7 +197,7 @@ def test_an_export_below_a_file_is_a_not_a_directory_error(tmp_path: Path) -> No
             pass
     assert isinstance(caught.value, ExportError)
     (tmp_path / "out" / "3").mkdir(parents=True)
-    with pytest.raises(FileExistsError, match="this version is there already") as caught:
+    with pytest.raises(FileExistsError, match="this version exists already") as caught:
         with new_version(tmp_path / "out", 3):
             pass
     assert isinstance(caught.value, ExportError) and caught.value.filename == str(tmp_path / "out" / "3")

@@ -97,7 +97,9 @@ def input_shape(model: CaffeModel, part: Any) -> tuple[int, int, int]:
     inputs = {blob: shape for blob, shape in model.caffe_shapes.items() if keras_name(blob) in part.input_names}
     shapes = list(inputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 4:
-        raise NetError("the net takes something else than pictures", expected="one input (N, C, H, W)", received=inputs)
+        raise NetError(
+            "the net takes something other than pictures", expected="one input (N, C, H, W)", received=inputs
+        )
     _, channels, height, width = known(shapes[0])
     return channels, height, width
 
@@ -156,4 +158,4 @@ def read_labels(file: str) -> list[str]:
     try:
         return Path(file).read_text(encoding="utf-8").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(file, error, problem="these are no names, one a line in UTF-8") from None
+        raise unreadable(file, error, problem="these are not names, one per line in UTF-8") from None

@@ -55,5 +55,5 @@ def _upgraded(args: argparse.Namespace) -> Any:
 def _filled(message: Any, file: str, content: Any, expected: str, fix: str) -> Any:
     """The message; a file of another kind has nothing that it knows, and must not be replaced by nothing."""
     if not content:
-        raise ReadError("nothing to upgrade is in the file", where=file, expected=expected, fix=fix)
+        raise ReadError("the file holds nothing to upgrade", where=file, expected=expected, fix=fix)
     return message

@@ -127,12 +127,12 @@ def from_layer(layer: Any, mean: np.ndarray | None, train: bool, seed: int) -> A
         seed: for the draws.
 
     Raises:
-        LayerError: the mean is no single image.
+        LayerError: the mean is not a single image.
     """
     param = layer.transform_param
     if mean is not None:
         if mean.ndim not in (3, 4) or mean.size != np.prod(mean.shape[-3:]):
-            raise LayerError("the mean is no single image", expected="(1, C, H, W)", received=mean.shape)
+            raise LayerError("the mean is not a single image", expected="(1, C, H, W)", received=mean.shape)
         mean = mean.reshape(mean.shape[-3:])
     elif param.mean_value:
         mean = np.array(param.mean_value, "float32").reshape(-1, 1, 1)

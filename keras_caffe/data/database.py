@@ -125,7 +125,7 @@ def check_backend(path: Path, backend: str, layer_says: bool) -> None:
         raise DataError("the database is of another kind", where=str(path), expected=said, received=kinds[0], fix=fix)
     wanted = next(file for file, kind in BACKENDS.items() if kind == backend)
     raise DataError(
-        "this is no database",
+        "this is not a database",
         where=str(path),
         expected=f"a folder with {wanted} ({said})",
         received="a file"

@@ -159,7 +159,7 @@ def _share(shard: tuple[int, int] | None, context: Any, epochs: int | None, drop
     if not 0 <= index < workers:
         raise DataError("no such shard", expected="(index, workers) with 0 <= index < workers", received=shard)
     if epochs is not None and epochs < 1:
-        raise DataError("no such number of epochs", expected="at least 1, or None", received=epochs)
+        raise DataError("the number of epochs is out of range", expected="at least 1, or None", received=epochs)
     return Share(index, workers, epochs, replicas, drop_remainder)
 
 

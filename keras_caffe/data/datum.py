@@ -34,7 +34,7 @@ class Datum(NamedTuple):
         channels, height, width = self.shape
         if min(self.shape) <= 0 or values.size != channels * height * width:
             raise DataError(
-                "the record has another number of pixels than its shape says",
+                "the record's number of pixels does not match its shape",
                 expected=f"{channels} x {height} x {width} = {channels * height * width}",
                 received=values.size,
                 fix="Write the database again; an encoded image needs encoded: true in its record.",
@@ -79,7 +79,7 @@ def parse(record: Buffer) -> Datum:
 def no_datum(record: Buffer) -> DataError:
     """The error for bytes that are no Datum."""
     return DataError(
-        "the record is no Datum",
+        "the record is not a Datum",
         expected="a serialized caffe.Datum, as convert_imageset writes it",
         received=f"{len(record)} bytes that begin with {bytes(record[:16])!r}",
     )

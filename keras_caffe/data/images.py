@@ -35,7 +35,9 @@ def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
             return decode_jpeg(data, channels).numpy()
         bits16 = data.startswith(PNG) and len(data) > 24 and data[24] == 16
         if bits16 and channels == NATIVE:
-            raise DataError("the image has 16 bits a channel", expected="8 bits", fix="Set force_color or force_gray.")
+            raise DataError(
+                "the image has 16 bits per channel", expected="8 bits", fix="Set force_color or force_gray."
+            )
         image = tf.io.decode_image(data, expand_animations=False).numpy()
     except tf.errors.OpError as error:
         reason = str(error.message).split("}} ")[-1].split(" [Op:")[0]

@@ -48,7 +48,7 @@ class Share:
             return None
         if source.size is None:
             raise DataError(
-                "the layer has no epochs",
+                "the layer's data never end, so they have no epochs",
                 layer=source.layer.name,
                 fix=Option("epochs", None, "and take() what you need"),
             )

@@ -36,14 +36,14 @@ def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str =
         shards: files of a TFRecord folder.
 
     Raises:
-        DataError: something of that name exists, a key comes twice, a record is not bytes, or there are none.
+        DataError: something of that name exists, a key occurs twice, a record is not bytes, or there are none.
     """
     target = Path(path)
     if kind not in KINDS:
         raise DataError("no such kind of database", expected=" or ".join(KINDS), received=repr(kind))
     if target.exists():
         raise DataError(
-            "there is something of this name already",
+            "something with this name exists already",
             where=str(target),
             fix="Remove it, or name another.",
             cause=FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)),
@@ -92,7 +92,7 @@ def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:
     arrays = {"data": np.asarray(data, np.float32), "label": np.asarray(label, np.float32)}
     if max(array.ndim for array in arrays.values()) > 4 or len({len(array) for array in arrays.values()}) > 1:
         shapes = {name: array.shape for name, array in arrays.items()}
-        raise DataError("HDF5Output takes blobs of at most four axes and as many rows", received=shapes)
+        raise DataError("HDF5Output takes blobs of at most four axes and the same number of rows", received=shapes)
     with replacing(path) as new, h5py.File(new, "w") as file:
         for name, array in arrays.items():
             file[name] = array.reshape(array.shape + (1,) * (4 - array.ndim))
@@ -170,7 +170,7 @@ def _batches(records: Iterable[KeyValue]) -> Iterator[list[KeyValue]]:
 
 def _twice(key: bytes) -> DataError:
     return DataError(
-        "a key comes twice", received=repr(key), fix="Each image may be in the list once under one number."
+        "a key occurs twice", received=repr(key), fix="Each image may be in the list once under one number."
     )
 
 

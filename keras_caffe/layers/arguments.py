@@ -122,7 +122,9 @@ def filler(name: str, value: Any) -> fillers.Filler:
         return value
     spec = {"type": value} if isinstance(value, str) else value
     if not isinstance(spec, Mapping):
-        raise LayerError(f"{name} is no filler", expected="a type, a dict or a Keras initializer", received=repr(value))
+        raise LayerError(
+            f"{name} is not a filler", expected="a type, a dict or a Keras initializer", received=repr(value)
+        )
     if "class_name" in spec:  # as Keras saves an initializer
         return initializers.get(dict(spec))
     spec = {"type": "constant", **spec}

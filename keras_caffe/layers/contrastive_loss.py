@@ -49,7 +49,7 @@ class ContrastiveLoss(LossLayer):
     def check_shapes(self, *shapes: Shape) -> None:
         check_rank(shapes)
         first, second = (shape[1] if len(shape) > 1 else 1 for shape in shapes[:2])
-        check_size(second, first, "both features must have as many channels")
+        check_size(second, first, "both features must have the same number of channels")
         for shape in shapes[:2]:
             check_single(shape, "the features", first=2)
         check_single(shapes[2], "the similarity")

@@ -49,7 +49,7 @@ class Crop(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         shape, like = shapes
         if len(shape) != len(like):
-            raise ShapeError("Crop needs two bottoms with equally many axes", expected=shape, received=like)
+            raise ShapeError("Crop needs two bottoms with the same number of axes", expected=shape, received=like)
         axes = distinct_axes("axes", self.axes, len(shape))
         for axis, offset in zip(axes, self.offset, strict=True):
             have, want = shape[axis], like[axis]

@@ -35,7 +35,9 @@ class EuclideanLoss(LossLayer):
 
     def check_shapes(self, *shapes: Shape) -> None:
         check_rank(shapes[:1])
-        check_size(count(shapes[1][1:]), count(shapes[0][1:]), "both bottoms must have as many values per sample")
+        check_size(
+            count(shapes[1][1:]), count(shapes[0][1:]), "both bottoms must have the same number of values per sample"
+        )
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 3 * total_count(bottoms[:1])  # difference, square, sum

@@ -54,7 +54,7 @@ class Filter(CaffeLayer):
         *blobs, selector = shapes
         if len(self.axes) != len(blobs):
             raise LayerError(
-                "axes must be given once per bottom but the selector", expected=len(blobs), received=len(self.axes)
+                "axes must be given once per bottom except the selector", expected=len(blobs), received=len(self.axes)
             )
         if not selector or any(size not in (1, None) for size in selector[1:]):
             raise ShapeError("the selector of Filter must have one value per image", expected="(N)", received=selector)
@@ -62,7 +62,7 @@ class Filter(CaffeLayer):
         for shape, axis in zip(blobs, axes, strict=True):
             if None not in (shape[axis], selector[0]) and shape[axis] != selector[0]:
                 raise ShapeError(
-                    "the selector of Filter fits another batch", expected=shape[axis], received=selector[0]
+                    "the selector of Filter does not match the batch", expected=shape[axis], received=selector[0]
                 )
         return [(*shape[:axis], None, *shape[axis + 1 :]) for shape, axis in zip(blobs, axes, strict=True)]
 
@@ -77,6 +77,6 @@ class Filter(CaffeLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         if len(layer.top) != len(bottoms) - 1:
             raise NetError(
-                "Filter needs one top per bottom but the last", expected=len(bottoms) - 1, received=len(layer.top)
+                "Filter needs one top per bottom except the last", expected=len(bottoms) - 1, received=len(layer.top)
             )
         return cls(axes=[bottom.axis(0) for bottom in bottoms[:-1]], **kwargs)

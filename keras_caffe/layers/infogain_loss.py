@@ -88,7 +88,7 @@ class InfogainLoss(ClassLossLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         if layer.loss_param.HasField("normalize"):
-            raise LayerError("normalize is not for InfogainLoss", fix="Use normalization: VALID or BATCH_SIZE.")
+            raise LayerError("InfogainLoss takes no normalize", fix="Use normalization: VALID or BATCH_SIZE.")
         cls.refuse_label_gradient(layer)
         arguments = cls.class_arguments(layer, bottoms)
         if len(bottoms) < 3:
@@ -117,7 +117,7 @@ def read_matrix(source: str, classes: int) -> np.ndarray:
             cause=error,
         ) from None
     except DecodeError:
-        raise DataError("not a BlobProto", where=source, expected="a binaryproto file") from None
+        raise DataError("this is not a BlobProto", where=source, expected="a binaryproto file") from None
     values = np.asarray(blob.double_data or blob.data, np.float32)
     if values.size != classes**2:
         raise ShapeError(

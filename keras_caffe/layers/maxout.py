@@ -51,7 +51,9 @@ class Maxout(CaffeLayer):
         channels = shape[axis]
         if channels is not None and channels % self.chgroup_sz:
             raise ShapeError(
-                "Maxout does not divide the channels", expected=f"a multiple of {self.chgroup_sz}", received=channels
+                "chgroup_sz does not divide the channels",
+                expected=f"a multiple of {self.chgroup_sz}",
+                received=channels,
             )
         return [(*shape[:axis], None if channels is None else channels // self.chgroup_sz, *shape[axis + 1 :])]
 
@@ -66,7 +68,7 @@ class Maxout(CaffeLayer):
         channels = bottoms[0].shape[1]
         if param.num_output < 1 or channels is None or channels % param.num_output:
             raise LayerError(
-                "Maxout has no number of outputs that divides the channels",
+                "Maxout needs a number of outputs that divides the channels",
                 expected=f"chgroup_sz, or a num_output that divides {channels}",
                 received=f"num_output {param.num_output}",
             )

@@ -58,7 +58,9 @@ class PSROIPooling(CaffeLayer):
         number = number_of_regions(*shapes)
         wanted = self.output_dim * self.group_size**2
         if shapes[0][-1] not in (None, wanted):
-            raise ShapeError("the channels are not output_dim group_size^2", expected=wanted, received=shapes[0][-1])
+            raise ShapeError(
+                "the number of channels is not output_dim * group_size^2", expected=wanted, received=shapes[0][-1]
+            )
         return [(number, self.group_size, self.group_size, self.output_dim)]
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_caffe import registry
-from keras_caffe.errors import CaffeWarning, Cure, NetError, Option, UnknownLayerError
+from keras_caffe.errors import CaffeWarning, Cure, NetError, Option, UnknownLayerError, nearest
 from keras_caffe.layers.base import PACKAGE, CaffeLayer, check_count
 from keras_caffe.layers.context import load_context
 from keras_caffe.layers.source import SourceLayer
@@ -33,7 +33,10 @@ def find_class(name: str, required: bool = True) -> Any:
     given = load_context().python_layers or {}
     named, reason = (given[name], None) if name in given else _found(name)
     if named is None and (required or reason):
-        raise UnknownLayerError(f"no class for the Python layer {name!r}", received=reason, fix=python_cures(name))
+        near = [f"python_layers has {key!r}." for key in nearest(name, given)]
+        raise UnknownLayerError(
+            f"no class for the Python layer {name!r}", received=reason, fix=(*near, *python_cures(name))
+        )
     if named is not None and reason:
         problem = f"the Python layer {name!r} cannot be imported; this package's own class stands in for it"
         warnings.warn(CaffeWarning(problem, received=reason), stacklevel=2)

@@ -81,7 +81,7 @@ def number_of_regions(x: Shape, rois: Shape) -> Size:
     if len(x) != 4:
         raise ShapeError("the first bottom needs 4 axes", received=x)
     if len(rois) > 4:
-        raise ShapeError("the second bottom is no list of regions", expected="(R, 5)", received=rois)
+        raise ShapeError("the second bottom is not a list of regions", expected="(R, 5)", received=rois)
     return rois[0] if rois else 1
 
 
@@ -90,6 +90,6 @@ def regions(rois: Any) -> Any:
     values = count(tuple(rois.shape[1:]))
     if values is not None and values < 5:
         expected = "5 numbers for each: image, x1, y1, x2, y2"
-        raise ShapeError("the second bottom is no list of regions", expected=expected, received=tuple(rois.shape))
+        raise ShapeError("the second bottom is not a list of regions", expected=expected, received=tuple(rois.shape))
     rows = ops.reshape(rois, (-1, values or 5))
     return ops.stop_gradient(rows if values in (5, None) else rows[:, :5])

@@ -47,7 +47,7 @@ class Slice(CaffeLayer):
                 "slice_point must be given once per cut", expected=self.num_tops - 1, received=len(self.slice_point)
             )
         if any(a >= b for a, b in pairwise([0, *self.slice_point])):
-            raise LayerError("slice_point must rise from 1 on", received=self.slice_point)
+            raise LayerError("slice_point must rise and start at 1 or more", received=self.slice_point)
 
     def call(self, inputs: Any) -> Any:
         if self.num_tops == 1:

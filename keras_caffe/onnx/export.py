@@ -193,7 +193,7 @@ def _pictures(subject: Subject, preprocessing: Any) -> dict[str, FittedPreproces
     pictures = [name for name, shape in subject.shapes.items() if len(shape) == 4]
     if len(pictures) != 1 or subject.shapes[pictures[0]][1] not in (1, 3):
         expected = "one input (N, C, H, W) of 1 or 3 channels"
-        raise ExportError("the net takes something else than pictures", expected=expected, received=subject.shapes)
+        raise ExportError("the net takes something other than pictures", expected=expected, received=subject.shapes)
     return {pictures[0]: Preprocessing.of(preprocessing).fitted(subject.shapes[pictures[0]])}
 
 

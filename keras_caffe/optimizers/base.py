@@ -178,5 +178,5 @@ def _checked_multipliers(multipliers: Any) -> dict[str, tuple[float, float]]:
     }
     if any(len(pair) != 2 for pair in pairs.values()):
         wanted = "{path of a variable: (lr_mult, decay_mult)}"
-        raise SolverError("multipliers are no pairs of numbers", expected=wanted, received=multipliers)
+        raise SolverError("multipliers are not pairs of numbers", expected=wanted, received=multipliers)
     return pairs

@@ -229,7 +229,7 @@ def _default(field: descriptor_pb2.FieldDescriptorProto, value: str) -> str:
         try:
             return repr(float(value.rstrip("f"))).removesuffix(".0")
         except ValueError:
-            raise CaffeError(f"{field.name} has a default that is no number", received=value) from None
+            raise CaffeError(f"{field.name} has a default that is not a number", received=value) from None
     return value
 
 

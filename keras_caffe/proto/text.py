@@ -346,7 +346,7 @@ class _Scan:
         if known.enum_type is not None:
             names: Instead = {"fix": other} if other else _words(known, received)
             raise ReadError(f"{known.name} has a value that is not known", where=where, received=received, **names)
-        problem = f"{known.name} has a value of another kind"
+        problem = f"{known.name} cannot take this value"
         raise ReadError(problem, where=where, expected=wanted(known), received=received, fix=other)
 
     def explain(self, position: int, frame: _Frame) -> NoReturn:

@@ -135,7 +135,7 @@ def _skip_value(file: Mapped, position: int, end: int, kind: int, tag_at: int) -
         return varint(file, position, end)[1]
     if kind in (FIXED32, FIXED64):
         return position + (4 if kind == FIXED32 else 8)
-    file.refuse("the bytes are no protobuf message", tag_at)
+    file.refuse("the bytes are not a protobuf message", tag_at)
 
 
 def _skip_group(file: Mapped, position: int, end: int, number: int) -> int:
@@ -338,7 +338,7 @@ class _BlobReader:
             shape = self.axes()
         if any(axis < 0 for axis in shape) or math.prod(shape) != count:
             raise WeightsError(
-                "the number of stored values is not the shape's",
+                "the number of stored values does not match the shape",
                 expected=f"{math.prod(shape)} for shape {list(shape)}",
                 received=count,
                 fix="The file is damaged or was written by a program with an error.",

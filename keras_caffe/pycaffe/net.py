@@ -266,7 +266,7 @@ class Net(Parameters, Batches):
 
     def _check_names(self, what: str, given: Mapping[str, Any], wanted: Sequence[str]) -> None:
         if given and set(given) != set(wanted):
-            raise NetError(f"the {what} are not the net's", expected=sorted(wanted), received=sorted(given))
+            raise NetError(f"the {what} do not match the net's", expected=sorted(wanted), received=sorted(given))
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Gives the first MemoryData layer its arrays; forward takes batch after batch, round and round.

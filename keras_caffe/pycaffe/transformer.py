@@ -102,7 +102,7 @@ class Transformer:
         else:
             mean = mean[np.newaxis] if mean.ndim == 2 else mean
             if mean.ndim != 3:
-                raise ShapeError("the mean is no image", expected="(C,) or (C, H, W)", received=mean.shape)
+                raise ShapeError("the mean is not an image", expected="(C,) or (C, H, W)", received=mean.shape)
             if mean.shape != shape[1:]:
                 mean = _resized(mean, shape[2:])
         self.mean[in_] = mean

@@ -138,7 +138,7 @@ def _inputs(model: CaffeModel, built: CaffeModel, preprocessing: Any, kind: str)
     pictures = [blob for blob, shape in shapes.items() if len(shape) == 4 and argument(keras_name(blob)) in plain.specs]
     if len(pictures) != 1 or shapes[pictures[0]][1] not in (1, 3):
         expected = "one input (N, C, H, W) of 1 or 3 channels"
-        raise ExportError("the net takes something else than pictures", expected=expected, received=shapes)
+        raise ExportError("the net takes something other than pictures", expected=expected, received=shapes)
     fitted = Preprocessing.of(preprocessing or {}).fitted(shapes[pictures[0]])
     return picture_inputs(plain, argument(keras_name(pictures[0])), fitted, built.data_format, kind == IMAGE_BYTES)
 
@@ -166,7 +166,7 @@ def _classify(
             received=len(labels.names),
         )
     if top < 1:
-        raise ExportError("top is no number of classes", expected="1 or more", received=top)
+        raise ExportError("top is not a number of classes", expected="1 or more", received=top)
     table, assets = lookup(file, labels)
     return signature(built.extract(blobs), fed, classes(table, blobs[0], size, top)), assets
 

@@ -110,7 +110,7 @@ def _umask() -> int:
 
 def _taken(path: Path) -> ExportError:
     return ExportError(
-        "this version is there already",
+        "this version exists already",
         where=str(path),
         expected="a free number",
         fix=Option("version", None, "to get the next free one"),

@@ -144,7 +144,7 @@ class Feed:
         if not isinstance(batch, Mapping):
             if len(self.specs) != 1:
                 raise DataError(
-                    f"the {self.what} are no dictionaries",
+                    f"the {self.what} are not dictionaries",
                     expected=f"{{blob: batch}} of {', '.join(self.specs)}",
                     received=type(batch).__name__,
                 )

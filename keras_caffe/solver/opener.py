@@ -80,7 +80,7 @@ class Opener:
         given = [layer for layer in message.layer if layer.type in GIVEN]
         if data is None and given:
             raise DataError(
-                f"there are no {what}: the net has {given[0].type} layers",
+                f"no {what} are given: the net has {given[0].type} layers",
                 where=definition.file,
                 expected=f"batches of {', '.join(top for layer in given for top in layer.top)}",
                 fix=(

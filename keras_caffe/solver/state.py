@@ -159,6 +159,8 @@ def _read_hdf5(path: Path) -> State:
 def _checked(state: State, where: str) -> State:
     if not 0 <= state.iteration < 2**31 or not 0 <= state.current_step < 2**31:
         raise ReadError(
-            "the state counts impossibly", where=where, received=f"iter {state.iteration}, step {state.current_step}"
+            "the state's counters are impossible",
+            where=where,
+            received=f"iter {state.iteration}, step {state.current_step}",
         )
     return state

@@ -117,7 +117,7 @@ def test_weights_before_the_net_are_told_from_it(command: str, tmp_path: Path, c
     output = ["-o", str(tmp_path / "out.keras")] if command == "convert" else []
     assert main([command, str(samples.path("lenet.caffemodel")), NET, *output]) == 1
     said = capsys.readouterr().err
-    assert "in each other's place" in said and "lenet.caffemodel, then" in said and "other way round" in said
+    assert "are swapped" in said and "lenet.caffemodel, then" in said and "other way round" in said
 
 
 def test_only_the_sizes_that_nothing_tells_must_be_given(net, capsys) -> None:
@@ -186,7 +186,7 @@ def test_a_solver_is_no_net(tmp_path: Path, capsys) -> None:
         (
             'layer { name: "z" type: "Zork" bottom: "a" top: "b" }',
             [],
-            "In Python, pass custom_layers={'Zork': ...} to one call only.",
+            "In Python, pass custom_layers={'Zork': ...} for one call only.",
         ),
         (
             'layer { name: "p" type: "Python" bottom: "a" top: "b" python_param { module: "m" layer: "L" } }',

@@ -90,7 +90,7 @@ def test_definition_and_weights_in_each_others_place(tmp_path: Path) -> None:
     check_not_swapped(*right)
     check_not_swapped(read_definition(right[0]), right[1:])
     for take in (check_not_swapped, keras_caffe.load, lambda *files: keras_caffe.compare(*files, {})):
-        with pytest.raises(ReadError, match="in each other's place.*received .*w.caffemodel, then .*net.prototxt"):
+        with pytest.raises(ReadError, match="are swapped.*received .*w.caffemodel, then .*net.prototxt"):
             take(*reversed(right))
 
 

@@ -77,7 +77,7 @@ def test_opening_changes_nothing(tmp_path: Path, name: str, backend: str) -> Non
         (data_net("src/rgb_lmdb", backend=""), ["LEVELDB, Caffe's default", "Set backend: LMDB"]),
         (data_net("src/rgb_lmdb", backend="LEVELDB"), ["received LMDB", "Set backend: LMDB"]),
         (data_net("src/conv_leveldb"), ["received LEVELDB", "Set backend: LEVELDB"]),
-        (data_net("src/img"), ["this is no database", "data.mdb"]),
+        (data_net("src/img"), ["this is not a database", "data.mdb"]),
         (data_net("src/rgb_lmdb", transform='mean_file: "src/graymean.binaryproto"'), ["the mean does not fit"]),
         (image_net("src/list.txt", fields='root_folder: "nowhere/"'), ["list.txt:1", "nowhere/c_0.png", "root_folder"]),
         ('layer { name: "v" type: "VideoData" top: "data" }', ["'VideoData'", "cannot be read"]),
@@ -148,9 +148,9 @@ def test_an_lmdb_that_is_open_elsewhere_in_the_process_can_be_read(tmp_path: Pat
 
 
 BROKEN = {
-    "no Datum": (b"these are not the bytes of a message", "the record is no Datum"),
-    "too few pixels": (datum(1)[:20] + b"", "no Datum"),
-    "wrong pixel count": (datum(1, channels=2), "another number of pixels"),
+    "no Datum": (b"these are not the bytes of a message", "the record is not a Datum"),
+    "too few pixels": (datum(1)[:20] + b"", "not a Datum"),
+    "wrong pixel count": (datum(1, channels=2), "number of pixels does not match its shape"),
     "undecodable": (datum(1, data=b"\xff\xd8 no image", encoded=True), "cannot be decoded"),
     "no image": (datum(1, data=b"text", encoded=True), "cannot be decoded"),
 }
@@ -256,7 +256,7 @@ def test_hdf5_files_that_contradict_each_other_are_refused(tmp_path: Path) -> No
     with pytest.raises(DataError, match="'b.h5'"):
         dataset(net, base_dir=tmp_path)
     for sets, problem in (
-        ({"x": np.zeros((3, 2)), "y": np.zeros(4)}, "differ in rows"),
+        ({"x": np.zeros((3, 2)), "y": np.zeros(4)}, "differ in their number of rows"),
         ({"x": np.zeros((3, 5)), "y": np.zeros(3)}, "another shape"),
         ({"x": np.zeros((3, 2)), "y": np.array([b"a"] * 3)}, "no numbers"),
     ):
@@ -302,7 +302,7 @@ def test_arrays_must_fit(tmp_path: Path) -> None:
         ({"x": x}, "no arrays are given for y"),
         ({"x": x[:3], "y": y[:3]}, "a multiple of batch_size 2; received 3"),
         ({"x": x[..., :1], "y": y}, "another shape"),
-        ({"x": x, "y": y[:2]}, "one label for each image"),
+        ({"x": x, "y": y[:2]}, "the number of labels does not match the number of images"),
     ):
         with pytest.raises(DataError, match=reason):
             dataset(net, arrays=arrays)
@@ -314,7 +314,7 @@ def test_arrays_must_fit(tmp_path: Path) -> None:
     [
         ({"on_error": "ignore"}, "no such on_error"),
         ({"reader": "x"}, "no such reader"),
-        ({"epochs": 0}, "no such number of epochs"),
+        ({"epochs": 0}, "the number of epochs is out of range"),
         ({"shard": (2, 2)}, "no such shard"),
         ({"data_format": "NHWC"}, "no such data_format"),
         ({"phase": "VAL"}, "no such phase"),
@@ -337,5 +337,5 @@ def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_errors_pass_through_data_sets_made_from_it(tmp_path: Path) -> None:
     records = {b"%d" % i: datum(i) if i < 2 else b"no" for i in range(4)}
     made = dataset(data_net(write_lmdb(tmp_path / "db", records), 2), epochs=1).map(lambda batch: batch["data"])
-    with pytest.raises(tf.errors.OpError, match="the record is no Datum"):
+    with pytest.raises(tf.errors.OpError, match="the record is not a Datum"):
         list(made)

@@ -89,7 +89,7 @@ def test_what_the_class_does_wrong_is_said() -> None:
         dataset(NET.replace("{'seed': 1337}", "setup"), python_layers=classes)
     with pytest.raises(DataError, match="image 7"):
         next(iter(dataset(NET, python_layers=classes)))
-    with pytest.raises(DataError, match="no epochs"):
+    with pytest.raises(DataError, match="they have no epochs"):
         dataset(NET, python_layers=classes, epochs=1)
 
 

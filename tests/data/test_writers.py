@@ -157,5 +157,5 @@ def test_hdf5_output_is_caffes(tmp_path: Path) -> None:
         for name in wanted:
             assert found[name].dtype == wanted[name].dtype
             np.testing.assert_array_equal(found[name][()], wanted[name][()])
-    with pytest.raises(DataError, match="as many rows"):
+    with pytest.raises(DataError, match="same number of rows"):
         write_hdf5(tmp_path / "out.h5", np.zeros((2, 1)), np.zeros(3))

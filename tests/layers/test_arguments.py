@@ -79,7 +79,7 @@ NEEDED: dict[type, dict[str, Any]] = {
 
 def wrong_filler(cls: type, name: str) -> list[Wrong]:
     unknown = rf"unknown filler type of {name}; .*received 'gausian'. Did you mean 'gaussian'\?"
-    return [Wrong(cls, {name: "gausian"}, unknown), Wrong(cls, {name: 0}, f"{name} is no filler; .*received 0")]
+    return [Wrong(cls, {name: "gausian"}, unknown), Wrong(cls, {name: 0}, f"{name} is not a filler; .*received 0")]
 
 
 def wrong_flag(cls: type, name: str) -> Wrong:
@@ -180,8 +180,8 @@ def optimizer(cls: type) -> list[Wrong]:
         ({"regularization_type": "L3"}, "unknown regularization_type; expected one of L2, L1; received 'L3'"),
         ({"clip_gradients": None}, "clip_gradients must be a number; received None"),
         ({"iter_size": 0}, "iter_size must be a whole number of at least 1; received 0"),
-        ({"multipliers": {"a/b": 1.0}}, "multipliers are no pairs of numbers; expected {path of a variable"),
-        ({"multipliers": [1]}, "multipliers are no pairs of numbers; expected {path of a variable"),
+        ({"multipliers": {"a/b": 1.0}}, "multipliers are not pairs of numbers; expected {path of a variable"),
+        ({"multipliers": [1]}, "multipliers are not pairs of numbers; expected {path of a variable"),
         ({"multipliers": {"a/b": (1.0, "2")}}, r"multipliers\['a/b'\] must be a number; received '2'"),
     ]
     return [Wrong(cls, arguments, match, SolverError) for arguments, match in rows]
@@ -416,7 +416,7 @@ WRONG = [
     Wrong(layers.Scale, {"axes": (1, 1)}, r"axes names an axis twice; received \(1, 1\)"),
     Wrong(layers.Scale, {"bias_term": "yes"}, "bias_term must be True or False; received 'yes'"),
     *wrong_filler(layers.Scale, "filler"),
-    Wrong(layers.Scale, {"bias_term": True, "bias_filler": 0}, "bias_filler is no filler"),
+    Wrong(layers.Scale, {"bias_term": True, "bias_filler": 0}, "bias_filler is not a filler"),
     Wrong(layers.ShuffleChannel, {"group": 0}, "group must be a whole number of at least 1; received 0"),
     Wrong(layers.ShuffleChannel, {"axis": None}, "axis must be a whole number; received None"),
     Wrong(layers.SigmoidCrossEntropyLoss, {"ignore_label": 0.5}, "ignore_label must be a whole number; received 0.5"),
@@ -424,8 +424,12 @@ WRONG = [
     Wrong(layers.Slice, {"num_tops": 0}, "num_tops must be a whole number of at least 1; received 0"),
     Wrong(layers.Slice, {"axis": "1"}, "axis must be a whole number; received '1'"),
     Wrong(layers.Slice, {"slice_point": (1, 2)}, "slice_point must be given once per cut; expected 1; received 2"),
-    Wrong(layers.Slice, {"slice_point": 0}, r"slice_point must rise from 1 on; received \(0,\)"),
-    Wrong(layers.Slice, {"num_tops": 3, "slice_point": (2, 2)}, r"slice_point must rise from 1 on; received \(2, 2\)"),
+    Wrong(layers.Slice, {"slice_point": 0}, r"slice_point must rise and start at 1 or more; received \(0,\)"),
+    Wrong(
+        layers.Slice,
+        {"num_tops": 3, "slice_point": (2, 2)},
+        r"slice_point must rise and start at 1 or more; received \(2, 2\)",
+    ),
     Wrong(layers.SmoothL1Loss, {"definition": "fast"}, "unknown definition; expected one of ssd, rcnn"),
     Wrong(layers.SmoothL1Loss, {"sigma": 3}, "SSD's SmoothL1Loss has no sigma; received 3"),
     Wrong(layers.SmoothL1Loss, {"definition": "rcnn", "sigma": "3"}, "sigma must be a number; received '3'"),

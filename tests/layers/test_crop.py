@@ -38,7 +38,7 @@ def test_open_sizes() -> None:
         ("offset: 2", (1, 3, 7, 4), ShapeError, "reaches beyond its bottom"),
         ("offset: 1 offset: 1 offset: 1", (1, 3, 2, 2), LayerError, "offset must be given once or once per axis"),
         ("axis: 4", (1, 3, 2, 2), LayerError, "axis is out of range"),
-        ("", (1, 3, 2), ShapeError, "equally many axes"),
+        ("", (1, 3, 2), ShapeError, "the same number of axes"),
     ],
 )
 def test_refused(param: str, like: tuple[int, ...], error: type[LayerError], reason: str) -> None:

@@ -69,8 +69,8 @@ def test_the_first_axis_of_filtered_blobs_is_open() -> None:
     [
         ('type: "BatchReindex"', [(4, 3), (7, 1)], ShapeError, "indices of BatchReindex must have 1 axis"),
         ('type: "Filter"', [(4, 3), (4, 2)], ShapeError, "one value per image"),
-        ('type: "Filter"', [(4, 3), (3,)], ShapeError, "fits another batch"),
-        ('type: "Filter" top: "a" top: "b"', [(4, 3), (4,)], NetError, "one top per bottom but the last"),
+        ('type: "Filter"', [(4, 3), (3,)], ShapeError, "does not match the batch"),
+        ('type: "Filter" top: "a" top: "b"', [(4, 3), (4,)], NetError, "one top per bottom except the last"),
         ('type: "Embed" embed_param { num_output: 3 }', [(4,)], LayerError, "input_dim is missing"),
         ('type: "Embed" embed_param { input_dim: 3 }', [(4,)], LayerError, "num_output is missing"),
     ],

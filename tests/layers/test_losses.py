@@ -191,7 +191,7 @@ def test_the_matrix_file(tmp_path, monkeypatch) -> None:
         from_caffe(text % "H.binaryproto", (4, 4), (4,))
     with pytest.raises(DataError, match="missing.*No such file"):
         from_caffe(text % "missing", (4, 3), (4,))
-    with pytest.raises(DataError, match="not a BlobProto"):
+    with pytest.raises(DataError, match="this is not a BlobProto"):
         read_matrix("text", 3)
 
 
@@ -206,7 +206,7 @@ def test_the_matrix_file(tmp_path, monkeypatch) -> None:
         ('type: "InfogainLoss" top: "l"', [(4, 3), (4,)], "no source"),
         ('type: "InfogainLoss" top: "l"', [(4, 3), (4,), (2, 2)], "square"),
         ('type: "InfogainLoss" top: "l" loss_param { normalize: true }', [(4, 3), (4,), (3, 3)], "normalize"),
-        ('type: "EuclideanLoss" top: "l"', [(4, 3), (4, 2)], "as many values"),
+        ('type: "EuclideanLoss" top: "l"', [(4, 3), (4, 2)], "same number of values"),
         ('type: "EuclideanLoss" top: "l"', [(4, 3, 1, 1, 1), (4, 3)], "too many axes"),
         ('type: "SigmoidCrossEntropyLoss" top: "l"', [(4, 3), (4, 2)], "number of values"),
         ('type: "MultinomialLogisticLoss" top: "l"', [(4, 3), (4, 2)], "size 1"),

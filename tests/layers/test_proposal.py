@@ -152,7 +152,7 @@ def test_the_packages_own_stands_in_where_the_module_cannot_be_imported() -> Non
 
 
 def test_the_registry_points_to_the_argument_that_replaces_the_class() -> None:
-    with pytest.raises(CaffeError, match="already registered by .*Pass python_layers=.*to one call instead"):
+    with pytest.raises(CaffeError, match="already registered by .*Pass python_layers=.*for one call instead"):
         keras_caffe.register_layer(NAME)(Own)
 
 

@@ -246,6 +246,17 @@ def test_files_import_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             load(net.replace(name, other), allow_python_imports=True)
 
 
+def test_a_class_given_under_a_name_that_is_like_the_files_is_pointed_out() -> None:
+    net = input_layer("x", 4, 3) + python("y", "Affine", "x", "0.5", module="layers")
+    with pytest.raises(UnknownLayerError) as caught:
+        load(net, python_layers={"layers.affine": Affine, "other": Affine})
+    assert str(caught.value).endswith(
+        "no class for the Python layer 'layers.Affine'. python_layers has 'layers.affine'. Pass "
+        "python_layers={'layers.Affine': ...} with the class. Pass allow_python_imports=True to import the module, if "
+        "you trust the file."
+    )
+
+
 def test_refusals() -> None:
     with pytest.raises(LayerError, match="setup of SquareLoss fails: ValueError: two bottoms needed"):
         given(input_layer("a", 2, 3) + python("loss", "SquareLoss", "a"))

@@ -98,7 +98,7 @@ def test_as_many_axes_as_caffe_takes(type: str, rank: int) -> None:
     ("layer", "shape", "match"),
     [
         (layers.MVN(), (2, 3, 4, 5, 6), "the bottom has too many axes"),
-        (layers.Maxout(4), FOUR, "Maxout does not divide the channels; expected a multiple of 4; received 5"),
+        (layers.Maxout(4), FOUR, "chgroup_sz does not divide the channels; expected a multiple of 4; received 5"),
         (layers.Maxout(5, axis=4), FOUR, "axis is out of range; expected -4 <= axis < 4; received 4"),
         (layers.Normalize(), (3,), "Normalize needs 2 to 4 axes"),
         (layers.PReLU(), (3,), "PReLU needs a channel axis"),

@@ -113,9 +113,9 @@ def test_a_placeholder_for_the_regions_is_read_only_when_the_layer_runs(type: st
     rois = regions(3, 1, 6)
     net = pycaffe.Net(text, pycaffe.TEST)
     assert net.blobs["y"].shape == (1, 1 if type == "PSROIPooling" else 4, 2, 2)
-    with pytest.raises(ShapeError, match="layer.*no list of regions; expected 5 numbers for each.*received .1, 4."):
+    with pytest.raises(ShapeError, match="layer.*not a list of regions; expected 5 numbers for each.*received .1, 4."):
         net.forward()
-    with pytest.raises(ShapeError, match="no list of regions"):
+    with pytest.raises(ShapeError, match="not a list of regions"):
         load(text, data_format="channels_first")([x, np.zeros((1, 4), "float32")])
     net.blobs["x1"].reshape(3, 5)
     whole = load(text, data_format="channels_first", input_shapes={"x1": (3, 5)})
@@ -141,7 +141,7 @@ def test_refusals() -> None:
 
     with pytest.raises(LayerError, match="pooled_w"):
         load(net(values=5, param="pooled_h: 2"))
-    with pytest.raises(ShapeError, match="no list of regions"):
+    with pytest.raises(ShapeError, match="not a list of regions"):
         load(
             net_with("ROIPooling", (1, 2, 8, 8), (3, 5, 1, 1, 1), param="roi_pooling_param { pooled_h: 2 pooled_w: 2 }")
         )

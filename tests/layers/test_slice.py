@@ -39,8 +39,8 @@ def test_the_last_part_may_be_empty() -> None:
     ("given", "error", "reason"),
     [
         (text("", 2), ShapeError, "cannot cut into equal parts"),
-        (text("slice_point: 1 slice_point: 1", 3), LayerError, "slice_point must rise from 1"),
-        (text("slice_point: 0", 2), LayerError, "slice_point must rise from 1"),
+        (text("slice_point: 1 slice_point: 1", 3), LayerError, "slice_point must rise and start at 1"),
+        (text("slice_point: 0", 2), LayerError, "slice_point must rise and start at 1"),
         (text("slice_point: 1", 3), LayerError, "slice_point must be given once per cut"),
         (text("slice_point: 4", 2), ShapeError, "cuts beyond its bottom"),
         (text("slice_point: 1 slice_point: 2 slice_point: 3", 4), ShapeError, "cuts beyond its bottom"),

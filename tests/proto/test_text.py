@@ -131,7 +131,7 @@ def test_a_value_of_another_kind_is_refused_by_field_place_and_kind(
     line = line.format(value)
     error = refused(f"layer {{ convolution_param {{\n{line} }} }}")
     assert error.where == f"net.prototxt:2:{line.index(value, line.index(field) + len(field)) + 1}"
-    assert error.problem == f"{field} has a value of another kind"
+    assert error.problem == f"{field} cannot take this value"
     assert (error.expected, error.received) == (expected, value)
 
 

@@ -137,7 +137,7 @@ def test_values_that_do_not_fit_the_shape_are_refused(read, data: bytes, reason:
         (delimited(5, b"12345"), "packed values are cut off"),
         (delimited(7, b"\xff\xff"), "a blob's shape cannot be read"),
         (b"\x00", "a field has no number"),
-        (key(5, 6), "the bytes are no protobuf message"),
+        (key(5, 6), "the bytes are not a protobuf message"),
         (key(15, 3) * 100, "a group does not end"),
         (key(15, 3) + key(14, 4), "a group ends that did not begin"),
     ],

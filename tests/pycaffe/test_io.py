@@ -181,7 +181,10 @@ def test_mean_images_are_resized() -> None:
     rounded = ((halved - low) / spread).astype(np.float32) * np.float32(spread) + np.float32(low)
     np.testing.assert_allclose(made.mean["data"], rounded, rtol=1e-7)
     assert made.mean["data"].dtype == np.float32
-    for wrong, reason in ((np.ones(2), "another number of channels"), (np.ones((1, 3, 4, 5)), "the mean is no image")):
+    for wrong, reason in (
+        (np.ones(2), "another number of channels"),
+        (np.ones((1, 3, 4, 5)), "the mean is not an image"),
+    ):
         with pytest.raises(ShapeError, match=reason):
             made.set_mean("data", wrong)
     with pytest.raises(NetError, match="'nope'"):

@@ -123,5 +123,5 @@ def test_a_broken_mean_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", ["1, 2, 6, 6", "1, 3"])
 def test_other_inputs_are_no_pictures(shape: str, tmp_path: Path) -> None:
     text = (NET % (3, 6, 6)).replace("1, 3, 6, 6", shape) + RELU
-    with pytest.raises(ExportError, match="something else than pictures"):
+    with pytest.raises(ExportError, match="something other than pictures"):
         keras_caffe.export(keras_caffe.load(text), tmp_path, inputs="image_bytes")

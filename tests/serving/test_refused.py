@@ -86,7 +86,7 @@ def test_onto_a_full_disk(blocks: int, tmp_path: Path) -> None:
 
 def test_a_version_that_is_there(model: Any, tmp_path: Path) -> None:
     keras_caffe.export(model, tmp_path, 3)
-    assert "this version is there already" in refused(model, tmp_path, version=3)
+    assert "this version exists already" in refused(model, tmp_path, version=3)
 
 
 @pytest.mark.parametrize("version", [0, -1, 1.5, "1", True])

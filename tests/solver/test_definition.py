@@ -201,7 +201,9 @@ layer { name: "m" type: "MemoryData" top: "x" top: "t"
   memory_data_param { batch_size: 2 channels: 1 height: 1 width: 1 } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "loss" }
 """
-    with pytest.raises(CaffeError, match="no train data: the net has MemoryData layers; .* x, t.* Pass train_data="):
+    with pytest.raises(
+        CaffeError, match="no train data are given: the net has MemoryData layers; .* x, t.* Pass train_data="
+    ):
         load(tmp_path, BASE + 'net: "net.prototxt"', net, train_data=None)
     batch = {"x": np.full((2, 1, 1, 1), 3, np.float32), "t": np.ones((2, 1, 1, 1), np.float32)}
     assert load(tmp_path, BASE + 'net: "net.prototxt"', net, train_data=[batch]).step(1) == [2]

@@ -232,7 +232,7 @@ def test_data_that_do_not_fit(tmp_path: Path, batch: dict[str, Any], problem: st
 
 def test_a_data_set_of_tuples_without_names(tmp_path: Path) -> None:
     made = solver(tmp_path, train_data=tf.data.Dataset.from_tensors((np.ones((6, 10)), np.ones(6))))
-    with pytest.raises(DataError, match="^the train data are no dictionaries; expected {blob: batch} of data, label"):
+    with pytest.raises(DataError, match="^the train data are not dictionaries; expected {blob: batch} of data, label"):
         made.step(1)
 
 

@@ -39,9 +39,9 @@ class AnnotatedData(Data):
         super().__init__(layer, settings)
         param = layer.transform_param
         if param.HasField("noise_param"):
-            raise LayerError("noise_param is not known here", fix="Remove it.")
+            raise LayerError("noise_param is not supported", fix="Remove it.")
         if len(param.resize_param) > 1:
-            raise LayerError("there are several resize_param", expected="one", received=len(param.resize_param))
+            raise LayerError("resize_param is given several times", expected="one", received=len(param.resize_param))
         self.resize_param = param.resize_param[0] if param.resize_param else None
         if self.resize_param is not None:
             self._check_resize(self.resize_param)
@@ -133,7 +133,7 @@ class AnnotatedData(Data):
 
     def _check_resize(self, param: Any) -> None:
         if param.resize_mode != type(param).WARP or not param.height or not param.width:
-            raise LayerError("resize_param is of a kind that is not known here", expected="WARP with height and width")
+            raise LayerError("this kind of resize_param is not supported", expected="WARP with height and width")
         others = [type(param).Interp_mode.Name(mode) for mode in param.interp_mode if mode != type(param).LINEAR]
         if others:
             text = (

@@ -119,7 +119,7 @@ class Source:
         """Refuses a number of tops that Caffe refuses."""
         if not fewest <= len(self.tops) <= most:
             wanted = fewest if fewest == most else f"{fewest} to {most}"
-            raise DataError("the layer has another number of tops", expected=wanted, received=len(self.tops))
+            raise DataError("the layer has the wrong number of tops", expected=wanted, received=len(self.tops))
 
 
 def permuted(size: int, order: np.ndarray | None, numbers: Sequence[int]) -> np.ndarray:

@@ -41,7 +41,12 @@ class HDF5Data(Source):
         self.rows, self.row_shapes = [rows for rows, _ in contents], contents[0][1]
         for file, (_, shapes) in zip(self.files, contents, strict=True):
             if shapes != self.row_shapes:
-                raise DataError("rows of another shape", where=str(file), expected=self.row_shapes, received=shapes)
+                raise DataError(
+                    "the rows have another shape than those of the first file",
+                    where=str(file),
+                    expected=self.row_shapes,
+                    received=shapes,
+                )
         if not sum(self.rows):
             raise empty(str(path))
         self.order = lru_cache(maxsize=2)(self._order)
@@ -111,7 +116,12 @@ def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[tuple[int, .
                     )
             if len({data.shape[0] for data in sets}) > 1:
                 rows = {name: data.shape[0] for name, data in zip(names, sets, strict=True)}
-                raise DataError("the data sets differ in rows", where=str(path), expected="one number", received=rows)
+                raise DataError(
+                    "the data sets differ in their number of rows",
+                    where=str(path),
+                    expected="one number",
+                    received=rows,
+                )
             return sets[0].shape[0], [tuple(data.shape[1:]) for data in sets]
     except OSError as error:
         raise _broken(path, error) from None

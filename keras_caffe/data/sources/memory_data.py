@@ -35,7 +35,9 @@ class MemoryData(Source):
                 f"the array for {self.tops[0]!r} has another shape", expected=("N", *image), received=data.shape
             )
         if label.size != len(data):
-            raise DataError("there is not one label for each image", expected=len(data), received=label.size)
+            raise DataError(
+                "the number of labels does not match the number of images", expected=len(data), received=label.size
+            )
         if len(data) % self.batch_size:
             wanted = f"a multiple of batch_size {self.batch_size}"
             raise DataError("the number of images does not fit the batch", expected=wanted, received=len(data))

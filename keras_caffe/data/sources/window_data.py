@@ -171,4 +171,4 @@ def _number(word: tuple[str, str], kind: type) -> Any:
 
 def _no_window(where: str, expected: str, words: Sequence[tuple[str, str]]) -> DataError:
     received = " ".join(word for _, word in words) or "the end of the file"
-    return DataError("the window file is of another form", where=where, expected=expected, received=received)
+    return DataError("the window file has another format", where=where, expected=expected, received=received)
