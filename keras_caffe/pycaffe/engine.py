@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import groupby
 from typing import Any
 
@@ -171,11 +171,11 @@ class Engine:
         nodes: Sequence[int],
         values: Mapping[str, Any],
         current: Mapping[str, tuple[str, Any]],
-        held: Container[str],
+        held: Set[str],
     ) -> tuple[dict[str, Any], dict[Slot, Any]]:
         layers = [self.plan.layers[index] for index in nodes]
         read, diffs = self._read_by(nodes), self._diffs_read(nodes)
-        from_tops = frozenset(p.node.index for p in layers if p.layer.reads_top and p.node.outputs[0] in held)
+        from_tops = frozenset(p.node.index for p in layers if p.layer.reads_top and held & {*p.node.outputs})
 
         def run(given: Sequence[Any], seen: Sequence[Any]) -> Any:
             tensors = self._tensors(read, seen)
