@@ -33,7 +33,7 @@ def bottom_cures(blob: str, whole: Any, state: Any, where: Callable[[str], str |
     for layer in makers[:1]:
         place = where(layer.name)
         yield f"Layer {layer.name!r}{f' ({place})' if place else ''} makes it; {_left_out(layer, state, whole)}."
-    yield from _rule_cures(makers, whole, state)
+    yield from rule_cures(makers, whole, state)
     yield Option("input_shapes", {blob: tuple("NCHW")}, "with numbers for the letters to make it an input of the net")
 
 
@@ -64,11 +64,11 @@ def no_layers(whole: Any, state: Any, file: str) -> NetError:
         where=file,
         expected="include and exclude rules that keep a layer",
         received="rules that leave all of them out",
-        fix=list(_rule_cures(whole.layer, whole, state)),
+        fix=list(rule_cures(whole.layer, whole, state)),
     )
 
 
-def _rule_cures(layers: Sequence[Any], whole: Any, state: Any) -> Iterator[Cure]:
+def rule_cures(layers: Sequence[Any], whole: Any, state: Any) -> Iterator[Cure]:
     """The phases and stages to select one of the layers by, and the stages that the file knows."""
     stages = _stages(whole)
     if stages:

@@ -12,13 +12,15 @@ import keras
 import tensorflow as tf
 
 from keras_caffe.converters.definition import Definition, read_definition
+from keras_caffe.converters.missing import rule_cures
+from keras_caffe.converters.select import is_kept
 from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.data.jpeg_stream import JpegStream, PixelStream
 from keras_caffe.data.places import Places
 from keras_caffe.data.sources import SOURCES, Settings, Source
 from keras_caffe.data.sources.base import Form
 from keras_caffe.data.stream import Share, Stream, WindowStream
-from keras_caffe.errors import CaffeError, DataError, Option
+from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.unknown_value import refuse_unknown_values
 
@@ -114,11 +116,21 @@ def data_layers(definition: Definition) -> list[Any]:
             expected=f"one of {', '.join(SOURCES)}",
         )
     if not layers:
-        first_layers = ", ".join(f"{layer.name} ({layer.type})" for layer in message.layer[:3]) or "no layers"
-        fix = "Give the train_val prototxt.", Option("phase", ..., "for the data of another phase")
-        problem = f"the net has no data layer in phase {definition.phase}"
-        raise DataError(problem, where=definition.file, received=first_layers, fix=fix)
+        raise _no_data_layers(definition)
     return layers
+
+
+def _no_data_layers(definition: Definition) -> DataError:
+    """The error for a net without data layers; says by which rules it has some."""
+    message, whole = definition.message, definition.whole or definition.message
+    data = [layer for layer in whole.layer if layer.type in SOURCES and not layer.bottom]
+    left_out = [layer for layer in data if not is_kept(layer, message.state)]
+    return DataError(
+        f"the net has no data layer in phase {definition.phase}",
+        where=definition.file,
+        received=", ".join(f"{layer.name} ({layer.type})" for layer in message.layer[:3]) or "no layers",
+        fix=[*rule_cures(left_out, whole, message.state)] if left_out else "Give the train_val prototxt.",
+    )
 
 
 def open_source(layer: Any, settings: Settings, where: str | None = None) -> Source:

@@ -325,6 +325,21 @@ def test_arguments_are_checked(kwargs: dict[str, Any], reason: str) -> None:
         dataset(data_net("src/rgb_lmdb"), base_dir=DATA, **kwargs)
 
 
+@pytest.mark.parametrize(
+    ("rule", "advice"),
+    [
+        ('stage: "train"', "Stages in the file: 'train'. Pass stages=['train'] to keep the layer."),
+        ("phase: TEST", "Pass phase='TEST' to keep the layer."),
+        (None, "Give the train_val prototxt."),
+    ],
+)
+def test_a_net_whose_data_layers_are_left_out_is_told_by_which_rule(rule: str | None, advice: str) -> None:
+    left_out = data_net("src/rgb_lmdb").replace("layer {", f"layer {{ include {{ {rule} }}", 1) if rule else ""
+    with pytest.raises(DataError, match="^<text>: the net has no data layer in phase TRAIN; received i") as caught:
+        dataset(left_out + 'layer { name: "i" type: "Input" top: "i" }')
+    assert str(caught.value).endswith(f"received i (Input). {advice}")
+
+
 def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "plyvel", None)
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_io", None)
