@@ -65,7 +65,7 @@ def is_foreign(planned: PlannedLayer) -> bool:
     """Whether a layer's class is not the one that is registered for its type; Python layers are whatever they are."""
     if planned.node.type == "Python":
         return True
-    cls = registry.registered().get(planned.node.type)
+    cls = registry.class_of(planned.node.type)
     return cls is None or type(planned.layer) is not cls.for_layer(planned.node.message)
 
 

@@ -50,6 +50,11 @@ def registered() -> dict[str, type[Any]]:
     return dict(sorted(_classes.items()))
 
 
+def class_of(type: str) -> type[Any] | None:
+    """The class that is registered for a type, if there is one; installed packages are searched only if need be."""
+    return _classes.get(type) or registered().get(type)
+
+
 def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = None) -> dict[str, type[Any]]:
     """The classes for the given types; all the unknown ones are reported together.
 

@@ -16,6 +16,7 @@ import pytest
 from keras_caffe.errors import CaffeWarning
 from keras_caffe.onnx.export import Settings, write_subject
 from keras_caffe.onnx.subject import Subject, of_files
+from keras_caffe.shapes import known
 from tests.layers.golden_case import Golden, assert_close, cases
 
 needs_onnx = pytest.mark.skipif(
@@ -75,8 +76,18 @@ def run(file: Path, fed: dict[str, np.ndarray], names: list[str]) -> list[np.nda
     return session.run(names, asked)
 
 
-def problems(kind: str, folder: Path, wanted: Callable[[Golden], bool], **settings: Any) -> list[str]:
-    """What is wrong with the cases of a kind that are wanted."""
+def problems(
+    kind: str, folder: Path, wanted: Callable[[Golden], bool], opened: bool = False, **settings: Any
+) -> list[str]:
+    """What is wrong with the cases of a kind that are wanted.
+
+    Args:
+        kind: of goldens.
+        folder: the working directory.
+        wanted: which cases.
+        opened: leave height and width open; cases where no size can be open are left out.
+        **settings: of the export.
+    """
     import onnx
 
     found = []
@@ -86,13 +97,13 @@ def problems(kind: str, folder: Path, wanted: Callable[[Golden], bool], **settin
                 (folder / key.removeprefix("file/")).write_bytes(content.tobytes())
         subject = golden_subject(case)
         names = top_names(case, subject)
-        if not names:
+        if not names or (opened and (subject := opened_images(subject)) is None):
             continue
         file = folder / "net.onnx"
         write_subject(subject, file, folder / "net.onnx.data", Settings(outputs=names, **settings))
         onnx.checker.check_model(str(file), full_check=True)
         fed = {f"in{i}": array for i, array in case.group("bottom").items()}
-        fed |= {name: np.zeros(shape) for name, shape in subject.shapes.items() if name not in fed}
+        fed |= {name: np.zeros(known(shape)) for name, shape in subject.shapes.items() if name not in fed}
         tops = run(file, fed, names)
         try:
             for index, want in case.group("top").items():
@@ -100,6 +111,13 @@ def problems(kind: str, folder: Path, wanted: Callable[[Golden], bool], **settin
         except AssertionError as error:
             found.append(str(error))
     return found
+
+
+def opened_images(subject: Subject) -> Subject | None:
+    """The net with open sizes; None if it has none that could be, or if the caller cannot tell them."""
+    after = subject.opened()
+    changed = [name for name, shape in after.shapes.items() if shape != subject.shapes[name]]
+    return after if changed and all(name.startswith("in") for name in changed) else None
 
 
 def same_in_training(case: Golden) -> bool:

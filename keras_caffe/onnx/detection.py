@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_caffe import layers
 from keras_caffe.onnx.graph import Tensor
+from keras_caffe.onnx.losses import number
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Length, Site
 from keras_caffe.ops.boxes import prior_boxes
@@ -21,12 +22,35 @@ Sides = Sequence[Tensor]
 @writes(layers.PriorBox, precise=True)
 def prior_box(site: Site, features: Tensor, image: Tensor) -> Tensor:
     layer = site.layer
-    cells, size = (site.known(shape[2:], "the size of feature maps and images") for shape in site.bottoms)
+    if any(None in shape[2:] for shape in site.bottoms):
+        return _open_priors(site)
+    cells, size = (site.known(shape[2:], "sizes") for shape in site.bottoms)
     boxes = prior_boxes(cells, layer.img_size or size, layer.sizes, layer.step, layer.offset)
     boxes = keras.ops.convert_to_numpy(boxes)
     boxes = np.clip(boxes, 0, 1) if layer.clip else boxes
     variances = np.broadcast_to(np.asarray(layer.variances(), "float32"), boxes.shape)
     return site.graph.constant(np.stack([boxes, variances]).astype("float32").reshape(1, 2, -1))
+
+
+def _open_priors(site: Site) -> Tensor:
+    """The same where sizes are open: see `keras_caffe.ops.boxes.prior_boxes`."""
+    layer, cells = site.layer, site.sizes()[2:]
+    image = list(layer.img_size or site.sizes(1)[2:])
+    half = np.asarray(layer.sizes, "float32").T / 2
+    corners: list[Tensor] = []
+    for axis in (1, 0):  # x, then y
+        count, pixels = number(site, cells[axis]), number(site, image[axis])
+        step = float(layer.step[axis]) if layer.step else site.op("Div", pixels, count)
+        place = site.op("Mul", site.op("Add", _images(site, cells[axis]), float(layer.offset)), step)
+        centre = site.op("Reshape", place, [-1, 1] if axis else [-1, 1, 1])
+        corners += [site.op("Div", site.op(type, centre, half[1 - axis]), pixels) for type in ("Sub", "Add")]
+    shape = site.vector([*cells, len(layer.sizes)])
+    sides = [site.op("Unsqueeze", site.op("Expand", corners[i], shape), [3]) for i in (0, 2, 1, 3)]
+    boxes = site.op("Concat", *sides, axis=3)
+    boxes = site.op("Clip", boxes, 0.0, 1.0) if layer.clip else boxes
+    variances = site.op("Expand", np.asarray(layer.variances(), "float32"), site.op("Shape", boxes))
+    rows = [site.op("Reshape", one, [1, 1, -1]) for one in (boxes, variances)]
+    return site.op("Concat", *rows, axis=1)
 
 
 @writes(layers.DetectionOutput, precise=True)

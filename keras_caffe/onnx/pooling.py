@@ -35,8 +35,9 @@ def pooling(site: Site, x: Tensor) -> Tensor | Sequence[Tensor]:
     layer = site.layer
     if layer.pool == "STOCHASTIC":
         return stochastic_pool(site, x, pool_axes(site), site.bottoms[0][2:])
-    if layer.global_pooling and not layer.with_mask:
-        return site.op("GlobalMaxPool" if layer.pool == "MAX" else "GlobalAveragePool", x)
+    if layer.global_pooling:
+        top = site.op("GlobalMaxPool" if layer.pool == "MAX" else "GlobalAveragePool", x)
+        return (top, _global_mask(site, x)) if layer.with_mask else top
     axes = pool_axes(site)
     if layer.with_mask:
         return _max_with_mask(site, x, axes)
@@ -110,19 +111,27 @@ def _extent(axis: Axis, size: int) -> np.ndarray:
 
 
 def _max_with_mask(site: Site, x: Tensor, axes: Sequence[Axis]) -> tuple[Tensor, Tensor]:
-    sizes = site.known(site.bottoms[0][2:], "the size of images whose maxima are asked for")
-    frames = windows_pads(axes, sizes)
-    x, pads = _framed(site, x, axes, sizes, -FLT_MAX)
+    frames = windows_pads(axes, site.bottoms[0][2:])
+    x, pads = _framed(site, x, axes, site.bottoms[0][2:], -FLT_MAX)
     top, index = site.op("MaxPool", x, outputs=2, **_geometry(axes, pads))
     if pads == frames:
-        return top, site.cast(site.op("Mod", index, [sizes[0] * sizes[1]]), "float")
+        return top, site.cast(site.op("Mod", index, site.length(site.product(site.sizes()[2:]))), "float")
     # The index counts in the framed plane; an empty window has none.
+    sizes = site.known(site.bottoms[0][2:], "the size of images with windows beyond them")
     (above, below), (left, right) = frames
     high, wide = sizes[0] + above + below, sizes[1] + left + right
     plane = site.op("Mod", index, [high * wide])
     row, column = site.op("Sub", site.op("Div", plane, [wide]), [above]), site.op("Mod", plane, [wide])
     place = site.op("Add", site.op("Mul", row, [sizes[1]]), site.op("Sub", column, [left]))
     return top, site.where(site.op("Greater", top, -FLT_MAX), site.cast(place, "float"), -1.0)
+
+
+def _global_mask(site: Site, x: Tensor) -> Tensor:
+    """The place of the first maximum of each plane."""
+    batch, channels, *sizes = site.sizes()
+    planes = site.reshape(x, [batch, channels, site.product(sizes)])
+    best = site.op("ArgMax", planes, axis=2, keepdims=1)
+    return site.cast(site.op("Unsqueeze", best, [3]), "float")
 
 
 def stochastic_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:

@@ -20,6 +20,8 @@ def _regions(site: Site, rois: Tensor) -> Tensor:
 @writes(layers.ROIPooling, precise=True)
 def roi_pooling(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     layer = site.layer
+    if site.graph.opset >= 22:
+        site.refuse("no engine knows MaxRoiPool of this opset", "opset 13 to 21", site.graph.opset)
     bins = [layer.pooled_h, layer.pooled_w]
     return site.op("MaxRoiPool", x, _regions(site, rois), pooled_shape=bins, spatial_scale=layer.spatial_scale)
 

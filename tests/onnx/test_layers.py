@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import keras_caffe
 from keras_caffe.errors import ExportError
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.onnx import writer_of
+from keras_caffe.onnx.export import Settings, write_subject
 from keras_caffe.registry import registered
 from scripts import generate_layer_docs as docs
 from tests.golden_models import checker, variants
 from tests.layers.cases import declared
 from tests.layers.golden_case import KINDS, Golden
-from tests.onnx_cases import needs_onnx, problems, run, same_in_training
+from tests.onnx_cases import golden_subject, needs_onnx, opened_images, problems, run, same_in_training, top_names
 from tests.shared_goldens import MODELS, needs_models
 from tests.zoo import inputs
 
@@ -30,6 +32,17 @@ REFUSED = {
     "Python": "runs Python code",
 }
 """{type: what the error says of it}"""
+
+
+NEEDS_SIZES = {
+    "ContrastiveLoss": "what a sample holds must be known",
+    "HingeLoss": "what a sample holds must be known",
+    "Im2col": "the number of channels must be known",  # of windows along the channels
+    "MultinomialLogisticLoss": "what a sample holds must be known",
+    "Pooling": "windows beyond them must be known",  # windows without any input
+    "SoftmaxWithLoss": "the number of classes must be known",  # over height or width
+}
+"""{type: what some cases of it say with open sizes}"""
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +63,26 @@ def has_writer(kind: str) -> bool:
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in REFUSED and has_writer(kind)])
 def test_matches_caffe(kind: str, tmp_path: Path) -> None:
     assert not problems(kind, tmp_path, writable)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in REFUSED])
+def test_matches_caffe_with_open_sizes(kind: str, tmp_path: Path) -> None:
+    must_know = NEEDS_SIZES.get(kind)
+    with pytest.raises(ExportError, match=must_know) if must_know else nullcontext():
+        assert not problems(kind, tmp_path, writable, opened=True)
+    if must_know:
+        assert not problems(kind, tmp_path, lambda case: writable(case) and can_be_open(case, must_know), opened=True)
+
+
+def can_be_open(case: Golden, refused: str) -> bool:
+    """Whether a case can be written with open sizes, or is refused for another reason than the one that is known."""
+    if (subject := opened_images(golden_subject(case))) is None:
+        return False
+    try:
+        write_subject(subject, Path("net.onnx"), Path("net.onnx.data"), Settings(top_names(case, subject)))
+    except ExportError as error:
+        return refused not in str(error)
+    return True
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in REFUSED])
