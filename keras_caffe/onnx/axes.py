@@ -141,7 +141,9 @@ def maxout(site: Site, x: Tensor) -> Tensor:
 @writes(layers.Reduction)
 def reduction(site: Site, x: Tensor) -> Tensor:
     layer, axes = site.layer, site.axes(site.layer.axes)
-    type = {"SUM": "ReduceSum", "ASUM": "ReduceL1", "SUMSQ": "ReduceSumSquare", "MEAN": "ReduceMean"}[layer.operation]
+    # Not ReduceL1 and ReduceSumSquare: OpenVINO 2026 takes the axes of the former for all.
+    x = {"ASUM": lambda: site.op("Abs", x), "SUMSQ": lambda: site.op("Mul", x, x)}.get(layer.operation, lambda: x)()
+    type = "ReduceMean" if layer.operation == "MEAN" else "ReduceSum"
     return scaled(site, site.reduce(type, x, axes, keepdims=False), layer.coeff)
 
 

@@ -35,9 +35,10 @@ def _times(site: Site, a: Operand, factor: float) -> Operand:
     return a * factor if isinstance(a, float) else site.op("Mul", a, factor)
 
 
-def integers(site: Site, labels: Tensor) -> Tensor:
-    """(places,) labels as Caffe reads them: floats truncated towards zero."""
-    return site.cast(site.op("Reshape", labels, [-1]), "int64")
+def integers(site: Site, labels: Tensor, bottom: int = 1) -> Tensor:
+    """(places,) labels of a bottom as Caffe reads them: floats truncated towards zero."""
+    flat = labels if len(site.bottoms[bottom]) == 1 else site.op("Reshape", labels, [-1])
+    return site.cast(flat, "int64")
 
 
 def classes_last(site: Site, scores: Tensor, axis: int) -> tuple[Tensor, int]:
@@ -152,7 +153,7 @@ def hinge_loss(site: Site, scores: Tensor, label: Tensor) -> Tensor:
 
 def _first_labels(site: Site, label: Tensor, bottom: int = 1) -> Tensor:
     """The first N labels of those in a bottom."""
-    labels = integers(site, label)
+    labels = integers(site, label, bottom)
     if all(size == 1 for size in site.bottoms[bottom][1:]):
         return labels
     return site.slice(labels, 0, 0, site.sizes()[0])

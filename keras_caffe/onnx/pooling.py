@@ -147,9 +147,11 @@ def stochastic_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence
 @writes(layers.LRN)
 def lrn(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
-    numbers = {"alpha": layer.alpha, "beta": layer.beta, "bias": layer.k, "size": layer.local_size}
     if layer.norm_region == "ACROSS_CHANNELS":
-        return site.op("LRN", x, **numbers)
+        # OpenVINO 2026 gets small offsets wrong: k is taken out of the power.
+        k = layer.k if 0 < layer.k < 1 else 1.0
+        y = site.op("LRN", x, alpha=layer.alpha / k, beta=layer.beta, bias=layer.k / k, size=layer.local_size)
+        return y if k == 1 else site.op("Mul", y, k**-layer.beta)
     window = Axis(layer.local_size, 1, (layer.local_size - 1) // 2, clip=layer.local_size > 1)
     mean = average_pool(site, site.op("Mul", x, x), [window] * 2, site.bottoms[0][2:])
     base = site.op("Add", site.op("Mul", mean, layer.alpha), 1.0)
