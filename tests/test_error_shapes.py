@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -11,7 +14,10 @@ import pytest
 
 import keras_caffe
 from keras_caffe import layers
-from keras_caffe.errors import ShapeError
+from keras_caffe.converters.definition import read_definition
+from keras_caffe.converters.load import PlanSettings, plan
+from keras_caffe.errors import LayerError, NetError, ShapeError
+from keras_caffe.registry import registered
 from keras_caffe.shapes import Shown, merge_shapes, shown_axis
 from tests.nets import net_with
 
@@ -119,6 +125,61 @@ def test_a_file_is_refused_in_caffes_order(text: str, said: str, data_format: st
         keras_caffe.load(text, data_format=data_format)
     assert said in str(caught.value)
     assert "layer 'layer' (" in str(caught.value)
+
+
+OTHERS = [TALLER, (2, 4, 5, 7), (2, 3, 7, 5), RANK_3, (2, 3), RANK_5]
+FIELDS = {
+    "Clip": "clip_param { min: 0 max: 1 }",
+    "Convolution": CONV % (9, 1),
+    "Deconvolution": CONV % (1, 1),
+    "DepthwiseConvolution": CONV % (9, 1),
+    "ConvolutionDepthwise": CONV % (9, 1),
+    "Im2col": "convolution_param { kernel_size: 9 }",
+    "InnerProduct": "inner_product_param { num_output: 2 axis: 3 }",
+    "Interp": "interp_param { pad_beg: -9 height: 2 width: 2 }",
+    "Maxout": "maxout_param { num_output: 2 }",
+    "MultiBoxLoss": "multibox_loss_param { num_classes: 2 }",
+    "PSROIPooling": "psroi_pooling_param { output_dim: 2 group_size: 2 spatial_scale: 1 }",
+    "Pooling": "pooling_param { kernel_size: 12 }",
+    "PriorBox": "prior_box_param { min_size: 3 }",
+    "Proposal": "proposal_param { feat_stride: 16 ratio: 1 scale: 8 }",
+    "ROIAlign": "roi_align_param { pooled_h: 2 pooled_w: 2 }",
+    "ROIPooling": "roi_pooling_param { pooled_h: 2 pooled_w: 2 }",
+    "Reorg": "reorg_param { stride: 2 }",
+    "Reshape": "reshape_param { shape { dim: 4 dim: -1 } }",
+    "SPP": "spp_param { pyramid_height: 5 }",
+    "ShuffleChannel": "shuffle_channel_param { group: 4 }",
+    "Tile": "tile_param { tiles: 99999999 axis: 2 }",
+    "Upsample": "upsample_param { scale: 2 }",
+    "Yolov3DetectionOutput": YOLO,
+}
+
+
+def refusals(type: str) -> Iterator[tuple[list[tuple[int, ...]], str]]:
+    """The bottoms that a type refuses, of many that differ in one of them, and what it says."""
+    least, most = registered()[type].bottoms
+    for number in {max(least, 1), min(most or least + 1, max(least, 1) + 1)}:
+        for at, other in itertools.product(range(number), OTHERS):
+            shapes = [other if index == at else A for index in range(number)]
+            tops = "y z" if type in ("Convolution", "Deconvolution", "Slice") and number == 2 else "y"
+            net = read_definition(net_with(type, *shapes, param=FIELDS.get(type, ""), tops=tops)).select()
+            try:
+                plan(net, PlanSettings(data_format="channels_last"))
+            except (LayerError, NetError) as error:
+                yield shapes, f"{error.expected} {error.received}"
+
+
+WITH_BOTTOMS = [type for type, cls in registered().items() if cls.bottoms != (0, 0) and type != "Python"]
+
+
+def test_no_layer_shows_a_shape_in_stored_order() -> None:
+    shown = 0
+    for layer, (shapes, said) in ((type, refusal) for type in WITH_BOTTOMS for refusal in refusals(type)):
+        found = [tuple(map(int, match.split(", "))) for match in re.findall(r"\((\d+(?:, \d+){2,})\)", said)]
+        stored = [shape for shape in found if shape not in shapes and sorted(shape) in map(sorted, shapes)]
+        assert not stored, f"{layer} on {shapes}: {said}"
+        shown += len(found)
+    assert shown > 200
 
 
 DYNAMIC = """layer { name: "a" type: "Input" top: "a" }

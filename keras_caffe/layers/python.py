@@ -122,6 +122,8 @@ class Python(CaffeLayer):
 
     @classmethod
     def for_layer(cls, layer: Any) -> type[CaffeLayer]:
+        if layer.bottom and not (layer.python_param.module and layer.python_param.layer):
+            raise LayerError("python_param names no class", expected='module: "..." layer: "..."')
         named = find_class(class_name(layer), required=bool(layer.bottom))
         if named is None:
             return PythonSourceLayer

@@ -127,7 +127,7 @@ class _Frame:
     name: str = ""  # of the field that the message is the value of
     of: Any = None  # the field that a list belongs to
     unknown_values: list[str] = field(default_factory=list)  # of a layer: the messages to add to it
-    seen: dict[str, int] = field(default_factory=dict)  # where the fields stand that may stand there once only
+    seen: dict[str, int] = field(default_factory=dict)  # where each field stands first
 
     def __post_init__(self) -> None:
         self.fields = self.descriptor.fields_by_name if self.descriptor else {}
@@ -185,10 +185,8 @@ class _Scan:
 
     def once(self, match: re.Match[str], known: Any, frame: _Frame) -> None:
         """Refuses a second value of a field that has one only."""
-        if is_repeated(known):
-            return
         first = frame.seen.setdefault(known.name, match.start("name"))
-        if first != match.start("name"):
+        if first != match.start("name") and not is_repeated(known):
             raise ReadError(
                 f"{known.name} is given twice",
                 where=self.place(match.start("name")),

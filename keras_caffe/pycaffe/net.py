@@ -42,7 +42,7 @@ class Net(Parameters, Batches):
         phase: `TRAIN` (0) or `TEST` (1).
         level, stages: for include/exclude rules.
         weights: caffemodel to load.
-        fork, custom_layers, python_layers, allow_python_imports: as for `keras_caffe.load`.
+        fork, custom_layers, python_layers, allow_python_imports, input_shapes: as for `keras_caffe.load`.
 
     Attributes:
         blobs: {name: NetBlob} in the order in which layers make them, Split layers' blobs included; "(automatic)" is

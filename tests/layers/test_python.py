@@ -258,6 +258,8 @@ def test_a_class_given_under_a_name_that_is_like_the_files_is_pointed_out() -> N
 
 
 def test_refusals() -> None:
+    with pytest.raises(LayerError, match='python_param names no class; expected module: "..." layer: "..."'):
+        load(input_layer("x", 4, 3) + layer("y", "Python", "x", "y"))
     with pytest.raises(LayerError, match="setup of SquareLoss fails: ValueError: two bottoms needed"):
         given(input_layer("a", 2, 3) + python("loss", "SquareLoss", "a"))
     with pytest.raises(LayerError, match="counts differ"):
