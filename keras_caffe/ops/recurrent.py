@@ -25,18 +25,18 @@ def over_time(step: TimeStep, state: State, inputs: Sequence[Any]) -> tuple[Stat
     Returns:
         The last state, and the first entry of the state after each step, (T, ...).
     """
-    length = inputs[0].shape[0]
+    length = next((x.shape[0] for x in inputs if x.shape[0] is not None), None)
     if length is not None and length <= UNROLL:
-        return _unrolled(step, state, inputs)
+        return _unrolled(step, state, inputs, length)
     if keras.backend.backend() == "tensorflow":
         return _tensorflow(step, state, inputs)
     last, history = ops.scan(lambda carry, xs: (step(carry, xs),) * 2, state, inputs)
     return last, history[0]
 
 
-def _unrolled(step: TimeStep, state: State, inputs: Sequence[Any]) -> tuple[State, Any]:
+def _unrolled(step: TimeStep, state: State, inputs: Sequence[Any], length: int) -> tuple[State, Any]:
     history = []
-    for now in zip(*(ops.unstack(x, axis=0) for x in inputs), strict=True):
+    for now in zip(*(ops.unstack(x, length, axis=0) for x in inputs), strict=True):
         state = step(state, now)
         history.append(state[0])
     return state, ops.stack(history, axis=0)

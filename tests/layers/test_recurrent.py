@@ -100,6 +100,17 @@ def test_any_number_of_time_steps(cls: type) -> None:
 
 
 @pytest.mark.parametrize("cls", [LSTM, RNN])
+@pytest.mark.parametrize("known", [0, 1])
+def test_one_bottom_may_tell_the_number_of_time_steps(cls: type, known: int) -> None:
+    """As where x comes from another layer and cont is an input with an open first axis."""
+    layer, both = make(cls, 1, expose_hidden=True), bottoms(1)
+    state = [tf.zeros((1, 2, 4))] * layer.states
+    specs = [tf.TensorSpec((1 if i == known else None, *x.shape[1:])) for i, x in enumerate(both)]
+    graph = tf.function(lambda x, cont: layer([x, cont, *state])[0], input_signature=specs)
+    np.testing.assert_allclose(graph(*both), layer([*both, *state])[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("cls", [LSTM, RNN])
 def test_exposed_states_leave_the_number_of_streams_open(cls: type) -> None:
     layer = make(cls, expose_hidden=True)
     first = [tf.random.stateless_normal((1, 2, 4), (1, i)) for i in range(layer.states)]
