@@ -231,29 +231,3 @@ def test_what_set_input_arrays_refuses() -> None:
     plain = caffe.Net('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }', caffe.TEST)
     with pytest.raises(DataError, match="MemoryData"):
         plain.set_input_arrays(np.zeros((4, 1, 2, 1)), np.zeros(4))
-
-
-def test_images_of_several_sizes_come_one_by_one(tmp_path: Path) -> None:
-    """batch_size 1 without a crop or a resize: each image gives the net its size. With 2 a batch cannot be made."""
-    images = [
-        np.random.default_rng(i).integers(0, 255, (h, w, 3), np.uint8) for i, (h, w) in enumerate([(9, 8), (12, 6)])
-    ]
-    for i, image in enumerate(images):
-        (tmp_path / f"{i}.png").write_bytes(tf.io.encode_png(image).numpy())
-    (tmp_path / "list").write_text(f"{tmp_path}/0.png 0\n{tmp_path}/1.png 1\n")
-    in_caffe = [image[..., ::-1].transpose(2, 0, 1) for image in images]
-    records = {b"%d" % i: caffe.io.array_to_datum(image, i).SerializeToString() for i, image in enumerate(in_caffe)}
-    database = write_lmdb(tmp_path / "db", records)
-    for type, fields in {
-        "ImageData": f'image_data_param {{ source: "{tmp_path}/list" batch_size: 1 }}',
-        "Data": f'data_param {{ source: "{database}" backend: LMDB batch_size: 1 }}',
-    }.items():
-        data = f'layer {{ name: "d" type: "{type}" top: "data" top: "label" {fields} }}'
-        net = caffe.Net(data + 'layer { name: "f" type: "Flatten" bottom: "data" top: "f" }', caffe.TEST)
-        for image, label in [(in_caffe[0], 0), (in_caffe[1], 1), (in_caffe[0], 0)]:
-            assert net.forward()["label"] == label
-            np.testing.assert_array_equal(net.blobs["data"].data, image[None])
-            np.testing.assert_array_equal(net.blobs["f"].data, image.reshape(1, -1))
-        pairs = caffe.Net(data.replace("batch_size: 1", "batch_size: 2"), caffe.TEST)
-        with pytest.raises(DataError, match="differ in size.*batch_size: 1"):
-            pairs.forward()
