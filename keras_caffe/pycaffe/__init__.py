@@ -1,11 +1,26 @@
 """The pycaffe interface: scripts written for it run with `from keras_caffe import pycaffe as caffe`."""
 
+import sys
+
 from keras_caffe.pycaffe import coord_map, draw, io, proto
 from keras_caffe.pycaffe.classifier import Classifier
 from keras_caffe.pycaffe.detector import Detector
+from keras_caffe.pycaffe.install import install
+from keras_caffe.pycaffe.layer import Layer
 from keras_caffe.pycaffe.net import TEST, TRAIN, Net
 from keras_caffe.pycaffe.net_spec import NetSpec, layers, params, to_proto
-from keras_caffe.pycaffe.settings import layer_type_list, set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from keras_caffe.pycaffe.settings import (
+    has_nccl,
+    init_log,
+    layer_type_list,
+    log,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
+    set_random_seed,
+    solver_count,
+    solver_rank,
+)
 from keras_caffe.pycaffe.solver import (
     AdaDeltaSolver,
     AdaGradSolver,
@@ -16,7 +31,12 @@ from keras_caffe.pycaffe.solver import (
     get_solver,
 )
 
+__version__ = "1.0.0"  # of the Caffe whose interface this is
+_caffe = pycaffe = sys.modules[__name__]  # scripts look for names there, too
+BlobVec = list  # what scripts compare the type of `net.params[...]` with
+
 __all__ = [
+    "BlobVec",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",
@@ -24,6 +44,7 @@ __all__ = [
     "AdamSolver",
     "Classifier",
     "Detector",
+    "Layer",
     "Net",
     "NesterovSolver",
     "NetSpec",
@@ -32,14 +53,20 @@ __all__ = [
     "coord_map",
     "draw",
     "get_solver",
+    "has_nccl",
+    "init_log",
+    "install",
     "io",
     "layer_type_list",
     "layers",
+    "log",
     "params",
     "proto",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
     "set_random_seed",
+    "solver_count",
+    "solver_rank",
     "to_proto",
 ]

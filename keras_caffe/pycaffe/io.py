@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.errors import ShapeError, unreadable
+from keras_caffe.pycaffe.proto import caffe_pb2
 from keras_caffe.pycaffe.resize import resize_image
 from keras_caffe.pycaffe.transformer import Transformer
 
@@ -21,6 +22,7 @@ __all__ = [
     "arraylist_to_blobprotovector_str",
     "blobproto_to_array",
     "blobprotovector_str_to_arraylist",
+    "caffe_pb2",
     "datum_to_array",
     "load_image",
     "oversample",

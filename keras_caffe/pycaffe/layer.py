@@ -8,7 +8,7 @@ from keras_caffe.pycaffe.blob import NetBlob
 
 
 class Layer:
-    """pycaffe's Layer: its type and its learnable blobs.
+    """pycaffe's Layer: its type and its learnable blobs. Scripts derive the classes of their Python layers from it.
 
     Args:
         name: the layer's name.
@@ -16,7 +16,7 @@ class Layer:
         blobs: its blobs.
     """
 
-    def __init__(self, name: str, type: str, blobs: Sequence[NetBlob]) -> None:
+    def __init__(self, name: str = "", type: str = "Python", blobs: Sequence[NetBlob] = ()) -> None:
         self.name, self.type, self.blobs = name, type, list(blobs)
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named, unknown
 from keras_caffe.ops.python_layer import own_exceptions
+from keras_caffe.pycaffe import settings
 from keras_caffe.pycaffe.batches import Batches
 from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.engine import Engine
@@ -63,6 +64,7 @@ class Net(Parameters, Batches):
         given = _arguments(args, kwargs)
         weights = given.pop("weights", None)
         self.phase = given.pop("phase")
+        given.setdefault("python_layers", settings.python_layers())
         definition = read_definition(network_file, strict=given.pop("strict", False), fork=given.get("fork"))
         selected = definition.select(PHASES[self.phase], given.pop("level", 0), given.pop("stages"))
         self._settings = PlanSettings(**given | {"data_format": "channels_first"})
@@ -117,6 +119,19 @@ class Net(Parameters, Batches):
     @property
     def _blob_names(self) -> list[str]:
         return list(self.blobs)
+
+    @property
+    def _blobs(self) -> list[NetBlob]:
+        return list(self.blobs.values())
+
+    @property
+    def _inputs(self) -> list[int]:
+        """The numbers of the inputs in `_blob_names`."""
+        return [self._blob_names.index(name) for name in self.inputs]
+
+    @property
+    def _outputs(self) -> list[int]:
+        return [self._blob_names.index(name) for name in self.outputs]
 
     def _bottom_ids(self, layer: int) -> list[int]:
         """The numbers of a layer's bottoms in `_blob_names`."""

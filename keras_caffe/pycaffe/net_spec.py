@@ -166,6 +166,18 @@ class NetSpec:
     __getitem__ = __getattr__
     __delitem__ = __delattr__
 
+    def keys(self) -> list[str]:
+        """The names of the tops so far (the SSD fork's addition, as are `vals` and `update`)."""
+        return list(self.tops)
+
+    def vals(self) -> list[Top | Function]:
+        """The tops so far."""
+        return list(self.tops.values())
+
+    def update(self, name: str, value: Top | Function) -> None:
+        """Sets a top."""
+        self[name] = value
+
     def to_proto(self) -> Any:
         """The net as a NetParameter."""
         return _net(list(self.tops.values()), _Names(self.tops))

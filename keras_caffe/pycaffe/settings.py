@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
+from absl import logging
 
 from keras_caffe.registry import registered
+
+_python_layers: Mapping[str, type] = {}
 
 
 def set_mode_cpu() -> None:
@@ -22,6 +27,41 @@ def set_device(device: int) -> None:
 def set_random_seed(seed: int) -> None:
     """Seeds fillers, dropout and everything else that is drawn from now on; the numbers are not Caffe's."""
     keras.utils.set_random_seed(seed)
+
+
+def use_python_layers(classes: Mapping[str, type]) -> None:
+    """Sets the `python_layers` of nets that are made without any."""
+    global _python_layers
+    _python_layers = classes
+
+
+def python_layers() -> Mapping[str, type]:
+    """The `python_layers` of nets that are made without any."""
+    return _python_layers
+
+
+def has_nccl() -> bool:
+    """False: several GPUs are used through `tf.distribute` and `keras_caffe.load_solver`."""
+    return False
+
+
+def solver_count() -> int:
+    """1: a process has one solver of Caffe's kind."""
+    return 1
+
+
+def solver_rank() -> int:
+    """0: the only solver is the first."""
+    return 0
+
+
+def init_log(prefix: str = "", level: int = 0) -> None:
+    """Does nothing: Python's own logging is set up by the script."""
+
+
+def log(message: str) -> None:
+    """Writes a line to the log."""
+    logging.info("%s", message)
 
 
 def layer_type_list() -> list[str]:

@@ -1,0 +1,27 @@
+"""python -m keras_caffe.pycaffe SCRIPT [ARGUMENT ...]: runs a script that imports caffe, unchanged."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from keras_caffe.errors import CaffeError
+from keras_caffe.pycaffe.script import check, run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m keras_caffe.pycaffe", description=__doc__, allow_abbrev=False)
+    parser.add_argument("script", metavar="SCRIPT", help="a script for Caffe's Python interface")
+    parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="the script's own arguments")
+    chosen = parser.parse_args()
+    try:
+        check(chosen.script)
+    except CaffeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    run(chosen.script, chosen.arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""`import caffe` gives this package."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+
+from keras_caffe.errors import CaffeError, Option
+
+PACKAGE = __name__.rpartition(".")[0]
+NAMES = ("caffe", "caffe._caffe", "caffe.pycaffe")  # one module here; scripts look for names in each of them
+
+
+def install(*, force: bool = False) -> None:
+    """Makes `import caffe` and `from caffe import ...`, of submodules too, give this package in this process.
+
+    Every module is the same object under both names. A script's own `sys.path` has no effect on what is installed.
+
+    Args:
+        force: take the place of another package `caffe` that could be imported or has been.
+
+    Raises:
+        CaffeError: there is another package `caffe`.
+    """
+    package = importlib.import_module(PACKAGE)
+    other = None if sys.modules.get("caffe") is package else _other()
+    if other and not force:
+        raise CaffeError(
+            "another package `caffe` is installed",
+            where=other,
+            fix=Option("force", True, "to put keras_caffe in its place in this process"),
+        )
+    for name in [name for name in sys.modules if name.partition(".")[0] == "caffe"]:
+        del sys.modules[name]
+    sys.modules.update(dict.fromkeys(NAMES, package))
+    for found in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."):
+        if not found.name.endswith(".__main__"):
+            sys.modules["caffe" + found.name.removeprefix(PACKAGE)] = importlib.import_module(found.name)
+
+
+def _other() -> str | None:
+    """Where another package `caffe` is; a folder of that name without an __init__.py is none."""
+    if "caffe" in sys.modules:
+        return getattr(sys.modules["caffe"], "__file__", None)
+    spec = importlib.util.find_spec("caffe")
+    return spec.origin if spec and spec.has_location else None

@@ -1,0 +1,82 @@
+"""Runs a script or notebook that imports caffe, unchanged, with this package in caffe's place."""
+
+from __future__ import annotations
+
+import importlib.util
+import runpy
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_caffe.errors import CaffeError, unreadable
+from keras_caffe.pycaffe import settings
+from keras_caffe.pycaffe.install import install
+
+PYTHON_2 = ("Missing parentheses in call to 'print'", "Missing parentheses in call to 'exec'", "invalid octal")
+
+
+class ScriptClasses(Mapping[str, type]):
+    """{"module.Class": class} of what a script may import beyond what is installed: its own folder, PYTHONPATH, and the
+    folders that it puts on sys.path. Whoever runs a script trusts it, and so the classes that its nets name there."""
+
+    def __getitem__(self, name: str) -> type:
+        module, _, attribute = name.rpartition(".")
+        if not module or not _is_a_scripts(module):
+            raise KeyError(name)
+        return getattr(importlib.import_module(module), attribute)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _is_a_scripts(name.rpartition(".")[0])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())  # they are looked up one by one
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def check(script: str) -> None:
+    """Refuses a script that cannot be run.
+
+    Raises:
+        CaffeError: there is none, or it is written for Python 2. SyntaxError: it is no Python at all.
+    """
+    try:
+        compile(Path(script).read_bytes(), script, "exec", dont_inherit=True)
+    except OSError as error:
+        raise unreadable(script, error) from None
+    except SyntaxError as error:
+        if not any(words in (error.msg or "") for words in PYTHON_2):
+            raise
+        where, text = f"{script}:{error.lineno}", (error.text or "").strip()
+        fix = f"Convert it first: 2to3 --write {script}"
+        raise CaffeError("the script is written for Python 2", where=where, received=text, fix=fix) from None
+
+
+def run(script: str, arguments: list[str]) -> None:
+    """Runs a script as `python script arguments` would, with `caffe` installed. What it raises comes as it is."""
+    install(force=True)
+    settings.use_python_layers(ScriptClasses())
+    sys.argv = [script, *arguments]
+    sys.path.insert(0, str(Path(script).resolve().parent))
+    runpy.run_path(script, run_name="__main__")
+
+
+def _is_a_scripts(module: str) -> bool:
+    """Whether a module is found outside the folders where packages are installed."""
+    try:
+        spec: Any = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return False
+    if spec is None or not spec.has_location:
+        return False
+    file = Path(spec.origin).resolve()
+    folders = [*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()]
+    installed = [Path(__file__).parents[1], *map(Path, folders)]
+    return not any(file.is_relative_to(folder.resolve()) for folder in installed)

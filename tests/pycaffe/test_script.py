@@ -1,0 +1,126 @@
+"""Scripts that import caffe run unchanged: `python -m keras_caffe.pycaffe SCRIPT`, and `install`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_caffe import pycaffe
+from keras_caffe.errors import CaffeError
+from keras_caffe.pycaffe.install import install
+from keras_caffe.pycaffe.script import check
+from tests.shared_goldens import ROOT
+
+SCRIPT = """
+import sys
+sys.path.insert(0, "caffe_root/python")
+import caffe, caffe.io, caffe.draw
+import caffe._caffe
+from caffe import layers as L, params as P
+from caffe.net_spec import Top
+from caffe.proto import caffe_pb2
+from caffe.proto.caffe_pb2 import *
+assert caffe.io.caffe_pb2.NetParameter is NetParameter
+
+n = caffe.NetSpec()
+n.data = L.Python(module="picture_layer", layer="Pictures", param_str="3")
+n.twice = L.Power(n.data, scale=2)
+assert isinstance(n.twice, Top)
+assert caffe_pb2.Phase.Value("TEST") == caffe.TEST == TEST
+with open("net.prototxt", "w") as file:
+    file.write(str(n.to_proto()))
+caffe.set_mode_cpu()
+net = caffe.Net("net.prototxt", caffe.TEST)
+net.forward()
+assert n.keys() == ["data", "twice"] and n.vals()[1] is n.twice
+assert [net._blobs[i] for i in net._outputs] == [net.blobs["twice"]] and net._inputs == []
+assert type(net.params) is not caffe._caffe.BlobVec and not caffe.has_nccl()
+print(sys.argv, __name__, net.blobs["twice"].data.sum(), caffe.pycaffe.Net is caffe._caffe.Net is caffe.Net)
+"""
+LAYER = """
+import caffe
+
+class Pictures(caffe.Layer):
+    def setup(self, bottom, top):
+        self.value = float(self.param_str)
+    def reshape(self, bottom, top):
+        top[0].reshape(1, 3, 2, 2)
+    def forward(self, bottom, top):
+        top[0].data[...] = self.value
+    def backward(self, top, propagate_down, bottom):
+        pass
+"""
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "keras_caffe.pycaffe", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_script_runs_unchanged_with_a_class_from_its_own_folder(tmp_path: Path) -> None:
+    real = tmp_path / "caffe_root" / "python" / "caffe"
+    real.mkdir(parents=True)
+    (real / "__init__.py").write_text("raise ImportError('the real Caffe, which cannot be built any more')")
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "use.py").write_text(SCRIPT)
+    (tmp_path / "scripts" / "picture_layer.py").write_text(LAYER)
+    done = run(tmp_path, "scripts/use.py", "--gpu", "0")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "['scripts/use.py', '--gpu', '0'] __main__ 72.0 True\n"
+
+
+@pytest.mark.parametrize("module", ["os", "keras_caffe.samples", "nowhere"])
+def test_what_is_installed_is_no_class_of_the_script(module: str, tmp_path: Path) -> None:
+    source = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }'
+    param = f'python_param {{ module: "{module}" layer: "path" }}'
+    source += f'layer {{ name: "p" type: "Python" bottom: "x" top: "p" {param} }}'
+    (tmp_path / "use.py").write_text(f"import caffe\ncaffe.Net({source!r}, caffe.TEST)")
+    done = run(tmp_path, "use.py")
+    assert done.returncode == 1 and f"no class for the Python layer '{module}.path'" in done.stderr
+
+
+def test_what_a_script_raises_comes_with_its_traceback(tmp_path: Path) -> None:
+    (tmp_path / "use.py").write_text("import caffe\n\n\ncaffe.Net('nowhere.prototxt', caffe.TEST)")
+    done = run(tmp_path, "use.py")
+    assert done.returncode == 1 and 'use.py", line 4, in <module>' in done.stderr and "nowhere.prototxt" in done.stderr
+
+
+def test_a_script_of_python_2_is_refused_with_its_line(tmp_path: Path) -> None:
+    script = tmp_path / "old.py"
+    script.write_text("import caffe\nprint 'hello'\n")
+    with pytest.raises(
+        CaffeError,
+        match=r"old\.py:2: the script is written for Python 2; received print 'hello'. Convert it first: 2to3 --write",
+    ):
+        check(str(script))
+
+
+def test_no_script_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CaffeError, match="nowhere.py"):
+        check(str(tmp_path / "nowhere.py"))
+
+
+def test_a_notebook_installs_caffe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    install()
+    import caffe
+    import caffe.net_spec
+
+    assert caffe is pycaffe and caffe.net_spec.Top is pycaffe.net_spec.Top
+    install()  # again does no harm
+
+
+def test_another_caffe_is_not_replaced_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "caffe").mkdir()
+    (tmp_path / "caffe" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    with pytest.raises(CaffeError, match="force=True"):
+        install()
+    install(force=True)
+    assert sys.modules["caffe"] is pycaffe
