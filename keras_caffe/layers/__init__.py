@@ -14,6 +14,7 @@ from keras_caffe.layers.bias import Bias as Bias
 from keras_caffe.layers.bn import BN as BN
 from keras_caffe.layers.bnll import BNLL as BNLL
 from keras_caffe.layers.center_loss import CenterLoss as CenterLoss
+from keras_caffe.layers.channel_norm import ChannelNorm as ChannelNorm
 from keras_caffe.layers.clip import Clip as Clip
 from keras_caffe.layers.concat import Concat as Concat
 from keras_caffe.layers.continuation_indicator import ContinuationIndicator as ContinuationIndicator
@@ -33,8 +34,11 @@ from keras_caffe.layers.elu import ELU as ELU
 from keras_caffe.layers.embed import Embed as Embed
 from keras_caffe.layers.euclidean_loss import EuclideanLoss as EuclideanLoss
 from keras_caffe.layers.exp import Exp as Exp
+from keras_caffe.layers.exp_max import ExpMax as ExpMax
 from keras_caffe.layers.filter import Filter as Filter
 from keras_caffe.layers.flatten import Flatten as Flatten
+from keras_caffe.layers.flow_warp import FlowWarp as FlowWarp
+from keras_caffe.layers.grid import Grid as Grid
 from keras_caffe.layers.hdf5_data import HDF5Data as HDF5Data
 from keras_caffe.layers.hdf5_output import HDF5Output as HDF5Output
 from keras_caffe.layers.hinge_loss import HingeLoss as HingeLoss
@@ -55,6 +59,8 @@ from keras_caffe.layers.mish import Mish as Mish
 from keras_caffe.layers.multi_box_loss import MultiBoxLoss as MultiBoxLoss
 from keras_caffe.layers.multinomial_logistic_loss import MultinomialLogisticLoss as MultinomialLogisticLoss
 from keras_caffe.layers.mvn import MVN as MVN
+from keras_caffe.layers.neg_relu import NegReLU as NegReLU
+from keras_caffe.layers.neg_square import NegSquare as NegSquare
 from keras_caffe.layers.normalize import Normalize as Normalize
 from keras_caffe.layers.parameter import Parameter as Parameter
 from keras_caffe.layers.permute import Permute as Permute
@@ -90,6 +96,7 @@ from keras_caffe.layers.threshold import Threshold as Threshold
 from keras_caffe.layers.tile import Tile as Tile
 from keras_caffe.layers.upsample import Upsample as Upsample
 from keras_caffe.layers.video_data import VideoData as VideoData
+from keras_caffe.layers.warp import Warp as Warp
 from keras_caffe.layers.window_data import WindowData as WindowData
 from keras_caffe.layers.yolov3_detection_output import Yolov3DetectionOutput as Yolov3DetectionOutput
 

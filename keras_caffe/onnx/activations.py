@@ -1,4 +1,4 @@
-"""Layers that compute each value by itself."""
+"""Layers that compute each value by itself, or with the other channels of its pixel."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ from keras_caffe.onnx.site import Site
 def relu(site: Site, x: Tensor) -> Tensor:
     slope = site.layer.negative_slope
     return site.op("LeakyRelu", x, alpha=slope) if slope else site.op("Relu", x)
+
+
+@writes(layers.NegReLU)
+def neg_relu(site: Site, x: Tensor) -> Tensor:
+    slope, turned = site.layer.negative_slope, site.op("Neg", x)
+    return site.op("Neg", site.op("LeakyRelu", turned, alpha=slope) if slope else site.op("Relu", turned))
+
+
+@writes(layers.NegSquare)
+def neg_square(site: Site, x: Tensor) -> Tensor:
+    return site.op("Neg", site.op("Mul", x, x))
 
 
 @writes(layers.PReLU)
@@ -92,6 +103,19 @@ def exp(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
     y = site.op("Exp", scaled(site, x, log_base(layer.base) * layer.scale))
     return scaled(site, y, math.exp(log_base(layer.base) * layer.shift))
+
+
+@writes(layers.ChannelNorm)
+def channel_norm(site: Site, x: Tensor) -> Tensor:
+    return site.reduce("ReduceL2", x, [1])
+
+
+@writes(layers.ExpMax)
+def exp_max(site: Site, x: Tensor) -> Tensor:
+    layer = site.layer
+    below = site.op("Sub", x, site.reduce("ReduceMax", x, [1]))
+    exponent = shifted(site, scaled(site, below, layer.scale), layer.shift)
+    return site.op("Exp", scaled(site, exponent, log_base(layer.base)))
 
 
 @writes(layers.Log)

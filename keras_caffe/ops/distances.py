@@ -1,4 +1,4 @@
-"""The arithmetic of Caffe's losses on distances: one scalar for a batch."""
+"""Lengths, and the arithmetic of Caffe's losses on distances: one scalar for a batch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from keras import ops
 from keras_caffe.ops.indices import checked_labels
 from keras_caffe.ops.losses import batch_size, integer_labels, with_gradient_of
 from keras_caffe.ops.rectify import relu
+
+
+def channel_norm(x: Any) -> Any:
+    """sqrt(sum of x^2 over the last axis, kept as 1); the gradient is x / (that + 1e-9), as FlowNet2 divides."""
+
+    @ops.custom_gradient
+    def norm(x: Any) -> Any:
+        y = ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True))
+
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            upstream = args[0] if upstream is None else upstream
+            return upstream * (x / (y + 1e-9))
+
+        return y, gradient
+
+    return norm(x)
 
 
 def euclidean_loss(a: Any, b: Any) -> Any:
