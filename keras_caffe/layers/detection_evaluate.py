@@ -12,6 +12,7 @@ from keras_caffe.errors import CaffeWarning, ShapeError
 from keras_caffe.layers.arguments import flag, number, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.evaluation import evaluate_detections
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -62,6 +63,7 @@ class DetectionEvaluate(CaffeLayer):
         self.evaluate_difficult_gt = flag("evaluate_difficult_gt", evaluate_difficult_gt)
         self.supports_jit = False  # The number of rows depends on the values.
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         detections, truth = (ops.stop_gradient(x) for x in inputs)
         rows = evaluate_detections(

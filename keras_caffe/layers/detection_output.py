@@ -13,6 +13,7 @@ from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, ser
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_single, check_size
 from keras_caffe.ops import boxes as box_ops
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.detection import detections
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count, same_shape
@@ -80,6 +81,7 @@ class DetectionOutput(CaffeLayer):
         self.confidence_threshold = optional(number, "confidence_threshold", confidence_threshold)
         self.supports_jit = False  # The number of rows depends on the values.
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         locations, scores, priors = (ops.stop_gradient(x) for x in inputs[:3])
         batch, sets = ops.shape(scores)[0], 1 if self.share_location else self.num_classes

@@ -14,6 +14,7 @@ from keras_caffe.layers.base import ALL, Bottom, CaffeLayer, enum_name, required
 from keras_caffe.layers.detection_output import check_detection_shapes
 from keras_caffe.layers.loss import LossLayer, loss_arguments
 from keras_caffe.ops.boxes import CODE_TYPES
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.losses import NORMALIZATIONS
 from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
 from keras_caffe.registry import register_layer
@@ -58,6 +59,7 @@ class MultiBoxLoss(LossLayer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **asdict(self.rules)}
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         locations, scores, priors, truth = inputs
         losses = multibox_loss(locations, scores, priors, truth, self.rules)

@@ -13,6 +13,7 @@ from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.boxes import prior_boxes, prior_sizes
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count
 
@@ -82,6 +83,7 @@ class PriorBox(CaffeLayer):
         """(width, height) in pixels of the boxes of a cell."""
         return prior_sizes(self.min_size, self.max_size, self.aspect_ratio, self.flip)
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         features, image = ([ops.shape(x)[axis] for axis in self.spatial] for x in inputs)
         boxes = prior_boxes(features, self.img_size or image, self.sizes, self.step, self.offset)

@@ -14,6 +14,7 @@ from keras_caffe.layers.arguments import flag, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layout import Order, caffe_order, channels_last
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.proposals import anchors, proposals
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -87,6 +88,7 @@ class Proposal(CaffeLayer):
         rounded = np.round if self.python else lambda x: np.floor(x + 0.5)
         return anchors(self.base_size, self.ratio, self.scale, rounded)
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         batch = inputs[0].shape[0]
         if batch not in (1, None):  # Caffe's layer looks at it only when it runs, when a script has sized its input.

@@ -12,6 +12,7 @@ from keras_caffe.layers.arguments import number, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.roi_pooling import number_of_regions, regions
 from keras_caffe.layout import Order, caffe_order, channels_last
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.roi import psroi_average_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -50,6 +51,7 @@ class PSROIPooling(CaffeLayer):
         self.output_dim, self.group_size = whole("output_dim", output_dim, 1), whole("group_size", group_size, 1)
         self.spatial_scale = number("spatial_scale", spatial_scale, above=0)
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
         return psroi_average_pool(x, rois, self.group_size, self.spatial_scale)

@@ -10,6 +10,7 @@ from keras import ops
 from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.roi_pooling import ROIPooling, pooled_params, regions
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.roi import roi_align
 from keras_caffe.registry import register_layer
 
@@ -37,6 +38,7 @@ class ROIAlign(ROIPooling):
         super().__init__(**kwargs)
         self.sampling_ratio = whole("sampling_ratio", sampling_ratio)
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
         return roi_align(x, rois, (self.pooled_h, self.pooled_w), self.spatial_scale, self.sampling_ratio)

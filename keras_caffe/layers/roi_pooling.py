@@ -11,6 +11,7 @@ from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import number, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layout import Order, caffe_order, channels_last
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.roi import roi_max_pool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, Size, count
@@ -51,6 +52,7 @@ class ROIPooling(CaffeLayer):
         self.pooled_h, self.pooled_w = whole("pooled_h", pooled_h, 1), whole("pooled_w", pooled_w, 1)
         self.spatial_scale = number("spatial_scale", spatial_scale)
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         x, rois = ops.cast(inputs[0], self.compute_dtype), regions(inputs[1])
         return roi_max_pool(x, rois, (self.pooled_h, self.pooled_w), self.spatial_scale)

@@ -13,6 +13,7 @@ from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order
+from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.detection import yolo_detections
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -71,6 +72,7 @@ class Yolov3DetectionOutput(CaffeLayer):
         self.nms_threshold = number("nms_threshold", nms_threshold)
         self.supports_jit = False  # The number of rows depends on the values.
 
+    @compiled
     def call(self, inputs: Any) -> Any:
         maps = [ops.stop_gradient(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
         limits = {"threshold": self.confidence_threshold, "nms_threshold": self.nms_threshold}

@@ -1,0 +1,37 @@
+"""Layers of many small operations, or of loops over boxes, as one graph each where they are called eagerly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from functools import wraps
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import keras
+
+from keras_caffe.ops.refusals import refusals_raised
+
+_GRAPHS: MutableMapping[Any, Any] = WeakKeyDictionary()  # layer -> its compiled call
+
+
+def compiled(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A layer's `call` that eager TensorFlow runs as a graph, compiled once for each kind of input; else as it is.
+
+    In eager mode each pass of a loop starts dozens of operations, one after the other: a hundred times the work.
+    """
+
+    @wraps(call)
+    def run(self: Any, inputs: Any) -> Any:
+        if keras.backend.backend() != "tensorflow":
+            return call(self, inputs)
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            return call(self, inputs)
+        if self not in _GRAPHS:
+            layer = ref(self)  # The graph lives as long as the layer, not the other way round.
+            _GRAPHS[self] = tf.function(lambda x: call(layer(), x), autograph=False, reduce_retracing=True)
+        with refusals_raised():
+            return _GRAPHS[self](inputs)
+
+    return run
