@@ -1,4 +1,4 @@
-"""python -m keras_caffe.pycaffe SCRIPT [ARGUMENT ...]: runs a script that imports caffe, unchanged."""
+"""Runs a script that imports caffe, unchanged: python -m keras_caffe.pycaffe SCRIPT, or -m MODULE, [ARGUMENT ...]."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import argparse
 import sys
 
 from keras_caffe.errors import CaffeError
-from keras_caffe.pycaffe.script import check, run
+from keras_caffe.pycaffe.script import check, run, run_module
 
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m keras_caffe.pycaffe", description=__doc__, allow_abbrev=False)
+    parser.add_argument("-m", dest="is_module", action="store_true", help="SCRIPT is a module, as for python -m")
     parser.add_argument("script", metavar="SCRIPT", help="a script for Caffe's Python interface")
     parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="the script's own arguments")
     chosen = parser.parse_args()
+    if chosen.is_module:
+        run_module(chosen.script, chosen.arguments)
+        return 0
     try:
         check(chosen.script)
     except CaffeError as error:

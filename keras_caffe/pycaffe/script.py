@@ -61,11 +61,21 @@ def check(script: str) -> None:
 
 def run(script: str, arguments: list[str]) -> None:
     """Runs a script as `python script arguments` would, with `caffe` installed. What it raises comes as it is."""
+    _prepare(script, arguments, Path(script).resolve().parent)
+    runpy.run_path(script, run_name="__main__")
+
+
+def run_module(name: str, arguments: list[str]) -> None:
+    """Runs a module as `python -m name arguments` would, with `caffe` installed."""
+    _prepare(name, arguments, Path.cwd())
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _prepare(name: str, arguments: list[str], folder: Path) -> None:
     install(force=True)
     settings.use_python_layers(ScriptClasses())
-    sys.argv = [script, *arguments]
-    sys.path.insert(0, str(Path(script).resolve().parent))
-    runpy.run_path(script, run_name="__main__")
+    sys.argv = [name, *arguments]
+    sys.path.insert(0, str(folder))
 
 
 def _is_a_scripts(module: str) -> bool:

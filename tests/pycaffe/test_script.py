@@ -124,3 +124,12 @@ def test_another_caffe_is_not_replaced_unasked(tmp_path: Path, monkeypatch: pyte
         install()
     install(force=True)
     assert sys.modules["caffe"] is pycaffe
+
+
+def test_a_module_runs_with_caffe_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import unittest, caffe\nclass T(unittest.TestCase):\n"
+        "    def test(self):\n        self.assertTrue(caffe.Net.__module__.startswith('keras_caffe.pycaffe'))\n"
+    )
+    done = run(tmp_path, "-m", "unittest", "discover")
+    assert done.returncode == 0 and "Ran 1 test" in done.stderr, done.stderr
