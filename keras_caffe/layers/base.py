@@ -177,6 +177,7 @@ class CaffeLayer(keras.layers.Layer):
         not_forced: indices of the bottoms that `force_backward` leaves alone.
         kept_bottoms: indices of the bottoms of which Caffe's backward uses what its forward kept, not what they hold
             by then.
+        kept_in_place: whether it keeps bottom 0, too, where its top overwrites it.
         reads_top: whether Caffe's backward reads the top: then `gradient_from_top` computes the same.
         flops_per_top_value: what it computes, see `flops`.
     """
@@ -189,6 +190,7 @@ class CaffeLayer(keras.layers.Layer):
     no_gradient: ClassVar[tuple[int, ...]] = ()
     not_forced: ClassVar[tuple[int, ...]] = ()
     kept_bottoms: Container[int] = ()
+    kept_in_place: ClassVar[bool] = False
     reads_top: ClassVar[bool] = False
     flops_per_top_value: ClassVar[int | None] = None
     shown_axes: Sequence[Order] = ()  # of each bottom, in the order of the model's edges; () outside a CaffeModel

@@ -37,6 +37,7 @@ class PReLU(CaffeLayer):
     """
 
     flops_per_top_value = 1
+    kept_in_place = True
 
     def __init__(
         self,

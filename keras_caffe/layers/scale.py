@@ -35,6 +35,7 @@ class Scale(CaffeLayer):
     """
 
     bottoms = (1, 2)
+    kept_in_place = True
 
     def __init__(
         self,

@@ -130,7 +130,12 @@ class Engine:
     def keeps(self, value: str) -> bool:
         """Whether Caffe's backward uses what its forward kept of a value, whatever the blob holds by then."""
         readers = [self.plan.layers[index] for index in self.plan.net.values[value].consumers]
-        return any(planned.node.inputs.index(value) in planned.layer.kept_bottoms for planned in readers)
+        return any(self._keeps(planned, planned.node.inputs.index(value)) for planned in readers)
+
+    def _keeps(self, planned: PlannedLayer, bottom: int) -> bool:
+        cell = self._blob(planned.node.inputs[0])
+        in_place = bottom == 0 and cell in map(self._blob, planned.node.outputs)
+        return bottom in planned.layer.kept_bottoms or (planned.layer.kept_in_place and in_place)
 
     def knows(self, value: str) -> bool:
         """Whether `seen` has a value, in the shape that it has now."""

@@ -221,3 +221,21 @@ def test_the_greatest_of_several_bottoms_is_the_one_that_forward_found() -> None
         net.blobs["b"].data[...] = [9, 8]
         found = net.backward(y=np.ones(2))
         assert [found["a"].tolist(), found["b"].tolist()] == want
+
+
+@pytest.mark.parametrize(("type", "slope", "weight"), [("Scale", 3, 5), ("PReLU", 1, 0)])
+def test_a_copy_that_forward_keeps_of_what_it_overwrites(type: str, slope: float, weight: float) -> None:
+    """Scale and PReLU in place go by the copy; beside each other with their top, by what the bottom holds."""
+    fields = "scale_param { filler { value: 3 } }" if type == "Scale" else ""
+    for top in ("h", "y"):
+        net = caffe.Net(
+            f"""force_backward: true
+            layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 1 }} }} }}
+            layer {{ name: "h" type: "Power" bottom: "x" top: "h" }}
+            layer {{ name: "y" type: "{type}" bottom: "h" top: "{top}" {fields} }}""",
+            caffe.TEST,
+        )
+        net.forward(x=np.array([[5]]))
+        net.blobs["h"].data[...] = -7
+        assert net.backward(**{top: np.ones((1, 1))})["x"] == (slope if top == "h" or type == "Scale" else 0.25)
+        assert net.params["y"][0].diff == (weight if top == "h" else -7)
