@@ -280,6 +280,15 @@ def escape_hint(path: str | os.PathLike[str]) -> list[str]:
     return ["A backslash begins an escape in prototxt strings, as in Python's: write / or \\\\."] if escaped else []
 
 
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file or folder. A name from a file may be none: too long, or with a zero byte."""
+    try:
+        Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _near(path: Path) -> str | None:
     try:
         near = nearest(path.name, [entry.name for entry in path.parent.iterdir()], 1)

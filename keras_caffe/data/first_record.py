@@ -7,6 +7,7 @@ from typing import Any, cast
 from keras_caffe.data.dataset import open_source
 from keras_caffe.data.sources import Settings
 from keras_caffe.data.sources.image_source import ImageSource
+from keras_caffe.errors import is_there
 from keras_caffe.layers.source import record_reader
 from keras_caffe.shapes import Shape
 
@@ -24,7 +25,7 @@ def first_record(layer: Any) -> Shape | None:
     """
     settings = Settings()
     param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
-    if not param.source or not settings.places.find(param.source).exists():
+    if not param.source or not is_there(settings.places.find(param.source)):
         return None
     source = cast(ImageSource, open_source(layer, settings))  # as all of these three are
     return source.first_shape

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_caffe.errors import DataError, Option, escape_hint, not_found, shown_path
+from keras_caffe.errors import DataError, Option, escape_hint, is_there, not_found, shown_path
 
 BASE_DIR = Option("base_dir", ..., "to keras_caffe.dataset to let them start elsewhere")
 
@@ -28,7 +28,7 @@ class Places:
     def find(self, name: str) -> Path:
         """The first of the folders' entries of this name that exists, else the one in the first folder."""
         candidates = [folder / name for folder in self.folders]
-        return next((path for path in candidates if path.exists()), candidates[0])
+        return next((path for path in candidates if is_there(path)), candidates[0])
 
     def need(self, name: str, what: str) -> Path:
         """`find` for what must exist.
@@ -43,7 +43,7 @@ class Places:
         if not name:
             raise DataError(f"the layer names no {what}", expected="the name of a file or folder")
         path = self.find(name)
-        if not path.exists():
+        if not is_there(path):
             looked = " or ".join(dict.fromkeys(str(folder) for folder in self.folders))
             raise DataError(
                 f"the {what} is missing",

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.errors import Cure, DataError, LayerError, unreadable
+from keras_caffe.errors import Cure, DataError, LayerError, is_there, unreadable
+from keras_caffe.hdf5_file import opened
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -43,25 +44,22 @@ class HDF5Data(SourceLayer):
 
 def _first_file(source: str) -> Path | None:
     """The first file of the list, if both exist."""
-    if not source or not Path(source).is_file():
+    if not source or not is_there(source) or not Path(source).is_file():
         return None
     try:
         with Path(source).open(errors="replace") as lines:
             names = next((line.split() for line in lines if line.strip()), [])
     except OSError as error:
         raise unreadable(source, error, DataError) from None
-    return Path(names[0]) if names and Path(names[0]).is_file() else None
+    return Path(names[0]) if names and is_there(names[0]) and Path(names[0]).is_file() else None
 
 
 def _row_shape(path: Path, name: str) -> tuple[int, ...]:
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            dataset = file.get(name)
-            if isinstance(dataset, h5py.Dataset) and dataset.shape:
-                return tuple(dataset.shape[1:])
-            known = ", ".join(file) or "none"
-    except OSError as error:
-        raise unreadable(path, error, DataError, "the HDF5 file cannot be read", "Copy or write it again.") from None
+    with opened(path, DataError) as file:
+        dataset = file.get(name)
+        if isinstance(dataset, h5py.Dataset) and dataset.shape:
+            return tuple(dataset.shape[1:])
+        known = ", ".join(file) or "none"
     raise DataError(f"no data set {name!r} with rows", where=str(path), expected="one for each top", received=known)

@@ -42,7 +42,7 @@ class PriorBox(CaffeLayer):
     Shapes: feature map, image (4 axes each) -> (1, 2, 4 H W boxes).
 
     Raises:
-        LayerError: missing or negative sizes, steps, variances; forms that exclude each other given together.
+        LayerError: missing, negative or infinite sizes, steps, variances; forms that exclude each other given together.
 
     Caffe: src/caffe/layers/prior_box_layer.cpp (weiliu89/caffe, branch ssd)
     """
@@ -67,9 +67,10 @@ class PriorBox(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.min_size, self.max_size = numbers("min_size", min_size, above=0), numbers("max_size", max_size)
+        self.min_size = numbers("min_size", min_size, above=0, most=2**31 - 1)
+        self.max_size = numbers("max_size", max_size, most=2**31 - 1)
         _check_sizes(self.min_size, self.max_size)
-        self.aspect_ratio = numbers("aspect_ratio", aspect_ratio, above=0)
+        self.aspect_ratio = numbers("aspect_ratio", aspect_ratio, above=0, most=2**31 - 1)
         self.flip, self.clip, self.offset = flag("flip", flip), flag("clip", clip), number("offset", offset)
         self.variance = numbers("variance", variance, above=0)
         if len(self.variance) not in (0, 1, 4):

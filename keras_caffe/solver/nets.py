@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from keras_caffe import proto
 from keras_caffe.converters.definition import Definition, read_definition
 from keras_caffe.converters.select import phase_name, solver_state
-from keras_caffe.errors import SolverError
+from keras_caffe.errors import SolverError, is_there
 
 Reader: TypeAlias = Callable[[Any], Definition]
 TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
@@ -113,6 +113,6 @@ def _choice(source: Any, phase: str, state: Any, read: Reader) -> NetChoice:
 
 def locate(name: str, folder: Path | None) -> str:
     """A file that a solver names: in the working directory, as in Caffe, or else in `folder`, if it is there."""
-    if not os.path.lexists(name) and folder is not None and (folder / name).exists():
+    if not os.path.lexists(name) and folder is not None and is_there(folder / name):
         return str(folder / name)
     return name

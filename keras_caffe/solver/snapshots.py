@@ -17,6 +17,7 @@ from keras_caffe.errors import (
     ReadError,
     SolverError,
     escape_hint,
+    is_there,
     not_found,
     shown_path,
 )
@@ -34,7 +35,7 @@ def prefix_of(param: Any, solver: Path | None = None) -> str:
     prefix = param.snapshot_prefix
     if not prefix:
         return str(solver.absolute().with_suffix("")) if solver is not None else stem
-    return str(Path(prefix) / stem) if Path(prefix).is_dir() else prefix
+    return str(Path(prefix) / stem) if is_there(prefix) and Path(prefix).is_dir() else prefix
 
 
 def check_prefix(prefix: str, needed: bool) -> None:
@@ -93,7 +94,7 @@ def restore(solver: Any, path: str | os.PathLike[str], load_params: Callable[[st
     history.check(state.history, str(path))
     if state.learned_net:
         name = state.learned_net
-        file = name if Path(name).exists() else locate(Path(name).name, Path(path).parent)
+        file = name if is_there(name) else locate(Path(name).name, Path(path).parent)
         try:
             report = (load_params or solver.model.load_weights_from)(file)
         except CaffeError as error:

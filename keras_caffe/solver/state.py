@@ -13,6 +13,7 @@ import numpy as np
 from keras_caffe import proto
 from keras_caffe.converters import write
 from keras_caffe.errors import CaffeError, Option, ReadError
+from keras_caffe.hdf5_file import member, opened
 from keras_caffe.proto.wire import (
     DELIMITED,
     FIXED32,
@@ -26,6 +27,8 @@ from keras_caffe.proto.wire import (
 )
 
 HISTORY_LIMIT = 100_000
+TEXT_LIMIT = 1 << 16  # bytes
+NUMBERS = ("iter", "current_step", "minimum_loss", "iter_last_event")  # of a state in HDF5
 
 
 @dataclass
@@ -132,28 +135,50 @@ def _blob(file: Mapped, start: int, end: int, number: int) -> np.ndarray:
 
 
 def _read_hdf5(path: Path) -> State:
-    import h5py  # loaded only where it is needed
+    from keras_caffe.converters.read_hdf5 import floats  # h5py is loaded only where it is needed
 
-    try:
-        with h5py.File(path, "r") as file:
-            learned = file["learned_net"][()] if "learned_net" in file else b""
-            learned = learned if isinstance(learned, bytes) else bytes(np.asarray(learned).tobytes())
-            group = file["history"]
-            return _checked(
-                State(
-                    iteration=int(np.ravel(file["iter"][()])[0]),
-                    learned_net=learned.rstrip(b"\0").decode("utf-8", "replace"),
-                    current_step=int(np.ravel(file["current_step"][()])[0]),
-                    minimum_loss=float(file["minimum_loss"][0]) if "minimum_loss" in file else None,
-                    iter_last_event=int(file["iter_last_event"][0]) if "iter_last_event" in file else None,
-                    history=[np.asarray(group[str(number)], "float32") for number in range(len(group))],
-                ),
-                str(path),
-            )
-    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
-        if isinstance(error, CaffeError):
-            raise
-        raise ReadError("this is not a solver's state in HDF5", where=str(path), received=error) from None
+    with opened(path, problem="this is not a solver's state in HDF5") as file:
+        numbers = {name: _number(file, name, path) for name in NUMBERS}
+        history = member(file, "history", path)
+        if history is None or numbers["iter"] is None:
+            raise ReadError("this is not a solver's state in HDF5", where=str(path), expected="iter and history")
+        event = numbers["iter_last_event"]
+        return _checked(
+            State(
+                iteration=int(numbers["iter"]),
+                learned_net=_text(file, "learned_net", path),
+                current_step=int(numbers["current_step"] or 0),
+                minimum_loss=numbers["minimum_loss"],
+                iter_last_event=None if event is None else int(event),
+                history=[
+                    floats(member(history, str(number), path), f"history {number}", path)
+                    for number in range(len(history))
+                ],
+            ),
+            str(path),
+        )
+
+
+def _number(file: Any, name: str, path: Path) -> float | None:
+    """The one number that a dataset holds; None if there is no such dataset."""
+    dataset = member(file, name, path)
+    if dataset is None:
+        return None
+    if dataset.size != 1:
+        raise ReadError(f"{name} is no number", where=str(path), received=f"shape {dataset.shape}")
+    return float(np.ravel(dataset[()])[0])
+
+
+def _text(file: Any, name: str, path: Path) -> str:
+    """The text that a dataset holds; "" if there is no such dataset."""
+    dataset = member(file, name, path)
+    if dataset is None:
+        return ""
+    if dataset.size != 1 or dataset.dtype.itemsize > TEXT_LIMIT:
+        raise ReadError(f"{name} is no file's name", where=str(path), received=f"shape {dataset.shape}")
+    value = dataset[()]
+    data = value if isinstance(value, bytes) else np.asarray(value).tobytes()
+    return data.rstrip(b"\0").decode("utf-8", "replace")
 
 
 def _checked(state: State, where: str) -> State:
@@ -162,5 +187,12 @@ def _checked(state: State, where: str) -> State:
             "the state's counters are impossible",
             where=where,
             received=f"iter {state.iteration}, step {state.current_step}",
+        )
+    if "\0" in state.learned_net:
+        raise ReadError(
+            "learned_net is no file's name",
+            where=where,
+            expected="a name without zero bytes",
+            received=repr(state.learned_net[:80]),
         )
     return state

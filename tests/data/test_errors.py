@@ -354,3 +354,22 @@ def test_errors_pass_through_data_sets_made_from_it(tmp_path: Path) -> None:
     made = dataset(data_net(write_lmdb(tmp_path / "db", records), 2), epochs=1).map(lambda batch: batch["data"])
     with pytest.raises(tf.errors.OpError, match="the record is not a Datum"):
         list(made)
+
+
+def test_damaged_hdf5_files_are_refused_or_read(tmp_path: Path) -> None:
+    net = 'layer { name: "h" type: "HDF5Data" top: "x" hdf5_data_param { source: "list.txt" batch_size: 2 } }'
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=np.ones((5, 3), "float32"), chunks=(2, 3), compression="gzip")
+    (tmp_path / "list.txt").write_text("a.h5")
+    whole, chosen, refused = (tmp_path / "a.h5").read_bytes(), np.random.default_rng(0), 0
+    used = np.flatnonzero(np.frombuffer(whole, np.uint8))
+    for _ in range(60):
+        data = bytearray(whole)
+        for place in chosen.choice(used, 4):
+            data[place] = chosen.integers(256)
+        (tmp_path / "a.h5").write_bytes(data)
+        try:
+            read_all(net, base_dir=tmp_path)
+        except CaffeError:
+            refused += 1
+    assert refused >= 20

@@ -127,7 +127,7 @@ def test_prior_boxes_of_open_size() -> None:
     ("param", "reason"),
     [
         ("", "min_size is missing"),
-        ("min_size: -1", "min_size must be a number above 0; received -1"),
+        ("min_size: -1", "min_size must be a number above 0 and of at most 2147483647; received -1"),
         ("min_size: 4 max_size: 3", "max_size does not fit min_size"),
         ("min_size: 4 max_size: 5 max_size: 6", "max_size does not fit min_size"),
         ("min_size: 4 variance: 0.1 variance: 0.1", "variance must be none, one or four"),

@@ -32,6 +32,13 @@ AXIS = "axis is out of range"
         ('type: "Exp" exp_param { base: -2 }', [FOUR], "base must be positive, or -1"),
         ('type: "Flatten" flatten_param { axis: 3 end_axis: 1 }', [FOUR], "end_axis lies before axis"),
         ('type: "Flatten" flatten_param { axis: 4 }', [FOUR], AXIS),
+        ('type: "PriorBox" prior_box_param { min_size: inf }', [FOUR, FOUR], "min_size must be a number above 0 and"),
+        (
+            'type: "PriorBox" prior_box_param { min_size: 2 max_size: inf }',
+            [FOUR, FOUR],
+            "max_size must be a number of",
+        ),
+        ('type: "PriorBox" prior_box_param { min_size: 2 aspect_ratio: inf }', [FOUR, FOUR], "aspect_ratio must be a"),
         ('type: "Log" log_param { base: 0 }', [FOUR], "base must be positive, or -1"),
         ('type: "Log" log_param { base: 1 }', [FOUR], "no logarithm to the base 1"),
         ('type: "MVN"', [(2, 3, 4, 5, 6)], "too many axes; expected at most 4"),

@@ -33,7 +33,7 @@ def test_of_the_goldens_only_those_of_the_changed_layers_run() -> None:
     assert arguments(["keras_caffe/layers/lrn.py", "keras_caffe/layers/pooling.py"])[-2:] == options
 
 
-@pytest.mark.parametrize("name", ["keras_caffe/data/sources/lmdb.py", "tests/data/records.py"])
+@pytest.mark.parametrize("name", ["keras_caffe/data/sources/data.py", "tests/data/records.py"])
 def test_a_file_without_tests_of_its_name_has_those_of_its_room(name: str) -> None:
     room = sorted(f"tests/data/{path.name}" for path in Path("tests/data").glob("test_*.py"))
     assert arguments([name]) == ["tests/test_architecture.py", *room]

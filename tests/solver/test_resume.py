@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from keras_caffe import proto
 from keras_caffe.converters.read_weights import read_weights
 from keras_caffe.errors import CaffeError, ReadError, SolverError, WeightsError
 from keras_caffe.solver import Solver, load_solver
-from keras_caffe.solver.state import read_state
+from keras_caffe.solver.state import State, read_state, write_state
 from tests.solver import digits
 from tests.solver.golden_solver import FORMAT, SOLVERS, Run, by_layer, close, params
 
@@ -255,3 +256,41 @@ def test_plateau_is_taken_up_again(tmp_path: Path) -> None:
     again.restore(state)
     assert again.lr == pytest.approx(0.0001)
     again.step(2)
+
+
+@pytest.mark.parametrize("hdf5", [False, True])
+def test_damaged_states_are_refused_or_read(tmp_path: Path, hdf5: bool) -> None:
+    path = tmp_path / ("a.solverstate.h5" if hdf5 else "a.solverstate")
+    history = [np.ones((3, 4), "float32"), np.ones(7, "float32")]
+    write_state(path, State(5, "a_iter_5.caffemodel", 1, history=history))
+    whole, chosen, refused = path.read_bytes(), random.Random(6), 0
+    used = [place for place, byte in enumerate(whole) if byte]
+    for _ in range(200):
+        data = bytearray(whole)
+        for place in chosen.sample(used, chosen.choice([1, 3, 20])):
+            data[place] = chosen.choice([0, 1, 127, 128, 255])
+        path.write_bytes(data)
+        try:
+            read_state(path)
+        except CaffeError:
+            refused += 1
+    assert refused >= 50
+
+
+def test_a_name_of_parameters_with_a_zero_byte_is_refused(tmp_path: Path) -> None:
+    write_state(tmp_path / "a.solverstate", State(5, "a\0b.caffemodel"))
+    write_state(tmp_path / "a.solverstate.h5", State(5, "a\0b.caffemodel"))
+    for name in ("a.solverstate", "a.solverstate.h5"):
+        with pytest.raises(ReadError, match=f"{name}: learned_net is no file's name"):
+            read_state(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "absent/x", "absent"])
+def test_a_name_of_parameters_that_cannot_be_a_file(tmp_path: Path, name: str) -> None:
+    solver = small(tmp_path)
+    solver.step(1)
+    _, path = solver.snapshot()
+    state = read_state(path)
+    write_state(path, State(state.iteration, name, state.current_step, history=state.history))
+    with pytest.raises(ReadError, match="no such file"):
+        solver.restore(path)

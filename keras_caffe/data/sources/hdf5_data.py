@@ -14,7 +14,8 @@ from keras_caffe.data.database import empty
 from keras_caffe.data.draws import generator
 from keras_caffe.data.sources.base import Settings, Source
 from keras_caffe.data.sources.image_data import read_text
-from keras_caffe.errors import DataError, LayerError, unreadable
+from keras_caffe.errors import DataError, LayerError
+from keras_caffe.hdf5_file import check_size, opened
 from keras_caffe.layers.records import positive
 from keras_caffe.shapes import Shape
 
@@ -81,13 +82,8 @@ class HDF5Data(Source):
         return np.repeat(files, [len(r) for r in rows]), np.concatenate(rows)
 
     def _load(self, file: int) -> list[np.ndarray]:
-        import h5py
-
-        try:
-            with h5py.File(self.files[file], "r") as opened:
-                return [opened[top].astype(np.float32)[()] for top in self.tops]
-        except (OSError, KeyError) as error:
-            raise _broken(self.files[file], error) from None
+        with opened(self.files[file], DataError) as data:
+            return [data[top].astype(np.float32)[()] for top in self.tops]
 
 
 def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[tuple[int, ...]]]:
@@ -98,34 +94,29 @@ def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[tuple[int, .
     """
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            sets = [file.get(name) for name in names]
-            for name, data in zip(names, sets, strict=True):
-                if not isinstance(data, h5py.Dataset) or not data.shape:
-                    known = ", ".join(file) or "none"
-                    raise DataError(
-                        f"no data set {name!r} with rows", where=str(path), expected="one for each top", received=known
-                    )
-                if data.dtype.kind not in "fiu":
-                    raise DataError(
-                        f"data set {name!r} holds no numbers",
-                        where=str(path),
-                        expected="floats or integers",
-                        received=data.dtype,
-                    )
-            if len({data.shape[0] for data in sets}) > 1:
-                rows = {name: data.shape[0] for name, data in zip(names, sets, strict=True)}
+    with opened(path, DataError) as file:
+        sets = [file.get(name) for name in names]
+        for name, data in zip(names, sets, strict=True):
+            if not isinstance(data, h5py.Dataset) or not data.shape:
+                known = ", ".join(file) or "none"
                 raise DataError(
-                    "the data sets differ in their number of rows",
-                    where=str(path),
-                    expected="one number",
-                    received=rows,
+                    f"no data set {name!r} with rows", where=str(path), expected="one for each top", received=known
                 )
-            return sets[0].shape[0], [tuple(data.shape[1:]) for data in sets]
-    except OSError as error:
-        raise _broken(path, error) from None
-
-
-def _broken(path: Path, error: Exception) -> DataError:
-    return unreadable(path, error, DataError, "the HDF5 file cannot be read", "Copy or write it again.")
+            if data.dtype.kind not in "fiu":
+                raise DataError(
+                    f"data set {name!r} holds no numbers",
+                    where=str(path),
+                    expected="floats or integers",
+                    received=data.dtype,
+                )
+            if data.id.get_storage_size():  # What was never written is zeros.
+                check_size(data, path, kind=DataError)
+        if len({data.shape[0] for data in sets}) > 1:
+            rows = {name: data.shape[0] for name, data in zip(names, sets, strict=True)}
+            raise DataError(
+                "the data sets differ in their number of rows",
+                where=str(path),
+                expected="one number",
+                received=rows,
+            )
+        return sets[0].shape[0], [tuple(data.shape[1:]) for data in sets]
