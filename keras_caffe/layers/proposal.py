@@ -93,9 +93,9 @@ class Proposal(CaffeLayer):
         batch = inputs[0].shape[0]
         if batch not in (1, None):  # Caffe's layer looks at it only when it runs, when a script has sized its input.
             raise ShapeError("Proposal takes one image at a time", expected="a batch of 1", received=batch)
+        first, deltas, image = (ops.stop_gradient(x) for x in inputs)
         regions, scores = proposals(
-            *(ops.stop_gradient(x) for x in inputs),
-            self.anchors,
+            *(first, deltas, image, self.anchors),
             stride=self.feat_stride,
             min_size=self.min_size,
             drop_small=self.python,
