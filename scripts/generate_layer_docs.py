@@ -32,7 +32,6 @@ DERIVED = "the formula in NumPy, forward and backward, in tests/goldens/layers"
 DATA_LAYER = "shapes in tests/layers, values in tests/goldens/data"
 # Messages of LayerParameter that no layer here reads.
 UNREAD = {
-    "box_annotator_ohem_param": "R-FCN's hard example mining has no layer here",
     "dense_image_data_param": "SegNet's data layer: feed its tops, or use a Python layer",
     "lstm_param": "a fork's LSTM from before recurrent_param, with another definition",
     "margin_inner_product_param": "SphereFace's training layer, whose lambda depends on the iteration",

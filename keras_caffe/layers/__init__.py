@@ -13,6 +13,7 @@ from keras_caffe.layers.batch_reindex import BatchReindex as BatchReindex
 from keras_caffe.layers.bias import Bias as Bias
 from keras_caffe.layers.bn import BN as BN
 from keras_caffe.layers.bnll import BNLL as BNLL
+from keras_caffe.layers.box_annotator_ohem import BoxAnnotatorOHEM as BoxAnnotatorOHEM
 from keras_caffe.layers.center_loss import CenterLoss as CenterLoss
 from keras_caffe.layers.channel_norm import ChannelNorm as ChannelNorm
 from keras_caffe.layers.clip import Clip as Clip
@@ -86,8 +87,10 @@ from keras_caffe.layers.sigmoid_cross_entropy_loss import SigmoidCrossEntropyLos
 from keras_caffe.layers.silence import Silence as Silence
 from keras_caffe.layers.slice import Slice as Slice
 from keras_caffe.layers.smooth_l1_loss import SmoothL1Loss as SmoothL1Loss
+from keras_caffe.layers.smooth_l1_loss_ohem import SmoothL1LossOHEM as SmoothL1LossOHEM
 from keras_caffe.layers.softmax import Softmax as Softmax
 from keras_caffe.layers.softmax_with_loss import SoftmaxWithLoss as SoftmaxWithLoss
+from keras_caffe.layers.softmax_with_loss_ohem import SoftmaxWithLossOHEM as SoftmaxWithLossOHEM
 from keras_caffe.layers.split import Split as Split
 from keras_caffe.layers.spp import SPP as SPP
 from keras_caffe.layers.swish import Swish as Swish

@@ -37,7 +37,7 @@ class BN(CaffeLayer):
         history: there are blobs for the moving statistics (True).
         frozen: nothing is learned (False).
         axis: tensor axis of the channels (-1).
-        blob_axes, blob_axis: number of axes of the blobs, and the one that holds the channels (2, 1).
+        blob_axes, blob_axis: number of axes of the blobs, and the one that holds the channels (4, 1).
         more_tops: how many of mean and variance are tops, too: 0 (default) to 2.
         scale_filler, shift_filler: fillers of slope and bias (1, 0).
 
@@ -61,7 +61,7 @@ class BN(CaffeLayer):
         history: bool = True,
         frozen: bool = False,
         axis: int = -1,
-        blob_axes: int = 2,
+        blob_axes: int = 4,
         blob_axis: int = 1,
         more_tops: int = 0,
         scale_filler: fillers.Filler = fillers.ONE,

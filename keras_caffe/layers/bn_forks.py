@@ -39,4 +39,4 @@ def parameters(layer: Any, fork: str) -> dict[str, Any]:
         params = {"statistics": "moving" if param.frozen else "phase", "frozen": param.frozen}
         params |= {"momentum": param.momentum, "eps": param.eps}
         scale, shift = fillers.from_caffe(param.slope_filler), fillers.from_caffe(param.bias_filler)
-    return {**params, "blob_axes": 2 if fork == "pspnet" else 4, "scale_filler": scale, "shift_filler": shift}
+    return {**params, "scale_filler": scale, "shift_filler": shift}

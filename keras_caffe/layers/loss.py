@@ -109,17 +109,26 @@ class ClassLossLayer(LossLayer):
 
 
 def loss_arguments(layer: Any, default: str | None = None) -> dict[str, Any]:
-    """ignore_label and normalization of a layer's LossParameter; `normalize` counts where `normalization` is not set.
+    """ignore_label and normalization of a layer's LossParameter. Raises LayerError for one that BVLC's losses lack.
 
     Args:
         layer: the LayerParameter.
         default: the mode of a layer that has another default than the message.
     """
+    mode = normalization(layer, default)
+    if mode == "PRE_FIXED":
+        raise LayerError(
+            f"{layer.type} has no normalization PRE_FIXED, which R-FCN's SmoothL1LossOHEM alone has",
+            expected=f"one of {', '.join(NORMALIZATIONS)}",
+            fix="Set another normalization, and put the constant into the layer's loss_weight.",
+        )
     param = layer.loss_param
-    mode = enum_name(param, "normalization")
-    if not param.HasField("normalization"):
-        if param.HasField("normalize"):
-            mode = "VALID" if param.normalize else "BATCH_SIZE"
-        else:
-            mode = default or mode
     return {"ignore_label": param.ignore_label if param.HasField("ignore_label") else None, "normalization": mode}
+
+
+def normalization(layer: Any, default: str | None = None) -> str:
+    """The mode of a layer's LossParameter; `normalize` counts where `normalization` is not set."""
+    param = layer.loss_param
+    if not param.HasField("normalization") and param.HasField("normalize"):
+        return "VALID" if param.normalize else "BATCH_SIZE"
+    return default if default and not param.HasField("normalization") else enum_name(param, "normalization")

@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import Bottom
 from keras_caffe.layout import Order, caffe_order
-from keras_caffe.shapes import Shape, Size, canonical_axis, count
+from keras_caffe.shapes import Shape, Size, canonical_axis, count, fits
 
 
 def class_orders(bottoms: Sequence[Bottom], axis: int) -> list[Order]:
@@ -60,6 +60,15 @@ def check_rank(shapes: Sequence[Shape], most: int = 4) -> None:
     for shape in shapes:
         if len(shape) > most:
             raise ShapeError("a bottom has too many axes", expected=f"at most {most}", received=shape)
+
+
+def check_alike(shapes: Sequence[Shape]) -> None:
+    """Raises ShapeError unless all have one shape. (R, 8) is (R, 8, 1, 1): Caffe's older layers see four axes."""
+    check_rank(shapes)
+    first, *others = ((*shape, 1, 1, 1)[:4] for shape in shapes)
+    for shape, other in zip(shapes[1:], others, strict=True):
+        if not fits(first, other):
+            raise ShapeError("all bottoms must have one shape", expected=shapes[0], received=shape)
 
 
 def check_single(shape: Shape, what: str, first: int = 1) -> None:

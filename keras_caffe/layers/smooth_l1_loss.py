@@ -10,11 +10,11 @@ from keras_caffe.layers.arguments import number, one_of
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import LossLayer
-from keras_caffe.layers.loss_bottoms import alike_orders, check_rank
+from keras_caffe.layers.loss_bottoms import alike_orders, check_alike
 from keras_caffe.layout import Order
 from keras_caffe.ops.distances import smooth_l1_loss
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, same_shape, total_count
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -30,7 +30,7 @@ class SmoothL1Loss(LossLayer):
         definition: "ssd" (default) or "rcnn".
         sigma: inverse width of the quadratic part (1; another for "rcnn" only).
 
-    Shapes: a (N, ...), b and the weights alike -> ().
+    Shapes: a (N, ...), b and the weights alike, further axes of size 1 or not -> ().
 
     Raises:
         ShapeError: the bottoms differ in shape. LayerError: a number of bottoms or a sigma that the
@@ -54,9 +54,7 @@ class SmoothL1Loss(LossLayer):
         return smooth_l1_loss(*inputs, sigma=self.sigma, weigh_gradient=self.definition == "rcnn")
 
     def check_shapes(self, *shapes: Shape) -> None:
-        check_rank(shapes)
-        for other in shapes[1:]:
-            same_shape(shapes[0], other, "all bottoms must have one shape")
+        check_alike(shapes)
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         # Difference, magnitude, comparison, square, half, sum; a product for each weight.

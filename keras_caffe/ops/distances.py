@@ -70,14 +70,19 @@ def smooth_l1_loss(
         sigma: see `smooth_l1`.
         weigh_gradient: False leaves `inside` out of the gradient, as the SSD fork does.
     """
-    difference = a - ops.reshape(b, ops.shape(a))
-    if inside is not None:
-        weighted = ops.reshape(ops.stop_gradient(inside), ops.shape(a)) * difference
-        difference = weighted if weigh_gradient else with_gradient_of(weighted, difference)
-    loss = smooth_l1(difference, sigma)
+    loss = smooth_l1(weighted_difference(a, b, inside, weigh_gradient), sigma)
     if outside is not None:
         loss = loss * ops.reshape(ops.stop_gradient(outside), ops.shape(a))
     return ops.sum(loss) / batch_size(a)
+
+
+def weighted_difference(a: Any, b: Any, weights: Any = None, weigh_gradient: bool = True) -> Any:
+    """weights (a - b), all as many values; `weigh_gradient` False leaves the weights out of the gradient."""
+    difference = a - ops.reshape(b, ops.shape(a))
+    if weights is None:
+        return difference
+    weighted = ops.reshape(ops.stop_gradient(weights), ops.shape(a)) * difference
+    return weighted if weigh_gradient else with_gradient_of(weighted, difference)
 
 
 def center_loss(features: Any, centers: Any, labels: Any) -> Any:

@@ -67,16 +67,26 @@ def softmax_loss(
         labels: as many values as there are places, in their order.
         ignore_label, normalization, batch_axes: see `normalizer`.
     """
+    losses, valid = softmax_losses(scores, labels, ignore_label)
+    return ops.sum(losses) / normalizer(normalization, valid, batch_axes)
+
+
+def softmax_losses(scores: Any, labels: Any, ignore_label: int | None = None) -> tuple[Any, Any]:
+    """The softmax loss of each place, 0 where it is ignored; and 1 at every place that counts, else 0."""
     labels = checked_labels(ops.reshape(integer_labels(labels), ops.shape(scores)[:-1]), scores.shape[-1], ignore_label)
-    return softmax_loss_sum(scores, labels, valid := _valid(labels, ignore_label, scores.dtype)) / normalizer(
-        normalization, valid, batch_axes
-    )
+    valid = _valid(labels, ignore_label, scores.dtype)
+    return _softmax_losses(scores, labels, valid), valid
 
 
 def softmax_loss_sum(scores: Any, labels: Any, weight: Any) -> Any:
-    """The softmax loss summed over the places of weight 1. The clamp at FLT_MIN does not show in the gradient."""
+    """The softmax loss summed over the places of weight 1."""
+    return ops.sum(_softmax_losses(scores, labels, weight))
+
+
+def _softmax_losses(scores: Any, labels: Any, weight: Any) -> Any:
+    """-log(max(p[label], FLT_MIN)) where the weight is 1, else 0. The clamp does not show in the gradient."""
     log = log_probability(scores, labels)
-    return -ops.sum(ops.where(weight > 0, with_gradient_of(ops.maximum(log, LOG_FLT_MIN), log), 0))
+    return ops.where(weight > 0, -with_gradient_of(ops.maximum(log, LOG_FLT_MIN), log), 0)
 
 
 def log_probability(scores: Any, labels: Any) -> Any:

@@ -71,7 +71,7 @@ def test_it_is_written_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "param", "field"),
     [
-        ("SoftmaxWithLoss", "loss_param { normalization: PRE_FIXED }", "loss_param.normalization"),
+        ("SoftmaxWithLoss", "loss_param { normalization: MEDIAN }", "loss_param.normalization"),
         ("Pooling", "pooling_param { pool: MEDIAN kernel_size: 2 }", "pooling_param.pool"),
         ("LRN", "lrn_param { norm_region: EVERYWHERE }", "lrn_param.norm_region"),
         ("HingeLoss", "hinge_loss_param { norm: L3 }", "hinge_loss_param.norm"),

@@ -226,7 +226,7 @@ WRONG = [
     wrong_flag(layers.BN, "frozen"),
     wrong_whole(layers.BN, "axis"),
     wrong_whole(layers.BN, "blob_axes", 1),
-    Wrong(layers.BN, {"blob_axis": 2}, "blob_axis must be a whole number of at least 0 and of at most 1; received 2"),
+    Wrong(layers.BN, {"blob_axis": 4}, "blob_axis must be a whole number of at least 0 and of at most 3; received 4"),
     Wrong(layers.BN, {"more_tops": 3}, "more_tops must be a whole number of at least 0 and of at most 2; received 3"),
     Wrong(layers.BN, {"statistics": "none", "more_tops": 1}, "without statistics BN has no further tops"),
     *wrong_filler(layers.BN, "scale_filler"),

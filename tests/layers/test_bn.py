@@ -19,7 +19,6 @@ CASES = [
         BN(),
         [SHAPE],
         net=net_with("BN", (2, 4, 6, 6), param="bn_param { momentum: 0.8 }"),
-        values="formulas of each fork in tests/layers/test_bn.py",
     ),
     Case("BN", BN(statistics="batch", more_tops=2), [SHAPE]),
     Case("BN", BN(statistics="none"), [SHAPE]),
@@ -52,18 +51,18 @@ def close(got: Any, want: np.ndarray) -> None:
 
 def test_pspnet() -> None:
     model, shapes = net("momentum: 0.8 eps: 0.01")
-    assert shapes == [(1, 3)] * 4
+    assert shapes == [(1, 3, 1, 1)] * 4
     close(model(X), normal(M0, V0, 0.01))
     close(model(X, training=True), normal(MEAN, VARIANCE, 0.01))
     *_, mean, variance = model.get_caffe_params()["bn"]
-    close(mean[0], 0.8 * M0 + 0.2 * MEAN)
-    close(variance[0], 0.8 * V0 + 0.2 * VARIANCE)
+    close(mean[0, :, 0, 0], 0.8 * M0 + 0.2 * MEAN)
+    close(variance[0, :, 0, 0], 0.8 * V0 + 0.2 * VARIANCE)
 
 
 def test_frozen() -> None:
     model, _ = net("frozen: true slope_filler { value: 1 } bias_filler { value: 0 }")
     close(model(X, training=True), normal(M0, V0, 1e-5))
-    close(model.get_caffe_params()["bn"][2][0], M0)
+    close(model.get_caffe_params()["bn"][2][0, :, 0, 0], M0)
     assert not model.trainable_variables
 
 

@@ -226,3 +226,13 @@ def test_refused(text: str, shapes: list[tuple[int, ...]], problem: str) -> None
 def test_five_axes_of_labels_are_fine_where_caffe_counts_only() -> None:
     layer = from_caffe('type: "SoftmaxWithLoss" top: "l"', (4, 3), (4, 1, 1, 1, 1))
     np.testing.assert_allclose(layer([np.zeros((4, 3)), np.zeros((4, 1, 1, 1, 1))]), np.log(3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["SmoothL1Loss", "SmoothL1LossOHEM"])
+def test_smooth_l1_takes_rows_with_and_without_axes_of_size_1(kind: str) -> None:
+    """R-FCN compares pooled votes (R, 8, 1, 1) with targets (R, 8)."""
+    layer = from_caffe(f'type: "{kind}"', (2, 3, 1, 1), (2, 3))
+    a, b = np.float32([[1, 2, 3], [4, 5, 6]]), np.zeros((2, 3), "float32")
+    assert layer([a.reshape(2, 3, 1, 1), b]) == (21 - 3) / 2
+    with pytest.raises(ShapeError, match="one shape"):
+        from_caffe(f'type: "{kind}"', (2, 3, 1, 1), (2, 3, 2, 1))
