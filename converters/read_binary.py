@@ -13,7 +13,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from keras_caffe import proto
 from keras_caffe.errors import CaffeWarning, ReadError
 from keras_caffe.proto.text import DECLARE
-from keras_caffe.proto.wire import DELIMITED, END_GROUP, Field, Mapped, fields
+from keras_caffe.proto.wire import DELIMITED, END_GROUP, VARINT, Field, Mapped, fields
 
 # Types whose parameters are not called after them.
 _PARAMETERS = {
@@ -54,7 +54,8 @@ def read_binary_net(file: Mapped, *, fork: str | None = None, strict: bool = Fal
     if missing:
         file.refuse(f"required fields are missing: {', '.join(missing)}")
     adopted = [] if fork == "bvlc" else [_adopt(layer) for layer in net.layer]
-    unknown = Counter(_unknown(net)) - Counter(adopted)
+    noted = [name for layer in (*net.layer, *net.layers) for name in _note_unknown_values(layer)]
+    unknown = Counter(_unknown(net)) - Counter(adopted) - Counter(noted)
     if unknown and not (net.layer or net.layers):
         file.refuse("this is not a net definition")
     if unknown:
@@ -129,6 +130,24 @@ def _candidates(layer: Any) -> Iterator[tuple[str, bytes]]:
     for unknown in UnknownFieldSet(layer):
         if unknown.field_number >= FIRST_DISPUTED and unknown.wire_type == DELIMITED:
             yield _name_of(layer, unknown), unknown.data
+
+
+def _note_unknown_values(layer: Any) -> list[str]:
+    """Keeps with a layer what its enums do not know, as a text's words are kept; returns the names as of `_unknown`."""
+    noted = []
+    pending: list[tuple[str, Any]] = [("", layer)]
+    while pending:
+        path, message = pending.pop()
+        by_number = message.DESCRIPTOR.fields_by_number
+        for unknown in UnknownFieldSet(message):
+            known = by_number.get(unknown.field_number)
+            if known is not None and known.enum_type and unknown.wire_type == VARINT and (path or known.name == "type"):
+                layer.unknown_value.add(field=path + known.name, value=str(unknown.data))
+                noted.append(_name_of(message, unknown))
+        for known, value in message.ListFields():
+            if hasattr(value, "DESCRIPTOR") and (path or known.name.endswith("_param")):
+                pending.append((f"{path}{known.name}.", value))
+    return noted
 
 
 def _read_whole(message_class: Any, data: bytes) -> Any | None:

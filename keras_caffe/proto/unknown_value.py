@@ -1,4 +1,4 @@
-"""Words that a text has for an enum and that the enum does not know: kept with the layer until somebody computes it."""
+"""Words of a text and numbers of a binary file that an enum does not know: kept until somebody computes the layer."""
 
 from __future__ import annotations
 

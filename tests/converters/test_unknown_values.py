@@ -1,4 +1,4 @@
-"""Enum words of a fork: they are read, kept and written back, and refused only where a class of ours would use them."""
+"""Enum values of a fork: they are read, kept, written back, and refused only where a class of ours would use them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import keras_caffe
+from keras_caffe import layers, proto
+from keras_caffe.converters.read_binary import varint_bytes
 from keras_caffe.errors import LayerError, ReadError, UnknownLayerError
 from keras_caffe.layers.base import CaffeLayer
 
@@ -101,3 +103,41 @@ def test_an_old_type_is_looked_up_under_its_own_name() -> None:
 
     model = keras_caffe.load(V1, custom_layers={"HARD_SWISH": HardSwish})
     np.testing.assert_allclose(model(np.full((1, 1, 1, 2), 3, "float32")), np.full((1, 1, 1, 2), 3))
+
+
+def binary(layer: Any, *path: str, number: int = 77) -> bytes:
+    """The layer with this number in an enum field, which a message of ours cannot hold."""
+    data, fields = varint_bytes(number), []
+    for name in path:
+        fields.append((layer.DESCRIPTOR if not fields else fields[-1].message_type).fields_by_name[name])
+    for field in reversed(fields):
+        kind = 2 if field.message_type else 0
+        data = varint_bytes(field.number << 3 | kind) + (varint_bytes(len(data)) if kind else b"") + data
+    return layer.SerializeToString() + data
+
+
+def net_file(path: Path, layer: bytes, name: str = "layer") -> Path:
+    """A binary net of an input and this layer."""
+    net = proto.NetParameter(input=["x"], input_dim=[2, 3, 1, 1])
+    number = net.DESCRIPTOR.fields_by_name[name].number
+    path.write_bytes(net.SerializeToString() + varint_bytes(number << 3 | 2) + varint_bytes(len(layer)) + layer)
+    return path
+
+
+def test_an_unknown_number_in_a_binary_net_stops_only_the_layer_that_uses_it(tmp_path: Path) -> None:
+    layer = proto.LayerParameter(name="e", type="Eltwise", bottom=["x", "x"], top=["y"])
+    file = net_file(tmp_path / "net.caffemodel", binary(layer, "eltwise_param", "operation"))
+    with pytest.raises(LayerError, match="layer 'e'.*operation has a value that is not known.*received 77"):
+        keras_caffe.load(file)
+    assert "e" in keras_caffe.load(file, custom_layers={"Eltwise": Divide}).caffe_layers
+    layer.include.add(phase=0)
+    file = net_file(tmp_path / "train.caffemodel", binary(layer, "eltwise_param", "operation"))
+    assert "e" not in keras_caffe.load(file).caffe_layers
+
+
+def test_an_unknown_number_of_an_old_type_is_its_name(tmp_path: Path) -> None:
+    layer = proto.V1LayerParameter(name="e", bottom=["x"], top=["y"])
+    file = net_file(tmp_path / "v1.caffemodel", binary(layer, "type"), "layers")
+    with pytest.raises(UnknownLayerError, match="unknown layer type '77'"):
+        keras_caffe.load(file)
+    assert "e" in keras_caffe.load(file, custom_layers={"77": layers.ReLU}).caffe_layers
