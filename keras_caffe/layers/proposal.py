@@ -88,11 +88,13 @@ class Proposal(CaffeLayer):
         rounded = np.round if self.python else lambda x: np.floor(x + 0.5)
         return anchors(self.base_size, self.ratio, self.scale, rounded)
 
-    @compiled
     def call(self, inputs: Any) -> Any:
-        batch = inputs[0].shape[0]
-        if batch not in (1, None):  # Caffe's layer looks at it only when it runs, when a script has sized its input.
+        if (batch := inputs[0].shape[0]) not in (1, None):  # Caffe looks when it runs: a script has sized its input.
             raise ShapeError("Proposal takes one image at a time", expected="a batch of 1", received=batch)
+        return self._proposed(inputs)
+
+    @compiled
+    def _proposed(self, inputs: Any) -> Any:
         first, deltas, image = (ops.stop_gradient(x) for x in inputs)
         regions, scores = proposals(
             *(first, deltas, image, self.anchors),

@@ -15,7 +15,8 @@ _GRAPHS: MutableMapping[Any, Any] = WeakKeyDictionary()  # layer -> its compiled
 
 
 def compiled(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A layer's `call` that eager TensorFlow runs as a graph, compiled once for each kind of input; else as it is.
+    """A layer's `call`, or the part of it that computes, which eager TensorFlow runs as a graph, compiled once for each
+    kind of input; else as it is.
 
     In eager mode each pass of a loop starts dozens of operations, one after the other: a hundred times the work.
     """

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe import layers
+from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.ops.compiled import compiled
 
@@ -56,7 +57,11 @@ CASES: list[tuple[CaffeLayer, list[np.ndarray]]] = [
 def test_the_same_values(layer: CaffeLayer, bottoms: list[np.ndarray]) -> None:
     inputs = [tf.constant(x) for x in bottoms] if len(bottoms) > 1 else tf.constant(bottoms[0])
     found = tf.nest.flatten(layer(inputs))
-    one_by_one = tf.nest.flatten(type(layer).call.__wrapped__(layer, inputs))
+    tf.config.run_functions_eagerly(True)
+    try:
+        one_by_one = tf.nest.flatten(layer(inputs))
+    finally:
+        tf.config.run_functions_eagerly(False)
     for a, b, c in zip(found, one_by_one, tf.nest.flatten(tf.function(layer)(inputs)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(c, b, rtol=1e-5, atol=1e-6)
@@ -87,3 +92,11 @@ def test_an_eager_call_runs_a_graph_that_dies_with_its_layer() -> None:
     del layer
     gc.collect()
     assert alive() is None
+
+
+def test_proposal_takes_one_image_whatever_it_was_compiled_for() -> None:
+    layer, bottoms = next(case for case in CASES if isinstance(case[0], layers.Proposal))
+    layer(bottoms)
+    for _ in range(2):
+        with pytest.raises(ShapeError, match="one image at a time; expected a batch of 1; received 2"):
+            layer([np.concatenate([x, x]) for x in bottoms])
