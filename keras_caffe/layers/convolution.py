@@ -31,7 +31,8 @@ class Convolution(CaffeLayer):
     Args:
         num_output: number of output channels.
         kernel_size: one number per spatial axis, () for none; a number alone (1) means two axes. Files must give it.
-        stride, pad, dilation: one number per spatial axis, or one for all (1, 0, 1).
+        stride, pad, dilation: one number per spatial axis, or one for all (1, 0, 1); in DeepLab's files
+            dilation is called `hole`.
         group: the channels are split into this many groups (1).
         bias_term: add a bias (True).
         weight_filler, bias_filler: see `keras_caffe.fillers` (0).

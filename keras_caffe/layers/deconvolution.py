@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from keras_caffe.layers.base import serializable
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.ops.convolution import deconvolution
 from keras_caffe.registry import register_layer
@@ -27,6 +29,15 @@ class Deconvolution(Convolution):
 
     kernel_op = staticmethod(deconvolution)
     output_size = staticmethod(deconv_output)
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        holes = [name for name in ("hole", "hole_h", "hole_w") if layer.convolution_param.HasField(name)]
+        if holes:  # that Caffe passes over it in silence
+            raise LayerError(
+                f"a Deconvolution has no {holes[0]}; DeepLab's Caffe reads it in Convolution and Im2col alone"
+            )
+        return super().from_caffe(layer, bottoms, **kwargs)
 
     def weight_shape(self, channels: Size) -> Sizes:
         return (self.check_group(channels), self.num_output // self.group, *self.kernel_size)

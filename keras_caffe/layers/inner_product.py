@@ -12,7 +12,9 @@ from keras_caffe import fillers
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import filler, flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
+from keras_caffe.ops.losses import with_gradient_of
 from keras_caffe.ops.matmul import matmul
+from keras_caffe.ops.stock import native_ops_allowed
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, Sizes, canonical_axis, count, total_count
 
@@ -27,6 +29,8 @@ class InnerProduct(CaffeLayer):
         axis: first of the axes that are flattened, counted from the front (1).
         bias_term: add a bias (True).
         transpose: the weight blob is stored as (K, num_output) instead of (num_output, K); same result (False).
+        normalize: each pass first divides every K numbers in a row of the weight blob by sqrt(sum of squares + 1e-6)
+            and keeps the result; gradients take the divisor for constant (False; happynear/caffe-windows).
         weight_filler, bias_filler: see `keras_caffe.fillers` (0).
 
     Shapes: (d_0, ..., d_axis-1, ...) in Caffe's order -> (d_0, ..., d_axis-1, num_output).
@@ -47,11 +51,13 @@ class InnerProduct(CaffeLayer):
         transpose: bool = False,
         weight_filler: fillers.Filler = "constant",
         bias_filler: fillers.Filler = "constant",
+        normalize: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.num_output, self.axis = whole("num_output", num_output, 1), whole("axis", axis, 0)
         self.bias_term, self.transpose = flag("bias_term", bias_term), flag("transpose", transpose)
+        self.normalize = flag("normalize", normalize)
         self.weight_filler = filler("weight_filler", weight_filler)
         self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
@@ -59,9 +65,20 @@ class InnerProduct(CaffeLayer):
         leading, inner = ops.shape(inputs)[: self.axis], self._inner(inputs.shape)
         rows = -1 if inner else prod(leading)  # Of an empty blob, -1 says nothing.
         x = inputs if len(leading) == 1 and len(inputs.shape) == 2 else ops.reshape(inputs, (rows, inner))
-        y = matmul(x, self.kernel, transpose_b=not self.transpose)
+        kernel = self._normalized() if self.normalize else self.kernel
+        y = matmul(x, kernel, transpose_b=not self.transpose)
         y = y + self.bias if self.bias_term else y
         return y if len(leading) == 1 else ops.reshape(y, (*leading, self.num_output))
+
+    def _normalized(self) -> Any:
+        """The kernel after its runs of K numbers were normalised, with the gradient of the kernel."""
+        kernel = ops.convert_to_tensor(self.kernel)
+        runs = ops.reshape(ops.stop_gradient(kernel), (self.num_output, -1))  # also of a transposed blob
+        runs = runs * ops.rsqrt(ops.sum(ops.square(runs), axis=1, keepdims=True) + 1e-6)
+        normalized = ops.reshape(runs, ops.shape(kernel))
+        if native_ops_allowed():  # in an exported file weights stay as they are
+            self.kernel.assign(normalized)
+        return with_gradient_of(normalized, kernel)
 
     def _inner(self, shape: Shape) -> int:
         inner = count(shape[self.axis :])
@@ -91,6 +108,7 @@ class InnerProduct(CaffeLayer):
             axis=canonical_axis(param.axis, bottoms[0].rank),
             bias_term=param.bias_term,
             transpose=param.transpose,
+            normalize=param.normalize,
             weight_filler=fillers.from_caffe(param.weight_filler),
             bias_filler=fillers.from_caffe(param.bias_filler),
             **kwargs,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
 from keras_caffe import fillers
-from keras_caffe.errors import ShapeError
-from keras_caffe.layers.arguments import filler, flag, number
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import filler, flag, number, one_of
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.context import load_context
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, known
 
@@ -19,6 +20,8 @@ from keras_caffe.shapes import Shape, known
 @register_layer("Normalize")
 class Normalize(CaffeLayer):
     """y = scale x / sqrt(sum x^2 + eps), the sum over the channels of a pixel or over a whole image.
+
+    A file with `normalize_param` or a second top, or loaded with fork="happynear", means `NormalizeChannels` by it.
 
     Args:
         across_spatial: sum over channels, height and width (True); else over the channels alone.
@@ -34,6 +37,7 @@ class Normalize(CaffeLayer):
     Caffe: src/caffe/layers/normalize_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
+    tops: ClassVar[tuple[int, int | None]] = (1, 2)
     stores = "channels_last"
     flops_per_top_value = 3  # square, sum, product
 
@@ -72,6 +76,64 @@ class Normalize(CaffeLayer):
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        marks = {"normalize_param": layer.HasField("normalize_param"), "a second top": len(layer.top) > 1}
+        mark = next((name for name, there in marks.items() if there), None)
+        if mark and layer.HasField("norm_param"):
+            raise LayerError(f"norm_param is the SSD fork's Normalize, {mark} that of happynear/caffe-windows")
+        if mark or load_context().fork == "happynear":
+            return NormalizeChannels.from_caffe(layer, bottoms, **kwargs)
         param = layer.norm_param
         scale = fillers.from_caffe(param.scale_filler) if param.HasField("scale_filler") else None
         return cls(param.across_spatial, param.channel_shared, param.eps, scale, **kwargs)
+
+
+@serializable
+class NormalizeChannels(CaffeLayer):
+    """y = x / n with n = sqrt(sum x^2 + 1e-6), or sum |x| + 1e-6, over the channels of a pixel; a second top is n.
+
+    Args:
+        normalize_type: "L2" or "L1" ("L2").
+        bp_norm: the second top's gradient counts (False).
+        with_norm: give the second top (False).
+
+    Shapes: (N, [H, W,] C) -> (N, H, W, C) [, (N, H, W, 1)]; missing sizes are 1.
+
+    Raises:
+        ShapeError: not 2 to 4 axes.
+
+    Caffe: src/caffe/layers/normalize_layer.cpp (happynear/caffe-windows)
+    """
+
+    tops: ClassVar[tuple[int, int | None]] = (1, 2)
+    stores = "channels_last"
+    flops_per_top_value = 3
+
+    def __init__(
+        self, normalize_type: str = "L2", bp_norm: bool = False, with_norm: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.normalize_type = one_of("normalize_type", normalize_type, ("L2", "L1"))
+        self.bp_norm, self.with_norm = flag("bp_norm", bp_norm), flag("with_norm", with_norm)
+
+    def call(self, inputs: Any) -> Any:
+        batch, *sizes, channels = ops.shape(inputs)
+        x = ops.reshape(inputs, (batch, *sizes, *(1,) * (2 - len(sizes)), channels))
+        if self.normalize_type == "L1":
+            norm = ops.sum(ops.abs(x), axis=-1, keepdims=True) + 1e-6
+        else:
+            norm = ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-6)
+        if not self.with_norm:
+            return x / norm
+        return [x / norm, norm if self.bp_norm else ops.stop_gradient(norm)]
+
+    def top_shapes(self, *shapes: Shape) -> list[Shape]:
+        if not 2 <= len(shapes[0]) <= 4:
+            raise ShapeError("Normalize needs 2 to 4 axes", received=shapes[0])
+        batch, *sizes, channels = shapes[0]
+        pixels = (batch, *sizes, *(1,) * (2 - len(sizes)))
+        return [(*pixels, channels), (*pixels, 1)][: 1 + self.with_norm]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        param = layer.normalize_param
+        return cls(param.normalize_type, param.bp_norm, len(layer.top) > 1, **kwargs)

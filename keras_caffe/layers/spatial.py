@@ -20,8 +20,20 @@ def spatial_params(param: Any, spatial: int) -> dict[str, list[int]]:
         "kernel_size": _per_axis(param, "kernel_size", "kernel_h", "kernel_w", None, spatial),
         "stride": _per_axis(param, "stride", "stride_h", "stride_w", 1, spatial),
         "pad": _per_axis(param, "pad", "pad_h", "pad_w", 0, spatial),
-        "dilation": _repeated(param.dilation, "dilation", 1, spatial),
+        "dilation": _dilation(param, spatial),
     }
+
+
+def _dilation(param: Any, spatial: int) -> list[int]:
+    """`dilation`, or what DeepLab's Caffe calls it: `hole`, or `hole_h` and `hole_w`."""
+    given = [name for name in ("hole", "hole_h", "hole_w") if param.HasField(name)]
+    if not given:
+        return _repeated(param.dilation, "dilation", 1, spatial)
+    if param.dilation:
+        raise LayerError(f"dilation is given together with {given[0]}", fix="Use one of the two names.")
+    if spatial != 2:
+        raise LayerError(f"{given[0]} needs two spatial axes", received=f"{spatial} spatial axes")
+    return pair(param, "hole", "hole_h", "hole_w")
 
 
 def _per_axis(param: Any, name: str, h: str, w: str, default: int | None, spatial: int) -> list[int]:

@@ -20,6 +20,7 @@ import keras
 
 from keras_caffe import layers, registry
 from keras_caffe.layers.base import CaffeLayer
+from keras_caffe.layers.normalize import NormalizeChannels
 from keras_caffe.shapes import Shape
 
 HERE = Path(__file__).parent
@@ -73,12 +74,14 @@ WITHOUT_A_FILE = [
     Case("Flatten", layers.Flatten(axis=1, end_axis=2), [SHAPE]),
     Case("Im2col", layers.Im2col((2, 3)), [SHAPE]),
     Case("InnerProduct", layers.InnerProduct(5), [SHAPE]),
+    Case("InnerProduct", layers.InnerProduct(5, normalize=True), [SHAPE]),
     Case("LRN", layers.LRN(3), [SHAPE]),
     Case("LRN", layers.LRN(3, norm_region="WITHIN_CHANNEL"), [SHAPE]),
     Case("Log", layers.Log(shift=2), [SHAPE]),
     Case("MVN", layers.MVN(eps=0.1), [SHAPE]),
     Case("MVN", layers.MVN(axes=(1, 2, 3), eps=0.1), [(None, 5)]),
     Case("Normalize", layers.Normalize(), [SHAPE]),
+    Case("Normalize", NormalizeChannels("L1", with_norm=True), [SHAPE]),
     Case("PReLU", layers.PReLU(), [SHAPE]),
     Case("PReLU", layers.PReLU(channel_shared=True), [SHAPE]),
     Case("PSROIPooling", layers.PSROIPooling(2, 2, 1.0), [SHAPE, (None, 5)]),

@@ -294,6 +294,7 @@ WRONG = [
     wrong_whole(layers.InnerProduct, "axis", 0),
     wrong_flag(layers.InnerProduct, "bias_term"),
     wrong_flag(layers.InnerProduct, "transpose"),
+    wrong_flag(layers.InnerProduct, "normalize"),
     *wrong_filler(layers.InnerProduct, "weight_filler"),
     *wrong_filler(layers.InnerProduct, "bias_filler"),
     Wrong(layers.Interp, {"size": (5, 0)}, r"size \(height, width\) must be a whole number of at least 1; received 0"),
