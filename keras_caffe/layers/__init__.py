@@ -4,6 +4,7 @@ A layer is one line here, `import X as X`: the repeated name tells linters and t
 """
 
 from keras_caffe.layers.abs_val import AbsVal as AbsVal
+from keras_caffe.layers.accum import Accum as Accum
 from keras_caffe.layers.accuracy import Accuracy as Accuracy
 from keras_caffe.layers.annotated_data import AnnotatedData as AnnotatedData
 from keras_caffe.layers.arg_max import ArgMax as ArgMax
@@ -22,12 +23,15 @@ from keras_caffe.layers.continuation_indicator import ContinuationIndicator as C
 from keras_caffe.layers.contrastive_loss import ContrastiveLoss as ContrastiveLoss
 from keras_caffe.layers.convolution import Convolution as Convolution
 from keras_caffe.layers.convolution_depthwise import ConvolutionDepthwise as ConvolutionDepthwise
+from keras_caffe.layers.correlation import Correlation as Correlation
+from keras_caffe.layers.correlation1d import Correlation1D as Correlation1D
 from keras_caffe.layers.crop import Crop as Crop
 from keras_caffe.layers.data import Data as Data
 from keras_caffe.layers.deconvolution import Deconvolution as Deconvolution
 from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution as DepthwiseConvolution
 from keras_caffe.layers.detection_evaluate import DetectionEvaluate as DetectionEvaluate
 from keras_caffe.layers.detection_output import DetectionOutput as DetectionOutput
+from keras_caffe.layers.downsample import Downsample as Downsample
 from keras_caffe.layers.dropout import Dropout as Dropout
 from keras_caffe.layers.dummy_data import DummyData as DummyData
 from keras_caffe.layers.eltwise import Eltwise as Eltwise
@@ -49,12 +53,14 @@ from keras_caffe.layers.infogain_loss import InfogainLoss as InfogainLoss
 from keras_caffe.layers.inner_product import InnerProduct as InnerProduct
 from keras_caffe.layers.input import Input as Input
 from keras_caffe.layers.interp import Interp as Interp
+from keras_caffe.layers.l1_loss import L1Loss as L1Loss
 from keras_caffe.layers.l2_norm import L2Norm as L2Norm
 from keras_caffe.layers.log import Log as Log
 from keras_caffe.layers.lrn import LRN as LRN
 from keras_caffe.layers.lstm import LSTM as LSTM
 from keras_caffe.layers.lstm_unit import LSTMUnit as LSTMUnit
 from keras_caffe.layers.maxout import Maxout as Maxout
+from keras_caffe.layers.mean import Mean as Mean
 from keras_caffe.layers.memory_data import MemoryData as MemoryData
 from keras_caffe.layers.mish import Mish as Mish
 from keras_caffe.layers.multi_box_loss import MultiBoxLoss as MultiBoxLoss
@@ -76,6 +82,7 @@ from keras_caffe.layers.reduction import Reduction as Reduction
 from keras_caffe.layers.relu import ReLU as ReLU
 from keras_caffe.layers.relu6 import ReLU6 as ReLU6
 from keras_caffe.layers.reorg import Reorg as Reorg
+from keras_caffe.layers.resample import Resample as Resample
 from keras_caffe.layers.reshape import Reshape as Reshape
 from keras_caffe.layers.rnn import RNN as RNN
 from keras_caffe.layers.roi_align import ROIAlign as ROIAlign

@@ -1,8 +1,13 @@
-"""What layers of images check."""
+"""What layers of images have in common: shapes and sizes."""
 
 from __future__ import annotations
 
-from keras_caffe.errors import ShapeError
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.shapes import Shape, merge_shapes
 
 
@@ -22,3 +27,24 @@ def warped_shape(type: str, image: Shape, places: Shape) -> Shape:
     check_images(type, image, places)
     merge_shapes((*image[:3], 2), places, f"{type} needs a column and a row for each pixel of the image")
     return image
+
+
+def resized_shape(type: str, shapes: Sequence[Shape], size: Sequence[int] | None) -> Shape:
+    """The top of a layer whose size is stated, or else is that of its second bottom.
+
+    Raises:
+        LayerError: no size, or two.
+    """
+    if (size is None) != (len(shapes) == 2):
+        received = "none" if size is None else "both"
+        raise LayerError(f"the size of {type}", expected="either a size or a second bottom", received=received)
+    high, wide = size or shapes[1][1:3]
+    return (shapes[0][0], high, wide, shapes[0][3])
+
+
+def wanted_size(inputs: Any, size: Sequence[int] | None) -> tuple[Any, Sequence[Any]]:
+    """The image, and the height and width that it is to have: those stated, or the second bottom's."""
+    if size is not None:
+        return inputs, size
+    image, like = inputs
+    return image, ops.shape(like)[1:3]

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from keras import ops
 
-from keras_caffe import proto
-from keras_caffe.errors import DataError, LayerError, ShapeError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, optional, square
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.context import read_file
+from keras_caffe.layers.blob_file import read_blob
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order
@@ -106,19 +104,7 @@ def read_matrix(source: str, classes: int) -> np.ndarray:
         DataError: missing file, or not a BlobProto.
         ShapeError: another number of values.
     """
-    try:
-        blob = proto.BlobProto.FromString(read_file(source))
-    except OSError as error:
-        raise DataError(
-            "the infogain matrix cannot be read",
-            where=source,
-            received=error.strerror,
-            fix="Paths start at the working directory.",
-            cause=error,
-        ) from None
-    except DecodeError:
-        raise DataError("this is not a BlobProto", where=source, expected="a binaryproto file") from None
-    values = np.asarray(blob.double_data or blob.data, np.float32)
+    values = read_blob(source, "the infogain matrix")
     if values.size != classes**2:
         raise ShapeError(
             "the infogain matrix must be square in the classes",

@@ -33,6 +33,33 @@ def euclidean_loss(a: Any, b: Any) -> Any:
     return ops.sum(ops.square(a - ops.reshape(b, ops.shape(a)))) / (2 * batch_size(a))
 
 
+def l1_loss(difference: Any, *, count: Any, plateau: float = 0.0, sign_of_zero: int = -1) -> Any:
+    """sum |d| / count, without values below the plateau and their gradient.
+
+    Args:
+        difference: d.
+        count: what the sum is divided by.
+        sign_of_zero: the gradient of |d| at 0.
+    """
+    size = ops.abs(difference)
+    sign = ops.where(difference > 0, 1, ops.where(difference < 0, -1, sign_of_zero))
+    # The size is the product of d and its sign, which is a constant to the gradient.
+    loss = ops.where(size < plateau, 0, difference * ops.cast(sign, difference.dtype))
+    return ops.sum(loss) / count
+
+
+def l2_per_location_loss(
+    difference: Any, *, count: Any, plateau: float = 0.0, epsilon: float = 1e-2, mean: bool = False
+) -> Any:
+    """sum over places of sqrt(s + epsilon) / count, s the sum (or mean) of d^2 over channels, 0 below plateau^2.
+
+    Args:
+        difference: d, (N, C, ...).
+    """
+    squared = (ops.mean if mean else ops.sum)(ops.square(difference), axis=1)
+    return ops.sum(ops.sqrt(ops.where(squared < plateau * plateau, 0, squared) + epsilon)) / count
+
+
 def contrastive_loss(a: Any, b: Any, similar: Any, *, margin: float = 1.0, legacy_version: bool = False) -> Any:
     """sum over pairs of d^2 where similar, else max(margin - d, 0)^2 (legacy: max(margin - d^2, 0)); over 2 N.
 
