@@ -140,7 +140,7 @@ def _paired(plan: Plan, index: int, layer_blobs: LayerBlobs) -> Iterator[tuple[i
             "another number of blobs than the layer has",
             expected=f"{len(blobs)} ({', '.join(b.name for b in blobs) or 'none'})",
             received=len(stored) - len(missing),
-            fix=("Check bias_term and the layer's type.", SKIP),
+            fix=(*plan.layers[index].layer.other_blobs, SKIP),
         )
     return ((i, blob) for i, blob in enumerate(stored) if blob is not None)
 

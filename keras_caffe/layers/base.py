@@ -14,7 +14,7 @@ import numpy as np
 from keras.initializers import Initializer
 
 from keras_caffe import fillers
-from keras_caffe.errors import CaffeError, LayerError, NetError
+from keras_caffe.errors import CaffeError, Cure, LayerError, NetError
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
 from keras_caffe.ops.refusals import Place, at_place
@@ -179,6 +179,7 @@ class CaffeLayer(keras.layers.Layer):
             by then.
         kept_in_place: whether it keeps bottom 0, too, where its top overwrites it.
         reads_top: whether Caffe's backward reads the top: then `gradient_from_top` computes the same.
+        other_blobs: what to do where a file has another number of blobs for it.
         flops_per_top_value: what it computes, see `flops`.
     """
 
@@ -192,6 +193,7 @@ class CaffeLayer(keras.layers.Layer):
     kept_bottoms: Container[int] = ()
     kept_in_place: ClassVar[bool] = False
     reads_top: ClassVar[bool] = False
+    other_blobs: ClassVar[Sequence[Cure]] = ("Check bias_term and the layer's type.",)
     flops_per_top_value: ClassVar[int | None] = None
     shown_axes: Sequence[Order] = ()  # of each bottom, in the order of the model's edges; () outside a CaffeModel
     place: Place | None = None  # in a CaffeModel: what errors call the layer and its bottoms

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from keras_caffe import fillers
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import Cure, LayerError, Option, ShapeError
 from keras_caffe.layers.arguments import filler, flag, number, one_of
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
@@ -40,6 +40,10 @@ class Normalize(CaffeLayer):
     tops: ClassVar[tuple[int, int | None]] = (1, 2)
     stores = "channels_last"
     flops_per_top_value = 3  # square, sum, product
+    other_blobs: ClassVar[Sequence[Cure]] = (
+        "The SSD fork's Normalize has a scale, that of happynear/caffe-windows no blob.",
+        Option("fork", "happynear", "if the net was written for the latter"),
+    )
 
     def __init__(
         self,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import keras_caffe
-from keras_caffe.errors import LayerError
+from keras_caffe import proto
+from keras_caffe.errors import LayerError, WeightsError
 from keras_caffe.layers.normalize import NormalizeChannels
 from tests.layers.layer_case import from_caffe
 
@@ -46,6 +49,17 @@ def test_normalize_of_one_fork_or_the_other() -> None:
     other = from_caffe('type: "Normalize" normalize_param { normalize_type: "l1" }', MAP)
     assert [blob.name for blob in of_ssd.blob_table((1, 9, 9, 2))] == ["scale"]
     assert isinstance(other, NormalizeChannels) and other.normalize_type == "L1" and not other.blob_table((1, 9, 9, 2))
+
+
+def test_a_file_without_the_scale_names_both_forks(tmp_path: Path) -> None:
+    net = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+             layer { name: "n" type: "Normalize" bottom: "x" top: "n" }"""
+    weights = proto.NetParameter(layer=[proto.LayerParameter(name="n", type="Normalize", top=["n"])])
+    (tmp_path / "n.caffemodel").write_bytes(weights.SerializeToString())
+    expected = r"expected 1 \(scale\); received 0\. The SSD fork's Normalize has a scale.* no blob\. .*fork='happynear'"
+    with pytest.raises(WeightsError, match=expected):
+        keras_caffe.load(net, tmp_path / "n.caffemodel")
+    assert not keras_caffe.load(net, tmp_path / "n.caffemodel", fork="happynear").get_caffe_params()
 
 
 def test_a_net_of_happynear_s_caffe() -> None:
