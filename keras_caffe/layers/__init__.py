@@ -17,6 +17,7 @@ from keras_caffe.layers.bnll import BNLL as BNLL
 from keras_caffe.layers.box_annotator_ohem import BoxAnnotatorOHEM as BoxAnnotatorOHEM
 from keras_caffe.layers.center_loss import CenterLoss as CenterLoss
 from keras_caffe.layers.channel_norm import ChannelNorm as ChannelNorm
+from keras_caffe.layers.channel_scale import ChannelScale as ChannelScale
 from keras_caffe.layers.clip import Clip as Clip
 from keras_caffe.layers.concat import Concat as Concat
 from keras_caffe.layers.continuation_indicator import ContinuationIndicator as ContinuationIndicator
@@ -42,8 +43,11 @@ from keras_caffe.layers.exp import Exp as Exp
 from keras_caffe.layers.exp_max import ExpMax as ExpMax
 from keras_caffe.layers.filter import Filter as Filter
 from keras_caffe.layers.flatten import Flatten as Flatten
+from keras_caffe.layers.flip import Flip as Flip
 from keras_caffe.layers.flow_warp import FlowWarp as FlowWarp
+from keras_caffe.layers.focal_loss import FocalLoss as FocalLoss
 from keras_caffe.layers.grid import Grid as Grid
+from keras_caffe.layers.hard_sigmoid import HardSigmoid as HardSigmoid
 from keras_caffe.layers.hdf5_data import HDF5Data as HDF5Data
 from keras_caffe.layers.hdf5_output import HDF5Output as HDF5Output
 from keras_caffe.layers.hinge_loss import HingeLoss as HingeLoss
@@ -52,9 +56,11 @@ from keras_caffe.layers.image_data import ImageData as ImageData
 from keras_caffe.layers.infogain_loss import InfogainLoss as InfogainLoss
 from keras_caffe.layers.inner_product import InnerProduct as InnerProduct
 from keras_caffe.layers.input import Input as Input
+from keras_caffe.layers.insanity import Insanity as Insanity
 from keras_caffe.layers.interp import Interp as Interp
 from keras_caffe.layers.l1_loss import L1Loss as L1Loss
 from keras_caffe.layers.l2_norm import L2Norm as L2Norm
+from keras_caffe.layers.label_specific_add import LabelSpecificAdd as LabelSpecificAdd
 from keras_caffe.layers.log import Log as Log
 from keras_caffe.layers.lrn import LRN as LRN
 from keras_caffe.layers.lstm import LSTM as LSTM
@@ -84,10 +90,14 @@ from keras_caffe.layers.relu6 import ReLU6 as ReLU6
 from keras_caffe.layers.reorg import Reorg as Reorg
 from keras_caffe.layers.resample import Resample as Resample
 from keras_caffe.layers.reshape import Reshape as Reshape
+from keras_caffe.layers.reverse import Reverse as Reverse
+from keras_caffe.layers.reverse_time import ReverseTime as ReverseTime
 from keras_caffe.layers.rnn import RNN as RNN
 from keras_caffe.layers.roi_align import ROIAlign as ROIAlign
 from keras_caffe.layers.roi_pooling import ROIPooling as ROIPooling
+from keras_caffe.layers.rrelu import RReLU as RReLU
 from keras_caffe.layers.scale import Scale as Scale
+from keras_caffe.layers.selu import SeLu as SeLu
 from keras_caffe.layers.shuffle_channel import ShuffleChannel as ShuffleChannel
 from keras_caffe.layers.sigmoid import Sigmoid as Sigmoid
 from keras_caffe.layers.sigmoid_cross_entropy_loss import SigmoidCrossEntropyLoss as SigmoidCrossEntropyLoss
@@ -104,6 +114,8 @@ from keras_caffe.layers.swish import Swish as Swish
 from keras_caffe.layers.tanh import TanH as TanH
 from keras_caffe.layers.threshold import Threshold as Threshold
 from keras_caffe.layers.tile import Tile as Tile
+from keras_caffe.layers.transpose import Transpose as Transpose
+from keras_caffe.layers.triplet_loss import TripletLoss as TripletLoss
 from keras_caffe.layers.upsample import Upsample as Upsample
 from keras_caffe.layers.video_data import VideoData as VideoData
 from keras_caffe.layers.warp import Warp as Warp

@@ -49,9 +49,29 @@ def elu(site: Site, x: Tensor) -> Tensor:
     return site.op("Elu", x, alpha=site.layer.alpha)
 
 
+@writes(layers.SeLu)
+def selu(site: Site, x: Tensor) -> Tensor:
+    return site.op("Selu", x, alpha=site.layer.alpha, gamma=site.layer.scale)
+
+
+@writes(layers.RReLU, layers.Insanity)
+def random_rectifier(site: Site, x: Tensor) -> Tensor:
+    return site.op("LeakyRelu", x, alpha=1 / site.layer.divisor)
+
+
 @writes(layers.Sigmoid)
 def sigmoid(site: Site, x: Tensor) -> Tensor:
     return site.op("Sigmoid", x)
+
+
+@writes(layers.HardSigmoid)
+def hard_sigmoid(site: Site, x: Tensor) -> Tensor:
+    return site.op("HardSigmoid", x, alpha=0.2, beta=0.5)
+
+
+@writes(layers.ChannelScale)
+def channel_scale(site: Site, x: Tensor, scale: Tensor) -> Tensor:
+    return site.op("Mul", x, scale) if site.layer.do_forward else x
 
 
 @writes(layers.TanH)

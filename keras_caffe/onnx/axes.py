@@ -69,10 +69,25 @@ def reshape(site: Site, x: Tensor) -> Tensor:
     return site.op("Reshape", x, site.vector(whole)) if -1 in whole else site.reshape(x, whole)
 
 
-@writes(layers.Permute)
+@writes(layers.Permute, layers.Transpose)
 def permute(site: Site, x: Tensor) -> Tensor:
     order = list(site.layer.order)
     return x if order == sorted(order) else site.op("Transpose", x, perm=order)
+
+
+@writes(layers.Reverse)
+def reverse(site: Site, x: Tensor) -> Tensor:
+    return reversed_along(site, x, [site.axis(site.layer.axis)])
+
+
+@writes(layers.Flip)
+def flip(site: Site, x: Tensor) -> Tensor:
+    return reversed_along(site, x, site.axes(site.layer.axes)) if site.layer.axes else x
+
+
+def reversed_along(site: Site, x: Tensor, axes: Sequence[int]) -> Tensor:
+    last, before_the_first, back = ([place] * len(axes) for place in (-1, -(2**31), -1))
+    return str(site.op("Slice", x, last, before_the_first, list(axes), back))
 
 
 @writes(layers.Crop)

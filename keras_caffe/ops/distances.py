@@ -80,6 +80,12 @@ def contrastive_loss(a: Any, b: Any, similar: Any, *, margin: float = 1.0, legac
     return ops.sum(ops.where(similar, squared, apart)) / (2 * batch_size(a))
 
 
+def triplet_loss(a: Any, p: Any, n: Any, *, margin: float = 1.0) -> Any:
+    """sum of max(0, margin + |a - p|^2 - |a - n|^2) over 2 N; a, p and n are (N, C)."""
+    near, far = (ops.sum(ops.square(a - other), axis=-1) for other in (p, n))
+    return ops.sum(relu(margin + near - far)) / (2 * batch_size(a))
+
+
 def smooth_l1(difference: Any, sigma: float = 1.0) -> Any:
     """(sigma d)^2 / 2 where |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2), element by element."""
     scale = sigma * sigma

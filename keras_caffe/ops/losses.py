@@ -94,6 +94,37 @@ def log_probability(scores: Any, labels: Any) -> Any:
     return at_label(ops.log_softmax(scores, axis=-1), labels)
 
 
+def focal_loss(
+    scores: Any,
+    labels: Any,
+    *,
+    gamma: float = 2.0,
+    alpha: float = 1.0,
+    sign: int = -1,
+    ignore_label: int | None = None,
+    normalization: str = "VALID",
+    batch_axes: int = 1,
+) -> Any:
+    """-sum over the valid places of q log(max(p, FLT_MIN)), over the normaliser: q = (alpha + sign p)^gamma, p the
+    label's softmax.
+
+    Args:
+        scores: (..., K), not softmaxed.
+        labels: as many values as there are places, in their order.
+        gamma, alpha, sign: of q; the gradient is its derivative for alpha = 1.
+        ignore_label, normalization, batch_axes: see `normalizer`.
+    """
+    labels = checked_labels(ops.reshape(integer_labels(labels), ops.shape(scores)[:-1]), scores.shape[-1], ignore_label)
+    valid = _valid(labels, ignore_label, scores.dtype)
+    log = log_probability(scores, labels)
+    fixed = ops.stop_gradient(log)
+    p, clamped = ops.exp(fixed), ops.maximum(fixed, LOG_FLT_MIN)
+    q = ops.power(alpha + sign * p, gamma)
+    slope = q + sign * gamma * q / ops.maximum(1 + sign * p, 1e-10) * p * clamped
+    loss = with_gradient_of(-q * clamped, -slope * log)
+    return ops.sum(ops.where(valid > 0, loss, 0)) / normalizer(normalization, valid, batch_axes)
+
+
 def infogain_loss(
     scores: Any,
     labels: Any,

@@ -18,6 +18,14 @@ def relu6(x: Any) -> Any:
     return ops.relu6(_kept_apart(x))
 
 
+def rectify_by(x: Any, divisor: float | tuple[float, float], seed: Any) -> Any:
+    """x where it is positive, else x / divisor; of two divisors, a number between them is drawn for each value."""
+    if isinstance(divisor, tuple):
+        low, high = divisor
+        divisor = keras.random.uniform(ops.shape(x), low, high, dtype=x.dtype, seed=seed)
+    return ops.where(x > 0, x, x / divisor)
+
+
 def _kept_apart(x: Any) -> Any:
     """The same values, which TensorFlow's graph optimizer does not fuse with the rectifier behind them.
 

@@ -22,10 +22,13 @@ EXACT = {
     *("ShuffleChannel", "Upsample", "Input", "Parameter", "ReLU", "ArgMax", "DummyData"),
     *("Grid", "NegReLU"),
     *("BoxAnnotatorOHEM", "Upsample_segnet"),
+    *("Transpose", "Reverse", "ReverseTime", "Flip", "ContinuationIndicator"),
 }
 # Caffe's gradient of an in-place Power with power 1 is scale^2 whatever the top's diff is, because the diff is
 # overwritten before it is read. Here it is the formula's, as for all layers that Caffe computes wrongly in place.
 WRONG_IN_CAFFE = {"Power-c0005"}
+# Their gradients are the fork's also where these are not the derivative (`bottom_diff_kink`).
+FORKS_GRADIENT = {"ChannelScale", "FocalLoss", "HardSigmoid"}
 FORKS = {"ssd", "segnet", "pspnet"}  # what follows a type in a file's name, where the net does not tell
 LOOSE = {
     *("LSTM", "RNN", "InPlaceChain", "Normalize"),
@@ -80,6 +83,7 @@ def cases(kind: str) -> Iterator[Golden]:
         grouped: dict[str, dict[str, np.ndarray]] = {}
         for key in file.files:
             name, _, rest = key.partition("/")
+            rest = rest.replace("_kink", "") if kind in FORKS_GRADIENT else rest
             grouped.setdefault(name, {})[rest] = file[key]
     for name, arrays in grouped.items():
         yield Golden(kind, name, arrays)

@@ -19,7 +19,6 @@ CASES = [
         ContinuationIndicator(3),
         [(None, 4)],
         net=net_with("ContinuationIndicator", (2, 4), param="continuation_indicator_param { time_step: 3 }"),
-        values="worked cases in tests/layers/test_continuation_indicator.py",
     ),
 ]
 

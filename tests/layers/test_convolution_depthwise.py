@@ -8,15 +8,12 @@ import pytest
 from keras_caffe.layers import Convolution, ConvolutionDepthwise
 from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import make
-from tests.nets import net_with
 
 CASES = [
     Case(
         "ConvolutionDepthwise",
         ConvolutionDepthwise(8, 3, group=8),
         [SHAPE],
-        net=net_with("ConvolutionDepthwise", (2, 4, 6, 6), param="convolution_param { num_output: 4 kernel_size: 3 }"),
-        values="equal to a grouped Convolution in tests/layers/test_convolution_depthwise.py",
     ),
 ]
 

@@ -19,7 +19,6 @@ CASES = [
         net=net_with(
             "DetectionEvaluate", (1, 1, 3, 7), (1, 1, 2, 8), param="detection_evaluate_param { num_classes: 3 }"
         ),
-        values="worked cases in tests/layers/test_detection_evaluate.py",
     ),
 ]
 

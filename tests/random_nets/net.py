@@ -33,7 +33,7 @@ NOT_HERE = {  # type -> why no random net has it
 }
 SPECIAL = (math.nan, math.inf, -math.inf)
 FINITE = {"LRN"}  # Without its native kernel NaN spreads over the channels, as docs/layers.md says.
-RANDOM = {"Dropout", "Pooling", "SPP"}  # may draw random numbers in training
+RANDOM = {"Dropout", "Insanity", "Pooling", "RReLU", "SPP"}  # may draw random numbers in training
 
 
 @dataclass(frozen=True)
