@@ -28,12 +28,13 @@ FLOORS = [
     {"layers"},
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
     {"converters"},
-    {"data", "onnx", "solver", "serving", "pycaffe", "samples"},
+    {"data", "onnx", "solver", "serving", "pycaffe", "samples", "cv_dnn"},
     {"public"},  # keras_caffe/__init__.py
     {"cli"},
     {"__main__"},
 ]
 NEIGHBOURS = {("fillers", "proto"), ("serving", "onnx"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
+NEIGHBOURS |= {("cv_dnn", "onnx")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
 TENSORFLOW = {"ops", "data", "solver", "serving", "pycaffe"}
@@ -56,7 +57,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
 CONTRACT |= {"data", "pycaffe", "ops", "to_onnx"}
 NOT_YET: set[str] = set()
-BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "fold", "metrics"}
+BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "cv_dnn", "fold", "metrics"}
 
 
 def room(module: str) -> str:

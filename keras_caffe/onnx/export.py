@@ -170,6 +170,19 @@ def _write(subject: Subject, file: Path, beside: Path, settings: Settings) -> No
 def write_subject(subject: Subject, file: Path, beside: Path, settings: Settings) -> None:
     """Writes what was read."""
     from keras_caffe.onnx.file import write
+
+    write(file, *_composed(subject, settings), beside)
+
+
+def model_bytes(subject: Subject, settings: Settings) -> bytes:
+    """The file's content. Raises ExportError if that is more than one file can hold."""
+    from keras_caffe.onnx.file import serialized
+
+    return serialized(*_composed(subject, settings))
+
+
+def _composed(subject: Subject, settings: Settings) -> tuple[Any, dict[str, np.ndarray]]:
+    """The message without its weights, and {name: weight}."""
     from keras_caffe.onnx.model import message
 
     net, graph, shapes = subject.plan.net, Graph(settings.opset), open_shapes(subject.plan)
@@ -183,7 +196,7 @@ def write_subject(subject: Subject, file: Path, beside: Path, settings: Settings
     tensors = {value: found.tensor for value, found in values.items()}
     names = named(graph, net, tensors, {name: tensor for name, (tensor, _) in tops.items()})
     model = message(net.name, graph, names, dict(tops.values()), _metadata(subject, settings))
-    write(file, model, {names[tensor]: _stored(weight) for tensor, weight in graph.weights.items()}, beside)
+    return model, {names[tensor]: _stored(weight) for tensor, weight in graph.weights.items()}
 
 
 def _pictures(subject: Subject, preprocessing: Any) -> dict[str, FittedPreprocessing]:

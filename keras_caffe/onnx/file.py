@@ -11,6 +11,7 @@ import onnx
 
 from keras_caffe.converters.read_binary import varint_bytes
 from keras_caffe.converters.write import replacing
+from keras_caffe.errors import ExportError
 from keras_caffe.proto.wire import DELIMITED
 
 LIMIT = 2**31 - 2**20
@@ -28,12 +29,28 @@ def write(file: Path, model: onnx.ModelProto, weights: Mapping[str, np.ndarray],
         weights: {name: values}.
         beside: the file in the same folder for the values of a model larger than 2 GB.
     """
-    if model.ByteSize() + sum(values.nbytes for values in weights.values()) <= LIMIT:
-        pieces = [piece for name, values in weights.items() for piece in _embedded(name, values)]
+    if _size_of(model, weights) <= LIMIT:
+        pieces = _inside(weights)
     else:
         pieces = [_field(onnx.GraphProto, "initializer", tensor) for tensor in _outside(beside, weights)]
     with file.open("wb") as opened:
         opened.writelines(_pieces(model, pieces))
+
+
+def serialized(model: onnx.ModelProto, weights: Mapping[str, np.ndarray]) -> bytes:
+    """A model with its values as one file's content. Raises ExportError if that is more than protobuf reads."""
+    size = _size_of(model, weights)
+    if size > LIMIT:
+        raise ExportError("the net is too large to be run from memory", expected=f"up to {LIMIT} bytes", received=size)
+    return b"".join(_pieces(model, _inside(weights)))
+
+
+def _size_of(model: onnx.ModelProto, weights: Mapping[str, np.ndarray]) -> int:
+    return model.ByteSize() + sum(values.nbytes for values in weights.values())
+
+
+def _inside(weights: Mapping[str, np.ndarray]) -> list[Piece]:
+    return [piece for name, values in weights.items() for piece in _embedded(name, values)]
 
 
 def _pieces(model: onnx.ModelProto, weights: list[Piece]) -> Iterator[Piece]:

@@ -1,0 +1,227 @@
+"""Scripts of cv2.dnn on `keras_caffe.cv_dnn`: names, numbers and shapes are those of OpenCV 4.14."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import keras_caffe
+from keras_caffe import cv_dnn, samples
+from keras_caffe.errors import (
+    ExportError,
+    NetError,
+    ReadError,
+    ShapeError,
+    UnknownNameError,
+    WeightsError,
+)
+from tests.golden_models import variants
+from tests.nets import input_layer, layer
+from tests.onnx_cases import needs_onnx
+from tests.shared_goldens import MODELS, ROOT, needs_models
+
+FILES = [str(samples.path(name)) for name in ("lenet.prototxt", "lenet.caffemodel")]
+LAYERS = ("conv1", "pool1", "conv2", "pool2", "ip1", "relu1", "ip2", "prob")
+CONV = "convolution_param { num_output: 2 kernel_size: 3 pad: 1 weight_filler { type: 'constant' value: 0.1 } }"
+CONVOLUTIONAL = (
+    input_layer("data", 1, 3, 8, 8)
+    + layer("conv", "Convolution", "data", "conv", CONV)
+    + layer("relu", "ReLU", "conv", "conv")
+    + layer("pool", "Pooling", "conv", "pool", "pooling_param { kernel_size: 3 stride: 2 }")
+)
+TWO = (
+    input_layer("left", 1, 4)
+    + input_layer("right", 1, 4)
+    + layer("cut", "Slice", "left", "a b", "slice_param { axis: 1 }")
+    + layer("same", "Power", "right", "c")
+    + layer("same", "Power", "c", "d", "power_param { shift: 1 }")
+)
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None  # Whoever imports it fails.
+from keras_caffe import cv_dnn, samples
+net = cv_dnn.readNetFromCaffe(str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel")))
+digits, labels = samples.digits()
+net.setInput(digits[:1].reshape(1, 1, 28, 28), scalefactor=samples.SCALE)
+print(net.forward().argmax() == labels[0])
+"""
+
+pytestmark = needs_onnx
+
+
+@pytest.fixture
+def lenet() -> cv_dnn.Net:
+    return cv_dnn.readNetFromCaffe(*FILES)
+
+
+def images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape, "float32")
+
+
+def text_net(text: str) -> cv_dnn.Net:
+    return cv_dnn.readNetFromCaffe(text.encode())
+
+
+def test_layers_have_opencvs_names_and_numbers(lenet: cv_dnn.Net) -> None:
+    assert lenet.getLayerNames() == LAYERS
+    assert [lenet.getLayerId(name) for name in ("conv1", "prob", "data", "nope")] == [1, 8, -1, -1]
+    assert lenet.getUnconnectedOutLayersNames() == ("prob",)
+    assert lenet.getUnconnectedOutLayers().tolist() == [8]
+    assert not lenet.empty()
+    assert [lenet.getLayer(1).name, lenet.getLayer("prob").type, lenet.getLayer(0).name] == [
+        "conv1",
+        "Softmax",
+        "_input",
+    ]
+    assert lenet.getLayer(0).outputNameToIndex("data") == 0
+    assert lenet.getLayer(0).outputNameToIndex("im_info") == -1
+
+
+def test_shapes_of_layers_are_those_of_opencv(lenet: cv_dnn.Net) -> None:
+    numbers, bottoms, tops = lenet.getLayersShapes([2, 1, 28, 28])
+    assert numbers.tolist() == list(range(9))
+    assert [shape.tolist() for (shape,) in bottoms[:3]] == [[2, 1, 28, 28], [2, 1, 28, 28], [2, 20, 24, 24]]
+    assert [shape.tolist() for (shape,) in tops[-4:]] == [[2, 500], [2, 500], [2, 10], [2, 10]]
+    assert repr(lenet.getLayersShapes([[2, 1, 28, 28]])) == repr((numbers, bottoms, tops))
+
+
+def test_every_layer_gives_what_the_model_computes(lenet: cv_dnn.Net) -> None:
+    x = images(2, 1, 28, 28)
+    lenet.setInput(x)
+    found = lenet.forward(list(LAYERS))
+    values = ["conv1", "pool1", "conv2", "pool2", "ip1@ip1", "ip1@relu1", "ip2", "prob"]
+    part = keras_caffe.load(*FILES, data_format="channels_first").extract(values)
+    wanted = part(x)
+    for value, array in zip(values, found, strict=True):
+        np.testing.assert_allclose(array, np.asarray(wanted[value]), rtol=1e-5, atol=1e-6)
+    assert isinstance(found, tuple)
+    assert found[4].min() < 0  # before the ReLU that works in place
+    np.testing.assert_allclose(lenet.forward(), found[-1], rtol=1e-5)
+    nanoseconds, _ = lenet.getPerfProfile()
+    assert nanoseconds > 0
+
+
+def test_an_input_is_scaled_as_opencv_scales_it(lenet: cv_dnn.Net) -> None:
+    pixels = (images(1, 1, 28, 28) * 255).astype("uint8")
+    lenet.setInput(pixels, "data", 1 / 256, (30, 40, 50))
+    scaled = lenet.forward()
+    lenet.setInput((pixels.astype("float32") - 30) / 256)
+    np.testing.assert_array_equal(scaled, lenet.forward())
+    two = text_net(TWO)
+    two.setInput([[1, 2, 3, 4]], "right", 2)
+    np.testing.assert_array_equal(two.forward(), [[3, 5, 7, 9]])
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, lambda content: np.frombuffer(content, "uint8")])
+def test_buffers_are_read_as_files_are(lenet: cv_dnn.Net, kind: Callable[[bytes], Any]) -> None:
+    net = cv_dnn.readNetFromCaffe(*(kind(Path(file).read_bytes()) for file in FILES))
+    for one in (net, lenet):
+        one.setInput(images(1, 1, 28, 28))
+    np.testing.assert_array_equal(net.forward(), lenet.forward())
+
+
+def test_sizes_may_change_from_call_to_call(tmp_path: Path) -> None:
+    net = text_net(CONVOLUTIONAL)
+    for shape in ((1, 3, 8, 8), (2, 3, 8, 8), (1, 3, 13, 6), (1, 3, 8, 8)):
+        net.setInput(images(*shape))
+        model = keras_caffe.load(CONVOLUTIONAL, input_shapes={"data": shape}, data_format="channels_first")
+        wanted = np.asarray(model(images(*shape)))
+        assert net.forward().shape == wanted.shape
+        np.testing.assert_allclose(net.forward(), wanted, rtol=1e-5)
+
+
+def test_several_tops_and_layers_of_one_name() -> None:
+    net = text_net(TWO)
+    assert net.getLayerNames() == ("cut", "same", "same_1")
+    assert net.getUnconnectedOutLayersNames() == ("cut", "same_1")
+    net.setInput([[1, 2, 3, 4]])  # the first input
+    np.testing.assert_array_equal(net.forward("cut"), [[1, 2]])
+    ((a, b),) = net.forwardAndRetrieve(["cut"])
+    np.testing.assert_array_equal(np.concatenate([a, b], 1), [[1, 2, 3, 4]])
+
+
+def test_learned_values_can_be_set_and_a_bias_left_out(lenet: cv_dnn.Net) -> None:
+    lenet.setInput(images(1, 1, 28, 28))
+    before = lenet.forward()
+    layer = lenet.getLayer("ip2")
+    kernel, bias = layer.blobs
+    assert kernel.shape == (10, 500)
+    layer.blobs = [np.zeros((10, 500))]
+    np.testing.assert_allclose(lenet.forward(), np.full((1, 10), 0.1), rtol=1e-6)
+    layer.blobs = [kernel, bias.reshape(1, 10)]
+    np.testing.assert_array_equal(lenet.forward(), before)
+
+
+def test_backends_and_targets_are_taken(lenet: cv_dnn.Net) -> None:
+    lenet.setPreferableBackend(3)
+    lenet.setPreferableTarget(1)
+    lenet.setInput(images(1, 1, 28, 28))
+    assert lenet.forward().shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "says"),
+    [
+        (lambda net: net.forward("conv9"), UnknownNameError, "no layer 'conv9'. Did you mean"),
+        (lambda net: net.getLayer(9), UnknownNameError, "no layer 9; expected 0 to 8"),
+        (lambda net: net.setInput(images(1), "date"), UnknownNameError, "no input 'date'"),
+        (lambda net: net.forward(), NetError, "input 'data' is not set. Call setInput"),
+        (lambda net: _fed(net, 1, 1, 30, 30), ShapeError, r"'ip1' \(InnerProduct\): the inputs' sizes"),
+        (lambda net: _fed(net, 28, 28), ShapeError, "Pooling needs a bottom with 4 axes"),
+        (lambda net: _set_blobs(net, 1, [3]), WeightsError, "do not fit layer 'conv1'"),
+        (lambda net: _set_blobs(net, 2, [3]), WeightsError, "do not fit layer 'pool1'"),
+        (lambda net: _set_blobs(net, 0, [3]), WeightsError, "layer 0"),
+        (lambda net: net.getLayersShapes([[1, 1, 28, 28]] * 2), NetError, "one shape for each input"),
+        (lambda net: cv_dnn.readNetFromCaffe("nowhere.prototxt"), ReadError, "nowhere.prototxt"),
+        (lambda net: cv_dnn.readNetFromCaffe(b"layer {"), ReadError, "buffer.prototxt:2:1: the text ends"),
+        (lambda net: cv_dnn.readNetFromCaffe(np.zeros(3)), TypeError, "array of uint8"),
+    ],
+)
+def test_faults_are_named(lenet: cv_dnn.Net, use: Callable[[Any], Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        use(lenet)
+
+
+def _fed(net: cv_dnn.Net, *shape: int) -> Any:
+    net.setInput(images(*shape))
+    return net.forward()
+
+
+def _set_blobs(net: cv_dnn.Net, layer: int, blobs: list[Any]) -> None:
+    net.getLayer(layer).blobs = blobs
+
+
+def test_without_onnx_runtime_reading_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ExportError, match="pip install 'keras-caffe\\[onnx\\]'"):
+        cv_dnn.readNetFromCaffe(*FILES)
+
+
+@needs_models
+@pytest.mark.parametrize("folder", ["hyperlpr_mininet_ssd", "libfacedetection_v1", "mtcnn_det1"])
+def test_trained_nets_give_caffes_outputs(folder: str) -> None:
+    files = dict(variants())[folder]
+    arrays = np.load(MODELS / folder / files["golden"])
+    net = cv_dnn.readNetFromCaffe(MODELS / folder / files["prototxt"], MODELS / folder / files["weights"])
+    net.setInput(arrays["input/data"])
+    names = net.getUnconnectedOutLayersNames()
+    assert names
+    for name, found in zip(names, net.forward(names), strict=True):
+        wanted = arrays[f"output/{name}"]
+        assert found.shape == wanted.shape
+        assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
+
+
+def test_it_needs_no_tensorflow() -> None:
+    environment = {"KERAS_BACKEND": "numpy", "PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
