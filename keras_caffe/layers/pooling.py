@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, one_of, per_axis
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
-from keras_caffe.layers.spatial import pair
+from keras_caffe.layers.spatial import pair, refuse_shapes
 from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
 from keras_caffe.registry import register_layer
@@ -121,6 +121,7 @@ class Pooling(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.pooling_param
+        refuse_shapes(param)
         return cls(
             pool=enum_name(param, "pool"),
             **_kernel(param),

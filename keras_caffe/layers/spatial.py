@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import items, per_axis
+from keras_caffe.layers.base import required
 from keras_caffe.shapes import Shape
 
 
@@ -16,12 +17,42 @@ def spatial_params(param: Any, spatial: int) -> dict[str, list[int]]:
     Raises:
         LayerError: missing, given twice, or another number of values than spatial axes.
     """
+    refuse_shapes(param)
     return {
         "kernel_size": _per_axis(param, "kernel_size", "kernel_h", "kernel_w", None, spatial),
         "stride": _per_axis(param, "stride", "stride_h", "stride_w", 1, spatial),
         "pad": _per_axis(param, "pad", "pad_h", "pad_w", 0, spatial),
         "dilation": _dilation(param, spatial),
     }
+
+
+SHAPES = {"kernel_size": "kernel_shape", "stride": "stride_shape", "pad": "pad_shape"}
+"""{field: what it is called in the messages of the types NdConvolution and NdPooling}"""
+
+
+def refuse_shapes(param: Any) -> None:
+    """Raises LayerError for fields that only NdConvolution and NdPooling read."""
+    for name, shape in SHAPES.items():
+        if param.HasField(shape):
+            raise LayerError(f"{shape} is for NdConvolution and NdPooling", fix=f"Write {name}.")
+
+
+def shape_params(param: Any, spatial: int) -> dict[str, list[int]]:
+    """kernel_size, stride and pad of an NdConvolution or NdPooling: kernel_shape and its like, a dim per spatial axis.
+
+    Raises:
+        LayerError: no kernel_shape, another number of dims, or kernel_size and its like.
+    """
+    for name, shape in SHAPES.items():
+        if stated(param, name):
+            raise LayerError(f"{name} is not for NdConvolution and NdPooling", fix=f"Write {shape}.")
+    required(param, "kernel_shape")
+    found = {name: list(getattr(param, shape).dim) for name, shape in SHAPES.items() if param.HasField(shape)}
+    for name, dims in found.items():
+        if len(dims) != spatial:
+            expected = f"{spatial} dims, one for each spatial axis"
+            raise LayerError(f"{SHAPES[name]} does not fit the bottom", expected=expected, received=dims)
+    return found
 
 
 def _dilation(param: Any, spatial: int) -> list[int]:

@@ -14,12 +14,12 @@ from keras_caffe.onnx.site import Length, Site
 from keras_caffe.shapes import conv_output
 
 
-@writes(layers.Convolution, layers.ConvolutionDepthwise, layers.DepthwiseConvolution)
+@writes(layers.Convolution, layers.Convolution3D, layers.ConvolutionDepthwise, layers.DepthwiseConvolution)
 def convolution(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
     return [_each(site, x, "Conv") for x in bottoms]
 
 
-@writes(layers.Deconvolution)
+@writes(layers.Deconvolution, layers.Deconvolution3D)
 def deconvolution(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
     return [_each(site, x, "ConvTranspose") for x in bottoms]
 
@@ -53,7 +53,10 @@ def _weights(site: Site) -> list[Tensor]:
     """Kernel and bias."""
     name, values = site.weights[0]
     kernel = site.graph.weight(name, spread(values, site.layer.dilation))
-    return [kernel, site.weight(1)] if site.layer.bias_term else [kernel]
+    if not site.layer.bias_term:
+        return [kernel]
+    name, values = site.weights[1]
+    return [kernel, site.graph.weight(name, values.reshape(-1))]  # C3D's has five axes
 
 
 def spread(kernel: np.ndarray, dilation: Sequence[int]) -> np.ndarray:

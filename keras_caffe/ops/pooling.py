@@ -133,10 +133,11 @@ def _framed(x: Any, axes: Sequence[Axis], fill: float) -> Any:
         (axis.pad, ops.maximum(n, 0) if not isinstance(n, int) else max(n, 0))
         for n, axis in zip(after, axes, strict=True)
     ]
-    return _pad(x, pads, fill)
+    return padded(x, pads, fill)
 
 
-def _pad(x: Any, pads: Sequence[tuple[Any, Any]], fill: float) -> Any:
+def padded(x: Any, pads: Sequence[tuple[Any, Any]], fill: float) -> Any:
+    """Images (N, *spatial, C) with so many pixels of `fill` before and after them along each spatial axis."""
     if all(isinstance(n, int) for pair in pads for n in pair):
         return ops.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
     import tensorflow as tf
