@@ -36,7 +36,6 @@ UNREAD = {
     "lstm_param": "a fork's LSTM from before recurrent_param, with another definition",
     "margin_inner_product_param": "SphereFace's training layer, whose lambda depends on the iteration",
     "seg_accuracy_param": "a fork's score for segmentation",
-    "yolo_detection_output_param": "YOLO 2; only version 3 has a layer here",
     "augmentation_param": "no layer has it yet",
     "ctc_decoder_param": "no layer has it yet",
     "ctc_loss_param": "no layer has it yet",

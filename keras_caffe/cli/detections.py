@@ -9,7 +9,7 @@ import numpy as np
 from keras_caffe import CaffeModel
 
 # Their rows: image, label, score, and the box (left, top, right, bottom) in parts of the picture's sides.
-DETECTORS = {"DetectionOutput", "Yolov3DetectionOutput"}
+DETECTORS = {"DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput"}
 
 
 def detects(model: CaffeModel, blob: str) -> bool:

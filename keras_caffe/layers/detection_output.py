@@ -7,16 +7,15 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import flag, number, one_of, optional, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, serializable
+from keras_caffe.layers.detection_bottoms import are_scores, check_detection_shapes, check_own_predictions
 from keras_caffe.layers.loss import full_precision
-from keras_caffe.layers.loss_bottoms import check_single, check_size
 from keras_caffe.ops import boxes as box_ops
 from keras_caffe.ops.compiled import compiled
-from keras_caffe.ops.detection import detections
+from keras_caffe.ops.detection import detections, without_poor_priors
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, count, same_shape
+from keras_caffe.shapes import Shape
 
 
 @serializable
@@ -27,6 +26,9 @@ class DetectionOutput(CaffeLayer):
     Rows (image, label, score, xmin, ymin, xmax, ymax) stand by image, label, falling score; coordinates are in units of
     the image and not clipped. If nothing is found in the whole batch there is one row (image, -1, ...) per image; an
     image without detections beside others has no row.
+
+    RefineDet's layer takes scores and shifts of the priors, too: a prior whose own score is below `objectness_score` is
+    background (class 0), and the boxes are decoded from the shifted priors.
 
     Args:
         num_classes: with the background.
@@ -39,17 +41,19 @@ class DetectionOutput(CaffeLayer):
         variance_encoded_in_target: locations are scaled by the variances already (False).
         keep_top_k: best boxes of an image over all classes; -1 (default) = all.
         confidence_threshold: scores must be greater; None (default) = any.
+        objectness_score: with RefineDet's bottoms the least score of a prior; None (default) = SSD's layer.
 
-    Shapes: locations (N, priors * 4 [* classes]), scores (N, priors * classes), priors (1, 2, priors * 4)[, image] ->
-    (1, 1, rows, 7); the number of rows differs from batch to batch.
+    Shapes: locations (N, priors * 4 [* classes]), scores (N, priors * classes), priors (1, 2, priors * 4)[, image, or
+    the priors' own scores (N, priors * 2)[, their locations (N, priors * 4)]] -> (1, 1, rows, 7); the number of rows
+    differs from batch to batch.
 
     Raises:
         LayerError: missing num_classes, impossible thresholds. ShapeError: sizes that contradict each other.
 
-    Caffe: src/caffe/layers/detection_output_layer.cpp (weiliu89/caffe, branch ssd)
+    Caffe: src/caffe/layers/detection_output_layer.cpp (weiliu89/caffe, branch ssd; sfzhang15/RefineDet)
     """
 
-    bottoms = (3, 4)
+    bottoms = (3, 5)
     stores = "caffe"
     flops_per_top_value = None  # the values decide how many boxes are compared
     has_gradient = False
@@ -66,6 +70,7 @@ class DetectionOutput(CaffeLayer):
         variance_encoded_in_target: bool = False,
         keep_top_k: int = -1,
         confidence_threshold: float | None = None,
+        objectness_score: float | None = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -79,6 +84,7 @@ class DetectionOutput(CaffeLayer):
         self.code_type = one_of("code_type", code_type, box_ops.CODE_TYPES)
         self.variance_encoded_in_target = flag("variance_encoded_in_target", variance_encoded_in_target)
         self.confidence_threshold = optional(number, "confidence_threshold", confidence_threshold)
+        self.objectness_score = optional(number, "objectness_score", objectness_score)
         self.supports_jit = False  # The number of rows depends on the values.
 
     @compiled
@@ -87,10 +93,15 @@ class DetectionOutput(CaffeLayer):
         batch, sets = ops.shape(scores)[0], 1 if self.share_location else self.num_classes
         code = box_ops.split(ops.transpose(ops.reshape(locations, (batch, -1, sets, 4)), (0, 2, 1, 3)))
         scores = ops.transpose(ops.reshape(scores, (batch, -1, self.num_classes)), (0, 2, 1))
-        prior = box_ops.first_priors(priors)
-        variance = None if self.variance_encoded_in_target else box_ops.split(prior[1])
+        prior, spread = (box_ops.split(rows) for rows in ops.unstack(box_ops.first_priors(priors), num=2))
+        rules = None if self.variance_encoded_in_target else spread, self.code_type
+        own = [] if self.objectness_score is None else [ops.stop_gradient(x) for x in inputs[3:]]
+        if own:
+            scores = without_poor_priors(scores, ops.reshape(own[0], (batch, -1, 2))[..., 1], self.objectness_score)
+        if own[1:]:
+            prior = box_ops.decode(box_ops.split(ops.reshape(own[1], (batch, 1, -1, 4))), prior, *rules)
         rows = detections(
-            box_ops.decode(code, box_ops.split(prior[0]), variance, self.code_type),
+            box_ops.decode(code, prior, *rules),
             scores,
             background=self.background_label_id,
             threshold=self.confidence_threshold,
@@ -103,12 +114,15 @@ class DetectionOutput(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         check_detection_shapes(shapes, self.num_classes, self.share_location)
+        if self.objectness_score is not None:
+            check_own_predictions(shapes, self.share_location)
         return [(1, 1, None, 7)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.detection_output_param
         nms = param.nms_param
+        refines = len(bottoms) == 5 or param.HasField("objectness_score") or are_scores(*(b.shape for b in bottoms[2:]))
         return cls(
             num_classes=required(param, "num_classes"),
             share_location=param.share_location,
@@ -120,20 +134,6 @@ class DetectionOutput(CaffeLayer):
             variance_encoded_in_target=param.variance_encoded_in_target,
             keep_top_k=param.keep_top_k,
             confidence_threshold=param.confidence_threshold if param.HasField("confidence_threshold") else None,
+            objectness_score=param.objectness_score if refines else None,
             **kwargs,
         )
-
-
-def check_detection_shapes(shapes: Sequence[Shape], num_classes: int, share_location: bool) -> None:
-    """Raises ShapeError unless locations, scores and priors fit together."""
-    locations, scores, priors = shapes[:3]
-    if len(priors) < 3 or (priors[1] is not None and priors[1] < 2):
-        raise ShapeError("the third bottom holds no priors", expected="(1, 2, 4 * priors)", received=priors)
-    same_shape(locations[:1], scores[:1], "locations and scores must have the same batch size")
-    size = count(priors[2:])
-    if size is not None:
-        sets = 1 if share_location else num_classes
-        check_size(count(locations[1:2]), size * sets, "the number of locations does not match the priors")
-        check_size(count(scores[1:2]), size // 4 * num_classes, "the number of scores does not match the priors")
-    check_single(locations, "the locations", 2)
-    check_single(scores, "the scores", 2)

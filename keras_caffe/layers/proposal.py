@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,15 +11,14 @@ from keras import ops
 from keras_caffe.errors import LayerError, Option, ShapeError
 from keras_caffe.layers.arguments import flag, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import full_precision
+from keras_caffe.layers.proposal_text import PYTHON_TOP, from_text
 from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.compiled import compiled
-from keras_caffe.ops.proposals import anchors, proposals
+from keras_caffe.ops.proposals import anchors, pixel_anchors, proposals
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
-
-# What py-faster-rcnn's configuration says for the phases 0 TRAIN and 1 TEST.
-PYTHON_TOP = [{"pre_nms_topn": 12000, "post_nms_topn": 2000}, {"pre_nms_topn": 6000, "post_nms_topn": 300}]
 
 
 @serializable
@@ -30,6 +28,9 @@ class Proposal(CaffeLayer):
 
     It also computes the Python layer `rpn.proposal_layer.ProposalLayer`, with that code's default configuration.
     Regions smaller than min_size are dropped there, and have the score 0 in the C++ layer. No gradient.
+
+    The C++ layer of happynear's Caffe counts scales in pixels, takes several images and has scores of shape (R,). Its
+    files do not tell: without `fork` a file means it if all its scales are 10 or more, for PVANet's begin with less.
 
     Args:
         feat_stride: pixels of a cell of the map (16).
@@ -41,9 +42,11 @@ class Proposal(CaffeLayer):
         nms_thresh: greatest overlap (intersection over union) with a better region (0.7).
         python: as the Python layer does it (True).
         scores: give the scores as a second top (False).
+        pixels: scales are in pixels, as in happynear's layer (False).
 
-    Shapes: scores (1, H, W, 2 A), changes (1, H, W, 4 A), image (1, 3) of [height, width, scale] -> (R, 5) of
-    [0, x1, y1, x2, y2][, (R, 1)]. R depends on the values.
+    Shapes: scores (1, H, W, 2 A), changes (1, H, W, 4 A), image (1, 3) of [height, width, scale], or (1, 4) of
+    [height, width, scale of the height, that of the width] -> (R, 5) of [image, x1, y1, x2, y2][, (R, 1)]. R depends
+    on the values.
 
     Raises:
         LayerError: no ratios or scales. ShapeError: channels that do not fit the anchors; when it runs, several images.
@@ -68,6 +71,7 @@ class Proposal(CaffeLayer):
         nms_thresh: float = 0.7,
         python: bool = True,
         scores: bool = False,
+        pixels: bool = False,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -80,16 +84,23 @@ class Proposal(CaffeLayer):
         self.pre_nms_topn = whole("pre_nms_topn", pre_nms_topn, 0)
         self.post_nms_topn = whole("post_nms_topn", post_nms_topn, 0)
         self.python, self.scores = flag("python", python), flag("scores", scores)
+        self.pixels = flag("pixels", pixels)
+        if self.pixels and self.python:
+            raise LayerError("the Python layer's scales are no pixels", expected="python=False", received="pixels=True")
         self.supports_jit = False  # The number of rows depends on the values.
 
     @property
     def anchors(self) -> np.ndarray:
         """(A, 4) corners in pixels of the boxes around the first cell."""
+        if self.pixels:
+            return pixel_anchors(self.base_size, self.ratio, self.scale)
         rounded = np.round if self.python else lambda x: np.floor(x + 0.5)
         return anchors(self.base_size, self.ratio, self.scale, rounded)
 
     def call(self, inputs: Any) -> Any:
-        if (batch := inputs[0].shape[0]) not in (1, None):  # Caffe looks when it runs: a script has sized its input.
+        batch = inputs[0].shape[0]
+        # Caffe looks at it when it runs: a script has sized its input.
+        if batch not in (1, None) and not self.pixels:
             raise ShapeError("Proposal takes one image at a time", expected="a batch of 1", received=batch)
         return self._proposed(inputs)
 
@@ -105,7 +116,7 @@ class Proposal(CaffeLayer):
             post_nms=self.post_nms_topn,
             nms_threshold=self.nms_thresh,
         )
-        return [regions, scores[:, None]] if self.scores else regions
+        return [regions, scores if self.pixels else scores[:, None]] if self.scores else regions
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         number = len(self.ratio) * len(self.scale)
@@ -118,7 +129,7 @@ class Proposal(CaffeLayer):
                     received=shape,
                     fix=Option("python_layers", other, "where a file means another class") if self.python else None,
                 )
-        tops: list[Shape] = [(None, 5), (None, 1)]
+        tops: list[Shape] = [(None, 5), (None,) if self.pixels else (None, 1)]
         return tops[: 1 + self.scores]
 
     @classmethod
@@ -132,19 +143,10 @@ class Proposal(CaffeLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         scores = len(layer.top) > 1
         if layer.type == "Python":
-            settings = _from_text(layer.python_param.param_str)
+            settings = from_text(layer.python_param.param_str)
             return cls(**settings, **PYTHON_TOP[layer.phase], scores=scores, **kwargs)
         param = layer.proposal_param
         fields = {field.name: getattr(param, field.name) for field in param.DESCRIPTOR.fields}
-        return cls(**fields, python=False, scores=scores, **kwargs)
-
-
-def _from_text(text: str) -> dict[str, Any]:
-    """feat_stride, scales and ratios as a param_str writes them; "" leaves the defaults."""
-    arguments: dict[str, Any] = {}
-    for name, ours in (("feat_stride", "feat_stride"), ("scales", "scale"), ("ratios", "ratio")):
-        match = re.search(rf"['\"]?{name}['\"]?\s*:[^\d\n]*([\d., ]+)", text)
-        numbers = re.findall(r"\d+\.?\d*|\.\d+", match[1]) if match else []
-        if numbers:
-            arguments[ours] = int(numbers[0]) if ours == "feat_stride" else [float(number) for number in numbers]
-    return arguments
+        fork = load_context().fork
+        pixels = fork == "happynear" or (fork is None and min(param.scale, default=0) >= 10)
+        return cls(**fields, python=False, scores=scores, pixels=pixels, **kwargs)

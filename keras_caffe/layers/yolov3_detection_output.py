@@ -7,14 +7,14 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.arguments import items, number, numbers, whole
+from keras_caffe.errors import LayerError
+from keras_caffe.layers.arguments import flag, items, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
-from keras_caffe.layers.loss_bottoms import check_size
+from keras_caffe.layers.yolo_detection_output import anchor_sizes, check_map
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.compiled import compiled
-from keras_caffe.ops.detection import yolo_detections
+from keras_caffe.ops.yolo import yolo_detections
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -24,10 +24,11 @@ from keras_caffe.shapes import Shape
 class Yolov3DetectionOutput(CaffeLayer):
     """Decodes the feature maps of a YOLO v3 network and drops overlapping boxes.
 
-    A cell (h, w) and an anchor give the centre (w + sigmoid(x), h + sigmoid(y)) / side, the size e^w anchor / (side *
-    scale) and, for each class, the score sigmoid(class) sigmoid(objectness). Rows (0, class + 1, score, xmin, ymin,
-    xmax, ymax) stand by falling score. As in that fork, boxes of all classes and of all images of a batch compete, and
-    rows do not tell the image: use batches of one. If nothing is found there is one row (image, -1, ...) per image.
+    A cell (h, w) and an anchor give the centre ((w + sigmoid(x)) / W, (h + sigmoid(y)) / H), the size (e^w anchor_w /
+    (W scale), e^h anchor_h / (H scale)) and, for each class, the score sigmoid(class) sigmoid(objectness). Rows
+    (0, class + 1, score, xmin, ymin, xmax, ymax) stand by falling score. As in that fork, boxes of all classes and of
+    all images of a batch compete, and rows do not tell the image: use batches of one. If nothing is found there is one
+    row (image, -1, ...) per image.
 
     Args:
         num_classes: without background.
@@ -35,8 +36,11 @@ class Yolov3DetectionOutput(CaffeLayer):
         scales: pixels to a cell of each bottom.
         confidence_threshold: scores must be greater (0.01).
         nms_threshold: a box is dropped that overlaps a better one by this or more (0.45).
+        gaussian_box: a box's x, y, width and height are each followed by an uncertainty s, and the mean of the four
+            1 - sigmoid(s) multiplies its scores (False).
 
-    Shapes: (N, side, side, boxes * (5 + num_classes)) each -> (1, 1, rows, 7); the number of rows differs.
+    Shapes: (N, H, W, boxes * (5 + num_classes)) each (gaussian_box: 9 + num_classes) -> (1, 1, rows, 7); the
+    number of rows differs.
 
     Raises:
         LayerError: masks, biases or scales are missing. ShapeError: other bottoms.
@@ -56,12 +60,13 @@ class Yolov3DetectionOutput(CaffeLayer):
         scales: Sequence[float],
         confidence_threshold: float = 0.01,
         nms_threshold: float = 0.45,
+        gaussian_box: bool = False,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
         self.num_classes, self.scales = whole("num_classes", num_classes, 0), numbers("scales", scales)
-        self.anchors = [[_pair(size) for size in items(sizes)] for sizes in items(anchors)]
+        self.anchors = [anchor_sizes(sizes) for sizes in items(anchors)]
         if len(self.anchors) != len(self.scales):
             raise LayerError(
                 "scales (anchors_scale in files) must be given for each bottom",
@@ -70,19 +75,23 @@ class Yolov3DetectionOutput(CaffeLayer):
             )
         self.confidence_threshold = number("confidence_threshold", confidence_threshold)
         self.nms_threshold = number("nms_threshold", nms_threshold)
+        self.gaussian_box = flag("gaussian_box", gaussian_box)
         self.supports_jit = False  # The number of rows depends on the values.
 
     @compiled
     def call(self, inputs: Any) -> Any:
         maps = [ops.stop_gradient(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
-        limits = {"threshold": self.confidence_threshold, "nms_threshold": self.nms_threshold}
-        return yolo_detections(maps, self.anchors, self.scales, **limits)[None, None]
+        rows = yolo_detections(
+            *(maps, self.anchors, self.scales),
+            threshold=self.confidence_threshold,
+            nms_threshold=self.nms_threshold,
+            gaussian=self.gaussian_box,
+        )
+        return rows[None, None]
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         for shape, anchors in zip(shapes, self.anchors, strict=True):
-            if len(shape) != 4 or (None not in shape[1:3] and shape[1] != shape[2]):
-                raise ShapeError("a feature map needs 4 axes, its height and width the same", received=shape)
-            check_size(shape[3], len(anchors) * (5 + self.num_classes), "wrong number of channels")
+            check_map(shape, len(anchors) * ((9 if self.gaussian_box else 5) + self.num_classes))
         return [(1, 1, None, 7)]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
@@ -106,12 +115,6 @@ class Yolov3DetectionOutput(CaffeLayer):
             scales=param.anchors_scale[: len(bottoms)],
             confidence_threshold=param.confidence_threshold,
             nms_threshold=param.nms_threshold,
+            gaussian_box=param.gaussian_box,
             **kwargs,
         )
-
-
-def _pair(size: Any) -> tuple[float, ...]:
-    pair = numbers("anchors", size)
-    if len(pair) != 2:
-        raise LayerError("an anchor must be two numbers", expected="(width, height)", received=size)
-    return pair

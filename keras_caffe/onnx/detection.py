@@ -56,6 +56,8 @@ def _open_priors(site: Site) -> Tensor:
 @writes(layers.DetectionOutput, precise=True)
 def detection_output(site: Site, locations: Tensor, scores: Tensor, priors: Tensor, *image: Tensor) -> Tensor:
     layer = site.layer
+    if layer.objectness_score is not None:
+        site.refuse("it decodes boxes from shifted priors")
     batch, classes = site.sizes(1)[0], layer.num_classes
     sets = 1 if layer.share_location else classes
     count = site.calculate("Div", site.sizes(2)[2], 4)
@@ -250,24 +252,37 @@ def yolov3_detection_output(site: Site, *maps: Tensor) -> Tensor:
 def _yolo_boxes(site: Site, index: int) -> tuple[Tensor, Tensor]:
     """(boxes, 4) corners in units of the image, and (boxes, classes) scores, of one map."""
     layer, (batch, *rest) = site.layer, site.sizes(index)
-    _, side, _ = site.known(site.bottoms[index][1:], "the size of the maps")
+    high, wide = site.known(site.bottoms[index][2:], "the size of the maps")
     sizes = np.asarray(layer.anchors[index], "float32")
-    depth = 5 + layer.num_classes
+    depth = (9 if layer.gaussian_box else 5) + layer.num_classes
     split = site.reshape(site.inputs[index], [batch, len(sizes), depth, *rest[1:]])
     x = site.op("Transpose", split, perm=[0, 3, 4, 1, 2])
-    place, stretch, there, classes = site.op("Split", x, [2, 2, 1, depth - 5], axis=4, outputs=4)
-    cells = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1)[:, :, None].astype("float32")
-    centre = site.op("Div", site.op("Add", site.op("Sigmoid", place), cells), float(side))
-    size = (sizes / np.float32(side * layer.scales[index])).astype("float32")
+    box, there, classes = site.op("Split", x, [depth - 1 - layer.num_classes, 1, layer.num_classes], axis=4, outputs=3)
+    there = site.op("Sigmoid", there)
+    if layer.gaussian_box:
+        there = site.op("Mul", there, _certainty(site, site.op("Gather", box, [1, 3, 5, 7], axis=4)))
+        box = site.op("Gather", box, [0, 2, 4, 6], axis=4)
+    place, stretch = site.op("Split", box, [2, 2], axis=4, outputs=2)
+    cells = np.stack(np.meshgrid(np.arange(wide), np.arange(high)), axis=-1)[:, :, None].astype("float32")
+    map_size = np.asarray([wide, high], "float32")
+    centre = site.op("Div", site.op("Add", site.op("Sigmoid", place), cells), map_size)
+    size = (sizes / (map_size * np.float32(layer.scales[index]))).astype("float32")
     half = site.op("Div", site.op("Mul", site.op("Exp", stretch), size), 2.0)
     corners = site.op("Concat", site.op("Sub", centre, half), site.op("Add", centre, half), axis=4)
-    scores = site.op("Mul", site.op("Sigmoid", classes), site.op("Sigmoid", there))
+    scores = site.op("Mul", site.op("Sigmoid", classes), there)
     return site.op("Reshape", corners, [-1, 4]), site.op("Reshape", scores, [-1, layer.num_classes])
+
+
+def _certainty(site: Site, uncertainty: Tensor) -> Tensor:
+    """(..., 1): the mean of 1 - sigmoid(s) of (..., 4)."""
+    return site.reduce("ReduceMean", site.op("Sub", 1.0, site.op("Sigmoid", uncertainty)), [4])
 
 
 @writes(layers.Proposal, precise=True)
 def proposal(site: Site, scores: Tensor, deltas: Tensor, image: Tensor) -> Sequence[Tensor]:
     layer = site.layer
+    if layer.pixels and site.bottoms[0][0] != 1:
+        site.refuse("it takes several images, and the number of their regions differs")
     high, wide = site.known(site.bottoms[0][2:], "the size of the map")
     boxes = layer.anchors
     count = high * wide * len(boxes)
@@ -283,7 +298,8 @@ def proposal(site: Site, scores: Tensor, deltas: Tensor, image: Tensor) -> Seque
     found = suppressed(site, whole, site.op("Unsqueeze", score, [0, 1]), layer.nms_thresh, layer.post_nms_topn)
     kept = site.op("Squeeze", site.slice(found, 1, 2, 3), [1])
     rows = site.op("Pad", site.op("Gather", regions, kept), [0, 1, 0, 0])
-    return [rows, site.op("Unsqueeze", site.op("Gather", score, kept), [1])] if layer.scores else [rows]
+    own = site.op("Gather", score, kept)
+    return [rows, own if layer.pixels else site.op("Unsqueeze", own, [1])] if layer.scores else [rows]
 
 
 def _grid(boxes: np.ndarray, high: int, wide: int, stride: int) -> np.ndarray:

@@ -1,8 +1,7 @@
-"""From location and class scores to detections, as the SSD fork and the YOLO ports pick them."""
+"""From location and class scores to detections, as the SSD fork picks them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ def detections(
     labels = [c for c in range(scores.shape[1]) if c != background]
     if not labels:
         images = ops.arange(ops.shape(scores)[0], dtype=scores.dtype)
-        return _chosen_or_nothing(ops.zeros((0, 7), scores.dtype), ops.zeros((0,), "bool"), images)
+        return chosen_or_nothing(ops.zeros((0, 7), scores.dtype), ops.zeros((0,), "bool"), images)
     scores = ops.take(scores, labels, axis=1)
     if boxes[0].shape[1] != 1:
         boxes = tuple(ops.take(side, labels, axis=1) for side in boxes)  # type: ignore[assignment]
@@ -85,61 +84,17 @@ def _rows(scores: Any, boxes: Boxes, chosen: Any, labels: list[int]) -> Any:
     images = ops.arange(ops.shape(scores)[0], dtype=scores.dtype)
     columns = [images[:, None, None], ops.convert_to_tensor(labels, scores.dtype)[None, :, None], scores, *boxes]
     rows = ops.stack([column + ops.zeros_like(scores) for column in columns], axis=-1)
-    return _chosen_or_nothing(ops.reshape(rows, (-1, 7)), ops.reshape(chosen, (-1,)), images)
+    return chosen_or_nothing(ops.reshape(rows, (-1, 7)), ops.reshape(chosen, (-1,)), images)
 
 
-def _chosen_or_nothing(rows: Any, chosen: Any, images: Any) -> Any:
+def chosen_or_nothing(rows: Any, chosen: Any, images: Any) -> Any:
     """The chosen rows; if there are none, (image, -1, ...) for each image."""
     nothing = ops.concatenate([images[:, None], ops.tile(-ops.ones_like(images)[:, None], (1, 6))], axis=-1)
     chosen = ops.concatenate([chosen, ops.broadcast_to(~ops.any(chosen), ops.shape(images))])
     return ops.take(ops.concatenate([rows, nothing]), ops.nonzero(chosen)[0], axis=0)
 
 
-def yolo_detections(
-    maps: Sequence[Any],
-    anchors: Sequence[Sequence[Sequence[float]]],
-    scales: Sequence[float],
-    *,
-    threshold: float = 0.01,
-    nms_threshold: float = 0.45,
-) -> Any:
-    """Rows (0, label from 1 on, score, xmin, ymin, xmax, ymax) by falling score, of all images and classes in one list.
-
-    Every box counts once for each class whose sigmoid, times that of the box's objectness, is above the threshold.
-
-    Args:
-        maps: (N, side, side, boxes * (5 + classes)) each: x, y, logarithms of width and height, objectness, classes.
-        anchors: for each map, (width, height) in pixels of its boxes.
-        scales: pixels to a cell of each map.
-        threshold: scores must be greater.
-        nms_threshold: a box is dropped that overlaps a better one, of any class or image, by this or more.
-
-    Returns:
-        (rows, 7); (image, -1, ...) for each image if nothing is found.
-    """
-    parts = [_yolo_boxes(*one) for one in zip(maps, anchors, scales, strict=True)]
-    sides = [ops.concatenate([part[i] for part in parts]) for i in range(4)]
-    scores = ops.concatenate([part[4] for part in parts])
-    box, label = ops.nonzero(scores > threshold)
-    score = ops.take(ops.reshape(scores, (-1,)), box * scores.shape[1] + label)
-    order = ops.argsort(-score)
-    box, label, score = (ops.take(x, order) for x in (box, label, score))
-    corners = tuple(ops.take(side, box) for side in sides)
-    # Here an overlap equal to the threshold is too much.
-    below = float(np.nextafter(np.float32(nms_threshold), np.float32(-1)))
-    chosen = nms(corners, ops.ones_like(box, dtype="bool"), below)  # type: ignore[arg-type]
-    rows = ops.stack([ops.zeros_like(score), ops.cast(label + 1, score.dtype), score, *corners], axis=-1)
-    return _chosen_or_nothing(rows, chosen, ops.arange(ops.shape(maps[0])[0], dtype=score.dtype))
-
-
-def _yolo_boxes(x: Any, anchors: Sequence[Sequence[float]], scale: float) -> list[Any]:
-    """xmin, ymin, xmax, ymax (boxes,), in units of the image, and scores (boxes, classes)."""
-    side, depth = ops.shape(x)[1], x.shape[-1] // len(anchors)
-    x = ops.reshape(x, (-1, side, side, len(anchors), depth))
-    place, size = ops.arange(side, dtype=x.dtype), ops.cast(side, x.dtype)
-    width, height = (ops.convert_to_tensor(sizes, x.dtype) / (size * scale) for sizes in zip(*anchors, strict=True))
-    middle = (place[:, None] + ops.sigmoid(x[..., 0])) / size, (place[:, None, None] + ops.sigmoid(x[..., 1])) / size
-    half = ops.exp(x[..., 2]) * width / 2, ops.exp(x[..., 3]) * height / 2
-    corners = [middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]]
-    scores = ops.sigmoid(x[..., 5:]) * ops.sigmoid(x[..., 4:5])
-    return [*(ops.reshape(corner, (-1,)) for corner in corners), ops.reshape(scores, (-1, depth - 5))]
+def without_poor_priors(scores: Any, own: Any, least: float) -> Any:
+    """The scores (N, classes, priors), 1 for class 0 and 0 for the others where the prior's own (N, priors) is low."""
+    background = ops.cast(ops.arange(scores.shape[1]) == 0, scores.dtype)[:, None]
+    return ops.where(own[:, None] < least, background, scores)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe import layers
-from keras_caffe.errors import CaffeError, LayerError
+from keras_caffe.errors import CaffeError, LayerError, ShapeError
 from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import from_caffe
 
@@ -258,3 +258,29 @@ def test_multi_box_loss_refuses(param: str, shapes: list[tuple[int, ...]], reaso
 def test_detection_output_refuses(param: str, shapes: list[tuple[int, ...]], reason: str) -> None:
     with pytest.raises(CaffeError, match=reason):
         from_caffe(f'type: "DetectionOutput" top: "d" detection_output_param {{ {param} }}', *shapes)
+
+
+@pytest.mark.parametrize(
+    ("fourth", "more", "refines"),
+    [
+        ((), "", None),
+        ((1, 3, 20, 20), "", None),
+        ((1, 4), "", 0.01),
+        ((1, 4, 1, 1), "objectness_score: 0.3", 0.3),
+    ],
+)
+def test_refinedets_fourth_bottom_is_told_from_ssds_image(
+    fourth: tuple[int, ...], more: str, refines: float | None
+) -> None:
+    text = f'type: "DetectionOutput" top: "d" detection_output_param {{ num_classes: 2 {more} }}'
+    shapes = [(1, 8), (1, 4), (1, 2, 8), *([fourth] if fourth else [])]
+    assert from_caffe(text, *shapes).objectness_score == (refines and pytest.approx(refines))
+
+
+def test_refinedets_bottoms_fit_the_priors() -> None:
+    text = 'type: "DetectionOutput" top: "d" detection_output_param {{ num_classes: 2 {} }}'
+    shapes = [(1, 8), (1, 4), (1, 2, 8), (1, 4)]
+    with pytest.raises(ShapeError, match="own predictions does not match the priors; expected 8; received 7"):
+        from_caffe(text.format(""), *shapes, (1, 7))
+    with pytest.raises(LayerError, match="shifted priors are for all classes"):
+        from_caffe(text.format("share_location: false"), (1, 16), *shapes[1:], (1, 8))

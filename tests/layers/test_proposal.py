@@ -14,7 +14,8 @@ import tensorflow as tf
 import keras_caffe
 from keras_caffe import layers
 from keras_caffe.errors import CaffeError, CaffeWarning, LayerError, ShapeError, UnknownLayerError
-from keras_caffe.layers.proposal import _from_text
+from keras_caffe.layers.context import LoadContext, loading
+from keras_caffe.layers.proposal_text import from_text
 from keras_caffe.ops.proposals import anchors
 from tests.layers.cases import Case
 from tests.layers.layer_case import make, tops
@@ -27,7 +28,6 @@ CASES = [
         net=net_with(
             "Proposal", (1, 4, 3, 3), (1, 8, 3, 3), (1, 3), param="proposal_param { ratio: 1 scale: 2 scale: 4 }"
         ),
-        values="plain loops in tests/layers/test_proposal.py",
     ),
 ]
 
@@ -166,12 +166,12 @@ def test_several_images_are_refused_when_the_layer_runs() -> None:
 
 
 def test_settings_in_a_text() -> None:
-    assert _from_text("{'feat_stride': 8,'scales': [1,2.5], 'ratios':[1,]}") == {
+    assert from_text("{'feat_stride': 8,'scales': [1,2.5], 'ratios':[1,]}") == {
         "feat_stride": 8,
         "scale": [1, 2.5],
         "ratio": [1],
     }
-    assert _from_text("") == {}
+    assert from_text("") == {}
 
 
 TEXT = 'name: "p" type: "Proposal" proposal_param {{ {} }}'
@@ -184,3 +184,15 @@ def test_shapes_and_refusals() -> None:
         make(TEXT.format("ratio: 1"), *SHAPES)
     with pytest.raises(ShapeError, match="does not fit 1 anchors"):
         tops(TEXT.format("ratio: 1 scale: 2"), *SHAPES)
+
+
+@pytest.mark.parametrize(
+    ("scales", "fork", "side"),
+    [((32,), None, 32), ((2, 32), None, 32), ((32,), "intel", 16 * 32), ((3,), "happynear", 3)],
+)
+def test_scales_are_pixels_in_one_fork(scales: tuple[int, ...], fork: str | None, side: int) -> None:
+    text = TEXT.format("ratio: 1" + "".join(f" scale: {scale}" for scale in scales))
+    with loading(LoadContext(fork=fork)):
+        layer, _ = make(text, (1, 2 * len(scales), 5, 7), (1, 4 * len(scales), 5, 7), (1, 3))
+    x1, _, x2, _ = layer.anchors[0]
+    assert x2 - x1 + 1 == (side if len(scales) == 1 else 16 * 2)

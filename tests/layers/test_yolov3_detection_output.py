@@ -1,4 +1,4 @@
-"""Yolov3DetectionOutput against plain loops: no Caffe build with it was recorded."""
+"""Yolov3DetectionOutput against plain loops, with uncertain boxes too, and what it refuses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ CASES = [
             param="yolov3_detection_output_param { num_classes: 2 num_box: 1 mask_group_num: 1 mask: 0 biases: 10 "
             "biases: 14 anchors_scale: 32 }",
         ),
-        values="formula in tests/layers/test_yolov3_detection_output.py",
     ),
 ]
 
@@ -103,7 +102,18 @@ def test_refused(old: str, new: str, reason: str) -> None:
         from_caffe(TEXT.replace(old, new), *SHAPES)
 
 
-def test_maps_are_square_and_deep_enough() -> None:
-    for shape, reason in (((2, 14, 3, 4), "its height and width"), ((2, 15, 3, 3), "number of channels; expected 14")):
-        with pytest.raises(CaffeError, match=reason):
-            from_caffe(TEXT, shape, SHAPES[1])
+def test_maps_are_deep_enough() -> None:
+    with pytest.raises(CaffeError, match="number of channels; expected 14"):
+        from_caffe(TEXT, (2, 15, 3, 3), SHAPES[1])
+
+
+def test_uncertain_boxes_score_less() -> None:
+    """Values without uncertainty score half of what the same boxes score without the fields: 1 - sigmoid(0)."""
+    rng = np.random.default_rng(1)
+    plain = rng.normal(0, 1, (1, 2, 3, 7)).astype("float32")
+    uncertain = np.insert(plain, [1, 2, 3, 4], 0, axis=-1)
+    rules = {"num_classes": 2, "anchors": [[(9, 14)]], "scales": 32, "nms_threshold": 1.0}
+    want = layers.Yolov3DetectionOutput(**rules, confidence_threshold=0.1)(plain)[0, 0].numpy()
+    want[:, 2] /= 2
+    found = layers.Yolov3DetectionOutput(**rules, confidence_threshold=0.05, gaussian_box=True)(uncertain)
+    np.testing.assert_allclose(found[0, 0], want, rtol=1e-6)
