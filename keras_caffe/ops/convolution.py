@@ -35,7 +35,8 @@ def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints,
         return ops.zeros((ops.shape(x)[0], *out, kernel.shape[-1]), x.dtype)
     # In a graph, TensorFlow swaps the dilations of the last two axes when it tells the shape of a 3-D convolution.
     swapped = len(stride) == 3 and dilation[1] != dilation[2]
-    on_tensorflow = keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3) and not swapped
+    no_images = x.shape[0] == 0  # oneDNN gives the result of none as many channels as the input has.
+    on_tensorflow = keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3) and not (swapped or no_images)
     if on_tensorflow and _is_same(x.shape, kernel.shape[:-2], stride, pad, dilation):
         return _tensorflow(x, kernel, stride, dilation, group, "SAME")
     x = padded(x, kernel.shape[:-2], stride, pad, dilation)

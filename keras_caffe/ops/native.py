@@ -85,7 +85,7 @@ def operation(name: str, x: Any = None, *, faster: bool = True) -> Callable[...,
         return None
     if x is not None and not _takes(x):
         return None
-    if not faster and os.environ.get(SWITCH, "auto") == "auto" and not _has_gpu():
+    if not faster and os.environ.get(SWITCH, "auto") == "auto" and not has_gpu():
         return None
     return function(name)
 
@@ -136,7 +136,7 @@ def _load() -> tuple[NativeStatus, Any]:
 
 
 @cache
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
@@ -151,7 +151,7 @@ def _find(version: str) -> tuple[Path | None, str]:
             return None, "no library has been built (scripts/build_ops.sh builds it)"
         others = ", ".join(f"{path.name} for TensorFlow {_built_for(path) or '?'}" for path in libraries)
         return libraries[0], f"this is TensorFlow {version}, and there is {others}; scripts/build_ops.sh builds another"
-    if _has_gpu() and b"keras_caffe_max_pool" not in fits[0].read_bytes():
+    if has_gpu() and b"keras_caffe_max_pool" not in fits[0].read_bytes():
         return fits[0], f"{fits[0].name} has no CUDA kernels, and TensorFlow uses a GPU"
     return fits[0], ""
 

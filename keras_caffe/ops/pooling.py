@@ -15,6 +15,7 @@ from keras import ops
 from keras_caffe.ops import native
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.same import is_same
+from keras_caffe.ops.stock import native_ops_allowed
 
 FLT_MAX = float(np.finfo("float32").max)
 
@@ -154,10 +155,24 @@ def _pool(x: Any, axes: Sequence[Axis], kind: str, padding: str = "VALID") -> An
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        function = tf.nn.max_pool2d if kind == "max" else tf.nn.avg_pool2d
-        return function(x, kernel, stride, padding)
+        if kind == "average":
+            return tf.nn.avg_pool2d(x, kernel, stride, padding)
+        forward_only = not native_ops_allowed()  # as an exported graph is
+        if all(x.shape) or forward_only or tf.executing_eagerly() or native.has_gpu():
+            return tf.nn.max_pool2d(x, kernel, stride, padding)
+        images, high, wide, _ = ops.shape(x)  # There are as many windows at most.
+        return tf.nn.max_pool2d(_with_a_pixel(x), kernel, stride, padding)[:images, :high, :wide]
     function = ops.max_pool if kind == "max" else ops.average_pool
     return function(x, kernel, stride, "valid", data_format="channels_last")
+
+
+def _with_a_pixel(x: Any) -> Any:
+    """The input, or one zero in place of an empty one: its gradient in a graph under oneDNN ends the process."""
+    import tensorflow as tf
+
+    some = tf.cond(tf.size(x) > 0, lambda: x, lambda: tf.zeros(tf.maximum(tf.shape(x), 1), x.dtype))
+    some.set_shape([size or None for size in x.shape])
+    return some
 
 
 def _patches(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
