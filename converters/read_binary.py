@@ -142,7 +142,8 @@ def _note_unknown_values(layer: Any) -> list[str]:
         for unknown in UnknownFieldSet(message):
             known = by_number.get(unknown.field_number)
             if known is not None and known.enum_type and unknown.wire_type == VARINT and (path or known.name == "type"):
-                layer.unknown_value.add(field=path + known.name, value=str(unknown.data))
+                number = unknown.data - (unknown.data >> 63 << 64)  # A varint shows -1 as 2^64 - 1.
+                layer.unknown_value.add(field=path + known.name, value=str(number))
                 noted.append(_name_of(message, unknown))
         for known, value in message.ListFields():
             if hasattr(value, "DESCRIPTOR") and (path or known.name.endswith("_param")):

@@ -18,9 +18,10 @@ from google.protobuf import text_format
 
 from keras_caffe.errors import BACKSLASH, CaffeWarning, Call, Instead, ReadError, instead, nearest
 from keras_caffe.proto.generations import V1_FIELDS, other_generation
-from keras_caffe.proto.values import is_of_type, is_repeated, wanted
+from keras_caffe.proto.values import is_of_type, is_repeated, wanted, whole
 
 NESTING_LIMIT = 64
+INT32 = 1 << 31
 DECLARE = Call("keras_caffe.proto.extend", "...", "to declare them if they matter")
 
 # Each pattern has one way only to match a given text, so that hostile texts cost linear time too: a comment ends with
@@ -49,7 +50,7 @@ _ONE_STRING = re.compile(_STRING)
 _ESCAPE = r"""\\(?:[abfnrtv\\?'"]|[0-7]{1,3}|[xX][0-9a-fA-F]|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})"""
 _UNESCAPED = re.compile(rf"""(["'])(?:[^\\"']|(?!\1)["']|{_ESCAPE})*""")
 _WINDOWS_PATH = re.compile(r"""["'][A-Za-z]:\\[^\\]""")
-_UNKNOWN_VALUE = re.compile(r'^( *)unknown_value \{\n *field: "([\w.]+)"\n *value: "(\w+)"\n *\}\n', re.MULTILINE)
+_UNKNOWN_VALUE = re.compile(r'^( *)unknown_value \{\n *field: "([\w.]+)"\n *value: "(-?\w+)"\n *\}\n', re.MULTILINE)
 _CLOSING = {"{": "}", "<": ">", "[": "]"}
 
 
@@ -223,19 +224,23 @@ class _Scan:
 
     def enum(self, match: re.Match[str], known: Any, frame: _Frame) -> None:
         kind, value = match.lastgroup, match[match.lastgroup or 0]
-        values = known.enum_type
-        if (kind == "word" and value in values.values_by_name) or (
-            kind == "number" and value in map(str, values.values_by_number)
-        ):
+        number = whole(value) if kind == "number" else None
+        if kind == "word" and value in known.enum_type.values_by_name:
             return
-        one = kind == "word" and frame.closing != "]" and not is_repeated(known)
+        if number in known.enum_type.values_by_number:
+            self.number(match, known)
+            return
+        readable = kind == "word" or (number is not None and -INT32 <= number < INT32)
+        one = readable and frame.closing != "]" and not is_repeated(known)
         path = self.path_in_layer(known) if one else None
         if known.name == "engine" and frame.closing != "]":  # who computes does not change what is computed
             self.note(f"{frame.descriptor.name}.engine: {value}", match.start("name"), {})
             self.blank(match.start("name"), match.end())
         elif path and not self.strict:
             layer, name = path
-            layer.unknown_values.append(f' unknown_value {{ field: "{name}" value: "{value}" }}')
+            layer.unknown_values.append(
+                f' unknown_value {{ field: "{name}" value: "{value if number is None else number}" }}'
+            )
             self.blank(match.start("name"), match.end())
         else:
             self.expected(match, known)
@@ -262,10 +267,17 @@ class _Scan:
                 warnings.warn(CaffeWarning(BACKSLASH, where=where, received=piece[0]), stacklevel=7)
 
     def number(self, match: re.Match[str], known: Any) -> None:
-        """Rewrites, in the same width, what C++ protobuf reads and Python's does not: `- 3`, and hex for a float."""
+        """Rewrites, in the same width, what C++ protobuf reads and Python's does not.
+
+        That is `- 3`, hex for a float and octal for an enum.
+        """
         value = match["number"]
         plain = "".join(value.split()) if "#" not in value else value
-        if "x" in plain.lower() and len(plain) <= 16 and known.cpp_type in (known.CPPTYPE_FLOAT, known.CPPTYPE_DOUBLE):
+        if known.enum_type is not None:
+            plain = str(whole(value))
+        elif (
+            "x" in plain.lower() and len(plain) <= 16 and known.cpp_type in (known.CPPTYPE_FLOAT, known.CPPTYPE_DOUBLE)
+        ):
             plain = str(int(plain, 16))
         if plain != value and len(plain) <= len(value) and "\n" not in value:
             self.edits.append((match.start("number"), match.end("number"), plain.rjust(len(value))))

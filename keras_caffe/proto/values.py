@@ -33,6 +33,15 @@ def is_of_type(field: Any, kind: str | None, value: str) -> bool:
     return kind == "number" and _in_range(value, *_limits(field))
 
 
+def whole(value: str) -> int | None:
+    """The whole number that is written decimal, octal (017) or hexadecimal (0xf), None if the value is none."""
+    if not _WHOLE.fullmatch(value) or len(value) > 64:
+        return None
+    digits = "".join(value.split())
+    octal = digits.lstrip("-").startswith("0") and "x" not in digits.lower()
+    return int(digits, 8 if octal else 0)
+
+
 def wanted(field: Any) -> str:
     """What a field takes, in words."""
     if field.message_type is not None:
@@ -55,9 +64,5 @@ def _limits(field: Any) -> tuple[int, int]:
 
 
 def _in_range(value: str, low: int, high: int) -> bool:
-    """Whether a value is a whole number, decimal, octal (017) or hexadecimal (0xf), and not out of range."""
-    if not _WHOLE.fullmatch(value) or len(value) > 64:
-        return False
-    digits = "".join(value.split())
-    octal = digits.lstrip("-").startswith("0") and "x" not in digits.lower()
-    return low <= int(digits, 8 if octal else 0) <= high
+    number = whole(value)
+    return number is not None and low <= number <= high

@@ -11,6 +11,7 @@ import pytest
 
 import keras_caffe
 from keras_caffe import layers, proto
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read_binary import varint_bytes
 from keras_caffe.errors import LayerError, ReadError, UnknownLayerError
 from keras_caffe.layers.base import CaffeLayer
@@ -60,6 +61,34 @@ def test_a_class_of_the_callers_sees_the_word(tmp_path: Path) -> None:
     model.save(tmp_path / "net.keras")
     again = keras.models.load_model(tmp_path / "net.keras", custom_objects={"Eltwise": Divide})
     assert again.caffe_layers["e"].operation == "DIV"
+
+
+@pytest.mark.parametrize(("written", "read"), [("77", "77"), ("-3", "-3"), ("0x4D", "77"), ("DIV", "DIV")])
+def test_a_text_keeps_a_number_as_it_keeps_a_word(written: str, read: str, tmp_path: Path) -> None:
+    net = NET.replace("DIV", written)
+    with pytest.raises(LayerError, match=rf"eltwise_param.operation .* MAX; received {read}"):
+        keras_caffe.load(net)
+    with pytest.raises(ReadError, match=r"<text>:3:30: operation has a value that is not known"):
+        keras_caffe.load(net, strict=True)
+    model = keras_caffe.load(net, custom_layers={"Eltwise": Divide})
+    keras_caffe.save(model, tmp_path / "net.prototxt")
+    again = keras_caffe.load(tmp_path / "net.prototxt", custom_layers={"Eltwise": Divide})
+    assert again.caffe_layers["e"].operation == read
+
+
+@pytest.mark.parametrize("value", ["1.5", "2147483648", "-2147483649", "'DIV'"])
+def test_what_no_enum_can_hold_is_refused_where_it_stands(value: str) -> None:
+    with pytest.raises(ReadError, match=r"<text>:3:30: operation has a value that is not known"):
+        keras_caffe.load(NET.replace("DIV", value))
+
+
+@pytest.mark.parametrize("value", ["1", "0x1", "01", "- 0"])
+def test_a_known_number_is_its_word_however_it_is_written(value: str) -> None:
+    pool = (
+        f'layer {{ name: "p" type: "Pooling" bottom: "x" top: "p" pooling_param {{ pool: {value} kernel_size: 1 }} }}'
+    )
+    (_, layer) = read_definition(INPUT + pool).message.layer
+    assert layer.pooling_param.pool == int(value[-1])
 
 
 def test_it_is_written_back_as_it_was(tmp_path: Path) -> None:
@@ -133,6 +162,16 @@ def test_an_unknown_number_in_a_binary_net_stops_only_the_layer_that_uses_it(tmp
     layer.include.add(phase=0)
     file = net_file(tmp_path / "train.caffemodel", binary(layer, "eltwise_param", "operation"))
     assert "e" not in keras_caffe.load(file).caffe_layers
+
+
+@pytest.mark.parametrize("number", [77, -3 % 2**64])
+def test_a_binary_net_saved_as_text_can_be_read(number: int, tmp_path: Path) -> None:
+    layer = proto.LayerParameter(name="e", type="Eltwise", bottom=["x", "x"], top=["y"])
+    file = net_file(tmp_path / "net.caffemodel", binary(layer, "eltwise_param", "operation", number=number))
+    model = keras_caffe.load(file, custom_layers={"Eltwise": Divide})
+    keras_caffe.save(model, tmp_path / "net.prototxt")
+    again = keras_caffe.load(tmp_path / "net.prototxt", custom_layers={"Eltwise": Divide})
+    assert again.caffe_layers["e"].operation == model.caffe_layers["e"].operation == ("77" if number == 77 else "-3")
 
 
 def test_an_unknown_number_of_an_old_type_is_its_name(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_what_only_cpp_protobuf_reads() -> None:
     [
         ("layer {\n  type: DROPOUT }", "2:9", "quotes"),
         ("layer { include { phase: DEPLOY } }", "1:26", "TRAIN, TEST"),
-        ("layer { pooling_param { pool: 9 } }", "1:31", "MAX, AVE, STOCHASTIC"),
+        ("layer { pooling_param { pool: 9.5 } }", "1:31", "MAX, AVE, STOCHASTIC"),
         ("layers { layer { pool: MEDIAN } }", "1:24", "MAX, AVE, STOCHASTIC"),
         ("layer { convolution_param { num_output: ten } }", "1:41", "ten"),
         ("layer { convolution_param { num_output: -3 } }", "1:41", "-3"),
