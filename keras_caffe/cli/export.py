@@ -1,13 +1,14 @@
 """A net as a model for TensorFlow Serving, ONNX or TensorFlow Lite.
 
 savedmodel: OUT is the folder of versions that tensorflow_model_server watches; the next free version is written.
-onnx, tflite: OUT is a file. The result is run on random inputs beside the Keras model, and the largest difference is
-printed.
+onnx, tflite: OUT is a file. The result is run on random inputs beside the Keras model; if it differs by more than the
+tolerance, nothing is written and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ import numpy as np
 
 from keras_caffe import CaffeModel
 from keras_caffe.cli.options import add_net_options, given, load, positive, working
-from keras_caffe.converters.comparison import TOLERANCE
+from keras_caffe.converters.comparison import TOLERANCE, Row
+from keras_caffe.converters.proof import write_report
 from keras_caffe.converters.read import read_array
 from keras_caffe.errors import ExportError
-from keras_caffe.onnx.export import OPSET, Settings, export_net
-from keras_caffe.onnx.proof import write_report
+from keras_caffe.onnx.export import OPSET
 
-TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2}
+TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2, "int8": math.inf}
+PRECISIONS = ("float32", "float16")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep height and width as the net declares them (default of onnx)",
     )
     add("--dynamic", action="store_true", default=None, help="leave height and width open (default of savedmodel)")
+    add(
+        "--tolerance",
+        type=float,
+        help="greatest difference, as a part of a blob's largest value (default: 1e-4; float16: 1e-2; int8: any)",
+    )
+    add("--report", type=Path, metavar="FILE.json", help="write the differences, blob by blob")
     _add_serving(parser.add_argument_group("savedmodel").add_argument)
     _add_pictures(parser.add_argument_group("savedmodel and onnx: take pictures").add_argument)
     _add_onnx(parser.add_argument_group("onnx").add_argument)
@@ -82,14 +90,8 @@ def _add_pictures(add: Any) -> None:
 
 
 def _add_onnx(add: Any) -> None:
-    add(
-        "--tolerance",
-        type=float,
-        help="greatest difference from the model, as a part of a blob's largest value (default: 1e-4; float16: 1e-2)",
-    )
-    add("--precision", choices=list(TOLERANCES), default="float32", help="of values and layers (default: float32)")
+    add("--precision", choices=PRECISIONS, default="float32", help="of values and layers (default: float32)")
     add("--losses", action="store_true", help="give losses and accuracies, too, not only what they are computed of")
-    add("--report", type=Path, metavar="FILE.json", help="write the differences, blob by blob")
     add("--opset", type=positive, default=OPSET, metavar="N", help=f"version of ONNX's operations (default: {OPSET})")
 
 
@@ -99,11 +101,21 @@ def _add_tflite(add: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    path, difference = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite}[args.format](args)
+    path, rows = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite}[args.format](args)
     print(f"wrote {path}")
-    if difference is not None:
-        share = f"{difference.relative:.2g} of the largest value"
-        print(f"largest difference from the Keras model: {difference.absolute:.2g} ({share})")
+    if args.report:
+        write_report(args.report, rows)
+    if rows:
+        worst = max(rows, key=lambda row: row.relative)
+        share = f"{worst.relative:.2g} of the largest value"
+        print(f"largest difference from the Keras model: {worst.absolute:.2g} ({share})")
+    else:
+        unchecked = "no ONNX Runtime is there" if args.format == "onnx" and not _preprocessing(args) else None
+        print(f"not checked: {unchecked or 'the model takes no pictures'}")
+
+
+def _tolerance(args: argparse.Namespace, precision: str) -> float:
+    return TOLERANCES.get(precision, TOLERANCE) if args.tolerance is None else args.tolerance
 
 
 def _model(args: argparse.Namespace) -> CaffeModel:
@@ -111,27 +123,23 @@ def _model(args: argparse.Namespace) -> CaffeModel:
         return load(args, args.weights)
 
 
-def _serving(args: argparse.Namespace) -> tuple[Path, Any]:
-    from keras_caffe.serving import export
-    from keras_caffe.serving.difference import saved_model_difference
+def _serving(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
+    from keras_caffe.serving.export import Settings, export_version
 
-    preprocessing, model = _preprocessing(args), _model(args)
+    settings = Settings(
+        outputs=args.outputs,
+        signatures=dict(args.signatures),
+        preprocessing=_preprocessing(args),
+        inputs="image_bytes" if args.image_bytes else "tensor",
+        labels=args.labels,
+        top=args.top,
+        fold=args.fold,
+        dynamic=args.dynamic is not False,
+        tolerance=_tolerance(args, "float32"),
+    )
+    model = _model(args)
     with working(f"Exporting to {args.output}"):
-        path = export(
-            model,
-            args.output,
-            args.version,
-            outputs=args.outputs,
-            signatures=dict(args.signatures),
-            preprocessing=preprocessing,
-            inputs="image_bytes" if args.image_bytes else "tensor",
-            labels=args.labels,
-            top=args.top,
-            fold=args.fold,
-            dynamic=args.dynamic is not False,
-        )
-        comparable = not (preprocessing or args.image_bytes or args.outputs)
-        return path, saved_model_difference(model, path) if comparable else None
+        return export_version(model, args.output, args.version, settings)
 
 
 def _preprocessing(args: argparse.Namespace) -> dict[str, Any] | None:
@@ -139,7 +147,9 @@ def _preprocessing(args: argparse.Namespace) -> dict[str, Any] | None:
     return {name: value for name, value in asked.items() if value is not None} or None
 
 
-def _onnx(args: argparse.Namespace) -> tuple[Path, Any]:
+def _onnx(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
+    from keras_caffe.onnx.export import Settings, export_net
+
     settings = Settings(
         outputs=args.outputs,
         dynamic=bool(args.dynamic),
@@ -149,30 +159,21 @@ def _onnx(args: argparse.Namespace) -> tuple[Path, Any]:
         precision=args.precision,
         preprocessing=_preprocessing(args),
         labels=args.labels,
-        tolerance=(args.tolerance or TOLERANCES[args.precision]) if find_spec("onnxruntime") else None,
+        tolerance=_tolerance(args, args.precision) if find_spec("onnxruntime") else None,
     )
     with working(f"Exporting to {args.output}"):
         options = {**given(args), "skip_mismatch": args.skip_mismatch}
-        rows = export_net(args.net, args.weights, args.output, settings, options)
-    if not rows:
-        print(
-            "not checked: " + ("the model takes no pictures" if settings.preprocessing else "no ONNX Runtime is there")
-        )
-    if args.report:
-        write_report(args.report, rows)
-    return args.output, max(rows, key=lambda row: row.relative, default=None)
+        return args.output, export_net(args.net, args.weights, args.output, settings, options)
 
 
-def _tflite(args: argparse.Namespace) -> tuple[Path, Any]:
-    from keras_caffe.serving import to_tflite
-    from keras_caffe.serving.difference import tflite_difference
+def _tflite(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
+    from keras_caffe.serving.tflite import write_tflite
 
     samples = None if args.calibration is None else calibration(args.calibration)
-    model = _model(args)
+    model, tolerance = _model(args), _tolerance(args, args.kind)
     with working(f"Exporting to {args.output}"):
-        to_tflite(model, args.output, kind=args.kind, calibration=samples, outputs=args.outputs, fold=args.fold)
-        fed = None if samples is None else {model.input_names[0]: calibration(args.calibration)[0]}
-        return args.output, None if args.outputs else tflite_difference(model, args.output, inputs=fed)
+        rows = write_tflite(model, args.output, args.kind, samples, args.outputs, args.fold, tolerance)
+    return args.output, rows
 
 
 def calibration(file: str) -> np.ndarray:

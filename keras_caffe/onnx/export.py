@@ -19,13 +19,14 @@ from keras_caffe.converters.labels import read_labels
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing
+from keras_caffe.converters.proof import prove, write_report
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import CaffeWarning, ExportError
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.onnx.edges import Edges
+from keras_caffe.onnx.engine import OnnxRuntime
 from keras_caffe.onnx.graph import FLOAT_TYPES, Graph, Weight
 from keras_caffe.onnx.naming import named
-from keras_caffe.onnx.proof import prove, write_report
 from keras_caffe.onnx.subject import CAFFE, Subject, of_files, of_model
 from keras_caffe.onnx.walk import open_shapes, written
 from keras_caffe.ops.stock import stock_ops_only
@@ -145,7 +146,7 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
         if settings.tolerance is None or settings.preprocessing is not None:  # The model takes no pictures.
             return ()
         model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
-        return prove(model, temporary, settings.tolerance, settings.data_format)
+        return prove(model, OnnxRuntime(temporary, settings.data_format), settings.tolerance)
 
 
 def _blobs(net: Net, values: Iterable[str]) -> list[str]:

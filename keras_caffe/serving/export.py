@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.labels import Labels, read_labels
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.preprocessing import Preprocessing
+from keras_caffe.converters.proof import prove, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving import card, stock, warmup
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
+from keras_caffe.serving.engines import TensorFlow
 from keras_caffe.serving.labels import lookup
 from keras_caffe.serving.servable import (
     CLASSIFY,
@@ -53,6 +57,8 @@ def export(
     dynamic: bool = True,
     data_format: str | None = None,
     warm_up: bool | Mapping[str, Mapping[str, Any]] = True,
+    tolerance: float | None = None,
+    report: str | Path | None = None,
 ) -> Path:
     """Writes `<directory>/<version>/`, which a stock tensorflow_model_server loads, in one step.
 
@@ -72,32 +78,77 @@ def export(
         dynamic: leave height and width open where the net allows it; the batch size always is, where it can be.
         data_format: order of blobs in requests: "channels_last" or "channels_first"; default: the model's.
         warm_up: write one request of zeros for each signature, or {signature: {input: array}} as requests, or nothing.
+        tolerance: compare what TensorFlow makes of the version and what the model computes of random inputs, and refuse
+            a greater difference than this part of a blob's largest value; None (default), or with pictures: do not.
+        report: a file for what that found, blob by blob, as JSON.
 
     Returns:
         The path of the version.
 
     Raises:
         ExportError: the folder cannot be written, the version is taken, a layer or operation is not TensorFlow's own,
-            pictures or labels do not fit the net. Nothing is left behind then.
+            pictures or labels do not fit the net, the version would compute something else than the model. Nothing is
+            left behind then.
         NetError: there is no such blob.
     """
-    names = _signatures(model, outputs, signatures)
+    how = (outputs, signatures, preprocessing, inputs, labels, top, fold, dynamic, data_format, warm_up, tolerance)
+    path, rows = export_version(model, directory, version, Settings(*how))
+    if report is not None:
+        write_report(Path(report), rows)
+    return path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a version is written; see `export`."""
+
+    outputs: Sequence[str] | str | None = None
+    signatures: Signatures | None = None
+    preprocessing: Any = None
+    inputs: str = "tensor"
+    labels: Sequence[str] | str | Path | None = None
+    top: int = 5
+    fold: bool = True
+    dynamic: bool = True
+    data_format: str | None = None
+    warm_up: bool | Mapping[str, Mapping[str, Any]] = True
+    tolerance: float | None = None
+
+    @property
+    def takes_pictures(self) -> bool:
+        return self.preprocessing is not None or self.inputs == IMAGE_BYTES
+
+
+def export_version(
+    model: CaffeModel, directory: str | Path, version: int | None, how: Settings
+) -> tuple[Path, tuple[Row, ...]]:
+    """Writes a version and, given a tolerance, runs it; its path, and one row for each output. See `export`."""
+    names = _signatures(model, how.outputs, how.signatures)
     with new_version(directory, version) as new, stock_ops_only():
-        trained = folded(model, [blob for blobs in names.values() for blob in blobs or ()]) if fold else None
-        built = servable_model(model, trained, data_format or model.data_format, dynamic)
-        fed = _inputs(model, built, preprocessing, inputs)
+        trained = folded(model, [blob for blobs in names.values() for blob in blobs or ()]) if how.fold else None
+        built = servable_model(model, trained, how.data_format or model.data_format, how.dynamic)
+        fed = _inputs(model, built, how.preprocessing, how.inputs)
         functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
         file = new.path / "labels.txt"
         assets: list[Any] = []
-        if labels is not None:
-            functions[CLASSIFY], assets = _classify(model, built, names[DEFAULT], fed, read_labels(labels), file, top)
+        if how.labels is not None:
+            labels = read_labels(how.labels)
+            functions[CLASSIFY], assets = _classify(model, built, names[DEFAULT], fed, labels, file, how.top)
         _save(functions, assets, new.path)
         file.unlink(missing_ok=True)  # Its copy is among the assets.
-        if warm_up is not False:
-            warmup.write(new.path, Path(directory).name, _requests(functions, fed, warm_up))
-        options = {"fold": fold, "dynamic": dynamic, "inputs": inputs, "preprocessing": repr(preprocessing)}
-        card.write(new.path, card.card(model, built, functions, options))
-        return new.publish()
+        if how.warm_up is not False:
+            warmup.write(new.path, Path(directory).name, _requests(functions, fed, how.warm_up))
+        rows: tuple[Row, ...] = ()
+        if how.tolerance is not None and not how.takes_pictures:  # The model takes none.
+            rows = prove(model, TensorFlow(new.path, model, built.data_format), how.tolerance)
+        card.write(new.path, card.card(model, built, functions, _options(how)))
+        return new.publish(), rows
+
+
+def _options(how: Settings) -> dict[str, Any]:
+    """What the card says of them."""
+    preprocessing = repr(how.preprocessing)
+    return {"fold": how.fold, "dynamic": how.dynamic, "inputs": how.inputs, "preprocessing": preprocessing}
 
 
 def _signatures(

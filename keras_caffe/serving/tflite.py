@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.proof import prove, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
+from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.serving.dynamic import servable_model
+from keras_caffe.serving.engines import TensorFlowLite
 from keras_caffe.serving.servable import net_outputs, plain_inputs, signature
-from keras_caffe.serving.versions import write_whole
 
 KINDS = ("float32", "float16", "int8")
 
@@ -29,6 +33,8 @@ def to_tflite(
     calibration: Iterable[Any] | None = None,
     outputs: Sequence[str] | str | None = None,
     fold: bool = True,
+    tolerance: float | None = None,
+    report: str | Path | None = None,
 ) -> Path:
     """Writes the model as a TensorFlow Lite file with the signature "serving_default".
 
@@ -43,10 +49,32 @@ def to_tflite(
             the model takes it, of which each row is one sample.
         outputs: blobs to give; default: the net's outputs.
         fold: fold the net for inference first.
+        tolerance: compare what TensorFlow Lite makes of the file and what the model computes, and refuse a greater
+            difference than this part of a blob's largest value; None (default): do not. The inputs are random, those of
+            "int8" the first sample of the calibration data.
+        report: a file for what that found, blob by blob, as JSON.
 
     Raises:
-        ExportError: no such kind, no calibration data, or the converter knows no counterpart of an operation.
+        ExportError: no such kind, no calibration data, the converter knows no counterpart of an operation, or the file
+            would compute something else than the model. An old file of this name is whole then.
+        ReadError: the file cannot be written.
     """
+    rows = write_tflite(model, Path(file), kind, calibration, outputs, fold, tolerance)
+    if report is not None:
+        write_report(Path(report), rows)
+    return Path(file)
+
+
+def write_tflite(
+    model: CaffeModel,
+    file: Path,
+    kind: str,
+    calibration: Iterable[Any] | None,
+    outputs: Sequence[str] | str | None,
+    fold: bool,
+    tolerance: float | None,
+) -> tuple[Row, ...]:
+    """Writes a file and, given a tolerance, runs it; one row for each output. See `to_tflite`."""
     if kind not in KINDS:
         raise ExportError("no such kind of TensorFlow Lite file", expected=" or ".join(KINDS), received=kind)
     if kind == "int8" and calibration is None:
@@ -59,18 +87,28 @@ def to_tflite(
         built = servable_model(model, trained, model.data_format, False, single=True)
         part = built.extract(names) if names else net_outputs(built)
         function = signature(part, plain_inputs(built, sample_shapes(model.plan)))
-    converter = _converter(function, kind, calibration)
+    samples = _samples(list(function.structured_input_signature[1]), calibration)
+    first = next(samples, None)
+    content = _converted(_converter(function, kind, chain([] if first is None else [first], samples)))
+    with replacing(file) as temporary:
+        temporary.write_bytes(content)
+        if tolerance is None:
+            return ()
+        engine = TensorFlowLite(temporary, model)
+        return prove(model, engine, tolerance, None if first is None else engine.named(first))
+
+
+def _converted(converter: Any) -> bytes:
     try:
-        content = converter.convert()
+        return converter.convert()
     except Exception as error:  # the converter's own class, and what its parts raise
         message = str(error).strip().splitlines()
         raise ExportError(
             "the converter of TensorFlow Lite refuses the net", received=message and message[-1]
         ) from error
-    return write_whole(file, content)
 
 
-def _converter(function: Any, kind: str, calibration: Iterable[Any] | None) -> Any:
+def _converter(function: Any, kind: str, samples: Iterable[Sequence[np.ndarray]]) -> Any:
     module = tf.Module()
     module.weights = list(function.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
@@ -80,8 +118,7 @@ def _converter(function: Any, kind: str, calibration: Iterable[Any] | None) -> A
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     else:
-        names = list(function.structured_input_signature[1])
-        converter.representative_dataset = lambda: _samples(names, calibration)
+        converter.representative_dataset = lambda: samples
     return converter
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keras_caffe.converters.write import replacing
 from keras_caffe.errors import CaffeError, ExportError, Option
 
 
@@ -81,13 +80,6 @@ def new_version(directory: str | Path, version: int | None) -> Iterator[NewVersi
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
         _remove_empty(new_folders)
-
-
-def write_whole(file: str | Path, content: bytes) -> Path:
-    """Writes a file that is there whole or not at all; returns its path. Raises ReadError if it cannot be written."""
-    with replacing(file) as temporary:
-        temporary.write_bytes(content)
-    return Path(file)
 
 
 def _missing(directory: Path) -> list[Path]:

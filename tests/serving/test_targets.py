@@ -14,7 +14,7 @@ from keras_caffe import samples
 from keras_caffe.cli import main
 from keras_caffe.errors import ExportError
 from keras_caffe.serving import to_tflite
-from keras_caffe.serving.difference import saved_model_difference, tflite_difference
+from keras_caffe.serving.engines import TensorFlow, TensorFlowLite
 from tests.onnx_cases import needs_onnx
 
 FILES = [str(samples.path(name)) for name in ("lenet.prototxt", "lenet.caffemodel")]
@@ -28,6 +28,14 @@ layer { name: "relu" type: "PReLU" bottom: "conv" top: "conv" }
 layer { name: "pool/max" type: "Pooling" bottom: "conv" top: "pool/max" pooling_param { kernel_size: 2 stride: 2 } }
 layer { name: "norm" type: "LRN" bottom: "pool/max" top: "norm" }
 layer { name: "prob" type: "Softmax" bottom: "norm" top: "prob" }
+"""
+
+MULTIPLES = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 2, 8, 8] } } }
+layer { name: "down" type: "Pooling" bottom: "data" top: "down" pooling_param { pool: AVE kernel_size: 4 stride: 4 } }
+layer { name: "up" type: "Deconvolution" bottom: "down" top: "up" convolution_param { num_output: 2 group: 2
+  kernel_size: 4 stride: 4 bias_term: false weight_filler { type: "constant" value: 1 } } }
+layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "up" top: "sum" }
 """
 
 ignore_converter = pytest.mark.filterwarnings(
@@ -58,14 +66,16 @@ def digits(count: int) -> np.ndarray:
 def test_tflite(block: Any, kind: str, limit: float, tmp_path: Path) -> None:
     model = keras_caffe.load(BLOCK.replace("dim: [2,", "dim: [1,"), data_format=block.data_format)
     model.set_caffe_params(block.get_caffe_params())
-    assert tflite_difference(model, to_tflite(model, tmp_path / "net.tflite", kind=kind)).relative < limit
+    to_tflite(model, tmp_path / "net.tflite", kind=kind, tolerance=limit, report=tmp_path / "report.json")
+    (row,) = json.loads((tmp_path / "report.json").read_text())
+    assert (row["blob"], row["type"]) == ("prob", "Softmax")
+    assert 0 <= row["relative"] <= limit
 
 
 @ignore_converter
 def test_tflite_in_8_bits(lenet: Any, tmp_path: Path) -> None:
-    path = to_tflite(lenet, tmp_path / "net.tflite", kind="int8", calibration=[digits(100)])
+    path = to_tflite(lenet, tmp_path / "net.tflite", kind="int8", calibration=[digits(100)], tolerance=0.05)
     assert path.stat().st_size < 500_000  # 431,080 parameters
-    assert tflite_difference(lenet, path, inputs={"data": digits(1)}).relative < 0.05
 
 
 def test_int8_needs_calibration(lenet: Any, tmp_path: Path) -> None:
@@ -128,5 +138,57 @@ def test_the_command_reports_errors(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_saved_models_are_compared(lenet: Any, tmp_path: Path) -> None:
-    path = keras_caffe.export(lenet, tmp_path)
-    assert saved_model_difference(lenet, path).relative < 1e-5
+    keras_caffe.export(lenet, tmp_path, tolerance=1e-5, report=tmp_path / "report.json")
+    (row,) = json.loads((tmp_path / "report.json").read_text())
+    assert (row["blob"], row["problem"]) == ("prob", None)
+
+
+def test_open_sizes_are_compared_at_three_sizes(block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, whole = [], TensorFlow.run
+    monkeypatch.setattr(TensorFlow, "run", lambda self, fed: sizes.append(fed["data"].shape) or whole(self, fed))
+    other = {"channels_last": "channels_first", "channels_first": "channels_last"}[block.data_format]
+    keras_caffe.export(block, tmp_path, data_format=other, outputs=["pool/max", "prob"], tolerance=1e-4)
+    assert [size[2:] for size in sizes] == [(9, 9), (9, 9), (14, 14), (7, 7)]
+    assert {size[0] for size in sizes} == {2, 4}
+
+
+def test_sizes_that_the_net_refuses_are_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, whole = [], TensorFlow.run
+    monkeypatch.setattr(TensorFlow, "run", lambda self, fed: sizes.append(fed["data"].shape) or whole(self, fed))
+    keras_caffe.export(keras_caffe.load(MULTIPLES), tmp_path, tolerance=1e-5)
+    assert [size[2:] for size in sizes] == [(8, 8), (8, 8), (16, 16)]
+
+
+@ignore_converter
+@pytest.mark.parametrize("format", ["savedmodel", "tflite"])
+@pytest.mark.parametrize(("wrong", "says"), [(0.001, "received 0.0"), (np.nan, "received diverges")])
+def test_what_computes_something_else_is_refused_and_nothing_stays(
+    format: str, wrong: float, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    engine, out = {"savedmodel": TensorFlow, "tflite": TensorFlowLite}[format], tmp_path / "out"
+    assert main(["export", *FILES, "-o", str(out), "--format", format]) == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    whole = engine.run
+    monkeypatch.setattr(engine, "run", lambda self, fed: {n: x + wrong for n, x in whole(self, fed).items()})
+    assert main(["export", *FILES, "-o", str(out), "--format", format]) == 1
+    said = capsys.readouterr().err
+    assert "blob 'prob'" in said and "'prob' (Softmax)" in said and says in said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert main(["export", *FILES, "-o", str(out), "--format", format, "--tolerance", "0.1"]) == (wrong != 0.001)
+
+
+@ignore_converter
+@pytest.mark.parametrize("format", ["savedmodel", "tflite"])
+def test_an_engine_that_fails_is_an_error_in_its_words(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    engine = {"savedmodel": TensorFlow, "tflite": TensorFlowLite}[format]
+
+    def call(self: Any, asked: Any) -> Any:
+        raise RuntimeError("no kernel for Conv\nmore")
+
+    monkeypatch.setattr(engine, "call", call)
+    assert main(["export", *FILES, "-o", str(tmp_path / "out"), "--format", format]) == 1
+    said = capsys.readouterr().err
+    assert f"{engine.engine} cannot run the export; received no kernel for Conv" in said and "more" not in said
+    assert not list(tmp_path.iterdir())
