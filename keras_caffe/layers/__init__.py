@@ -6,6 +6,7 @@ A layer is one line here, `import X as X`: the repeated name tells linters and t
 from keras_caffe.layers.abs_val import AbsVal as AbsVal
 from keras_caffe.layers.accum import Accum as Accum
 from keras_caffe.layers.accuracy import Accuracy as Accuracy
+from keras_caffe.layers.alphabet_ctc_loss import CtcLoss as CtcLoss
 from keras_caffe.layers.annotated_data import AnnotatedData as AnnotatedData
 from keras_caffe.layers.arg_max import ArgMax as ArgMax
 from keras_caffe.layers.axpy import Axpy as Axpy
@@ -28,6 +29,8 @@ from keras_caffe.layers.convolution_depthwise import ConvolutionDepthwise as Con
 from keras_caffe.layers.correlation import Correlation as Correlation
 from keras_caffe.layers.correlation1d import Correlation1D as Correlation1D
 from keras_caffe.layers.crop import Crop as Crop
+from keras_caffe.layers.ctc_greedy_decoder import CTCGreedyDecoder as CTCGreedyDecoder
+from keras_caffe.layers.ctc_loss import CTCLoss as CTCLoss
 from keras_caffe.layers.data import Data as Data
 from keras_caffe.layers.deconvolution import Deconvolution as Deconvolution
 from keras_caffe.layers.deconvolution3d import Deconvolution3D as Deconvolution3D
@@ -63,6 +66,7 @@ from keras_caffe.layers.interp import Interp as Interp
 from keras_caffe.layers.l1_loss import L1Loss as L1Loss
 from keras_caffe.layers.l2_norm import L2Norm as L2Norm
 from keras_caffe.layers.label_specific_add import LabelSpecificAdd as LabelSpecificAdd
+from keras_caffe.layers.labelsequence_accuracy import LabelsequenceAccuracy as LabelsequenceAccuracy
 from keras_caffe.layers.log import Log as Log
 from keras_caffe.layers.lrn import LRN as LRN
 from keras_caffe.layers.lstm import LSTM as LSTM
@@ -124,6 +128,7 @@ from keras_caffe.layers.triplet_loss import TripletLoss as TripletLoss
 from keras_caffe.layers.upsample import Upsample as Upsample
 from keras_caffe.layers.video_data import VideoData as VideoData
 from keras_caffe.layers.warp import Warp as Warp
+from keras_caffe.layers.warp_ctc_loss import WarpCTCLoss as WarpCTCLoss
 from keras_caffe.layers.window_data import WindowData as WindowData
 from keras_caffe.layers.yolo_detection_output import YoloDetectionOutput as YoloDetectionOutput
 from keras_caffe.layers.yolov3_detection_output import Yolov3DetectionOutput as Yolov3DetectionOutput

@@ -30,6 +30,19 @@ def with_gradient_of(value: Any, surrogate: Any) -> Any:
     return ops.stop_gradient(value) + (surrogate - ops.stop_gradient(surrogate))
 
 
+def with_only_gradient_of(value: Any, surrogate: Any) -> Any:
+    """`value`, a scalar whose gradient is that of `surrogate`, whatever the loss is multiplied by."""
+
+    @ops.custom_gradient
+    def unscaled(value: Any, surrogate: Any) -> Any:
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            return ops.zeros_like(value), ops.ones_like(surrogate)
+
+        return value, gradient
+
+    return unscaled(ops.stop_gradient(value), surrogate)
+
+
 def at_label(values: Any, labels: Any) -> Any:
     """The entry of the last axis that each label names; NaN where a label is out of range (never another entry)."""
     classes = ops.arange(ops.shape(values)[-1], dtype=labels.dtype)

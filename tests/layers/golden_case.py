@@ -32,6 +32,7 @@ FORKS_GRADIENT = {"ChannelScale", "FocalLoss", "HardSigmoid"}
 FORKS = {"ssd", "segnet", "pspnet"}  # what follows a type in a file's name, where the net does not tell
 LOOSE = {
     *("LSTM", "RNN", "InPlaceChain", "Normalize"),
+    *("CTCGreedyDecoder", "CTCLoss", "CtcLoss", "WarpCTCLoss"),
     *("MultiStageMeanfield", "YoloDetectionOutput", "Yolov3DetectionOutput", "Yolov3", "RegionLoss"),
 }
 
