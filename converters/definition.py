@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from keras_caffe.converters.dialects import named
 from keras_caffe.converters.missing import TRAINED, bottom_cures, declare_inputs
 from keras_caffe.converters.read import NetFile, Readable, is_text_file, path_of, read_net
 from keras_caffe.converters.select import phase_name, select
@@ -61,11 +62,12 @@ def read_definition(source: Readable | Definition, *, strict: bool = False, fork
 
     Raises:
         ReadError: there is no such file, or it is not a net definition.
+        LayerError: no such fork.
         NetError: an old net cannot be brought to the current form.
     """
     if isinstance(source, Definition):
         return source
-    net = read_net(source, strict=strict, fork=fork)
+    net = read_net(source, strict=strict, fork=named(fork))
     return Definition(**{**vars(net), "message": upgrade(net.message, net.where)})
 
 

@@ -6,10 +6,11 @@ Caffe: Net::Init, AppendTop and AppendBottom in net.cpp, InsertSplits in insert_
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from keras_caffe import proto
+from keras_caffe.converters.dialects import Fork
 from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place
 from keras_caffe.converters.select import phase_name
 from keras_caffe.errors import CaffeError, Cure, NetError, UnknownLayerError, instead
@@ -65,6 +66,7 @@ class Net:
         inputs: ids of the tops of Input layers, in file order.
         outputs: ids of the blobs that no layer reads, in alphabetical order of the blobs as Caffe gives them.
         message: the net as it was given, for its net-level fields.
+        fork: the dialect that it is read in, and why; see `keras_caffe.converters.dialects`.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Net:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     message: proto.NetParameter = field(default=None, repr=False)
+    fork: Fork = Fork()
 
     def value(self, name: str) -> Value:
         """The value that a blob name (its last write) or a value id stands for."""
@@ -127,6 +130,7 @@ def graph(
     net: proto.NetParameter,
     where: Callable[[str], str | None] = lambda layer: None,
     cures: Callable[[str], Iterable[Cure]] = lambda bottom: (),
+    fork: Fork = Fork(),  # noqa: B008
 ) -> Net:
     """The graph of an upgraded and selected net.
 
@@ -134,6 +138,7 @@ def graph(
         net: what `select` returned.
         where: layer name -> `file:line`, for errors.
         cures: bottom that no layer makes -> what can be done about it, for the error.
+        fork: the dialect that it is read in.
 
     Raises NetError where the layers do not connect as Caffe wants it: a bottom that no layer above produces, a top that
     two layers produce, an in-place layer on a blob with other readers above it, a wrong number of propagate_down.
@@ -144,7 +149,7 @@ def graph(
             builder.add(index, layer)
         except CaffeError as error:
             raise error.at(where=where(layer.name), layer=f"{layer.name!r} ({layer.type})") from None
-    return builder.net()
+    return replace(builder.net(), fork=fork)
 
 
 class _Builder:

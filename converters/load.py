@@ -13,6 +13,8 @@ from keras_caffe import proto
 from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build
 from keras_caffe.converters.definition import Definition, check_not_swapped, read_definition, weight_files
+from keras_caffe.converters.dialect_rules import in_todays_words
+from keras_caffe.converters.dialects import Fork, named, taken
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import Plan, infer
 from keras_caffe.converters.missing import no_layers
@@ -56,7 +58,8 @@ def load(
         custom_layers: {Caffe type: layer class} for this call.
         python_layers: {"module.Class": class} for layers of type "Python".
         skip_mismatch: leave layers whose stored blobs do not fit at their fillers.
-        fork: "bvlc", "ssd", ...: settles what forks define differently under one name.
+        fork: "bvlc", "ssd", "nvcaffe", ... in any case: whose meaning holds where forks differ under one name; default:
+            the file tells (`model.net.fork` has the name and the reason).
         strict: unknown fields in the prototxt are an error instead of a warning.
         dtype: Keras dtype or policy for the layers; default: Keras's own policy.
         allow_python_imports: import the modules that layers of type "Python" name; only for files you trust.
@@ -121,8 +124,10 @@ def plan(definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
     if definition.whole and definition.whole.layer and not definition.message.layer:
         raise no_layers(definition.whole, definition.message.state, definition.file)
     definition = definition.with_inputs(settings.input_shapes or {})
-    recipe = _recipe(definition.message, settings)
-    net = graph(definition.message, definition.where, definition.bottom_cures)
+    fork = taken(definition.whole or definition.message, named(settings.fork), definition.where)
+    message = in_todays_words(definition.message, fork, definition.where)
+    recipe = _recipe(message, settings, fork)
+    net = graph(message, definition.where, definition.bottom_cures, fork)
     with loading(settings.context(recipe)):
         planned = infer(
             net,
@@ -136,14 +141,14 @@ def plan(definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
     return planned, replace(recipe, input_shapes=shapes)
 
 
-def _recipe(net: proto.NetParameter, settings: PlanSettings) -> Recipe:
+def _recipe(net: proto.NetParameter, settings: PlanSettings, fork: Fork) -> Recipe:
     return Recipe(
         net=to_text(net),
         name=_model_name(net.name),
         data_format=settings.data_format or keras.config.image_data_format(),
         input_shapes={name: tuple(shape) for name, shape in (settings.input_shapes or {}).items()},
         dtype=keras.dtype_policies.get(settings.dtype or keras.config.dtype_policy()).name,
-        fork=settings.fork,
+        fork=fork.name,
     )
 
 

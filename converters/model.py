@@ -14,6 +14,7 @@ from keras import tree
 from keras_caffe import proto
 from keras_caffe.converters import weights
 from keras_caffe.converters.build import build
+from keras_caffe.converters.dialects import named, taken
 from keras_caffe.converters.graph import AUTOMATIC, Net, graph
 from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
@@ -297,10 +298,10 @@ class CaffeModel(BlobModel):
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> CaffeModel:
         recipe = Recipe.from_config(config["recipe"])
         message, _ = parse(recipe.net, proto.NetParameter, "<saved net>")
-        net = graph(message)
+        net = graph(message, fork=taken(message, named(recipe.fork)))
         given = {node.type: keras.saving.get_registered_object(node.type, custom_objects) for node in net.nodes}
         custom = {n: c for n, c in given.items() if isinstance(c, type) and issubclass(c, CaffeLayer)}
-        with loading(LoadContext(recipe.fork, custom_objects, files=recipe.files)):
+        with loading(LoadContext(net.fork.name, custom_objects, files=recipe.files)):
             plan = infer(
                 net,
                 data_format=recipe.data_format,

@@ -101,7 +101,7 @@ class Edit:
         message.CopyFrom(self.old.net.message)
         message.ClearField("layer")
         message.layer.extend(self._message(node) for node in nodes)
-        net = graph(message)
+        net = graph(message, fork=self.old.net.fork)
         new = dict(self._renamed(nodes, net))
         return Trained(
             net,

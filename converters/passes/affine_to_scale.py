@@ -18,7 +18,7 @@ import numpy as np
 from keras_caffe import proto
 from keras_caffe.converters.graph import Node
 from keras_caffe.converters.trained import Edit, Trained
-from keras_caffe.layers.bn_forks import definition, parameters
+from keras_caffe.layers.bn_forks import MIN_EPS, definition, keeps_averages, parameters
 from keras_caffe.shapes import canonical_axis
 
 Affine = tuple[np.ndarray, np.ndarray]
@@ -42,9 +42,11 @@ def scale_layer(name: str) -> proto.LayerParameter:
 
 def _batch_norm(node: Node, blobs: Sequence[np.ndarray], rank: int) -> Affine | None:
     param = node.message.batch_norm_param
+    mean, variance, factor, *learned = blobs
+    if keeps_averages(param):
+        return _normal(mean, variance, max(np.float32(param.eps), np.float32(MIN_EPS)), *learned)
     if param.HasField("use_global_stats") and not param.use_global_stats:
         return None
-    mean, variance, factor, *learned = blobs
     scale = 0.0 if factor[0] == 0 else 1 / factor[0]
     return _normal(mean * scale, variance * scale, np.float32(param.eps), *learned)
 

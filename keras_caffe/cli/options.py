@@ -49,7 +49,7 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--fork",
         metavar="NAME",
-        help="the Caffe that the net is made for, such as bvlc or ssd (default: the file tells)",
+        help="the Caffe that the net is made for, such as bvlc, ssd or nvcaffe (default: the file tells)",
     )
     add(
         "--allow-python-imports",

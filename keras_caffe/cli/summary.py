@@ -124,5 +124,6 @@ def _print(plan: Plan) -> None:
             break
     console.print(grid)
     console.print(memory(plan))
+    console.print(f"Read as the nets of {plan.net.fork}")
     if without:
         console.print(f"The terminal is too narrow for: {', '.join(without)}")

@@ -9,8 +9,9 @@ from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.arguments import filler, flag, number, optional
+from keras_caffe.layers.arguments import filler, flag, number, one_of, optional
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.bn_forks import MIN_EPS, is_affine, keeps_averages
 from keras_caffe.ops.normalize import normalize
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, known, total_count
@@ -26,19 +27,23 @@ class BatchNorm(CaffeLayer):
     variance <- f variance + m/(m-1) batch variance, with m values per channel. With factor 0 (nothing stored) mean and
     variance are 0.
 
+    NVCaffe keeps averages: mean <- f mean + (1 - f) batch mean, variance likewise of biased batch variance + eps, after
+    two passes that store the batch's own. Its factor (1) and use_global_stats do nothing; eps is at least 1e-5.
+
     Args:
         use_global_stats: True or False pins the mode; None (default): batch statistics in training, stored ones else.
         moving_average_fraction: f (0.999).
         eps: added to the variance (1e-5).
-        scale_bias: NVCaffe's variant with two more blobs (False): y is multiplied by `scale` and shifted by `bias`.
+        scale_bias: two more blobs (False): y is multiplied by `scale` and shifted by `bias`, as NVCaffe may do.
         scale_filler, bias_filler: fillers of these two (1, 0).
+        statistics: "sums", or NVCaffe's "averages"; None (default): averages with scale_bias, sums without.
 
     Shapes: (N, ..., C) -> the same.
 
     Raises:
-        ShapeError: fewer than 2 axes.
+        LayerError, ShapeError: unknown statistics, fewer than 2 axes.
 
-    Caffe: src/caffe/layers/batch_norm_layer.cpp
+    Caffe: src/caffe/layers/batch_norm_layer.cpp, also of NVIDIA/caffe
     """
 
     stores = "channels_last"
@@ -52,6 +57,7 @@ class BatchNorm(CaffeLayer):
         scale_bias: bool = False,
         scale_filler: fillers.Filler = fillers.ONE,
         bias_filler: fillers.Filler = "constant",
+        statistics: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -60,6 +66,15 @@ class BatchNorm(CaffeLayer):
         self.eps, self.scale_bias = number("eps", eps), flag("scale_bias", scale_bias)
         self.scale_filler = filler("scale_filler", scale_filler if self.scale_bias else fillers.ONE)
         self.bias_filler = filler("bias_filler", bias_filler if self.scale_bias else "constant")
+        default = "averages" if self.scale_bias else "sums"
+        self.statistics = one_of("statistics", default if statistics is None else statistics, ("sums", "averages"))
+        if self.statistics == "averages":
+            self.use_global_stats, self.eps = None, max(self.eps, MIN_EPS)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.statistics == "averages":
+            self.passes = self.add_weight(shape=(), initializer="zeros", trainable=False, name="passes")
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         stored = not training if self.use_global_stats is None else self.use_global_stats
@@ -70,6 +85,8 @@ class BatchNorm(CaffeLayer):
         return ops.cast(y, self.compute_dtype)
 
     def _stored_statistics(self) -> tuple[Any, Any]:
+        if self.statistics == "averages":
+            return self.mean, self.variance
         scale = ops.divide_no_nan(1.0, self.factor)
         return self.mean * scale, self.variance * scale
 
@@ -77,13 +94,23 @@ class BatchNorm(CaffeLayer):
         axes = tuple(range(len(x.shape) - 1))
         mean = ops.mean(x, axis=axes)
         variance = ops.mean(ops.square(x - mean), axis=axes)
+        keep = self._average if self.statistics == "averages" else self._add_up
+        keep(x, mean, variance)
+        return mean, variance
+
+    def _average(self, x: Any, mean: Any, variance: Any) -> None:
+        fraction = self.moving_average_fraction
+        for blob, new in ((self.mean, mean), (self.variance, variance + self.eps)):
+            average = fraction * blob + (1 - fraction) * new
+            blob.assign(ops.stop_gradient(ops.where(self.passes < 2, new, average)))
+        self.passes.assign(self.passes + 1)
+
+    def _add_up(self, x: Any, mean: Any, variance: Any) -> None:
         count = ops.cast(ops.size(x) // ops.size(mean), x.dtype)
         unbiased = ops.where(count > 1, count / ops.maximum(count - 1, 1.0), 1.0)
-        fraction = self.moving_average_fraction
-        self.factor.assign(self.factor * fraction + 1)
-        self.mean.assign(self.mean * fraction + ops.stop_gradient(mean))
-        self.variance.assign(self.variance * fraction + ops.stop_gradient(variance * unbiased))
-        return mean, variance
+        self.factor.assign(self.factor * self.moving_average_fraction + 1)
+        for blob, new in ((self.mean, mean), (self.variance, variance * unbiased)):
+            blob.assign(blob * self.moving_average_fraction + ops.stop_gradient(new))
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         if len(shapes[0]) < 2:  # Caffe's set-up takes one axis for one channel, but its Reshape then looks for axis 1.
@@ -92,7 +119,8 @@ class BatchNorm(CaffeLayer):
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         channels = known(shapes[0][-1:])
-        statistics = [Blob("mean", channels), Blob("variance", channels), Blob("factor", (1,))]
+        first = fillers.ONE if self.statistics == "averages" else "constant"
+        statistics = [Blob("mean", channels), Blob("variance", channels), Blob("factor", (1,), first)]
         blobs = [blob._replace(trainable=False) for blob in statistics]
         if self.scale_bias:
             blobs += [Blob("scale", channels, self.scale_filler), Blob("bias", channels, self.bias_filler)]
@@ -114,8 +142,9 @@ class BatchNorm(CaffeLayer):
             use_global_stats=param.use_global_stats if param.HasField("use_global_stats") else None,
             moving_average_fraction=param.moving_average_fraction,
             eps=param.eps,
-            scale_bias=param.scale_bias,
+            scale_bias=is_affine(param),
             scale_filler=fillers.from_caffe(param.scale_filler) if param.HasField("scale_filler") else fillers.ONE,
             bias_filler=fillers.from_caffe(param.bias_filler),
+            statistics="averages" if keeps_averages(param) else "sums",
             **kwargs,
         )

@@ -1,4 +1,4 @@
-"""Which of the definitions of BN a LayerParameter follows, and its parameters in that definition."""
+"""Which of the definitions of BN and BatchNorm a layer follows, and the parameters of BN in that definition."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from keras_caffe import fillers
 from keras_caffe.layers.base import enum_name
 from keras_caffe.layers.context import load_context
 
+MIN_EPS = 1e-5  # of NVCaffe's BatchNorm: cuDNN's CUDNN_BN_MIN_EPSILON
 SEGNET_EPS = 1e-9  # No field of SegNet's message; its code has this number.
 
 
 def definition(layer: Any) -> str:
     """Whose definition a layer follows."""
     fork, has = load_context().fork, layer.bn_param.HasField
-    if fork in ("segnet", "pspnet"):
+    if fork in ("segnet", "pspnet", "pspnet-old"):
         return fork
+    if fork in ("tsn", "happynear"):
+        return "pspnet"
     if has("bn_mode") or len(layer.top) > 1:
         return "segnet"
     if any(map(has, ("var_eps", "moving_average", "decay", "axis"))):
@@ -40,3 +43,13 @@ def parameters(layer: Any, fork: str) -> dict[str, Any]:
         params |= {"momentum": param.momentum, "eps": param.eps}
         scale, shift = fillers.from_caffe(param.slope_filler), fillers.from_caffe(param.bias_filler)
     return {**params, "scale_filler": scale, "shift_filler": shift}
+
+
+def is_affine(param: Any) -> bool:
+    """Whether a BatchNormParameter asks for NVCaffe's scale and bias: any of its three fields does."""
+    return bool(param.scale_bias or param.HasField("scale_filler") or param.HasField("bias_filler"))
+
+
+def keeps_averages(param: Any) -> bool:
+    """Whether the layer of a BatchNormParameter is NVCaffe's."""
+    return is_affine(param) or load_context().fork == "nvcaffe"

@@ -68,7 +68,7 @@ class SmoothL1Loss(LossLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         given = layer.HasField("smooth_l1_loss_param")
         fork = load_context().fork
-        rcnn = fork not in (None, "bvlc", "ssd") or (fork != "ssd" and (given or len(bottoms) == 4))
+        rcnn = fork in ("rcnn", "rfcn") or (fork != "ssd" and (given or len(bottoms) == 4))
         if len(bottoms) not in ((2, 4) if rcnn else (2, 3)):
             raise LayerError(
                 f"wrong number of bottoms for the {'Fast R-CNN' if rcnn else 'SSD'} SmoothL1Loss",

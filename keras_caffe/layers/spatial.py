@@ -22,7 +22,7 @@ def spatial_params(param: Any, spatial: int) -> dict[str, list[int]]:
         "kernel_size": _per_axis(param, "kernel_size", "kernel_h", "kernel_w", None, spatial),
         "stride": _per_axis(param, "stride", "stride_h", "stride_w", 1, spatial),
         "pad": _per_axis(param, "pad", "pad_h", "pad_w", 0, spatial),
-        "dilation": _dilation(param, spatial),
+        "dilation": stated_dilation(param, spatial),
     }
 
 
@@ -55,7 +55,7 @@ def shape_params(param: Any, spatial: int) -> dict[str, list[int]]:
     return found
 
 
-def _dilation(param: Any, spatial: int) -> list[int]:
+def stated_dilation(param: Any, spatial: int) -> list[int]:
     """`dilation`, or what DeepLab's Caffe calls it: `hole`, or `hole_h` and `hole_w`."""
     given = [name for name in ("hole", "hole_h", "hole_w") if param.HasField(name)]
     if not given:

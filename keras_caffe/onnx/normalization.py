@@ -18,8 +18,9 @@ def batch_norm(site: Site, x: Tensor) -> Tensor:
     if layer.use_global_stats is False:
         return _by_batch(site, x)
     mean, variance, factor = (site.values(index) for index in range(3))
-    scale = np.float32(1 / factor[0] if factor[0] else 0)
-    mean, variance = mean * scale, variance * scale
+    if layer.statistics == "sums":
+        scale = np.float32(1 / factor[0] if factor[0] else 0)
+        mean, variance = mean * scale, variance * scale
     slope, bias = _learned(site) if layer.scale_bias else (np.ones_like(mean), np.zeros_like(mean))
     if site.rank > 1:
         blobs = {"scale": slope, "bias": bias, "mean": mean, "variance": variance}

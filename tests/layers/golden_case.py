@@ -29,7 +29,8 @@ EXACT = {
 WRONG_IN_CAFFE = {"Power-c0005"}
 # Their gradients are the fork's also where these are not the derivative (`bottom_diff_kink`).
 FORKS_GRADIENT = {"ChannelScale", "FocalLoss", "HardSigmoid"}
-FORKS = {"ssd", "segnet", "pspnet"}  # what follows a type in a file's name, where the net does not tell
+# What follows a type in a file's name, where the net does not tell.
+FORKS = {"ssd", "segnet", "pspnet", "hed", "nvidia"}
 LOOSE = {
     *("LSTM", "RNN", "InPlaceChain", "Normalize"),
     *("CTCGreedyDecoder", "CTCLoss", "CtcLoss", "WarpCTCLoss"),
@@ -129,7 +130,9 @@ class Run:
             variable.assign(value)
 
     def _top_names(self) -> list[str]:
-        """The last layer's tops; where the case has more tops, also those of the layers before it."""
+        """The tops that the case names, or the last layer's; if it has more tops, those of the layers before, too."""
+        if "tops" in self.case.arrays:
+            return [str(name) for name in self.case.arrays["tops"]]
         names: list[str] = []
         for node in reversed(self.model.net.nodes):
             if not names or len(names) < len(self.case.group("top")):

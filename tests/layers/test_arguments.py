@@ -213,6 +213,9 @@ WRONG = [
     wrong_number(layers.BatchNorm, "moving_average_fraction"),
     wrong_number(layers.BatchNorm, "eps"),
     wrong_flag(layers.BatchNorm, "scale_bias"),
+    Wrong(
+        layers.BatchNorm, {"statistics": "sum"}, "unknown statistics; expected one of sums, averages; received 'sum'"
+    ),
     Wrong(layers.BatchNorm, {"scale_bias": True, "scale_filler": "?"}, "unknown filler type of scale_filler"),
     Wrong(layers.BatchNorm, {"scale_bias": True, "bias_filler": "?"}, "unknown filler type of bias_filler"),
     wrong_whole(layers.BatchReindex, "axis"),
