@@ -31,8 +31,9 @@ kept = pickle.loads(Path("inputs.pickle").read_bytes())
 found = {}
 for kind, inputs in kept.items():
     model = keras.models.load_model(f"{kind}.keras")
+    params = model.get_caffe_params()  # before the pass, which some layers count
     outputs = keras.tree.flatten(model(inputs, training=False))
-    found[kind] = [np.asarray(x) for x in outputs], model.get_caffe_params(), list(model.caffe_layers)
+    found[kind] = [np.asarray(x) for x in outputs], params, list(model.caffe_layers)
 Path("found.pickle").write_bytes(pickle.dumps(found))
 """
 

@@ -32,6 +32,7 @@ from keras_caffe.layers.crop import Crop as Crop
 from keras_caffe.layers.ctc_greedy_decoder import CTCGreedyDecoder as CTCGreedyDecoder
 from keras_caffe.layers.ctc_loss import CTCLoss as CTCLoss
 from keras_caffe.layers.data import Data as Data
+from keras_caffe.layers.data_augmentation import DataAugmentation as DataAugmentation
 from keras_caffe.layers.deconvolution import Deconvolution as Deconvolution
 from keras_caffe.layers.deconvolution3d import Deconvolution3D as Deconvolution3D
 from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution as DepthwiseConvolution

@@ -32,10 +32,30 @@ def interp_twin(x: Any, height: Any, width: Any) -> Any:
     return _along(_along(x, 1, height), 2, width)
 
 
+def centre_crop(x: Any, height: int, width: int) -> Any:
+    """The middle of images; half pixels are interpolated, and no place lies beyond size - 1.05, as in FlowNet2.
+
+    Args:
+        x: (N, H, W, C).
+
+    Returns:
+        (N, height, width, C)
+    """
+    for axis, out in ((1, height), (2, width)):
+        size = ops.cast(ops.shape(x)[axis], "float32")
+        place = ops.cast(ops.arange(out), "float32") - out / 2 + size / 2
+        x = _at(x, axis, ops.clip(place, 0.0, ops.maximum(size - 1.05, 0.0)))
+    return x
+
+
 def _along(x: Any, axis: int, out: Any) -> Any:
+    step = ops.cast(ops.shape(x)[axis] - 1, "float32") / ops.cast(ops.maximum(out - 1, 1), "float32")
+    return _at(x, axis, ops.cast(ops.arange(out), "float32") * step)
+
+
+def _at(x: Any, axis: int, place: Any) -> Any:
+    """The values at places between pixels along an axis, not beyond the last one."""
     size = ops.shape(x)[axis]
-    step = ops.cast(size - 1, "float32") / ops.cast(ops.maximum(out - 1, 1), "float32")
-    place = ops.cast(ops.arange(out), "float32") * step
     low = ops.minimum(ops.cast(place, "int32"), size - 1)
     shape = [1] * len(x.shape)
     shape[axis] = -1
