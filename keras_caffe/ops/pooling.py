@@ -160,8 +160,11 @@ def _pool(x: Any, axes: Sequence[Axis], kind: str, padding: str = "VALID") -> An
         forward_only = not native_ops_allowed()  # as an exported graph is
         if all(x.shape) or forward_only or tf.executing_eagerly() or native.has_gpu():
             return tf.nn.max_pool2d(x, kernel, stride, padding)
-        images, high, wide, _ = ops.shape(x)  # There are as many windows at most.
-        return tf.nn.max_pool2d(_with_a_pixel(x), kernel, stride, padding)[:images, :high, :wide]
+        tops = tf.nn.max_pool2d(_with_a_pixel(x), kernel, stride, padding)
+        for axis, size in enumerate(ops.shape(x)[:3]):  # There are as many windows at most.
+            if not x.shape[axis]:  # One axis at a time: a size that is known stays known.
+                tops = tops[(*[slice(None)] * axis, slice(size))]
+        return tops
     function = ops.max_pool if kind == "max" else ops.average_pool
     return function(x, kernel, stride, "valid", data_format="channels_last")
 

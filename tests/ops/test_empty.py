@@ -50,6 +50,11 @@ def shapes_of_convolutions() -> list[tuple[int, ...]]:
     return found
 
 
+def test_known_sizes_stay_known() -> None:
+    pool = tf.function(Pooling("MAX", 2, 2), [tf.TensorSpec([None, 6, None, 4])], autograph=False)
+    assert pool.get_concrete_function().structured_outputs.shape.as_list() == [None, 3, None, 4]
+
+
 def check() -> None:
     top = {2: [(0, 3, 3, 4), (2, 0, 0, 4)], 3: [(0, 4, 4, 4), (2, 1, 1, 4)]}
     assert shapes_of_pools() == [*top[2], *top[3]] * 2
