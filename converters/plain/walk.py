@@ -10,9 +10,12 @@ import numpy as np
 from keras import tree
 
 from keras_caffe import proto
+from keras_caffe.converters.load import load
+from keras_caffe.converters.model import BlobModel, CaffeModel
 from keras_caffe.converters.plain import images, vectors
 from keras_caffe.converters.plain.activations import apply
 from keras_caffe.converters.plain.draft import Draft, DraftValue, Handler, Inexpressible
+from keras_caffe.converters.plain.part import add_part
 from keras_caffe.errors import NetError
 from keras_caffe.layers.base import CaffeLayer
 
@@ -39,6 +42,16 @@ def from_keras(model: keras.Model) -> tuple[Any, list[list[np.ndarray]]]:
     return net, walk.draft.blobs
 
 
+def as_caffe(model: Any) -> CaffeModel:
+    """A Keras model as a net that `load` might have returned; such a net as it is. Raises as `from_keras`."""
+    if isinstance(model, CaffeModel):
+        return model
+    net, blobs = from_keras(model)
+    loaded = load(net, data_format=_data_format(_functional(model)))
+    loaded.set_caffe_params({layer.name: arrays for layer, arrays in zip(net.layer, blobs, strict=True) if arrays})
+    return loaded
+
+
 def _functional(model: Any) -> Any:
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise NetError(
@@ -51,13 +64,18 @@ def _functional(model: Any) -> Any:
 
 def _data_format(model: Any) -> str:
     formats = {layer.data_format for layer in _layers(model) if getattr(layer, "data_format", None)}
+    formats |= {
+        part.tensors.plan.data_format for part in _layers(model) if isinstance(part, BlobModel) and part.tensors
+    }
     if len(formats) > 1:
         raise NetError("layers of different data_format cannot be written as one Caffe net", received=sorted(formats))
     return formats.pop() if formats else keras.config.image_data_format()
 
 
 def _layers(model: Any) -> list[Any]:
-    parts = [_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in model.layers]
+    """The layers, those of nested models too; a part of a Caffe net counts as one."""
+    nested = [isinstance(layer, keras.Model) and not isinstance(layer, BlobModel) for layer in model.layers]
+    parts = [_layers(layer) if inner else [layer] for layer, inner in zip(model.layers, nested, strict=True)]
     return [layer for part in parts for layer in part]
 
 
@@ -87,9 +105,11 @@ class _Walk:
     def _step(self, operation: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             values = [value for value in tree.flatten((args, kwargs)) if isinstance(value, DraftValue)]
-            if isinstance(operation, keras.Model):
+            if isinstance(operation, keras.Model) and not isinstance(operation, BlobModel):
                 return self._part(operation, values)
             try:
+                if isinstance(operation, BlobModel):
+                    return add_part(self.draft, operation, values)
                 return self._layer(operation, values)
             except Inexpressible as reason:
                 self.refused.append(f"{operation.name!r} ({type(operation).__name__}): {reason}")
@@ -105,7 +125,9 @@ class _Walk:
 
     def _layer(self, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
         if isinstance(layer, CaffeLayer):
-            raise Inexpressible("it is Caffe's own, and only what keras_caffe.load returns is written with such layers")
+            raise Inexpressible(
+                "it is Caffe's own, and only what `load` or `extract` returns is written with such layers"
+            )
         handler = HANDLERS.get(type(layer).__name__)
         if handler is None or not type(layer).__module__.startswith("keras."):
             raise Inexpressible("Caffe has no such layer")

@@ -18,10 +18,11 @@ from keras_caffe.converters.graph import Net
 from keras_caffe.converters.labels import read_labels
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, output_name
+from keras_caffe.converters.plain import as_caffe
 from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing
 from keras_caffe.converters.proof import prove, write_report
 from keras_caffe.converters.write import replacing
-from keras_caffe.errors import CaffeWarning, ExportError
+from keras_caffe.errors import CaffeWarning, ExportError, NetError
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.onnx.edges import Edges
 from keras_caffe.onnx.engine import OnnxRuntime
@@ -57,7 +58,8 @@ def to_onnx(
     """Writes a net as an ONNX file: blobs in Caffe's order, (N, C, H, W), and with its names; N is open if it can be.
 
     Args:
-        model: a loaded CaffeModel, which is not changed; or a prototxt as `load` takes it: then no model is built.
+        model: a loaded CaffeModel, or a Keras model of parts of one and layers that Caffe has too, which is not
+            changed; or a prototxt as `load` takes it: then no model is built.
         weights: the trained values for a prototxt; with a model, the file may stand here.
         file: the file to write.
         outputs: blobs to give; default: the net's outputs, with what losses and accuracies are made of in their place.
@@ -86,8 +88,11 @@ def to_onnx(
     weights, file = (weights, file) if file is not None else (None, weights)
     if file is None:
         raise ExportError("there is no file to write", expected="its path as the last argument")
-    if isinstance(model, keras.Model) and not isinstance(model, CaffeModel):
-        return _by_keras(model, Path(file), opset)
+    if isinstance(model, keras.Model):
+        try:
+            model = as_caffe(model)
+        except NetError as reason:
+            return _by_keras(model, Path(file), opset, reason)
     how = (outputs, dynamic, fold, opset, data_format, losses, precision, preprocessing, labels, tolerance)
     rows = export_net(model, weights, Path(file), Settings(*how), options)
     if report is not None:
@@ -239,10 +244,11 @@ def _metadata(subject: Subject, settings: Settings) -> dict[str, str]:
     return said | {"channel_order": "RGB" if fitted.channels == 3 else "grey"}
 
 
-def _by_keras(model: keras.Model, file: Path, opset: int) -> Path:
+def _by_keras(model: keras.Model, file: Path, opset: int, reason: NetError) -> Path:
     """Models that are no Caffe nets go Keras's own way."""
     warnings.warn(
-        f"{model.name!r} is no Caffe net: Keras's own export writes it by tracing it with tf2onnx, in Keras's order "
+        f"{model.name!r} is no Caffe net ({reason.problem}): "
+        "Keras's own export writes it by tracing it with tf2onnx, in Keras's order "
         "of axes and with TensorFlow's names",
         CaffeWarning,
         stacklevel=3,
@@ -254,7 +260,9 @@ def _by_keras(model: keras.Model, file: Path, opset: int) -> Path:
             model.export(str(temporary), "onnx", verbose=False, input_signature=[inputs], opset_version=opset)
         except ImportError:
             fix = "Install it with `pip install 'keras-caffe[tf2onnx]'`."
-            raise ExportError("tf2onnx is needed to write what is no Caffe net", fix=fix) from None
+            raise ExportError(
+                "tf2onnx is needed to write what is no Caffe net", received=reason.problem, fix=fix
+            ) from None
         except (ValueError, NotImplementedError, RuntimeError) as error:
             raise ExportError("tf2onnx cannot convert the model", received=error) from error
     return file

@@ -14,6 +14,7 @@ from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.labels import Labels, read_labels
 from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.converters.plain import as_caffe
 from keras_caffe.converters.preprocessing import Preprocessing
 from keras_caffe.converters.proof import prove, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
@@ -63,7 +64,7 @@ def export(
     """Writes `<directory>/<version>/`, which a stock tensorflow_model_server loads, in one step.
 
     Args:
-        model: a loaded CaffeModel; it is not changed.
+        model: a loaded CaffeModel, or a Keras model of parts of one and layers that Caffe has too; it is not changed.
         directory: the model's folder of versions; made if it is not there.
         version: a number from 1 on that is not taken; default: the next free one.
         outputs: blobs that the default signature, "serving_default", gives; default: the net's outputs.
@@ -89,7 +90,7 @@ def export(
         ExportError: the folder cannot be written, the version is taken, a layer or operation is not TensorFlow's own,
             pictures or labels do not fit the net, the version would compute something else than the model. Nothing is
             left behind then.
-        NetError: there is no such blob.
+        NetError: there is no such blob; or lists the layers of a Keras model that Caffe has not.
     """
     how = (outputs, signatures, preprocessing, inputs, labels, top, fold, dynamic, data_format, warm_up, tolerance)
     path, rows = export_version(model, directory, version, Settings(*how))
@@ -123,6 +124,7 @@ def export_version(
     model: CaffeModel, directory: str | Path, version: int | None, how: Settings
 ) -> tuple[Path, tuple[Row, ...]]:
     """Writes a version and, given a tolerance, runs it; its path, and one row for each output. See `export`."""
+    model = as_caffe(model)
     names = _signatures(model, how.outputs, how.signatures)
     with new_version(directory, version) as new, stock_ops_only():
         trained = folded(model, [blob for blobs in names.values() for blob in blobs or ()]) if how.fold else None
@@ -155,8 +157,6 @@ def _signatures(
     model: CaffeModel, outputs: Sequence[str] | str | None, more: Signatures | None
 ) -> dict[str, list[str] | None]:
     """{signature: its blobs}; None: the net's outputs. Raises ExportError, NetError for what cannot be served."""
-    if not isinstance(model, CaffeModel):
-        raise ExportError("only a Caffe net can be exported", expected="a CaffeModel", received=type(model).__name__)
     named = more if isinstance(more, Mapping) else {signature_name(blob): [blob] for blob in _list(more) or ()}
     names = {DEFAULT: _list(outputs), **{name: _list(blobs) for name, blobs in named.items()}}
     for blobs in filter(None, names.values()):
