@@ -35,6 +35,7 @@ from keras_caffe.layers.data import Data as Data
 from keras_caffe.layers.data_augmentation import DataAugmentation as DataAugmentation
 from keras_caffe.layers.deconvolution import Deconvolution as Deconvolution
 from keras_caffe.layers.deconvolution3d import Deconvolution3D as Deconvolution3D
+from keras_caffe.layers.deformable_convolution import DeformableConvolution as DeformableConvolution
 from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution as DepthwiseConvolution
 from keras_caffe.layers.detection_evaluate import DetectionEvaluate as DetectionEvaluate
 from keras_caffe.layers.detection_output import DetectionOutput as DetectionOutput
@@ -107,6 +108,7 @@ from keras_caffe.layers.roi_align import ROIAlign as ROIAlign
 from keras_caffe.layers.roi_pooling import ROIPooling as ROIPooling
 from keras_caffe.layers.rrelu import RReLU as RReLU
 from keras_caffe.layers.scale import Scale as Scale
+from keras_caffe.layers.seg_accuracy import SegAccuracy as SegAccuracy
 from keras_caffe.layers.selu import SeLu as SeLu
 from keras_caffe.layers.shuffle_channel import ShuffleChannel as ShuffleChannel
 from keras_caffe.layers.sigmoid import Sigmoid as Sigmoid

@@ -44,9 +44,8 @@ class Proposal(CaffeLayer):
         scores: give the scores as a second top (False).
         pixels: scales are in pixels, as in happynear's layer (False).
 
-    Shapes: scores (1, H, W, 2 A), changes (1, H, W, 4 A), image (1, 3) of [height, width, scale], or (1, 4) of
-    [height, width, scale of the height, that of the width] -> (R, 5) of [image, x1, y1, x2, y2][, (R, 1)]. R depends
-    on the values.
+    Shapes: scores (1, H, W, 2 A), changes (1, H, W, 4 A), image (1, 3) of [height, width, scale], or (1, 4) with the
+    width's scale -> (R, 5) of [image, x1, y1, x2, y2][, (R, 1)]. R depends on the values.
 
     Raises:
         LayerError: no ratios or scales. ShapeError: channels that do not fit the anchors; when it runs, several images.
@@ -98,8 +97,7 @@ class Proposal(CaffeLayer):
         return anchors(self.base_size, self.ratio, self.scale, rounded)
 
     def call(self, inputs: Any) -> Any:
-        batch = inputs[0].shape[0]
-        # Caffe looks at it when it runs: a script has sized its input.
+        batch = inputs[0].shape[0]  # Caffe looks at it when it runs: a script has sized its input.
         if batch not in (1, None) and not self.pixels:
             raise ShapeError("Proposal takes one image at a time", expected="a batch of 1", received=batch)
         return self._proposed(inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -69,3 +70,33 @@ def _better(scores: Any, labels: Any, ties: str) -> Any:
         return ops.sum(ops.cast(scores >= true, "int32"), axis=-1) - 1
     later = ops.arange(classes, dtype="int32")[None] > safe
     return ops.sum(ops.cast((scores > true) | ((scores == true) & later), "int32"), axis=-1)
+
+
+def confusion(scores: Any, labels: Any, ignored: Sequence[int] = ()) -> Any:
+    """(K, K): how many pixels of each class (row) score best for each class (column), the last of equal ones.
+
+    Args:
+        scores: (..., K).
+        labels: as many values as there are places, in their order.
+        ignored: labels of places that do not count.
+    """
+    classes = scores.shape[-1]
+    scores = ops.reshape(scores, (-1, classes))
+    best = classes - 1 - ops.argmax(ops.flip(scores, -1), axis=-1)
+    labels = ops.reshape(integer_labels(labels), (-1,))
+    counted = ops.ones_like(labels, dtype="bool")
+    for label in ignored:
+        counted = counted & (labels != label)
+    labels = ops.where(counted, checked_labels(labels, classes, counted=counted), -1)
+    true, found = (ops.one_hot(index, classes, dtype="float32") for index in (labels, best))
+    return ops.matmul(ops.transpose(true), found)
+
+
+def segmentation_scores(counts: Any) -> tuple[Any, Any, Any]:
+    """Accuracy of the pixels, mean accuracy of the classes that occur, mean intersection over union of all classes."""
+    right, row = ops.diagonal(counts), ops.sum(counts, axis=1)
+    union = row + ops.sum(counts, axis=0) - right
+    occurs = ops.sum(ops.cast(row > 0, counts.dtype))
+    by_class = ops.divide_no_nan(ops.sum(ops.divide_no_nan(right, row)), occurs)
+    shared = ops.where(union > 0, ops.divide_no_nan(right, union), 1.0)
+    return ops.divide_no_nan(ops.sum(right), ops.sum(row)), by_class, ops.mean(shared)
