@@ -163,7 +163,8 @@ def _pool(x: Any, axes: Sequence[Axis], kind: str, padding: str = "VALID") -> An
         tops = tf.nn.max_pool2d(_with_a_pixel(x), kernel, stride, padding)
         for axis, size in enumerate(ops.shape(x)[:3]):  # There are as many windows at most.
             if not x.shape[axis]:  # One axis at a time: a size that is known stays known.
-                tops = tops[(*[slice(None)] * axis, slice(size))]
+                window = *[slice(None)] * axis, slice(size)
+                tops = tops[window]
         return tops
     function = ops.max_pool if kind == "max" else ops.average_pool
     return function(x, kernel, stride, "valid", data_format="channels_last")
