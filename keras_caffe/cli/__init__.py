@@ -18,7 +18,20 @@ from keras_caffe.cli.lazy import Commands
 from keras_caffe.errors import CaffeError, CaffeWarning, Flag, Flags, Message
 from keras_caffe.version import __version__
 
-NAMES = ("convert", "summary", "draw", "predict", "upgrade", "export", "compare", "time", "train", "test", "dataset")
+NAMES = (
+    "convert",
+    "summary",
+    "check",
+    "draw",
+    "predict",
+    "upgrade",
+    "export",
+    "compare",
+    "time",
+    "train",
+    "test",
+    "dataset",
+)
 COMMANDS = Commands({name: name for name in NAMES})
 
 

@@ -80,20 +80,22 @@ def load(args: argparse.Namespace, weights: Sequence[str | Path]) -> keras_caffe
 
 def plan(args: argparse.Namespace) -> Plan:
     """The plan of `args.net`."""
-    definition = read_definition(args.net, strict=args.strict, fork=args.fork).select(**_selection(args))
-    return loading.plan(definition, loading.PlanSettings(**_settings(args)))[0]
+    definition = read_definition(args.net, strict=args.strict, fork=args.fork).select(**selection(args))
+    return loading.plan(definition, loading.PlanSettings(**settings(args)))[0]
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `keras_caffe.load` that the options stand for, but `skip_mismatch`."""
-    return {**_selection(args), **_settings(args), "strict": args.strict}
+    return {**selection(args), **settings(args), "strict": args.strict}
 
 
-def _selection(args: argparse.Namespace) -> dict[str, Any]:
+def selection(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `Definition.select`."""
     return {"phase": args.phase, "level": args.level, "stages": args.stages}
 
 
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
+def settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `PlanSettings`."""
     return {
         "input_shapes": dict(args.input_shapes),
         "data_format": args.data_format,
