@@ -11,13 +11,12 @@ from types import MappingProxyType
 
 from keras_caffe import proto
 from keras_caffe.converters.dialects import Fork
-from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place
+from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place, warn_overwritten
 from keras_caffe.converters.select import phase_name
 from keras_caffe.errors import CaffeError, Cure, NetError, UnknownLayerError, instead
 from keras_caffe.named import unknown
 
 AUTOMATIC = "(automatic)"
-SHARES_MEMORY = {"Flatten", "Reshape", "Split"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Value:
         producer: index of the node that writes it.
         index: its position among the producer's tops.
         consumers: indices of the nodes that read it, one entry for each bottom.
+        memory: id of the first value in the memory where Caffe keeps it.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Value:
     producer: int
     index: int
     consumers: tuple[int, ...] = ()
+    memory: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class Node:
     outputs: tuple[str, ...]
     where: str | None = None
     message: proto.LayerParameter = field(default=None, repr=False, compare=False)
+
+
+def shares_memory(layer: proto.LayerParameter) -> bool:
+    """Whether Caffe's layer gives its tops the memory of its first bottom, as what would move no number does."""
+    one = len(layer.bottom) == 1 == len(layer.top)
+    order = list(layer.permute_param.order)
+    moves_nothing = {"Concat": one, "Slice": one, "Permute": order == [*range(len(order))]}
+    return layer.type in {"Flatten", "Reshape", "Split"} or moves_nothing.get(layer.type, False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,21 +114,15 @@ class Net:
     def last_write(self, name: str) -> Value:
         """The value that is in the blob's memory after a forward pass.
 
-        Reshape, Flatten and Split share memory with their bottom: an in-place layer on their top overwrites it too. A
-        value id is taken as it is.
+        Reshape, Flatten and others share memory with their bottom, and so with what else shares it: an in-place layer
+        on one of these blobs overwrites all. A value id is taken as it is.
         """
         last = self.value(name)
         if name not in self.blobs:
             return last
-        todo = [last.id]
-        while todo:
-            value = self.values[todo.pop()]
-            for reader in (self.nodes[index] for index in value.consumers):
-                tops = [self.blobs[self.values[top].blob] for top in reader.outputs if reader.type in SHARES_MEMORY]
-                todo += tops
-                rewritten = [self.values[top] for top in tops if top not in reader.outputs]
-                last = max([last, *rewritten], key=lambda v: v.producer)
-        return last
+        together = [v for v in self.values.values() if v.memory == last.memory]
+        written = [v for v in together if not shares_memory(self.nodes[v.producer].message)]
+        return max([last, *written], key=lambda v: v.producer)
 
     def producer(self, name: str) -> Node:
         """The layer that wrote the value of this blob name or value id."""
@@ -162,6 +165,7 @@ class _Builder:
         self.readers: dict[str, list[int]] = {}
         self.blobs: dict[str, str] = {}
         self.times: dict[str, int] = {}
+        self.writer: dict[str, int] = {}  # memory -> index of the last layer that wrote there
 
     def add(self, index: int, layer: proto.LayerParameter) -> None:
         _check_fields(layer)
@@ -175,36 +179,50 @@ class _Builder:
         blob = layer.bottom[position]
         if blob not in self.blobs:
             raise self.unknown_bottom(index, blob)
-        self.readers[self.blobs[blob]].append(index)
-        return self.blobs[blob]
+        value = self.values[self.blobs[blob]]
+        self.readers[value.id].append(index)
+        if self.overwritten(value):
+            warn_overwritten(layer, blob, self.nodes[self.writer[value.memory]].message)
+        return value.id
+
+    def overwritten(self, value: Value) -> bool:
+        return self.writer[value.memory] > value.producer
 
     def write(self, index: int, layer: proto.LayerParameter, position: int) -> str:
         blob = layer.top[position]
+        memory = ""
         if is_in_place(layer, position):
             old = self.values[self.blobs[blob]]
             producer = self.message.layer[old.producer]
             readers = [self.message.layer[reader].name for reader in self.readers[old.id]]
             check_in_place(layer, readers, producer, old.index)
             warn_in_place(layer, producer)
+            memory = old.memory
         elif blob in self.blobs:
             raise self.second_producer(index, blob)
-        self.blobs[blob] = self.new_value(blob, index, layer.name, position)
+        elif (
+            layer.bottom
+            and shares_memory(layer)
+            and not self.overwritten(bottom := self.values[self.blobs[layer.bottom[0]]])
+        ):
+            memory = bottom.memory
+        self.blobs[blob] = self.new_value(blob, index, layer.name, position, memory)
+        if not shares_memory(layer):
+            self.writer[self.values[self.blobs[blob]].memory] = index
         return self.blobs[blob]
 
-    def new_value(self, blob: str, index: int, layer: str, position: int) -> str:
+    def new_value(self, blob: str, index: int, layer: str, position: int, memory: str = "") -> str:
         name = key = f"{blob}@{layer}"
         while key in self.values:
             self.times[name] = self.times.get(name, 1) + 1
             key = f"{name}#{self.times[name]}"
-        self.values[key] = Value(key, blob, index, position)
+        self.values[key] = Value(key, blob, index, position, memory=memory or key)
+        self.writer.setdefault(memory or key, index)
         self.readers[key] = []
         return key
 
     def net(self) -> Net:
-        values = {
-            key: Value(key, value.blob, value.producer, value.index, tuple(self.readers[key]))
-            for key, value in self.values.items()
-        }
+        values = {key: replace(value, consumers=tuple(self.readers[key])) for key, value in self.values.items()}
         return Net(
             name=self.message.name,
             phase=phase_name(self.message.state.phase),

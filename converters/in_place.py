@@ -62,6 +62,11 @@ def warn_in_place(layer: proto.LayerParameter, producer: proto.LayerParameter) -
         )
 
 
+def warn_overwritten(layer: proto.LayerParameter, blob: str, writer: proto.LayerParameter) -> None:
+    """Warns of a bottom that Caffe has overwritten, since it shares its memory with what another layer changed."""
+    _warn(layer, f"Caffe reads {blob!r} where layer {writer.name!r} ({writer.type}) has overwritten it in place")
+
+
 def _holds(table: Mapping[str, Callable[[proto.LayerParameter], bool]], layer: proto.LayerParameter) -> bool:
     return layer.type in table and table[layer.type](layer)
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import keras_caffe
-from keras_caffe import samples
+from keras_caffe import pycaffe, samples
 from keras_caffe.errors import CaffeError, CaffeWarning, NetError, ReadError, ShapeError, WeightsError
+from tests.nets import layer, net_with
 from tests.shared_goldens import ROOT
 
 NET = """
@@ -56,6 +57,49 @@ def test_blobs_hold_the_last_write_and_keep_the_first(images) -> None:
     raw = np.asarray(blobs["conv@conv/1"])
     assert (raw < 0).any()
     np.testing.assert_array_equal(np.asarray(blobs["conv"]), np.maximum(raw, 0))
+
+
+def test_blobs_in_one_memory_hold_one_write() -> None:
+    """Reshape and Flatten share the memory of x: what works in place on the one overwrites x and the other."""
+    readers = layer("r", "Reshape", "x0", "r", "reshape_param { shape { dim: -1 } }") + layer("f", "Flatten", "x0", "f")
+    text = net_with("AbsVal", (2, 3, 4, 5)) + readers + layer("twice", "Power", "r", "r", "power_param { scale: 2 }")
+    model, x = keras_caffe.load(text, data_format="channels_first"), np.ones((2, 3, 4, 5), "float32")
+    found = model.extract(["x0", "f", "r", "y"])(x)
+    assert {name: set(np.ravel(blob)) for name, blob in found.items()} == {"x0": {2}, "f": {2}, "r": {2}, "y": {1}}
+    assert [found[name].shape for name in ("x0", "f", "r")] == [x.shape, (2, 60), (120,)]
+
+
+VIEWS = {
+    "Reshape": "reshape_param { shape { dim: -1 } }",
+    "Flatten": "",
+    "Permute": "permute_param { order: 0 order: 1 }",
+    "Concat": "",
+    "Slice": "",
+}
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_a_layer_that_reads_what_caffe_has_overwritten_gets_a_warning(kind: str) -> None:
+    """It computes what the net says, and so does what is seen of it later, in pycaffe too."""
+    readers = layer(kind, kind, "x0", "r", VIEWS[kind]) + layer("f", "Flatten", "x0", "f")
+    twice = layer("twice", "Power", "r", "r", "power_param { scale: 2 }")
+    late = layer("late", "Flatten", "x0", "g") + layer("sum", "Reduction", "f", "s")
+    text, x = net_with("AbsVal", (2, 3, 4, 5)) + readers + twice + late, np.ones((2, 3, 4, 5), "float32")
+    with pytest.warns(CaffeWarning, match="overwritten") as warned:
+        model = keras_caffe.load(text, data_format="channels_first")
+    said = [str(warning.message).partition(";")[0] for warning in warned]
+    where = "where layer 'twice' (Power) has overwritten it in place"
+    assert said == [
+        f"layer 'late' (Flatten): Caffe reads 'x0' {where}",
+        f"layer 'sum' (Reduction): Caffe reads 'f' {where}",
+    ]
+    with pytest.warns(CaffeWarning, match="overwritten"):
+        net = pycaffe.Net(text, pycaffe.TEST)
+    net.blobs["x0"].data[...] = 1
+    net.forward()
+    found = {name: np.unique(blob).tolist() for name, blob in model.extract(list(model.blobs))(x).items()}
+    assert found == {"x0": [2], "f": [2], "r": [2], "y": [1], "g": [1], "s": [120]}
+    assert {name: np.unique(net.blobs[name].data).tolist() for name in found} == found
 
 
 def test_extract_refuses_unknown_blobs() -> None:

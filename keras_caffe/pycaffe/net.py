@@ -11,7 +11,6 @@ import numpy as np
 from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build_layers
 from keras_caffe.converters.definition import read_definition
-from keras_caffe.converters.graph import SHARES_MEMORY
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.splits import with_splits
@@ -98,9 +97,11 @@ class Net(Parameters, Batches):
         self._cells: dict[str, NetBlob] = {}
         weights = {value: float(np.float32(weight)) for value, weight in self.plan.loss_weights.items()}
         diffs = {self.plan.net.cell(value): weight for value, weight in weights.items()}
+        values = self.plan.net.values
         for node in self.plan.net.nodes:
-            below = self._blob(node.inputs[0]) if node.type in SHARES_MEMORY else None
             for value in node.outputs:
+                shared = [v for v in node.inputs[:1] if values[v].memory == values[value].memory]
+                below = self._blob(shared[0]) if shared else None
                 name, cell = self._blob_name(value), self.plan.net.cell(value)
                 if cell not in self._cells:
                     blob = NetBlob(self.plan.shapes[value], diff=diffs.get(cell, 0.0), below=below)
