@@ -69,10 +69,12 @@ from keras_caffe.layers.l1_loss import L1Loss as L1Loss
 from keras_caffe.layers.l2_norm import L2Norm as L2Norm
 from keras_caffe.layers.label_specific_add import LabelSpecificAdd as LabelSpecificAdd
 from keras_caffe.layers.labelsequence_accuracy import LabelsequenceAccuracy as LabelsequenceAccuracy
+from keras_caffe.layers.large_margin_inner_product import LargeMarginInnerProduct as LargeMarginInnerProduct
 from keras_caffe.layers.log import Log as Log
 from keras_caffe.layers.lrn import LRN as LRN
 from keras_caffe.layers.lstm import LSTM as LSTM
 from keras_caffe.layers.lstm_unit import LSTMUnit as LSTMUnit
+from keras_caffe.layers.margin_inner_product import MarginInnerProduct as MarginInnerProduct
 from keras_caffe.layers.maxout import Maxout as Maxout
 from keras_caffe.layers.mean import Mean as Mean
 from keras_caffe.layers.memory_data import MemoryData as MemoryData

@@ -33,7 +33,7 @@ FORKS_GRADIENT = {"ChannelScale", "FocalLoss", "HardSigmoid"}
 FORKS = {"ssd", "segnet", "pspnet", "hed", "nvidia"}
 LOOSE = {
     *("LSTM", "RNN", "InPlaceChain", "Normalize"),
-    *("CTCGreedyDecoder", "CTCLoss", "CtcLoss", "WarpCTCLoss"),
+    *("CTCGreedyDecoder", "CTCLoss", "CtcLoss", "WarpCTCLoss", "MarginInnerProduct", "LargeMarginInnerProduct"),
     *("MultiStageMeanfield", "YoloDetectionOutput", "Yolov3DetectionOutput", "Yolov3", "RegionLoss"),
 }
 
