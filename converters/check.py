@@ -11,8 +11,6 @@ from keras_caffe.converters.definition import Weights, check_not_swapped, read_d
 from keras_caffe.converters.dialects import Fork, named, taken
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, plan
-from keras_caffe.converters.read import read_net
-from keras_caffe.converters.upgrade_v0 import is_v0
 from keras_caffe.converters.weights import match
 from keras_caffe.errors import CaffeError, CaffeWarning, Message, is_there
 
@@ -73,19 +71,11 @@ def _follow(
     check_not_swapped(source, weights)
     strict = reading.pop("strict")
     definition = read_definition(source, strict=strict, fork=reading.get("fork"))
-    findings.generation = generation(source)
+    findings.generation = definition.generation
     selected = definition.select(**selection)
     findings.found += [*missing_sources(selected), *batch_statistics(selected)]
     findings.fork = taken(definition.message, named(reading.get("fork")), definition.where)
     findings.found += not_filled(plan(selected, PlanSettings(**reading))[0], weights)
-
-
-def generation(source: Any) -> str:
-    """Which of Caffe's formats a definition is written in."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CaffeWarning)
-        message = read_net(source).message
-    return "V0" if is_v0(message) else "V1" if message.layers else "V2"
 
 
 def missing_sources(definition: Any) -> Iterator[Finding]:

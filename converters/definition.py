@@ -13,6 +13,7 @@ from keras_caffe.converters.missing import TRAINED, bottom_cures, declare_inputs
 from keras_caffe.converters.read import NetFile, Readable, is_text_file, path_of, read_net
 from keras_caffe.converters.select import phase_name, select
 from keras_caffe.converters.upgrade import upgrade
+from keras_caffe.converters.upgrade_v0 import is_v0
 from keras_caffe.errors import Cure, ReadError
 
 File: TypeAlias = str | os.PathLike[str]
@@ -27,10 +28,12 @@ class Definition(NetFile):
 
     Attributes:
         message: the NetParameter (V2): all of its layers, or those that `select` has left.
+        generation: which of Caffe's formats it was written in: "V0", "V1" or "V2".
         whole: the net with all of its layers once `select` has left some; else None.
         file, lines, path, binary, where: as of what was read.
     """
 
+    generation: str = "V2"
     whole: Any = None
 
     @property
@@ -68,7 +71,8 @@ def read_definition(source: Readable | Definition, *, strict: bool = False, fork
     if isinstance(source, Definition):
         return source
     net = read_net(source, strict=strict, fork=named(fork))
-    return Definition(**{**vars(net), "message": upgrade(net.message, net.where)})
+    generation = "V0" if is_v0(net.message) else "V1" if net.message.layers else "V2"
+    return Definition(**{**vars(net), "message": upgrade(net.message, net.where)}, generation=generation)
 
 
 def check_not_swapped(source: Readable | Definition, weights: Weights) -> None:
