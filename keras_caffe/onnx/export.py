@@ -58,8 +58,8 @@ def to_onnx(
     """Writes a net as an ONNX file: blobs in Caffe's order, (N, C, H, W), and with its names; N is open if it can be.
 
     Args:
-        model: a loaded CaffeModel, or a Keras model of parts of one and layers that Caffe has too, which is not
-            changed; or a prototxt as `load` takes it: then no model is built.
+        model: a loaded CaffeModel, or a Keras model of parts of one and layers that Caffe has too; or a
+            prototxt as `load` takes it: then no model is built. A model is not changed.
         weights: the trained values for a prototxt; with a model, the file may stand here.
         file: the file to write.
         outputs: blobs to give; default: the net's outputs, with what losses and accuracies are made of in their place.
@@ -77,12 +77,11 @@ def to_onnx(
         report: a file for what that found, blob by blob, as JSON.
         **options: further arguments of `load`, for a prototxt.
 
-    Returns:
-        The file's path.
+    Returns: the file's path.
 
     Raises:
         ExportError: the package onnx is missing, the file would compute something else than the model, or ONNX cannot
-            say some layers exactly: the error names all of them. An old file of this name is whole then.
+            say some layers exactly: it names all of them. An old file of this name is whole then.
         ReadError: the file cannot be written. With a prototxt all that `load` raises.
     """
     weights, file = (weights, file) if file is not None else (None, weights)
@@ -91,10 +90,10 @@ def to_onnx(
     if isinstance(model, keras.Model):
         try:
             model = as_caffe(model)
-        except NetError as reason:
-            return _by_keras(model, Path(file), opset, reason)
-    how = (outputs, dynamic, fold, opset, data_format, losses, precision, preprocessing, labels, tolerance)
-    rows = export_net(model, weights, Path(file), Settings(*how), options)
+        except NetError as error:
+            return _by_keras(model, Path(file), opset, error)
+    how = Settings(outputs, dynamic, fold, opset, data_format, losses, precision, preprocessing, labels, tolerance)
+    rows = export_net(model, weights, Path(file), how, options)
     if report is not None:
         write_report(Path(report), rows)
     return Path(file)
