@@ -146,5 +146,5 @@ class Proposal(CaffeLayer):
         param = layer.proposal_param
         fields = {field.name: getattr(param, field.name) for field in param.DESCRIPTOR.fields}
         fork = load_context().fork
-        pixels = fork == "happynear" or (fork is None and min(param.scale, default=0) >= 10)
+        pixels = fork == "happynear" or (fork in (None, "bvlc") and min(param.scale, default=0) >= 10)
         return cls(**fields, python=False, scores=scores, pixels=pixels, **kwargs)
