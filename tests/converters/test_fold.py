@@ -153,7 +153,7 @@ def test_shared_weights_stay() -> None:
 def test_dropout_and_split_go() -> None:
     text = CONV % ("Convolution", "data", "a", "") + 'layer { name: "d" type: "Dropout" bottom: "a" top: "b" }'
     text += 'layer { name: "sp" type: "Split" bottom: "b" top: "c" top: "d" }'
-    text += RELU % ("c", "c") + 'layer { name: "t" type: "TanH" bottom: "d" top: "e" }'
+    text += RELU % ("c", "f") + 'layer { name: "t" type: "TanH" bottom: "d" top: "e" }'
     check(model_of(text), "Convolution", "ReLU", "TanH")
 
 
