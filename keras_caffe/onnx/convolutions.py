@@ -92,6 +92,8 @@ def _overhang(size: int | None, k: int, s: int, p: int, d: int) -> int:
 @writes(layers.InnerProduct)
 def inner_product(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
+    if layer.normalize:
+        site.refuse("it normalises its weights in each pass")
     sizes = site.sizes()[: layer.axis]
     flat = x if (site.rank, layer.axis) == (2, 1) else site.op("Flatten", x, axis=layer.axis)
     bias = [site.weight(1)] if layer.bias_term else []

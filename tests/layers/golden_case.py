@@ -62,6 +62,12 @@ class Golden:
         return str(self.arrays["phase"]) == "TRAIN"
 
     @property
+    def fork(self) -> str | None:
+        """What the case is to be loaded for; None where the file tells."""
+        fork = self.kind.partition("_")[2]
+        return fork if fork in FORKS else None
+
+    @property
     def compares(self) -> bool:
         """Whether its arrays are to be met; test_dropout, test_dummy_data and test_fillers are about drawn ones.
 
@@ -114,9 +120,7 @@ class Run:
     def __init__(self, case: Golden, data_format: str, **kwargs: Any) -> None:
         self.case, self.data_format = case, data_format
         phase = "TRAIN" if case.training else "TEST"
-        fork = case.kind.partition("_")[2]
-        fork = fork if fork in FORKS else None
-        self.model = load(case.text, phase=phase, data_format=data_format, fork=fork, **kwargs)
+        self.model = load(case.text, phase=phase, data_format=data_format, fork=case.fork, **kwargs)
         params = self.model.get_caffe_params()
         self.slots = self._slots(params)
         self._set_params(params)
