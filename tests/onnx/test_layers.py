@@ -43,6 +43,7 @@ NEEDS_SIZES = {
     "MultinomialLogisticLoss": "what a sample holds must be known",
     "Pooling": "windows beyond them must be known",  # windows without any input
     "SoftmaxWithLoss": "the number of classes must be known",  # over height or width
+    "Yolov3DetectionOutput": "the size of the maps must be known",
 }
 """{type: what some cases of it say with open sizes}"""
 
