@@ -13,7 +13,7 @@ from keras_caffe.errors import ShapeError
 from keras_caffe.layers import Flatten
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.pycaffe.recent import KEPT
-from tests.layers.cases import own_types
+from tests.layers.cases import own_types, stated
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_caffe.CaffeWarning")
 
@@ -415,7 +415,7 @@ def test_caches_are_bounded() -> None:
 
 
 ELSEWHERE = {
-    **dict.fromkeys(["ChannelNorm", "ExpMax", "FlowWarp", "Grid", "NegReLU", "NegSquare", "Warp"], "not tried yet"),
+    **{type: "random nets, in two sizes" for parts in stated("PARTS") for type in parts if type != "Mish"},
     "ContinuationIndicator": "no bottom",
     "HDF5Output": "no top",
     "Parameter": "no bottom",

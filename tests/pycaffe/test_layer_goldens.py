@@ -29,7 +29,7 @@ class Run:
     def __init__(self, case: Golden) -> None:
         self.case = case
         phase = caffe.TRAIN if case.training else caffe.TEST
-        self.net = caffe.Net(case.text, phase, fork="ssd" if case.kind.endswith("_ssd") else None)
+        self.net = caffe.Net(case.text, phase, fork=case.fork)
         self.params = [self.net.params[layer][index] for layer, index in self.slots()]
         for index, array in case.group("param").items():
             self.params[index].data[...] = array
@@ -50,7 +50,9 @@ class Run:
         return [(layer.name, index) for layer in layers for index in range(len(layer.blobs))]
 
     def tops(self) -> list[NetBlob]:
-        """The blobs of `top/<i>`: the last layer's tops; where the case has more, those of layers before it too."""
+        """The blobs of `top/<i>`: those that the case names, or the last layer's tops; if it has more, earlier ones."""
+        if "tops" in self.case.arrays:
+            return [self.net.blobs[str(name)] for name in self.case.arrays["tops"]]
         names: list[str] = []
         for layer in reversed([layer for layer in self.net.layers if "_split" not in layer.name]):
             if not names or len(names) < len(self.case.group("top")):
