@@ -179,6 +179,7 @@ class CaffeLayer(keras.layers.Layer):
             by then.
         kept_in_place: whether it keeps bottom 0, too, where its top overwrites it.
         reads_top: whether Caffe's backward reads the top: then `gradient_from_top` computes the same.
+        overwrites_blobs: whether a pass overwrites learned blobs, as forks do that normalise their weights.
         other_blobs: what to do where a file has another number of blobs for it.
         flops_per_top_value: what it computes, see `flops`.
     """
@@ -193,6 +194,7 @@ class CaffeLayer(keras.layers.Layer):
     kept_bottoms: Container[int] = ()
     kept_in_place: ClassVar[bool] = False
     reads_top: ClassVar[bool] = False
+    overwrites_blobs: bool = False
     other_blobs: ClassVar[Sequence[Cure]] = ("Check bias_term and the layer's type.",)
     flops_per_top_value: ClassVar[int | None] = None
     shown_axes: Sequence[Order] = ()  # of each bottom, in the order of the model's edges; () outside a CaffeModel

@@ -57,7 +57,7 @@ class InnerProduct(CaffeLayer):
         super().__init__(**kwargs)
         self.num_output, self.axis = whole("num_output", num_output, 1), whole("axis", axis, 0)
         self.bias_term, self.transpose = flag("bias_term", bias_term), flag("transpose", transpose)
-        self.normalize = flag("normalize", normalize)
+        self.normalize = self.overwrites_blobs = flag("normalize", normalize)
         self.weight_filler = filler("weight_filler", weight_filler)
         self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 

@@ -39,6 +39,8 @@ class MarginInnerProduct(MarginProduct):
     Caffe: src/caffe/layers/margin_inner_product_layer.cpp (wy1iu/sphereface)
     """
 
+    overwrites_blobs = True
+
     def product(self, x: Any, labels: Any, strength: Any) -> Any:
         kernel = ops.convert_to_tensor(self.kernel)
         unit = kernel / ops.sqrt(ops.sum(ops.square(kernel), axis=1, keepdims=True))

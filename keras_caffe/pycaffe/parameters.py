@@ -59,7 +59,8 @@ class Parameters:
         """What a forward pass of these layers changed goes into the arrays: statistics, and what Python layers like."""
         for (index, number), blob in self._params.items():
             planned = self.plan.layers[index]
-            changes = planned.node.type == "Python" or not planned.blobs[number].trainable
+            changes = planned.node.type == "Python" or planned.layer.overwrites_blobs
+            changes = changes or not planned.blobs[number].trainable
             if start <= index <= end and changes:
                 blob.data_memory.pull()
 
