@@ -127,6 +127,8 @@ def nms(boxes: Boxes, valid: Any, threshold: float, eta: float = 1.0) -> Any:
     Returns:
         (..., K) booleans.
     """
+    if valid.shape[-1] == 0:  # JAX would look into the loop, which reads a box
+        return valid
     places = ops.arange(ops.shape(valid)[-1])
     # Boxes are sorted, so nothing valid lies behind the longest run of valid ones.
     last = ops.max(ops.where(valid, places + 1, 0), initial=0)

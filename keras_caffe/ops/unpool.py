@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_caffe.ops.indices import checked_indices
+from keras_caffe.ops.losses import with_gradient_of
 
 
 def unpool(x: Any, mask: Any, height: Any, width: Any) -> Any:
@@ -28,5 +30,9 @@ def unpool(x: Any, mask: Any, height: Any, width: Any) -> Any:
     image = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1, 1, 1))
     flat = (image * (height * width) + place) * channels + ops.arange(channels, dtype="int32")
     zeros = ops.zeros((batch * height * width * channels,), dtype=x.dtype)
-    y = ops.scatter_update(zeros, ops.reshape(flat, (-1, 1)), ops.reshape(x, (-1,)))
+    values = ops.reshape(x, (-1,))
+    y = ops.scatter_update(zeros, ops.reshape(flat, (-1, 1)), values)
+    if keras.backend.backend() == "jax":  # its gradient goes to one of two equal indices alone, Caffe's to both
+        finite = ops.where(ops.isfinite(values), values, 0)
+        y = with_gradient_of(y, ops.scatter(ops.reshape(flat, (-1, 1)), finite, zeros.shape))
     return ops.reshape(y, (batch, height, width, channels))
