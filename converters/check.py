@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from keras_caffe.converters.definition import Weights, check_not_swapped, read_definition, weight_files
-from keras_caffe.converters.dialects import Fork, named, taken
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.weights import match
 from keras_caffe.errors import CaffeError, CaffeWarning, Message, is_there
+from keras_caffe.forks.dialects import Fork, named, taken
 
 
 class Finding(NamedTuple):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from keras_caffe.converters.dialects import named
 from keras_caffe.converters.missing import TRAINED, bottom_cures, declare_inputs
 from keras_caffe.converters.read import NetFile, Readable, is_text_file, path_of, read_net
 from keras_caffe.converters.select import phase_name, select
 from keras_caffe.converters.upgrade import upgrade
 from keras_caffe.converters.upgrade_v0 import is_v0
 from keras_caffe.errors import Cure, ReadError
+from keras_caffe.forks.dialects import named
 
 File: TypeAlias = str | os.PathLike[str]
 Weights: TypeAlias = File | Sequence[File] | None

@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from keras_caffe import proto
-from keras_caffe.converters.dialects import Fork
 from keras_caffe.errors import CaffeWarning, NetError, Option
+from keras_caffe.forks.dialects import Fork
 from keras_caffe.layers.bn_forks import is_affine
 from keras_caffe.layers.spatial import stated, stated_dilation
 

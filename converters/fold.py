@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.passes import run_all
 from keras_caffe.converters.rebuild import NodeBlobs, is_foreign, node_blobs, plan_again, rebuild
@@ -67,6 +67,11 @@ def trained(plan: Plan, blobs: NodeBlobs, keep: Iterable[str]) -> Trained:
 
 
 def _fixed(plan: Plan) -> set[int]:
-    """Nodes whose parameters other nodes use too, whose class is not ours, or whose tops add to the loss."""
+    """Nodes that keep their parameters: those that others use too, and those of `_keeps_its_blobs`."""
     shared: set[Any] = {index for pair in plan.owners.items() for index, _ in pair}
-    return shared | {index for index, p in plan.layers.items() if is_foreign(p) or any(p.loss_weights)}
+    return shared | {index for index, p in plan.layers.items() if _keeps_its_blobs(p)}
+
+
+def _keeps_its_blobs(planned: PlannedLayer) -> bool:
+    """Whether the layer's class is not ours, a pass overwrites its blobs, or its top adds to the loss."""
+    return is_foreign(planned) or planned.layer.overwrites_blobs or any(planned.loss_weights)

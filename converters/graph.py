@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from keras_caffe import proto
-from keras_caffe.converters.dialects import Fork
 from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place, warn_overwritten
 from keras_caffe.converters.select import phase_name
 from keras_caffe.errors import CaffeError, Cure, NetError, UnknownLayerError, instead
+from keras_caffe.forks.dialects import Fork
 from keras_caffe.named import unknown
 
 AUTOMATIC = "(automatic)"
@@ -75,7 +75,7 @@ class Net:
         inputs: ids of the tops of Input layers, in file order.
         outputs: ids of the blobs that no layer reads, in alphabetical order of the blobs as Caffe gives them.
         message: the net as it was given, for its net-level fields.
-        fork: the dialect that it is read in, and why; see `keras_caffe.converters.dialects`.
+        fork: the dialect that it is read in, and why; see `keras_caffe.forks.dialects`.
     """
 
     name: str

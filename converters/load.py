@@ -14,7 +14,6 @@ from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build
 from keras_caffe.converters.definition import Definition, check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.dialect_rules import in_todays_words
-from keras_caffe.converters.dialects import Fork, named, taken
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import Plan, infer
 from keras_caffe.converters.missing import no_layers
@@ -22,6 +21,7 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.weights import match
 from keras_caffe.errors import LayerError, NetError
+from keras_caffe.forks.dialects import Fork, named, taken
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.text import to_text

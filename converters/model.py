@@ -14,12 +14,12 @@ from keras import tree
 from keras_caffe import proto
 from keras_caffe.converters import weights
 from keras_caffe.converters.build import build
-from keras_caffe.converters.dialects import named, taken
 from keras_caffe.converters.graph import AUTOMATIC, Net, graph
 from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.tensors import ANCHOR, Tensors
 from keras_caffe.errors import Call, Cure, LayerError, NetError, Option, ShapeError
+from keras_caffe.forks.dialects import named, taken
 from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layout import edge_order, to_caffe

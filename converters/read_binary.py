@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from keras_caffe import proto
 from keras_caffe.errors import CaffeWarning, ReadError
 from keras_caffe.proto.text import DECLARE
-from keras_caffe.proto.wire import DELIMITED, END_GROUP, VARINT, Field, Mapped, fields
+from keras_caffe.proto.wire import DELIMITED, END_GROUP, FIXED32, VARINT, Field, Mapped, fields
 
 # Types whose parameters are not called after them.
 _PARAMETERS = {
@@ -23,6 +24,7 @@ _PARAMETERS = {
     "ReLU6": "relu6_param",
     "SoftmaxWithLoss": "softmax_param",
 }
+NORMALIZATION = proto.LossParameter.DESCRIPTOR.fields_by_name["normalization"].number
 FIRST_DISPUTED = 135  # all forks agree on the parameters that Caffe had before
 
 
@@ -54,6 +56,9 @@ def read_binary_net(file: Mapped, *, fork: str | None = None, strict: bool = Fal
     if missing:
         file.refuse(f"required fields are missing: {', '.join(missing)}")
     adopted = [] if fork == "bvlc" else [_adopt(layer) for layer in net.layer]
+    if fork == "rfcn" or (fork is None and any(layer.type.endswith("OHEM") for layer in net.layer)):
+        for layer in filter(lambda layer: layer.HasField("loss_param"), net.layer):
+            _renumber_normalization(layer.loss_param)
     noted = [name for layer in (*net.layer, *net.layers) for name in _note_unknown_values(layer)]
     unknown = Counter(_unknown(net)) - Counter(adopted) - Counter(noted)
     if unknown and not (net.layer or net.layers):
@@ -120,6 +125,19 @@ def _adopt(layer: Any) -> str:
     if source in layer.DESCRIPTOR.fields_by_name:
         layer.ClearField(source)
     return source
+
+
+def _renumber_normalization(loss: Any) -> None:
+    """R-FCN's Caffe has PRE_FIXED as 3, where BVLC has NONE, NONE as 4, and pre_fixed_normalizer as field 4."""
+    if loss.normalization == loss.NONE:
+        loss.normalization = loss.PRE_FIXED
+    foreign = {(unknown.field_number, unknown.wire_type): unknown.data for unknown in UnknownFieldSet(loss)}
+    if foreign.get((NORMALIZATION, VARINT)) == 4:
+        loss.normalization = loss.NONE
+    if (4, FIXED32) in foreign:
+        (loss.pre_fixed_normalizer,) = struct.unpack("<f", foreign[4, FIXED32].to_bytes(4, "little"))
+    if foreign.keys() <= {(NORMALIZATION, VARINT), (4, FIXED32)}:
+        loss.DiscardUnknownFields()
 
 
 def _candidates(layer: Any) -> Iterator[tuple[str, bytes]]:

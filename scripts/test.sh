@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/venv.sh
-use_venv "${KERAS_CAFFE_VENV:-.venv-test}" dev,peers
+use_venv "${KERAS_CAFFE_VENV:-.venv-test}" dev
 
 # One thread each: the test processes share the cores.
 export TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1

@@ -13,6 +13,7 @@ import numpy as np
 from keras_caffe.converters.graph import Node
 from keras_caffe.converters.scales import factors, is_linear, is_scale, linear_layer, weights
 from keras_caffe.converters.trained import Edit, Trained
+from keras_caffe.layers.spatial import stated_dilation
 
 
 def run(trained: Trained) -> Trained:
@@ -48,8 +49,7 @@ def _sees_all_taps(trained: Trained, node: Node) -> bool:
     if node.type == "Deconvolution":
         return False
     param, kernel = node.message.convolution_param, trained.blobs[node.index][0].shape[2:]
-    spread = [*param.dilation] or [1]
-    spread = spread * len(kernel) if len(spread) == 1 else spread
+    spread = stated_dilation(param, len(kernel))
     sizes = trained.shapes[node.inputs[0]][2:]
     fits = all(n is not None and n > d * (k - 1) for n, k, d in zip(sizes, kernel, spread, strict=True))
     return fits and not (any(param.pad) or param.pad_h or param.pad_w)

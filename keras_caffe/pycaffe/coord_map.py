@@ -53,7 +53,7 @@ def conv_params(fn: Function) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         np.array(stated(param, name) or [default], np.int64)
         for name, default in (("kernel_size", 1), ("stride", 1), ("pad", 0))
     )
-    dilation = np.array(1 if pools else param.dilation or 1, np.int64)
+    dilation = np.array(1 if pools else stated(param, "hole") or param.dilation or 1, np.int64)
     return 1 if pools else param.axis, stride, (kernel - 1) * dilation + 1, pad
 
 

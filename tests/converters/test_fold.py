@@ -261,3 +261,20 @@ def test_an_output_that_others_read_under_another_name_stays(layer: str, inside:
     reader = 'layer { name: "r" type: "Power" bottom: "c" top: "r" }\n' if "Split" in layer else other
     folded = check(model_of(text + identity + reader), "Power", layer.split('"')[1], "Power")
     assert "b" in {folded.net.values[value].blob for value in folded.net.outputs}
+
+
+def test_what_a_pass_overwrites_stays() -> None:
+    """Weights that each pass normalises would lose a scale that was multiplied into them."""
+    normalized = "normalize: true"
+    text = SCALE % ("s", "data", "a", "true") + DENSE % ("a", "y", normalized)
+    check(model_of(text, "2, 5"), "Scale", "InnerProduct")
+    text = DENSE % ("data", "a", normalized) + SCALE % ("s", "a", "y", "true")
+    check(model_of(text, "2, 5"), "InnerProduct", "Scale")
+
+
+def test_a_hole_is_a_dilation() -> None:
+    scale = SCALE % ("s", "data", "a", "true")
+    check(model_of(scale + CONV % ("Convolution", "a", "y", "hole: 2")), "Convolution")
+    check(model_of(scale + CONV % ("Convolution", "a", "y", "hole_h: 2 hole_w: 2")), "Convolution")
+    # A kernel of 7 does not fit into 6 columns: some taps see nothing.
+    check(model_of(scale + CONV % ("Convolution", "a", "y", "hole: 3 stride: 2")), "Scale", "Convolution")

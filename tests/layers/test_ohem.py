@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_caffe
-from keras_caffe import layers
+from keras_caffe import layers, proto
 from keras_caffe.errors import LayerError, ShapeError
 from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import from_caffe, tops
@@ -157,3 +158,21 @@ def test_other_losses_refuse_a_fixed_constant(kind: str) -> None:
 def test_the_annotator_refuses_other_shapes(shapes: list[tuple[int, ...]], reason: str) -> None:
     with pytest.raises(ShapeError, match=reason):
         tops('type: "BoxAnnotatorOHEM" top: "l" top: "w" box_annotator_ohem_param { roi_per_img: 2 }', *shapes)
+
+
+@pytest.mark.parametrize(
+    ("stored", "mode", "constant"),
+    [
+        (b"\x18\x03\x25\x00\x00\x00\x43", "PRE_FIXED", 128.0),  # normalization 3, pre_fixed_normalizer 4 as a float
+        (b"\x18\x04", "NONE", 1.0),
+        (b"\x18\x01", "VALID", 1.0),
+    ],
+)
+def test_a_binary_file_of_rfcn_has_its_own_numbers(stored: bytes, mode: str, constant: float, tmp_path: Path) -> None:
+    layer = proto.LayerParameter(name="l", type="SmoothL1LossOHEM", bottom=["a", "b"], top=["l"])
+    layer.loss_param.MergeFromString(stored)
+    shape = {"shape": [{"dim": [2, 4, 3, 3]}]}
+    inputs = [proto.LayerParameter(name=n, type="Input", top=[n], input_param=shape) for n in "ab"]
+    (tmp_path / "net.prototxt").write_bytes(proto.NetParameter(layer=[*inputs, layer]).SerializeToString())
+    built = keras_caffe.load(tmp_path / "net.prototxt", phase="TRAIN").caffe_layers["l"]
+    assert (built.normalization, built.pre_fixed_normalizer) == (mode, constant)

@@ -86,6 +86,7 @@ def test_padding_and_dilation() -> None:
         assert same(coord_map_from_to(n.deconv, n.data), 1, [1], [up_pad - pad])
     x = L.Input(shape={"dim": [1, 1, 9, 9]})
     assert same(coord_map.coord_map(L.Convolution(x, kernel_size=3, dilation=4, pad=1).fn), 1, [1], [-3])
+    assert same(coord_map.coord_map(L.Convolution(x, kernel_size=3, hole=4, pad=1).fn), 1, [1], [-3])
 
 
 def test_each_axis_has_its_own() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from keras_caffe import load, proto
 from keras_caffe.converters.definition import read_definition
-from keras_caffe.converters.dialects import BVLC, DIALECTS, MARKS, named, taken
 from keras_caffe.errors import CaffeError, CaffeWarning, LayerError, NetError
+from keras_caffe.forks.dialects import BVLC, DIALECTS, MARKS, named, taken
 from keras_caffe.layers import BatchNorm
 from tests.nets import input_layer, layer
 from tests.shared_goldens import WILD
