@@ -13,7 +13,7 @@ from keras_caffe import proto
 from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place, warn_overwritten
 from keras_caffe.converters.select import phase_name
 from keras_caffe.errors import CaffeError, Cure, NetError, UnknownLayerError, instead
-from keras_caffe.forks.dialects import Fork
+from keras_caffe.forks.dialects import UNMARKED, Fork
 from keras_caffe.named import unknown
 
 AUTOMATIC = "(automatic)"
@@ -133,7 +133,7 @@ def graph(
     net: proto.NetParameter,
     where: Callable[[str], str | None] = lambda layer: None,
     cures: Callable[[str], Iterable[Cure]] = lambda bottom: (),
-    fork: Fork = Fork(),  # noqa: B008
+    fork: Fork = UNMARKED,
 ) -> Net:
     """The graph of an upgraded and selected net.
 

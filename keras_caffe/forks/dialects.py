@@ -55,6 +55,9 @@ class Fork(NamedTuple):
         return f"{self.name} ({self.reason})"
 
 
+UNMARKED = Fork()
+
+
 class Mark(NamedTuple):
     """What only some forks write.
 

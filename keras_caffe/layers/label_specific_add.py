@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_caffe.layers.arguments import flag, number, optional, whole
@@ -68,7 +69,7 @@ class LabelSpecificAdd(CaffeLayer):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        first = lambda shape, dtype: ops.cast(self.iteration, dtype)  # noqa: E731
+        first = keras.initializers.Constant(self.iteration)
         self.passes = self.add_weight(shape=(), dtype="int", initializer=first, trainable=False, name="passes")
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_caffe import fillers
@@ -53,7 +54,7 @@ class MarginProduct(CaffeLayer):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        first = lambda shape, dtype: ops.cast(self.iteration, dtype)  # noqa: E731
+        first = keras.initializers.Constant(self.iteration)
         self.passes = self.add_weight(shape=(), dtype="int", initializer=first, trainable=False, name="passes")
 
     def call(self, inputs: Any) -> Any:

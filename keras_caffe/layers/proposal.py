@@ -11,8 +11,8 @@ from keras import ops
 from keras_caffe.errors import LayerError, Option, ShapeError
 from keras_caffe.layers.arguments import flag, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import full_precision
+from keras_caffe.layers.proposal_forks import in_pixels
 from keras_caffe.layers.proposal_text import PYTHON_TOP, from_text
 from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.compiled import compiled
@@ -30,7 +30,7 @@ class Proposal(CaffeLayer):
     Regions smaller than min_size are dropped there, and have the score 0 in the C++ layer. No gradient.
 
     The C++ layer of happynear's Caffe counts scales in pixels, takes several images and has scores of shape (R,). Its
-    files do not tell: without `fork` a file means it if all its scales are 10 or more, for PVANet's begin with less.
+    files do not tell: without `fork` a file means it if all its scales are 10 or more, with a warning.
 
     Args:
         feat_stride: pixels of a cell of the map (16).
@@ -145,6 +145,4 @@ class Proposal(CaffeLayer):
             return cls(**settings, **PYTHON_TOP[layer.phase], scores=scores, **kwargs)
         param = layer.proposal_param
         fields = {field.name: getattr(param, field.name) for field in param.DESCRIPTOR.fields}
-        fork = load_context().fork
-        pixels = fork == "happynear" or (fork in (None, "bvlc") and min(param.scale, default=0) >= 10)
-        return cls(**fields, python=False, scores=scores, pixels=pixels, **kwargs)
+        return cls(**fields, python=False, scores=scores, pixels=in_pixels(layer), **kwargs)

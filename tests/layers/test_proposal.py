@@ -188,7 +188,7 @@ def test_shapes_and_refusals() -> None:
 
 @pytest.mark.parametrize(
     ("scales", "fork", "side"),
-    [((32,), None, 32), ((2, 32), None, 32), ((32,), "intel", 16 * 32), ((3,), "happynear", 3)],
+    [((32,), "happynear", 32), ((2, 32), None, 32), ((32,), "intel", 16 * 32), ((3,), "happynear", 3)],
 )
 def test_scales_are_pixels_in_one_fork(scales: tuple[int, ...], fork: str | None, side: int) -> None:
     text = TEXT.format("ratio: 1" + "".join(f" scale: {scale}" for scale in scales))
@@ -196,3 +196,10 @@ def test_scales_are_pixels_in_one_fork(scales: tuple[int, ...], fork: str | None
         layer, _ = make(text, (1, 2 * len(scales), 5, 7), (1, 4 * len(scales), 5, 7), (1, 3))
     x1, _, x2, _ = layer.anchors[0]
     assert x2 - x1 + 1 == (side if len(scales) == 1 else 16 * 2)
+
+
+@pytest.mark.parametrize("fork", [None, "bvlc"])
+def test_scales_of_no_known_fork_are_pixels_if_they_are_large_and_the_caller_is_told(fork: str | None) -> None:
+    told = r"\[32.0\], are taken for pixels, .* fork='happynear' to say so. Pass fork='rcnn' for units of base_size"
+    with loading(LoadContext(fork=fork)), pytest.warns(CaffeWarning, match=told):
+        assert make(TEXT.format("ratio: 1 scale: 32"), *SHAPES)[0].pixels
