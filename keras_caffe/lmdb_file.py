@@ -133,9 +133,8 @@ class LmdbFile:
         if not metas:
             raise self._damaged("this is no LMDB that can be read")
         tree = max(metas, key=lambda meta: meta[1])[0]
-        needed = (
-            tree.used_pages * tree.page_size
-        )  # The last page's number is no measure: it may be free, and not written.
+        # The last page's number is no measure: the page may be free, and not written.
+        needed = tree.used_pages * tree.page_size
         if needed > self.length:
             raise DataError(
                 "the database is cut off",
