@@ -22,7 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # what most machines have: it fuses more layers
+if __name__ == "__main__":  # not for a process that imports this: those it starts would compute otherwise than it does
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # what most machines have: it fuses more layers
 
 import keras  # noqa: E402
 from absl import logging as absl_logging  # noqa: E402
