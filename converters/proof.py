@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -17,24 +16,40 @@ from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.rebuild import node_blobs, plan_again, rebuild
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import CaffeError, ExportError, Option
+from keras_caffe.layout import Order, edge_order, inverse, to_caffe
+from keras_caffe.runtimes import Arrays, Runtime
 from keras_caffe.shapes import Shape, Sizes
 
-Arrays = Mapping[str, np.ndarray]
 
+class Engine:
+    """An export in a runtime; it takes and gives {blob: array in Caffe's order}.
 
-class Engine(Protocol):
-    """What runs an export."""
+    Args:
+        runtime: what runs the export.
+        data_format: order of the axes at the export's edges.
+        names: {input blob: its name in the export}; default: they have one name.
+    """
 
-    @property
-    def outputs(self) -> Sequence[str]:
-        """Names of the net's outputs, or of the blobs that are given in their place."""
+    def __init__(self, runtime: Runtime, data_format: str, names: Mapping[str, str] | None = None) -> None:
+        self.runtime, self.data_format = runtime, data_format
+        self.names = names or {name: name for name in runtime.inputs}
+        self.outputs = list(runtime.outputs)
+        sizes = {blob: runtime.inputs[name] for blob, name in self.names.items()}
+        self.inputs = {blob: to_caffe(shape, self._order(len(shape))) for blob, shape in sizes.items()}
 
-    @property
-    def inputs(self) -> Mapping[str, Shape]:
-        """{input blob: its sizes in Caffe's order}; None for open ones."""
+    def run(self, fed: Arrays) -> dict[str, np.ndarray]:
+        """{output: what the export computes}. Raises ExportError if the runtime fails."""
+        asked = {name: fed[blob].transpose(self._order(fed[blob].ndim)) for blob, name in self.names.items()}
+        found = self.runtime.run(asked)
+        return {name: a.transpose(inverse(self._order(a.ndim))) for name, a in found.items()}
 
-    def run(self, fed: Arrays) -> Arrays:
-        """{output: what it computes}, all in Caffe's order."""
+    def as_blobs(self, fed: Arrays) -> dict[str, np.ndarray]:
+        """{blob: array in Caffe's order} of arrays as the export takes them."""
+        arrays = {blob: fed[name] for blob, name in self.names.items()}
+        return {blob: a.transpose(inverse(self._order(a.ndim))) for blob, a in arrays.items()}
+
+    def _order(self, rank: int) -> Order:
+        return edge_order(rank, self.data_format)
 
 
 def prove(model: CaffeModel, engine: Engine, tolerance: float, given: Arrays | None = None) -> tuple[Row, ...]:
@@ -81,11 +96,6 @@ def _badness(row: Row) -> tuple[bool, float]:
 def write_report(file: Path, rows: Sequence[Row]) -> None:
     """Writes the rows as JSON."""
     file.write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
-
-
-def own_words(error: Exception) -> str:
-    """The first line of what an engine says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _runs(model: CaffeModel, engine: Engine) -> Iterator[tuple[dict[str, np.ndarray], CaffeModel]]:

@@ -19,11 +19,12 @@ import numpy as np
 
 from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan, PlannedLayer
-from keras_caffe.errors import ExportError, NetError, ShapeError, UnknownNameError, WeightsError
+from keras_caffe.errors import NetError, ShapeError, UnknownNameError, WeightsError
 from keras_caffe.layers.base import Blob
 from keras_caffe.named import Named, unknown
 from keras_caffe.onnx.export import Settings, model_bytes
 from keras_caffe.onnx.subject import Subject, of_files
+from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.shapes import Shape
 
 CACHED = 4
@@ -42,7 +43,7 @@ def readNetFromCaffe(prototxt: Any, caffeModel: Any = None) -> Net:
         ExportError: the package onnx or ONNX Runtime is missing. All that `keras_caffe.load` raises.
     """
     Settings()  # Refuses now, and not in the first forward pass, where onnx is missing.
-    _onnxruntime()
+    OnnxRuntime.library()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps a mapped file.
         definition = _file(prototxt, Path(folder, "buffer.prototxt"))
         weights = None if _is_nothing(caffeModel) else _file(caffeModel, Path(folder, "buffer.caffemodel"))
@@ -63,15 +64,6 @@ def _file(given: Any, spare: Path) -> Path:
     return spare
 
 
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        fix = "Install it with `pip install 'keras-caffe[onnx]'`."
-        raise ExportError("ONNX Runtime is needed to run nets as cv2.dnn does", fix=fix) from None
-    return onnxruntime
-
-
 class Net:
     """A net as `cv2.dnn.Net` shows it: layers have numbers from 1 on, 0 is what feeds them.
 
@@ -87,7 +79,7 @@ class Net:
         self._nodes = Named("layer", _numbered(subject.plan))
         self._fed: dict[str, np.ndarray] = {}
         self._nanoseconds = 0
-        self._session = lru_cache(CACHED)(self._opened)
+        self._runtime = lru_cache(CACHED)(self._opened)
 
     def setInput(self, blob: Any, name: str = "", scalefactor: float = 1.0, mean: Any = (0, 0, 0, 0)) -> None:
         """Sets an input to scalefactor * (blob - mean), as float32.
@@ -205,15 +197,15 @@ class Net:
 
     def _run(self, values: Sequence[str]) -> list[np.ndarray]:
         shapes = {name: self._fed[name].shape if name in self._fed else s for name, s in self._subject.shapes.items()}
-        session = self._session(tuple(shapes.items()), tuple(dict.fromkeys(values)))
-        needed = [one.name for one in session.get_inputs()]
+        runtime = self._runtime(tuple(shapes.items()), tuple(dict.fromkeys(values)))
+        needed = list(runtime.inputs)
         missing = [name for name in needed if name not in self._fed]
         if missing:
             raise NetError(f"input {', '.join(map(repr, missing))} is not set", fix="Call setInput before forward.")
         begin = time.perf_counter_ns()
-        found = session.run(list(values), {name: self._fed[name] for name in needed})
+        found = runtime.run({name: self._fed[name] for name in needed})
         self._nanoseconds = time.perf_counter_ns() - begin
-        return found
+        return [found[value] for value in values]
 
     def _planned(self, shapes: Shapes) -> Subject:
         if dict(shapes) == self._subject.shapes:
@@ -223,10 +215,9 @@ class Net:
             _check_sizes(planned, self._subject.plan.blobs(index))
         return replace(self._subject, plan=plan)
 
-    def _opened(self, shapes: Shapes, values: tuple[str, ...]) -> Any:
+    def _opened(self, shapes: Shapes, values: tuple[str, ...]) -> OnnxRuntime:
         """The net in ONNX Runtime, for inputs of these shapes, with these values as outputs."""
-        content = model_bytes(self._planned(shapes).folded(values), Settings(outputs=values))
-        return _onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
+        return OnnxRuntime(model_bytes(self._planned(shapes).folded(values), Settings(outputs=values)))
 
     def _blobs(self, node: Node) -> tuple[np.ndarray, ...]:
         return tuple(self._subject.blobs[node.index])
@@ -235,7 +226,7 @@ class Net:
         blobs = list(self._subject.blobs)
         blobs[node.index] = _fitted(self._subject.plan, node, given)
         self._subject = replace(self._subject, blobs=blobs)
-        self._session.cache_clear()
+        self._runtime.cache_clear()
 
 
 class Layer:

@@ -24,7 +24,7 @@ from tests.shared_goldens import ROOT
 FLOORS = [
     {"errors", "version", "requirements"},
     {"proto", "registry", "named", "shapes", "layout", "fillers", "forks", "lmdb_file", "hdf5_file"},
-    {"ops"},
+    {"ops", "runtimes"},
     {"layers"},
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
     {"converters"},
@@ -37,7 +37,7 @@ NEIGHBOURS = {("fillers", "proto"), ("serving", "onnx"), ("solver", "data"), ("p
 NEIGHBOURS |= {("cv_dnn", "onnx")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
-TENSORFLOW = {"ops", "data", "solver", "serving", "pycaffe"}
+TENSORFLOW = {"ops", "data", "runtimes", "solver", "serving", "pycaffe"}
 NO_KERAS = {"errors", "version", "requirements", "proto", "registry", "shapes", "layout"}
 NO_KERAS |= {"forks", "hdf5_file", "lmdb_file", "named", "samples"}
 BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "definition", "graph")}

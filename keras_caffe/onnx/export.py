@@ -20,17 +20,17 @@ from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.plain import as_caffe
 from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing
-from keras_caffe.converters.proof import prove, write_report
+from keras_caffe.converters.proof import Engine, prove, write_report
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import CaffeWarning, ExportError, NetError
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.onnx.edges import Edges
-from keras_caffe.onnx.engine import OnnxRuntime
 from keras_caffe.onnx.graph import FLOAT_TYPES, Graph, Weight
 from keras_caffe.onnx.naming import named
 from keras_caffe.onnx.subject import CAFFE, Subject, of_files, of_model
 from keras_caffe.onnx.walk import open_shapes, written
 from keras_caffe.ops.stock import stock_ops_only
+from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.version import __version__
 
 OPSET = 17
@@ -150,7 +150,8 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
         if settings.tolerance is None or settings.preprocessing is not None:  # The model takes no pictures.
             return ()
         model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
-        return prove(model, OnnxRuntime(temporary, settings.data_format), settings.tolerance)
+        engine = Engine(OnnxRuntime(temporary), settings.data_format)
+        return prove(model, engine, settings.tolerance)
 
 
 def _blobs(net: Net, values: Iterable[str]) -> list[str]:

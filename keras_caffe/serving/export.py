@@ -16,20 +16,20 @@ from keras_caffe.converters.labels import Labels, read_labels
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.plain import as_caffe
 from keras_caffe.converters.preprocessing import Preprocessing
-from keras_caffe.converters.proof import prove, write_report
+from keras_caffe.converters.proof import Engine, prove, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.ops.stock import stock_ops_only
+from keras_caffe.runtimes.tensorflow import DEFAULT, TensorFlow
 from keras_caffe.serving import card, stock, warmup
 from keras_caffe.serving.dynamic import declared_shapes, servable_model
-from keras_caffe.serving.engines import TensorFlow
 from keras_caffe.serving.labels import lookup
 from keras_caffe.serving.servable import (
     CLASSIFY,
-    DEFAULT,
     IMAGE_BYTES,
     Inputs,
     argument,
+    argument_names,
     classes,
     net_outputs,
     picture_inputs,
@@ -142,7 +142,9 @@ def export_version(
             warmup.write(new.path, Path(directory).name, _requests(functions, fed, how.warm_up))
         rows: tuple[Row, ...] = ()
         if how.tolerance is not None and not how.takes_pictures:  # The model takes none.
-            rows = prove(model, TensorFlow(new.path, model, built.data_format), how.tolerance)
+            runtime = TensorFlow(new.path)
+            engine = Engine(runtime, built.data_format, argument_names(model, runtime.inputs))
+            rows = prove(model, engine, how.tolerance)
         card.write(new.path, card.card(model, built, functions, _options(how)))
         return new.publish(), rows
 

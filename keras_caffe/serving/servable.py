@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,6 @@ from keras_caffe.serving.preprocessing import pictures
 from keras_caffe.shapes import Sizes
 
 IMAGE_BYTES = "image_bytes"
-DEFAULT = "serving_default"
 CLASSIFY = "classify"
 
 
@@ -131,6 +130,12 @@ def classes(names: tf.lookup.StaticHashTable, output: str, count: int, top: int)
 def argument(name: str) -> str:
     """A blob's name as the name of a function's argument: letters, digits and underscores."""
     return re.sub(r"\W", "_", name, flags=re.ASCII) if name else "_"
+
+
+def argument_names(model: CaffeModel, arguments: Container[str]) -> dict[str, str]:
+    """{input blob: its name in a signature} of those that the signature takes."""
+    blobs = (model.net.values[value].blob for value in model.plan.inputs)
+    return {blob: argument(keras_name(blob)) for blob in blobs if argument(keras_name(blob)) in arguments}
 
 
 def signature_name(blob: str) -> str:

@@ -13,14 +13,14 @@ import tensorflow as tf
 from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.converters.proof import prove, write_report
+from keras_caffe.converters.proof import Engine, prove, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
+from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.serving.dynamic import servable_model
-from keras_caffe.serving.engines import TensorFlowLite
-from keras_caffe.serving.servable import net_outputs, plain_inputs, signature
+from keras_caffe.serving.servable import argument_names, net_outputs, plain_inputs, signature
 
 KINDS = ("float32", "float16", "int8")
 
@@ -81,21 +81,24 @@ def write_tflite(
         raise ExportError(
             "int8 needs calibration data", fix=Option("calibration", ..., "with some hundred typical inputs")
         )
-    names = [outputs] if isinstance(outputs, str) else outputs
+    blobs = [outputs] if isinstance(outputs, str) else outputs
     with stock_ops_only():
-        trained = folded(model, names or ()) if fold else None
+        trained = folded(model, blobs or ()) if fold else None
         built = servable_model(model, trained, model.data_format, False, single=True)
-        part = built.extract(names) if names else net_outputs(built)
+        part = built.extract(blobs) if blobs else net_outputs(built)
         function = signature(part, plain_inputs(built, sample_shapes(model.plan)))
-    samples = _samples(list(function.structured_input_signature[1]), calibration)
+    names = list(function.structured_input_signature[1])
+    samples = _samples(names, calibration)
     first = next(samples, None)
     content = _converted(_converter(function, kind, chain([] if first is None else [first], samples)))
     with replacing(file) as temporary:
         temporary.write_bytes(content)
         if tolerance is None:
             return ()
-        engine = TensorFlowLite(temporary, model)
-        return prove(model, engine, tolerance, None if first is None else engine.named(first))
+        runtime = LiteRt(temporary)
+        engine = Engine(runtime, model.data_format, argument_names(model, runtime.inputs))
+        given = None if first is None else engine.as_blobs(dict(zip(names, first, strict=True)))
+        return prove(model, engine, tolerance, given)
 
 
 def _converted(converter: Any) -> bytes:

@@ -15,6 +15,7 @@ import pytest
 import keras_caffe
 from keras_caffe import samples
 from keras_caffe.cli import main
+from keras_caffe.converters.proof import Engine
 from keras_caffe.errors import CaffeError, CaffeWarning, ExportError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.onnx import Site, writer_of, writes
@@ -227,10 +228,8 @@ def test_the_numbers_are_proved(tmp_path: Path) -> None:
 
 
 def test_open_sizes_are_proved_at_three_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from keras_caffe.onnx.engine import OnnxRuntime
-
-    sizes, whole = [], OnnxRuntime.run
-    monkeypatch.setattr(OnnxRuntime, "run", lambda self, fed: sizes.append(fed["data"].shape) or whole(self, fed))
+    sizes, whole = [], Engine.run
+    monkeypatch.setattr(Engine, "run", lambda self, fed: sizes.append(fed["data"].shape) or whole(self, fed))
     net = OPEN % (12, 13, "kernel_size: 3 stride: 2")
     keras_caffe.to_onnx(net, file=tmp_path / "net.onnx", dynamic=True, tolerance=1e-5)
     assert len({size[2:] for size in sizes}) == 3

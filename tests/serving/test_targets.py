@@ -12,9 +12,11 @@ import pytest
 import keras_caffe
 from keras_caffe import samples
 from keras_caffe.cli import main
+from keras_caffe.converters.proof import Engine
 from keras_caffe.errors import ExportError
+from keras_caffe.runtimes.litert import LiteRt
+from keras_caffe.runtimes.tensorflow import TensorFlow
 from keras_caffe.serving import to_tflite
-from keras_caffe.serving.engines import TensorFlow, TensorFlowLite
 from tests.onnx_cases import needs_onnx
 
 FILES = [str(samples.path(name)) for name in ("lenet.prototxt", "lenet.caffemodel")]
@@ -144,8 +146,8 @@ def test_saved_models_are_compared(lenet: Any, tmp_path: Path) -> None:
 
 
 def test_open_sizes_are_compared_at_three_sizes(block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes, whole = [], TensorFlow.run
-    monkeypatch.setattr(TensorFlow, "run", lambda self, fed: sizes.append(fed["data"].shape) or whole(self, fed))
+    sizes, whole = [], Engine.run
+    monkeypatch.setattr(Engine, "run", lambda self, fed: sizes.append(fed["data"].shape) or whole(self, fed))
     other = {"channels_last": "channels_first", "channels_first": "channels_last"}[block.data_format]
     keras_caffe.export(block, tmp_path, data_format=other, outputs=["pool/max", "prob"], tolerance=1e-4)
     assert [size[2:] for size in sizes] == [(9, 9), (9, 9), (14, 14), (7, 7)]
@@ -153,8 +155,8 @@ def test_open_sizes_are_compared_at_three_sizes(block: Any, tmp_path: Path, monk
 
 
 def test_sizes_that_the_net_refuses_are_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes, whole = [], TensorFlow.run
-    monkeypatch.setattr(TensorFlow, "run", lambda self, fed: sizes.append(fed["data"].shape) or whole(self, fed))
+    sizes, whole = [], Engine.run
+    monkeypatch.setattr(Engine, "run", lambda self, fed: sizes.append(fed["data"].shape) or whole(self, fed))
     keras_caffe.export(keras_caffe.load(MULTIPLES), tmp_path, tolerance=1e-5)
     assert [size[2:] for size in sizes] == [(8, 8), (8, 8), (16, 16)]
 
@@ -165,7 +167,7 @@ def test_sizes_that_the_net_refuses_are_not_tried(tmp_path: Path, monkeypatch: p
 def test_what_computes_something_else_is_refused_and_nothing_stays(
     format: str, wrong: float, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    engine, out = {"savedmodel": TensorFlow, "tflite": TensorFlowLite}[format], tmp_path / "out"
+    engine, out = {"savedmodel": TensorFlow, "tflite": LiteRt}[format], tmp_path / "out"
     assert main(["export", *FILES, "-o", str(out), "--format", format]) == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     whole = engine.run
@@ -182,7 +184,7 @@ def test_what_computes_something_else_is_refused_and_nothing_stays(
 def test_an_engine_that_fails_is_an_error_in_its_words(
     format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    engine = {"savedmodel": TensorFlow, "tflite": TensorFlowLite}[format]
+    engine = {"savedmodel": TensorFlow, "tflite": LiteRt}[format]
 
     def call(self: Any, asked: Any) -> Any:
         raise RuntimeError("no kernel for Conv\nmore")
@@ -190,5 +192,5 @@ def test_an_engine_that_fails_is_an_error_in_its_words(
     monkeypatch.setattr(engine, "call", call)
     assert main(["export", *FILES, "-o", str(tmp_path / "out"), "--format", format]) == 1
     said = capsys.readouterr().err
-    assert f"{engine.engine} cannot run the export; received no kernel for Conv" in said and "more" not in said
+    assert f"{engine.title} cannot run the export; received no kernel for Conv" in said and "more" not in said
     assert not list(tmp_path.iterdir())
