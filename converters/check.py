@@ -2,111 +2,204 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from keras_caffe.converters.definition import Weights, check_not_swapped, read_definition, weight_files
+from keras_caffe.converters.definition import Definition, Weights, check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.infer import Plan
-from keras_caffe.converters.load import PlanSettings, plan
+from keras_caffe.converters.load import PlanSettings, check_training, plan
 from keras_caffe.converters.weights import match
-from keras_caffe.errors import CaffeError, CaffeWarning, Message, is_there
-from keras_caffe.forks.dialects import Fork, named, taken
+from keras_caffe.errors import (
+    CaffeError,
+    CaffeWarning,
+    DataError,
+    Flags,
+    LayerError,
+    Message,
+    NetError,
+    ReadError,
+    ShapeError,
+    UnknownLayerError,
+    WeightsError,
+    is_there,
+)
+from keras_caffe.forks.dialects import named, taken
+from keras_caffe.registry import type_cures
+
+FILES = ("source", "mean_file", "label_map_file", "root_folder")
+KINDS: Mapping[type[Message], str] = {
+    ReadError: "file",
+    NetError: "net",
+    ShapeError: "shape",  # a LayerError, too
+    LayerError: "layer",
+    UnknownLayerError: "unknown type",
+    WeightsError: "weights",
+    DataError: "data",
+    Message: "net",
+}
+_LINE = re.compile(r":(\d+)(?::\d+)?$")
+_LAYER = re.compile(r"(?:layer )?'([^']*)'")
 
 
-class Finding(NamedTuple):
-    """One thing to know: `kind` is "error" (it would not load), "warning" or "note"; `about` says what it is about."""
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about a net.
+
+    Attributes:
+        kind: "generation", "dialect", "unknown type", "unknown field", "field", "weights", "batch statistics",
+            "in-place", "missing source", "warning", or what an error is about: "file", "net", "layer", "shape", "data".
+        severity: "error" (the net would not load), "warning" or "note".
+        layer: name of the layer, if it is about one.
+        line: the layer's line in the prototxt, or a nearer one, where that is known.
+        text: what there is.
+        cure: what to do about it; "" if there is nothing to do.
+    """
 
     kind: str
-    about: str
-    text: Message | str
+    severity: str
+    layer: str | None
+    line: int | None
+    text: str
+    cure: str = ""
 
 
-@dataclass
-class Findings:
-    """What `check` found.
+def check(
+    prototxt: str | Path | Any,
+    weights: Weights = None,
+    *,
+    phase: str = "TEST",
+    level: int = 0,
+    stages: Sequence[str] = (),
+    strict: bool = False,
+    skip_mismatch: bool = False,
+    flags: Flags | None = None,
+    **settings: Any,
+) -> tuple[Finding, ...]:
+    """All there is to say about a net at once, in the order in which loading would come upon it.
 
-    Args:
-        generation: "V0", "V1" or "V2"; None if the file cannot be read.
-        fork: the dialect, and why; None if the check did not come so far.
-        found: the rest, in the order in which loading would come upon it.
-    """
-
-    generation: str | None = None
-    fork: Fork | None = None
-    found: list[Finding] = field(default_factory=list)
-
-    @property
-    def loads(self) -> bool:
-        """Whether the net would load."""
-        return all(one.kind != "error" for one in self.found)
-
-
-def check(source: Any, weights: Weights, reading: Mapping[str, Any], selection: Mapping[str, Any]) -> Findings:
-    """Goes the way of `load` up to where memory would be taken, and notes what it meets.
+    Goes the way of `load` up to where memory would be taken: the net loads unless a finding is an "error".
 
     Args:
-        source, weights: as `load` takes them.
-        reading: `strict`, and what `PlanSettings` takes.
-        selection: `phase`, `level` and `stages`.
+        prototxt, weights, phase, level, stages, strict, skip_mismatch: as `load` takes them.
+        flags: of a command, so that cures name them.
+        **settings: `input_shapes`, `data_format`, `custom_layers`, `python_layers`, `fork`, `dtype` and
+            `allow_python_imports`, as `load` takes them.
     """
-    findings = Findings()
+    following = _Check(flags)
+    wanted = PlanSettings(**settings)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", CaffeWarning)
         try:
-            _follow(findings, source, weights, dict(reading), selection)
+            following.read(prototxt, weights, strict, wanted.fork)
+            following.select(phase, level, stages)
+            following.plan(wanted, weights, skip_mismatch)
         except (CaffeError, OSError) as error:
-            findings.found.append(
-                Finding("error", type(error).__name__, error if isinstance(error, Message) else str(error))
-            )
-    said = [one.message for one in warned if isinstance(one.message, CaffeWarning)]
-    findings.found[:0] = [Finding("warning", "reading", message) for message in dict.fromkeys(said)]
-    return findings
+            following.add("error", error)
+    said = dict.fromkeys(one.message for one in warned if isinstance(one.message, CaffeWarning))
+    return (*following.notes, *following.of_warnings(said), *following.found)
 
 
-def _follow(
-    findings: Findings, source: Any, weights: Weights, reading: dict[str, Any], selection: Mapping[str, Any]
-) -> None:
-    check_not_swapped(source, weights)
-    strict = reading.pop("strict")
-    definition = read_definition(source, strict=strict, fork=reading.get("fork"))
-    findings.generation = definition.generation
-    selected = definition.select(**selection)
-    findings.found += [*missing_sources(selected), *batch_statistics(selected)]
-    findings.fork = taken(definition.message, named(reading.get("fork")), definition.where)
-    findings.found += not_filled(plan(selected, PlanSettings(**reading))[0], weights)
+class _Check:
+    """The steps of a load, and what was found so far."""
+
+    def __init__(self, flags: Flags | None) -> None:
+        self.flags, self.definition = flags, Definition(None)
+        self.notes: list[Finding] = []
+        self.found: list[Finding] = []
+
+    def read(self, source: Any, weights: Weights, strict: bool, fork: str | None) -> None:
+        check_not_swapped(source, weights)
+        self.definition = read_definition(source, strict=strict, fork=fork)
+        self.notes.append(Finding("generation", "note", None, None, self.definition.generation))
+
+    def select(self, phase: str, level: int, stages: Sequence[str]) -> None:
+        self.definition = self.definition.select(phase, level, stages)
+        self.found += [*missing_sources(self.definition), *batch_statistics(self.definition)]
+
+    def plan(self, settings: PlanSettings, weights: Weights, skip_mismatch: bool) -> None:
+        fork = taken(self.definition.whole, named(settings.fork), self.definition.where)
+        self.notes.append(Finding("dialect", "note", None, None, str(fork)))
+        planned, _ = plan(self.definition, settings)
+        check_training(planned)
+        self.found += not_filled(planned, weights, self.definition, "warning" if skip_mismatch else "error")
+
+    def of_warnings(self, said: Mapping[CaffeWarning, None]) -> Iterator[Finding]:
+        for message in said:
+            yield from (self.finding("warning", part) for part in message.parts or [message])
+
+    def add(self, severity: str, error: Exception) -> None:
+        if isinstance(error, UnknownLayerError) and error.types:
+            self.found += self.unknown_types(error)
+        elif isinstance(error, Message):
+            self.found.append(self.finding(severity, error))
+        else:
+            self.found.append(Finding("file", severity, None, None, str(error)))
+
+    def unknown_types(self, error: UnknownLayerError) -> Iterator[Finding]:
+        for one in error.types:
+            layer, where = one.layers[0]
+            also = f", which {len(one.layers)} layers have" if len(one.layers) > 1 else ""
+            text = f"unknown layer type {one.name!r}{also}{one.known and '; '}{one.known}"
+            cure = " ".join(c if isinstance(c, str) else c.text(self.flags) for c in type_cures([one.name]))
+            yield Finding(KINDS[UnknownLayerError], "error", layer, _line(where), text, cure)
+
+    def finding(self, severity: str, message: Message) -> Finding:
+        """A message as a finding. What does not state its layer begins with it; what states no line has the layer's."""
+        found = _LAYER.match(message.layer or message.problem)
+        layer = found[1] if found else message.layer
+        line = _line(message.where) or (self.definition.lines.get(layer) if layer else None)
+        kind = message.kind if isinstance(message, CaffeWarning) else _kind(message)
+        return Finding(kind, severity, layer, line, message.what(), message.cure(self.flags))
 
 
-def missing_sources(definition: Any) -> Iterator[Finding]:
+def _kind(message: Message) -> str:
+    return next(kind for error, kind in KINDS.items() if isinstance(message, error))
+
+
+def _line(where: str | None) -> int | None:
+    found = _LINE.search(where or "")
+    return int(found[1]) if found else None
+
+
+def missing_sources(definition: Definition) -> Iterator[Finding]:
     """The files that layers name and that are not there."""
     for layer in definition.message.layer:
         for known, param in layer.ListFields():
-            for name in ("source", "mean_file", "label_map_file"):
+            for name in FILES:
                 if known.name.endswith("_param") and name in getattr(known.message_type, "fields_by_name", {}):
                     path = getattr(param, name)
                     if isinstance(path, str) and path and not is_there(path):
-                        text = (
-                            f"{definition.where(layer.name)}: layer {layer.name!r} ({layer.type}): there is no {path}"
-                        )
-                        yield Finding("warning", f"{known.name}.{name}", text)
+                        line = definition.lines.get(layer.name)
+                        text = f"there is no {path}, which {known.name}.{name} names"
+                        cure = "Put it there, or feed the layer's tops yourself."
+                        yield Finding("missing source", "warning", layer.name, line, text, cure)
 
 
-def batch_statistics(definition: Any) -> Iterator[Finding]:
+def batch_statistics(definition: Definition) -> Iterator[Finding]:
     """The BatchNorm layers that normalise with the batch's statistics in the TEST phase too."""
     for layer in definition.message.layer if definition.phase == "TEST" else ():
         param = layer.batch_norm_param
         if layer.type == "BatchNorm" and param.HasField("use_global_stats") and not param.use_global_stats:
             text = "use_global_stats: false holds in phase TEST too: the outputs of an image depend on the others"
-            yield Finding("warning", "BatchNorm", f"{definition.where(layer.name)}: layer {layer.name!r}: {text}")
+            cure = "Delete use_global_stats, and the phase decides."
+            yield Finding("batch statistics", "warning", layer.name, definition.lines.get(layer.name), text, cure)
 
 
-def not_filled(planned: Plan, weights: Weights) -> Sequence[Finding]:
-    """What the weights leave as it is, do not fit, or have too much."""
+def not_filled(planned: Plan, weights: Weights, definition: Definition, misfit: str) -> Iterator[Finding]:
+    """What the weights leave as it is, do not fit (of severity `misfit`), or have too much."""
     files = weight_files(weights)
-    if not files:
-        return []
-    report = match(planned, files, skip_mismatch=True)[1]
-    found = [Finding("error", "weights", f"layer {name!r}: {why}") for name, why in report.skipped.items()]
-    found += [Finding("warning", "weights", f"no file fills layer {name!r}") for name in report.kept]
-    return found + [Finding("note", "weights", f"the net has no layer {name!r} of the file") for name in report.ignored]
+    report = match(planned, files, skip_mismatch=True)[1] if files else None
+    if report is None:
+        return
+    lines = definition.lines
+    for name, why in report.skipped.items():
+        yield Finding("weights", misfit, name, lines.get(name), f"its blobs do not fit: {why}")
+    for name in report.kept:
+        if name not in report.skipped:
+            yield Finding("weights", "warning", name, lines.get(name), "no file fills it")
+    for name in report.ignored:
+        yield Finding("weights", "note", name, None, "the file has this layer, the net has not")

@@ -72,11 +72,8 @@ def _holds(table: Mapping[str, Callable[[proto.LayerParameter], bool]], layer: p
 
 
 def _warn(layer: proto.LayerParameter, what: str) -> None:
-    warnings.warn(
-        f"layer {layer.name!r} ({layer.type}): {what}; here the result is the mathematically right one",
-        CaffeWarning,
-        stacklevel=4,
-    )
+    text = f"{what}; here the result is the mathematically right one"
+    warnings.warn(CaffeWarning(text, kind="in-place", layer=f"{layer.name!r} ({layer.type})"), stacklevel=4)
 
 
 def _always(layer: proto.LayerParameter) -> bool:

@@ -193,7 +193,7 @@ def infer(
         UnknownLayerError: all unknown types at once.
         LayerError, ShapeError: a layer's parameters or bottoms are refused; names the layer and its line.
     """
-    classes = registry.find(((n.type, _place(n)) for n in net.nodes), custom_layers)
+    classes = registry.find(((n.type, n.name, n.where) for n in net.nodes), custom_layers)
     plan = Plan(net, data_format)
     names = _KerasNames(net, classes)
     shapes = dict(input_shapes or {})
@@ -367,10 +367,6 @@ def _explained(error: CaffeError, plan: Plan, node: Node) -> CaffeError:
 def _states_shape(source: Node) -> bool:
     """Whether an Input says that its blob has no axes, rather than nothing."""
     return bool(source.message.input_param.shape)
-
-
-def _place(node: Node) -> str:
-    return f"{node.name!r} at {node.where}" if node.where else repr(node.name)
 
 
 def keras_name(name: str) -> str:

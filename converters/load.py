@@ -75,13 +75,22 @@ def load(
     check_not_swapped(prototxt, weights)
     definition = read_definition(prototxt, strict=strict, fork=fork).select(phase, level, stages)
     planned, recipe = plan(definition, settings)
-    if planned.net.phase == "TRAIN" or planned.net.message.force_backward:
-        check_gradients(planned.net, planned.backward(), planned.classes, losses_only=True)
+    check_training(planned)
     files = weight_files(weights)
     initial, report = match(planned, files, skip_mismatch=skip_mismatch)
     tensors = build(planned, initial)
     read_files = [*filter(None, [definition.path]), *files]
     return CaffeModel.from_tensors(tensors, recipe, load_report=report, files=read_files)
+
+
+def check_training(planned: Plan) -> None:
+    """Checks the gradients of a net that is for training: in phase TRAIN, or with force_backward.
+
+    Raises:
+        NetError: see `check_gradients`.
+    """
+    if planned.net.phase == "TRAIN" or planned.net.message.force_backward:
+        check_gradients(planned.net, planned.backward(), planned.classes, losses_only=True)
 
 
 @dataclass(frozen=True)

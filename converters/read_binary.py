@@ -13,7 +13,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from keras_caffe import proto
 from keras_caffe.errors import CaffeWarning, ReadError
-from keras_caffe.proto.text import DECLARE
+from keras_caffe.proto.text import DECLARE, UNKNOWN_FIELD
 from keras_caffe.proto.wire import DELIMITED, END_GROUP, FIXED32, VARINT, Field, Mapped, fields
 
 # Types whose parameters are not called after them.
@@ -197,4 +197,5 @@ def _report(unknown: Counter[str], file: Mapped, strict: bool) -> None:
     problem = "unknown fields: " + ", ".join(f"{name} ({count} times)" for name, count in unknown.items())
     if strict:
         raise ReadError(problem, where=str(file.path), fix=DECLARE)
-    warnings.warn(CaffeWarning(problem, where=str(file.path), fix=("They are left out.", DECLARE)), stacklevel=4)
+    fix = ("They are left out.", DECLARE)
+    warnings.warn(CaffeWarning(problem, kind=UNKNOWN_FIELD, where=str(file.path), fix=fix), stacklevel=4)

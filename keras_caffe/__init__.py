@@ -2,6 +2,7 @@
 
 from keras_caffe import requirements  # isort: skip  # first: it says what to install where TensorFlow is missing
 from keras_caffe import cv_dnn, layers, losses, metrics, ops, optimizers
+from keras_caffe.converters.check import check
 from keras_caffe.converters.comparison import compare
 from keras_caffe.converters.fold import fold
 from keras_caffe.converters.load import load
@@ -21,7 +22,7 @@ if requirements.HAS_TENSORFLOW:
     from keras_caffe.solver import load_solver
 
 __all__ = [
-    "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "cv_dnn", "data", "dataset", "export", "fold",
-    "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers", "pycaffe", "register_layer",
-    "save", "to_onnx",
+    "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "check", "compare", "cv_dnn", "data", "dataset",
+    "export", "fold", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers", "pycaffe",
+    "register_layer", "save", "to_onnx",
 ]  # fmt: skip

@@ -140,16 +140,24 @@ class Message(Exception):
         """The sentences of `fix`."""
         return (self.fix,) if isinstance(self.fix, (str, Option, Call)) else tuple(self.fix or ())
 
-    def text(self, flags: Flags | None = None) -> str:
-        """The message for callers in Python or, given the flags of a command, for its users in a shell."""
-        place = [self.where, f"layer {self.layer}" if self.layer else None]
-        parts = [": ".join([*filter(None, place), self.problem])]
+    def cure(self, flags: Flags | None = None) -> str:
+        """What to do about it, for callers in Python or, given the flags of a command, for its users in a shell."""
+        return " ".join(cure if isinstance(cure, str) else cure.text(flags) for cure in self.cures)
+
+    def what(self) -> str:
+        """What is wrong, expected and received, without place and cure."""
+        parts = [self.problem]
         if self.expected is not None:
             parts.append(f"expected {self.expected}")
         if self.received is not None:
             parts.append(f"received {self.received}")
-        cures = [cure if isinstance(cure, str) else cure.text(flags) for cure in self.cures]
-        return " ".join(["; ".join(parts) + ("." if cures else ""), *cures])
+        return "; ".join(parts)
+
+    def text(self, flags: Flags | None = None) -> str:
+        """The whole message, its cure as of `cure`."""
+        place = [self.where, f"layer {self.layer}" if self.layer else None]
+        said = ": ".join([*filter(None, place), self.what()])
+        return f"{said}. {self.cure(flags)}" if self.cures else said
 
     def __str__(self) -> str:
         return self.text()
@@ -210,7 +218,15 @@ class ShapeError(LayerError):
 
 
 class UnknownLayerError(CaffeError):
-    """Layer types that nobody registered."""
+    """Layer types that nobody registered.
+
+    Args:
+        types: a `registry.UnknownType` for each, where they are known one by one; other arguments as of `Message`.
+    """
+
+    def __init__(self, problem: str, *, types: Sequence[Any] = (), **fields: Any) -> None:
+        super().__init__(problem, **fields)
+        self.types = types
 
 
 class WeightsError(CaffeError):
@@ -230,7 +246,19 @@ class ExportError(CaffeError):
 
 
 class CaffeWarning(Message, UserWarning):
-    """Something in a Caffe file is unusual, ignored or handled otherwise than Caffe does."""
+    """Something in a Caffe file is unusual, ignored or handled otherwise than Caffe does.
+
+    Args:
+        kind: what it is about, in a word or two.
+        parts: the same, said of each of several things by itself.
+        **fields: arguments of `Message`.
+    """
+
+    def __init__(
+        self, problem: str, *, kind: str = "warning", parts: Sequence[CaffeWarning] = (), **fields: Any
+    ) -> None:
+        super().__init__(problem, **fields)
+        self.kind, self.parts = kind, parts
 
 
 Kind = TypeVar("Kind", bound=CaffeError)

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from keras_caffe.errors import CaffeError, Call, Option, UnknownLayerError, nearest
+from keras_caffe.errors import CaffeError, Call, Cure, Option, UnknownLayerError, nearest
+from keras_caffe.forks.unbuilt import fork_of
 
 ENTRY_POINTS = "keras_caffe.layers"
 
 LayerClass = TypeVar("LayerClass", bound=type)
 
 _classes: dict[str, type] = {}
+
+
+class UnknownType(NamedTuple):
+    """A layer type that nobody registered.
+
+    Args:
+        name: the type.
+        layers: (name, `file:line` or None) of the layers that have it.
+        known: what is known of it: the fork that has it, or types with names like it.
+    """
+
+    name: str
+    layers: Sequence[tuple[str, str | None]]
+    known: str = ""
 
 
 def register_layer(*types: str) -> Callable[[LayerClass], LayerClass]:
@@ -55,11 +70,13 @@ def class_of(type: str) -> type[Any] | None:
     return _classes.get(type) or registered().get(type)
 
 
-def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = None) -> dict[str, type[Any]]:
+def find(
+    types: Iterable[tuple[str, str, str | None]], custom: Mapping[str, type] | None = None
+) -> dict[str, type[Any]]:
     """The classes for the given types; all the unknown ones are reported together.
 
     Args:
-        types: pairs (type name, where it occurs, for the message).
+        types: (type name, name of the layer, `file:line` of the layer), the latter two for the message.
         custom: classes for this call; they come before the registered ones.
 
     Raises:
@@ -67,30 +84,43 @@ def find(types: Iterable[tuple[str, Any]], custom: Mapping[str, type] | None = N
     """
     types = list(types)
     known = {**_classes, **(custom or {})}
-    if any(name not in known for name, _ in types):  # Only then are installed packages searched.
+    if any(name not in known for name, *_ in types):  # Only then are installed packages searched.
         known = {**registered(), **(custom or {})}
-    unknown: dict[str, list[Any]] = {}
-    classes = {}
-    for name, where in types:
-        if name in known:
-            classes[name] = known[name]
-        else:
-            unknown.setdefault(name, []).append(where)
+    unknown: dict[str, list[tuple[str, str | None]]] = {}
+    for name, layer, where in types:
+        if name not in known:
+            unknown.setdefault(name, []).append((layer, where))
     if unknown:
-        raise UnknownLayerError(
-            f"unknown layer type{'s' if len(unknown) > 1 else ''} "
-            + ", ".join(_describe(name, where, known) for name, where in unknown.items()),
-            expected=None if any(nearest(name, known) for name in unknown) else f"one of {', '.join(known)}",
-            fix=(
-                Call("keras_caffe.register_layer", ", ".join(map(repr, unknown)), "on a class that computes it"),
-                Option("custom_layers", {name: ... for name in unknown}, "for one call only"),
-            ),
-        )
-    return classes
+        raise _unknown([UnknownType(name, at, _hint(name, known)) for name, at in unknown.items()])
+    return {name: known[name] for name, *_ in types}
 
 
-def _describe(name: str, where: list[Any], known: Mapping[str, type]) -> str:
+def _unknown(types: Sequence[UnknownType]) -> UnknownLayerError:
+    return UnknownLayerError(
+        f"unknown layer type{'s' if len(types) > 1 else ''} {', '.join(map(_describe, types))}",
+        expected=None if any(one.known for one in types) else f"one of {', '.join(registered())}",
+        fix=type_cures([one.name for one in types]),
+        types=types,
+    )
+
+
+def type_cures(types: Sequence[str]) -> tuple[Cure, ...]:
+    """What brings layer types that are not known."""
+    return (
+        Call("keras_caffe.register_layer", ", ".join(map(repr, types)), "on a class that computes it"),
+        Option("custom_layers", {name: ... for name in types}, "for one call only"),
+        "A layer that a script computes may be of type Python, with its class in python_layers.",
+    )
+
+
+def _describe(one: UnknownType) -> str:
+    shown = [f"{layer!r} at {where}" if where else repr(layer) for layer, where in one.layers]
+    more = f" and {len(shown) - 2} more" if len(shown) > 2 else ""
+    return f"{one.name!r} (layer {', '.join(shown[:2])}{more}{one.known and '; '}{one.known})"
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    """What is known of an unknown type: the fork that has it, the known types with names like it."""
     near = nearest(name, known)
-    more = f" and {len(where) - 2} more" if len(where) > 2 else ""
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return f"{name!r} (layer {', '.join(map(str, where[:2]))}{more}{hint})"
+    hints = [fork_of(name), f"did you mean {' or '.join(near)}?" if near else ""]
+    return "; ".join(filter(None, hints))

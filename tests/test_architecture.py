@@ -34,7 +34,7 @@ FLOORS = [
     {"__main__"},
 ]
 NEIGHBOURS = {("fillers", "proto"), ("serving", "onnx"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
-NEIGHBOURS |= {("cv_dnn", "onnx")}
+NEIGHBOURS |= {("cv_dnn", "onnx"), ("registry", "forks")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
 TENSORFLOW = {"ops", "data", "runtimes", "solver", "serving", "pycaffe"}
@@ -55,7 +55,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 }
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
-CONTRACT |= {"data", "pycaffe", "ops", "to_onnx"}
+CONTRACT |= {"check", "data", "pycaffe", "ops", "to_onnx"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "cv_dnn", "fold", "metrics"}
 

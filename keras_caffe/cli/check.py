@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 
-from keras_caffe.cli.options import add_net_options, selection, settings
-from keras_caffe.converters.check import Finding, Findings, check
-from keras_caffe.errors import Message
+from keras_caffe.cli.options import add_net_options, given
+from keras_caffe.converters.check import Finding, check
 
 ROOMY = 10_000  # columns of what is no terminal
 
@@ -27,35 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    findings = check(args.net, args.weights, {**settings(args), "strict": args.strict}, selection(args))
+    found = check(args.net, args.weights, skip_mismatch=args.skip_mismatch, flags=args.flags, **given(args))
+    loads = all(one.severity != "error" for one in found)
     if args.json:
-        print(json.dumps(as_json(findings, args), indent=2))
+        print(json.dumps({"net": args.net, "loads": loads, "findings": [*map(asdict, found)]}, indent=2))
     else:
-        _print(findings, args)
-    return 0 if findings.loads else 1
+        _print(args.net, found, loads)
+    return 0 if loads else 1
 
 
-def as_json(findings: Findings, args: argparse.Namespace) -> dict[str, object]:
-    """The findings as plain values."""
-    fork = findings.fork
-    return {
-        "net": args.net,
-        "loads": findings.loads,
-        "generation": findings.generation,
-        "fork": fork and {"name": fork.name, "reason": fork.reason},
-        "findings": [{"kind": one.kind, "about": one.about, "text": _text(one, args)} for one in findings.found],
-    }
-
-
-def _text(one: Finding, args: argparse.Namespace) -> str:
-    return one.text.text(args.flags) if isinstance(one.text, Message) else one.text
-
-
-def _print(findings: Findings, args: argparse.Namespace) -> None:
-    grid = Table("", "about", "what", title=args.net)
-    for what, value in (("format", findings.generation), ("Caffe", findings.fork)):
-        grid.add_row("note", what, str(value or "not known"))
-    for one in findings.found:
-        grid.add_row(one.kind, one.about, _text(one, args))
-    grid.add_row("", "", "The net would load." if findings.loads else "The net would not load.")
+def _print(net: str, found: Sequence[Finding], loads: bool) -> None:
+    grid = Table("", "about", "layer", "line", "what", "what to do", title=net)
+    for one in found:
+        grid.add_row(one.severity, one.kind, one.layer or "", str(one.line or ""), one.text, one.cure)
+    grid.add_row("", "", "", "", "The net would load." if loads else "The net would not load.", "")
     Console(width=None if sys.stdout.isatty() else ROOMY, markup=False, emoji=False).print(grid)

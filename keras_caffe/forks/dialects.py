@@ -102,6 +102,9 @@ MARKS = [
     *_marks("ristretto", "ConvolutionRistretto DeconvolutionRistretto FcRistretto LRNRistretto", binds=False),
     *_marks("intel", "convolution_param.engine=MKL2017 convolution_param.engine=MKLDNN", binds=False),
 ]
+_MARKS_BY_START: dict[str, list[tuple[int, Mark]]] = {}  # the layer's type or field that a mark begins with
+for _index, _mark in enumerate(MARKS):
+    _MARKS_BY_START.setdefault(_mark.what.partition(".")[0], []).append((_index, _mark))
 
 
 class Found(NamedTuple):
@@ -166,11 +169,14 @@ def taken(net: Any, fork: str | None = None, where: Callable[[str], str | None] 
 
 def _found(net: Any, where: Callable[[str], str | None]) -> Iterator[Found]:
     """The marks of a net, each where it occurs first, in the order of the table."""
-    for mark in MARKS:
-        for layer in net.layer:
-            if _has(layer, mark.what):
-                yield Found(mark, f"{layer.name!r} ({layer.type})", where(layer.name))
-                break
+    first: dict[int, Any] = {}
+    for layer in net.layer:
+        for field in (layer.type, *(known.name for known, _ in layer.ListFields())):
+            for index, mark in _MARKS_BY_START.get(field, ()):
+                if index not in first and _has(layer, mark.what):
+                    first[index] = layer
+    for index, layer in sorted(first.items()):
+        yield Found(MARKS[index], f"{layer.name!r} ({layer.type})", where(layer.name))
 
 
 def _has(message: Any, what: str) -> bool:

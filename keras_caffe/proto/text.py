@@ -22,6 +22,7 @@ from keras_caffe.proto.values import is_of_type, is_repeated, wanted, whole
 
 NESTING_LIMIT = 64
 INT32 = 1 << 31
+UNKNOWN_FIELD = "unknown field"  # the kind of the warnings
 DECLARE = Call("keras_caffe.proto.extend", "...", "to declare them if they matter")
 
 # Each pattern has one way only to match a given text, so that hostile texts cost linear time too: a comment ends with
@@ -318,16 +319,21 @@ class _Scan:
     def report(self) -> None:
         if not self.unknown:
             return
-        names = []
-        for name, starts in self.unknown.items():
-            places = ", ".join(":".join(map(str, self.line_and_column(start))) for start in starts)
-            hint = f", did you mean {self.near[name]}?" if self.near[name] else ""
-            names.append(f"{name} ({places}{hint})")
-        problem = f"unknown fields: {'; '.join(names)}"
+        problem = f"unknown fields: {'; '.join(map(self.unknown_field, self.unknown))}"
         if self.strict:
             first = min(start for starts in self.unknown.values() for start in starts)
             raise ReadError(problem, where=self.place(first), fix=DECLARE)
-        warnings.warn(CaffeWarning(problem, where=self.file, fix=("They are left out.", DECLARE)), stacklevel=4)
+        fix = ("They are left out.", DECLARE)
+        parts = [
+            CaffeWarning(self.unknown_field(name), kind=UNKNOWN_FIELD, where=self.place(starts[0]), fix=fix)
+            for name, starts in self.unknown.items()
+        ]
+        warnings.warn(CaffeWarning(problem, kind=UNKNOWN_FIELD, parts=parts, where=self.file, fix=fix), stacklevel=4)
+
+    def unknown_field(self, name: str) -> str:
+        places = ", ".join(":".join(map(str, self.line_and_column(start))) for start in self.unknown[name])
+        hint = f", did you mean {self.near[name]}?" if self.near[name] else ""
+        return f"{name} ({places}{hint})"
 
     @cached_property
     def newlines(self) -> list[int]:

@@ -26,40 +26,83 @@ def check(tmp_path, capsys):
         path = tmp_path / "net.prototxt"
         path.write_text(text)
         code = main(["check", str(path), *more, "--json"])
-        return code, json.loads(capsys.readouterr().out)
+        found = json.loads(capsys.readouterr().out)
+        assert (code == 0) == found["loads"] == all(one["severity"] != "error" for one in found["findings"])
+        return code, found["findings"]
 
     return run
 
 
-def said(found: Any) -> str:
-    return "\n".join(one["text"] for one in found["findings"])
+def of_kind(found: Any, kind: str) -> list[Any]:
+    return [one for one in found if one["kind"] == kind]
+
+
+def line_of(text: str, what: str) -> int:
+    return text[: text.index(what)].count("\n") + 1
 
 
 def test_a_net_that_loads(check) -> None:
     code, found = check(X + CONV)
-    assert (code, found["loads"], found["generation"], found["findings"]) == (0, True, "V2", [])
-    assert found["fork"] == {"name": "bvlc", "reason": "nothing in the file tells of another Caffe"}
+    assert code == 0
+    assert [(one["kind"], one["severity"], one["text"]) for one in found] == [
+        ("generation", "note", "V2"),
+        ("dialect", "note", "bvlc (nothing in the file tells of another Caffe)"),
+    ]
+
+
+def test_python_gives_the_same(check) -> None:
+    text = X + layer("a", "Convolutoin", "x", "y") + layer("b", "Nothing", "y", "z")
+    found = keras_caffe.check(text)
+    assert isinstance(found, tuple)
+    assert [one.kind for one in found] == [one["kind"] for one in check(text)[1]]
+    one = next(one for one in found if one.severity == "error")
+    assert (one.kind, one.layer, one.line) == ("unknown type", "a", line_of(text, 'name: "a"'))
+    assert "custom_layers={'Convolutoin': ...}" in one.cure
+    with pytest.raises(AttributeError, match="kind"):
+        one.kind = "other"
+
+
+def test_a_file_that_is_not_there() -> None:
+    (found,) = keras_caffe.check("none.prototxt")
+    assert (found.kind, found.severity, found.text) == ("file", "error", "there is no such file")
 
 
 def test_old_formats(check) -> None:
-    assert check('input: "x" input_dim: [1, 1, 2, 2] layers { name: "r" type: RELU bottom: "x" top: "y" }')[1][
-        "generation"
-    ] == ("V1")
+    text = 'input: "x" input_dim: [1, 1, 2, 2] layers { name: "r" type: RELU bottom: "x" top: "y" }'
+    assert of_kind(check(text)[1], "generation")[0]["text"] == "V1"
 
 
 def test_all_unknown_types_at_once(check) -> None:
-    code, found = check(X + layer("a", "Convolutoin", "x", "y") + layer("b", "Nothing", "y", "z"))
-    assert (code, found["loads"]) == (1, False)
-    assert all(word in said(found) for word in ("'Convolutoin'", "Convolution", "'Nothing'", "custom_layers"))
-    assert found["fork"]["name"] == "bvlc"
+    text = X + layer("a", "Convolutoin", "x", "y") + layer("b", "Nothing", "y", "z") + layer("c", "Gather", "z", "w")
+    code, found = check(text + layer("d", "Nothing", "w", "v"))
+    assert code == 1
+    first, second, third = of_kind(found, "unknown type")
+    assert "did you mean Convolution" in first["text"]
+    assert (second["layer"], second["line"]) == ("b", line_of(text, 'name: "b"'))
+    assert "which 2 layers have" in second["text"]
+    assert "yjxiong/caffe has it" in third["text"]
+    assert all("custom_layers" in one["cure"] and "python_layers" in one["cure"] for one in (first, second, third))
+
+
+def test_load_says_the_same_of_unknown_types() -> None:
+    with pytest.raises(keras_caffe.CaffeError) as refused:
+        keras_caffe.load(X + layer("a", "Convolutoin", "x", "y") + layer("c", "Gather", "y", "w"))
+    said = str(refused.value)
+    assert all(
+        word in said for word in ("did you mean Convolution", "yjxiong/caffe", "custom_layers=", "python_layers")
+    )
 
 
 def test_unknown_fields_with_their_lines(check) -> None:
-    text = X + CONV.replace("num_output", "nonsense: 1 num_output")
+    text = (
+        X + CONV.replace("num_output", "nonsense: 1 num_output") + layer("r", "ReLU", "y", "z", "relu_param { a: 1 }")
+    )
     code, found = check(text)
-    line = text[: text.index("nonsense")].count("\n") + 1
     assert code == 0
-    assert f"ConvolutionParameter.nonsense ({line}:" in said(found)
+    assert [(one["line"], one["text"].split()[0]) for one in of_kind(found, "unknown field")] == [
+        (line_of(text, "nonsense"), "ConvolutionParameter.nonsense"),
+        (line_of(text, "a: 1"), "ReLUParameter.a"),
+    ]
 
 
 def test_traps(check) -> None:
@@ -67,25 +110,40 @@ def test_traps(check) -> None:
     text += layer("lrn", "LRN", "x", "x")
     code, found = check(text)
     assert code == 0
-    assert "layer 'bn': use_global_stats: false holds in phase TEST too" in said(found)
-    assert "layer 'lrn' (LRN): Caffe computes its output wrongly in place" in said(found)
+    (statistics,), (in_place,) = of_kind(found, "batch statistics"), of_kind(found, "in-place")
+    assert (statistics["layer"], statistics["line"]) == ("bn", line_of(text, '"bn"'))
+    assert (in_place["layer"], in_place["line"]) == ("lrn", line_of(text, '"lrn"'))
+    assert "Caffe computes its output wrongly in place" in in_place["text"]
 
 
 def test_missing_sources(check) -> None:
     code, found = check(layer("d", "Data", "", "data label", "data_param { source: '/no/such' batch_size: 2 }"))
     assert code == 1
-    assert "there is no /no/such" in said(found)
+    (missing,) = of_kind(found, "missing source")
+    assert (missing["layer"], "there is no /no/such" in missing["text"]) == ("d", True)
 
 
 def test_weights(check, tmp_path) -> None:
     keras_caffe.save(keras_caffe.load(X + CONV), tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
     weights = str(tmp_path / "net.caffemodel")
-    assert check(X + CONV, weights)[0] == 0
+    assert not of_kind(check(X + CONV, weights)[1], "weights")
     code, found = check(X + CONV.replace('"conv"', '"other"'), weights)
-    assert (code, "no file fills layer 'other'" in said(found), "no layer 'conv'" in said(found)) == (0, True, True)
-    code, found = check(X + CONV.replace("num_output: 2", "num_output: 4"), weights)
-    assert (code, found["loads"]) == (1, False)
-    assert "layer 'conv'" in said(found)
+    assert code == 0
+    assert {(one["layer"], one["severity"]) for one in of_kind(found, "weights")} == {
+        ("other", "warning"),
+        ("conv", "note"),
+    }
+    wider = X + CONV.replace("num_output: 2", "num_output: 4")
+    code, found = check(wider, weights)
+    assert (code, [(one["layer"], one["severity"]) for one in of_kind(found, "weights")]) == (1, [("conv", "error")])
+    assert check(wider, weights, "--skip-mismatch")[0] == 0
+
+
+def test_gradients_that_load_refuses(check) -> None:
+    text = X + layer("l", "SoftmaxWithLoss", "x x", "loss")
+    refused = pytest.raises(keras_caffe.CaffeError, keras_caffe.load, text, phase="TRAIN").value
+    code, found = check(text, "--phase", "TRAIN")
+    assert (code, found[-1]["text"].split(";")[0]) == (1, refused.problem)
 
 
 def test_summary_says_the_fork_too(tmp_path, capsys) -> None:

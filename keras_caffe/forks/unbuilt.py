@@ -1,0 +1,56 @@
+"""Layer types of forks that are not built here: whose they are, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+ITS_OWN = "its definition is in that repository only"
+
+
+class Unbuilt(NamedTuple):
+    """A type of a fork: the repository, and why it is not built or what stands in for it."""
+
+    source: str
+    why: str
+
+
+def _types(source: str, names: str, why: str = ITS_OWN) -> Iterator[tuple[str, Unbuilt]]:
+    return ((name, Unbuilt(source, why)) for name in names.split())
+
+
+DATA = "a reader of files: feed its tops, by input_shapes={top: ...}"
+RANDOM = "it changes images at random while a net trains: leave it out, or feed what it gives"
+LIBRARY = "it computes with a library of its own"
+FEW_BITS = "it computes with fewer bits: the type without that ending computes with all of them"
+
+UNBUILT: Mapping[str, Unbuilt] = dict(
+    [
+        *_types("cdmh/deeplab-public-ver2", "DomainTransform"),
+        *_types("TheLegendAli/DeepLab-Context", "DenseCRF DenseCrf", LIBRARY),
+        *_types("TheLegendAli/DeepLab-Context", "MatRead MatWrite", "it reads or writes MATLAB's files"),
+        *_types("yjxiong/caffe", "BatchReduction Gather Scatter"),
+        *_types("eric612/MobileNet-YOLO", "GaussianYolov3 YoloSeg AssistedExcitation EvalDetection"),
+        *_types("lmb-freiburg/flownet2", "FlowAugmentation GenerateAugmentationParameters", RANDOM),
+        *_types("lmb-freiburg/flownet2", "LpqLoss"),
+        *_types("lmb-freiburg/flownet2", "CustomData", DATA),
+        *_types("lmb-freiburg/flownet2", "FLOWriter FloWriter ImgWriter", "it writes files: use its bottoms"),
+        *_types("happynear/caffe-windows", "Local Transformer Pairwise Gram InnerDistance GlobalLseMargin"),
+        *_types("happynear/caffe-windows", "NCALoss CorrelationLoss Noise MovingNormalize"),
+        *_types("unsky/Deformable-ConvNets-caffe", "DeformablePSROIPooling"),
+        *_types("daijifeng001/caffe-mnc", "ROIWarping MaskPooling MaskResize"),
+        *_types("CMU-Perceptual-Computing-Lab/caffe_train", "ImResize Nms"),
+        *_types("CMU-Perceptual-Computing-Lab/caffe_train", "CPMData", DATA),
+        *_types("alexgkendall/caffe-segnet", "DenseImageData", DATA),
+        *_types("TheLegendAli/DeepLab-Context", "ImageSegData", DATA),
+        *_types("s9xie/hed", "ImageLabelmapData", DATA),
+        *_types("pmgysel/caffe", "ConvolutionRistretto DeconvolutionRistretto FcRistretto LRNRistretto", FEW_BITS),
+        *_types("NVIDIA/caffe", "DetectNetTransformation", RANDOM),
+    ]
+)
+
+
+def fork_of(layer_type: str) -> str:
+    """The fork that has a type which is not built here, and why it is not; "" of a type that nobody here knows."""
+    one = UNBUILT.get(layer_type)
+    return f"{one.source} has it: {one.why}" if one else ""
