@@ -28,16 +28,16 @@ FLOORS = [
     {"layers"},
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
     {"converters"},
-    {"data", "onnx", "solver", "serving", "pycaffe", "samples", "cv_dnn"},
+    {"data", "onnx", "solver", "serving", "pycaffe", "samples", "cv_dnn", "page", "plots"},
     {"public"},  # keras_caffe/__init__.py
     {"cli"},
     {"__main__"},
 ]
 NEIGHBOURS = {("fillers", "proto"), ("serving", "onnx"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
-NEIGHBOURS |= {("cv_dnn", "onnx"), ("registry", "forks")}
+NEIGHBOURS |= {("cv_dnn", "onnx"), ("plots", "page"), ("registry", "forks")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
-TENSORFLOW = {"ops", "data", "runtimes", "solver", "serving", "pycaffe"}
+TENSORFLOW = {"ops", "data", "runtimes", "solver", "serving", "pycaffe", "page"}
 NO_KERAS = {"errors", "version", "requirements", "proto", "registry", "shapes", "layout"}
 NO_KERAS |= {"forks", "hdf5_file", "lmdb_file", "named", "samples"}
 BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "definition", "graph")}
@@ -55,7 +55,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 }
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
-CONTRACT |= {"check", "data", "pycaffe", "ops", "to_onnx"}
+CONTRACT |= {"check", "data", "pycaffe", "ops", "plots", "to_onnx"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "cv_dnn", "fold", "metrics"}
 

@@ -15,14 +15,14 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from keras_caffe.cli.flops import flops
 from keras_caffe.cli.options import add_net_options, plan
+from keras_caffe.converters.costs import flops, parameters
 from keras_caffe.converters.definition import check_not_swapped
 from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.weights import match
 from keras_caffe.layout import edge_order, to_stored
-from keras_caffe.shapes import Shape, count, total_count
+from keras_caffe.shapes import Shape, total_count
 
 HEADINGS = ("layer", "type", "blob", "Caffe", "Keras", "parameters", "FLOPs")
 NUMBERS = (5, 6)  # places of the columns that stand to the right
@@ -80,12 +80,6 @@ def totals(plan: Plan) -> list[str]:
         f"{sum(parameters(plan, index) for index in plan.layers):,}",
         f"over {known}" if None in operations else known,
     ]
-
-
-def parameters(plan: Plan, index: int) -> int:
-    """How many values a node's blobs hold, without those that it shares with a layer above."""
-    blobs = enumerate(plan.blobs(index))
-    return sum(count(blob.shape) or 0 for number, blob in blobs if (index, number) not in plan.owners)
 
 
 def memory(plan: Plan) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from keras_caffe import samples
 from keras_caffe.cli import main
-from keras_caffe.cli.flops import flops
 from keras_caffe.cli.summary import HEADINGS
+from keras_caffe.converters.costs import flops
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import infer

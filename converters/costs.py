@@ -1,9 +1,9 @@
-"""How much a layer of a plan computes."""
+"""How much the layers of a plan compute and keep."""
 
 from __future__ import annotations
 
 from keras_caffe.converters.infer import Plan, PlannedLayer
-from keras_caffe.shapes import known
+from keras_caffe.shapes import count, known
 
 
 def flops(plan: Plan, planned: PlannedLayer) -> int | None:
@@ -18,3 +18,9 @@ def flops(plan: Plan, planned: PlannedLayer) -> int | None:
         return None
     bottoms, tops = ([known(shapes[value]) for value in values] for values in (node.inputs, node.outputs))
     return planned.layer.flops(bottoms, tops)
+
+
+def parameters(plan: Plan, index: int) -> int:
+    """How many values a node's blobs hold, without those that it shares with a layer above."""
+    blobs = enumerate(plan.blobs(index))
+    return sum(count(blob.shape) or 0 for number, blob in blobs if (index, number) not in plan.owners)
