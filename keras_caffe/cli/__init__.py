@@ -1,6 +1,7 @@
 """The command line, `keras-caffe COMMAND ...`. A command is one module here: docstring, `add_arguments` and `run`.
 
-A module with `COMMANDS` instead is a group of commands: `keras-caffe GROUP COMMAND ...`.
+A module with `COMMANDS` instead is a group of commands: `keras-caffe GROUP COMMAND ...`. One with `TAKES_ARGUMENTS`
+gets its arguments unparsed, as `args.arguments`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ NAMES = (
     "time",
     "train",
     "test",
+    "extract",
     "dataset",
+    "caffe",
 )
 COMMANDS = Commands({name: name for name in NAMES})
 
@@ -68,6 +71,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"keras-caffe {__version__}")
     chosen = parser.parse_args(argv)
     name, command = chosen.command, COMMANDS[chosen.command]
+    if hasattr(command, "TAKES_ARGUMENTS"):
+        return argparse.Namespace(arguments=chosen.arguments, run=command.run, flags={}, debug=False)
     if hasattr(command, "COMMANDS"):  # a group of commands
         chosen = _group(f"keras-caffe {name}", command.__doc__, command.COMMANDS).parse_args(chosen.arguments)
         name, command = f"{name} {chosen.command}", command.COMMANDS[chosen.command]

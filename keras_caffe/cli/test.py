@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_caffe.cli.options import working
 from keras_caffe.cli.train import add_selection, names
-from keras_caffe.solver.display import loss_weights, output_lines
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.solver.display import loss_weights, output_lines, say
+from keras_caffe.solver.feed import Feed
 from keras_caffe.solver.load import open_test_net
 from keras_caffe.solver.scores import Scorer
 
@@ -34,17 +36,22 @@ def run(args: argparse.Namespace) -> None:
             data_format=args.data_format,
             allow_python_imports=args.allow_python_imports,
         )
-    print(f"Running for {args.iterations} iterations.")
-    scores = Scorer(model, data)(args.iterations, _print_batch)
+    score(model, data, args.iterations, say)
+
+
+def score(model: CaffeModel, data: Feed, iterations: int, tell: Callable[[str], None]) -> None:
+    """Runs a net on batches and tells what `caffe test` does: each batch's outputs, the loss, the means."""
+    tell(f"Running for {iterations} iterations.")
+
+    def each(number: int, outputs: Mapping[str, Any]) -> None:
+        for line in output_lines(outputs, {}):
+            tell(f"Batch {number}, {line}")
+
+    scores = Scorer(model, data)(iterations, each)
     weights = loss_weights(model)
-    print(f"Loss: {sum(weights[name] * np.sum(value) for name, value in scores.items() if name in weights):.6g}")
+    tell(f"Loss: {sum(weights[name] * np.sum(value) for name, value in scores.items() if name in weights):.6g}")
     for line in output_lines(scores, weights):
-        print(line)
-
-
-def _print_batch(number: int, outputs: Mapping[str, Any]) -> None:
-    for line in output_lines(outputs, {}):
-        print(f"Batch {number}, {line}", flush=True)
+        tell(line)
 
 
 def _positive(text: str) -> int:

@@ -16,25 +16,26 @@ class CaffeDataset(tf.data.Dataset):
     """A tf.data.Dataset of {top: batch} that knows what it reads.
 
     Attributes:
+        streams: those of the data layers.
         skipped: the errors of the records left out so far (`on_error="skip"`).
     """
 
     def __init__(self, dataset: tf.data.Dataset, streams: Sequence[Stream]) -> None:
-        self._dataset, self._streams = dataset, list(streams)
+        self._dataset, self.streams = dataset, list(streams)
         super().__init__(dataset._variant_tensor)
         if not tf.executing_eagerly():
-            _keep_with_graph(self._streams)
+            _keep_with_graph(self.streams)
 
     @property
     def skipped(self) -> list[CaffeError]:
-        return [error for stream in self._streams for error in stream.source.skipped]
+        return [error for stream in self.streams for error in stream.source.skipped]
 
     @property
     def element_spec(self) -> Any:
         return self._dataset.element_spec
 
     def take(self, count: Any, name: str | None = None) -> CaffeDataset:
-        return CaffeDataset(super().take(count, name), self._streams)
+        return CaffeDataset(super().take(count, name), self.streams)
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return [self._dataset]
@@ -45,7 +46,7 @@ class CaffeDataset(tf.data.Dataset):
             # Keras and TensorFlow take only TensorFlow's own class of iterators, which only TensorFlow makes.
             own: Any = type(iterator)
             iterator.__class__ = _translating(own)
-            iterator.streams = self._streams
+            iterator.streams = self.streams
         return iterator
 
 

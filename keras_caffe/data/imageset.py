@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from keras_caffe.errors import CaffeError, DataError, not_found
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
 JPEG_QUALITY = 95  # OpenCV's
+BY_NAME = "by name"
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class ImageSet:
         root: folder that the names start at.
         gray: keep one channel.
         size: (height, width) to resize to, or None.
-        encoded: "" for raw pixels, "jpg" or "png" for compressed ones. A file of that kind that is neither resized nor
-            made grey is stored as it is.
+        encoded: "" for raw pixels, "jpg" or "png" for compressed ones, BY_NAME for what each name's ending says. A file
+            of that kind that is neither resized nor made grey is stored as it is.
         check_size: all must have the size of the first.
     """
 
@@ -45,8 +46,11 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def records(self) -> Iterator[tuple[bytes, bytes]]:
+    def records(self, skipped: Callable[[CaffeError], None] | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Keys, `%08d_name`, and Datums.
+
+        Args:
+            skipped: called for each image that cannot be read, which is then left out; default: that is an error.
 
         Raises:
             DataError: an image cannot be read, or has another size than the first where that is checked.
@@ -56,7 +60,10 @@ class ImageSet:
             try:
                 datum, shape = self.datum(line)
             except CaffeError as error:
-                raise error.at(where=line.where) from None
+                if skipped is None:
+                    raise error.at(where=line.where) from None
+                skipped(error.at(where=line.where))
+                continue
             first = first or shape
             if self.check_size and shape != first:
                 raise DataError("the image has another size", where=line.where, expected=first, received=shape)
@@ -66,11 +73,12 @@ class ImageSet:
         """The Datum of one image, and the image's (height, width, channels)."""
         data = read_file(self.root / line.name)
         pixels = images.decode(data, images.GRAY if self.gray else images.COLOR)
-        if self.encoded and not self.gray and not self.size and _kind(data) == self.encoded:
+        kind = _kind_of_name(line) if self.encoded == BY_NAME else self.encoded
+        if kind and not self.gray and not self.size and _kind(data) == kind:
             return proto.Datum(data=data, label=line.label, encoded=True), pixels.shape
         pixels = resize(pixels, *self.size) if self.size else pixels
-        if self.encoded:
-            return proto.Datum(data=_encode(pixels, self.encoded), label=line.label, encoded=True), pixels.shape
+        if kind:
+            return proto.Datum(data=_encode(pixels, kind), label=line.label, encoded=True), pixels.shape
         sizes = dict(zip(("height", "width", "channels"), pixels.shape, strict=True))
         planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()
         return proto.Datum(**sizes, data=planes, label=line.label, encoded=False), pixels.shape
@@ -103,6 +111,13 @@ def find_images(source: str | os.PathLike[str]) -> tuple[list[Line], list[str]]:
             cause=None if path.exists() else not_found(path),
         )
     return lines, classes
+
+
+def _kind_of_name(line: Line) -> str:
+    kind = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}.get(Path(line.name).suffix.lower())
+    if kind is None:
+        raise DataError("the name does not tell how to encode the image", expected=".jpg or .png", received=line.name)
+    return kind
 
 
 def _kind(data: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import keras
+import tensorflow as tf
 from absl import logging
 
 from keras_caffe.registry import registered
@@ -67,3 +68,12 @@ def log(message: str) -> None:
 def layer_type_list() -> list[str]:
     """The types of layers that can be built."""
     return list(registered())
+
+
+def gpus() -> list[tuple[str, tuple[int, int]]]:
+    """Name and compute capability of each GPU that TensorFlow sees."""
+    found = []
+    for device in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(device)
+        found.append((details.get("device_name", device.name), details.get("compute_capability", (0, 0))))
+    return found

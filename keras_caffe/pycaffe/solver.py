@@ -52,6 +52,7 @@ class Solver:
         definition = solver_file if read_before else read_solver(solver_file, self.type)
         self.param = definition.param
         self.iter = 0
+        self.tell, self.tells = say, bool(self.param.display)
         self._losses: deque[float] = deque(maxlen=self.param.average_loss)
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         with definition.located():
@@ -142,7 +143,7 @@ class Solver:
             self.snapshot()
         if self.param.display and self.iter % self.param.display == 0:
             self._losses.append(self.net._forward(0, len(self.net.layers) - 1))
-            say(f"Iteration {self.iter}, loss = {np.mean(self._losses):.6g}")
+            self.tell(f"Iteration {self.iter}, loss = {np.mean(self._losses):.6g}")
         if self._test_is_due():
             self._test_all()
 
@@ -194,14 +195,14 @@ class Solver:
         if self.param.display and self.iter % self.param.display == 0:
             title = f"Iteration {self.iter}, loss = {np.mean(self._losses):.6g}"
             self._say_outputs(title, "Train", self.net, [outputs])
-            say(f"Iteration {self.iter}, lr = {self.lr:.6g}")
+            self.tell(f"Iteration {self.iter}, lr = {self.lr:.6g}")
 
     def _say_outputs(self, title: str, which: str, net: Net, batches: Sequence[dict[str, np.ndarray]]) -> None:
         if self.param.display:
-            say(title)
+            self.tell(title)
             means = {name: np.mean([outputs[name] for outputs in batches], axis=0) for name in net.outputs}
             for number, line in enumerate(output_lines(means, net.blob_loss_weights)):
-                say(f"    {which} net output #{number}: {line}")
+                self.tell(f"    {which} net output #{number}: {line}")
 
     def snapshot(self) -> tuple[str, str]:
         """Writes the parameters and the solver's state; returns the two paths."""

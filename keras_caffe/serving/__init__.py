@@ -5,7 +5,7 @@ from keras_caffe.converters.preprocessing import Preprocessing
 from keras_caffe.onnx import to_onnx
 from keras_caffe.serving.export import export
 from keras_caffe.serving.tflite import to_tflite
-from keras_caffe.serving.timing import layer_times, whole_times
+from keras_caffe.serving.timing import layer_times, passes, whole_times
 
 __all__ = [
     "Comparison",
@@ -13,6 +13,7 @@ __all__ = [
     "compare",
     "export",
     "layer_times",
+    "passes",
     "to_onnx",
     "to_tflite",
     "whole_times",

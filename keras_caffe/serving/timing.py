@@ -49,10 +49,20 @@ def layer_times(model: CaffeModel, runs: int = 20, seed: int = 0) -> Iterator[La
 
 
 def whole_times(model: CaffeModel, runs: int = 20, seed: int = 0) -> tuple[float, float | None]:
-    """ms of one forward pass and one backward pass of the whole net, compiled."""
+    """ms of one forward pass and one backward pass of the whole net, compiled: medians."""
+    forward, backward = zip(*passes(model, runs, seed), strict=True)
+    return statistics.median(forward), None if None in backward else statistics.median(backward)
+
+
+def passes(model: CaffeModel, runs: int = 20, seed: int = 0) -> Iterator[tuple[float, float | None]]:
+    """ms of the forward pass and of the backward pass of the whole net, compiled, for each run."""
     forward, both = _functions(model, list(random_inputs(model, seed).values()), model.net.phase == "TRAIN")
-    seconds = _median(forward, runs)
-    return 1e3 * seconds, None if both is None else 1e3 * max(0.0, _median(both, runs) - seconds)
+    for call in (forward, both or forward):
+        for _ in range(WARM):
+            call()
+    for _ in range(runs):
+        seconds = _seconds(forward)
+        yield 1e3 * seconds, None if both is None else 1e3 * max(0.0, _seconds(both) - seconds)
 
 
 def random_inputs(model: CaffeModel, seed: int) -> dict[str, Any]:
@@ -106,9 +116,10 @@ def _functions(layer: Any, bottoms: list[Any], training: bool) -> tuple[Callable
 def _median(call: Callable[[], Any], runs: int) -> float:
     for _ in range(WARM):
         call()
-    seconds = []
-    for _ in range(runs):
-        start = perf_counter()
-        tf.nest.map_structure(lambda x: x.numpy(), call())  # waits for it
-        seconds.append(perf_counter() - start)
-    return statistics.median(seconds)
+    return statistics.median(_seconds(call) for _ in range(runs))
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    start = perf_counter()
+    tf.nest.map_structure(lambda x: x.numpy(), call())  # waits for it
+    return perf_counter() - start

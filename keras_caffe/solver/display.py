@@ -13,7 +13,7 @@ from keras_caffe.solver.scores import Scores
 
 
 class Display:
-    """Prints what Caffe logs, every `display` iterations: the smoothed loss, the net's outputs and the rate.
+    """Tells what Caffe logs, every `display` iterations: the smoothed loss, the net's outputs and the rate.
 
     Args:
         solver: the Solver.
@@ -42,10 +42,10 @@ class Display:
         count, seconds = self.solver.iter - self._at, now - self._time
         speed = f" ({count / seconds:.6g} iter/s, {seconds:.3g}s/{every} iters)" if count else ""
         self._time, self._at = now, self.solver.iter
-        say(f"Iteration {self.solver.iter}{speed}, loss = {self.smoothed_loss:.6g}")
+        self.solver.tell(f"Iteration {self.solver.iter}{speed}, loss = {self.smoothed_loss:.6g}")
         outputs = self.solver.model.last_step.outputs
         self._lines("Train", self.solver.model, {name: outputs[name] for name in outputs if name in self._outputs()})
-        say(f"Iteration {self.solver.iter}, lr = {self.solver.lr:.6g}")
+        self.solver.tell(f"Iteration {self.solver.iter}, lr = {self.solver.lr:.6g}")
 
     @property
     def due(self) -> bool:
@@ -54,17 +54,18 @@ class Display:
     def end(self, loss: float | None) -> None:
         """Prints the smoothed loss after the last iteration, to which a further forward pass adds its own."""
         self.losses.extend([] if loss is None else [loss])
-        say(f"Iteration {self.solver.iter}, loss = {self.smoothed_loss:.6g}")
+        self.solver.tell(f"Iteration {self.solver.iter}, loss = {self.smoothed_loss:.6g}")
 
     def scores(self, scores: Scores) -> None:
         """Prints test scores."""
-        if not self.solver.param.display:
+        if not self.solver.tells:
             return
         for number, (model, net) in enumerate(zip(self.solver.test_models, scores, strict=True)):
-            say(f"Iteration {self.solver.iter}, Testing net (#{number})")
+            self.solver.tell(f"Iteration {self.solver.iter}, Testing net (#{number})")
             weights = loss_weights(model)
             if self.solver.param.test_compute_loss:
-                say(f"Test loss: {sum(weights.get(name, 0) * np.sum(score) for name, score in net.items()):.6g}")
+                loss = sum(weights.get(name, 0) * np.sum(score) for name, score in net.items())
+                self.solver.tell(f"Test loss: {loss:.6g}")
             self._lines("Test", model, net)
 
     def _outputs(self) -> set[str]:
@@ -73,7 +74,7 @@ class Display:
 
     def _lines(self, which: str, model: Any, outputs: Mapping[str, Any]) -> None:
         for number, line in enumerate(output_lines(outputs, loss_weights(model))):
-            say(f"    {which} net output #{number}: {line}")
+            self.solver.tell(f"    {which} net output #{number}: {line}")
 
 
 def output_lines(outputs: Mapping[str, Any], weights: Mapping[str, float]) -> Iterator[str]:

@@ -21,7 +21,6 @@ from keras_caffe.errors import (
     not_found,
     shown_path,
 )
-from keras_caffe.solver.display import say
 from keras_caffe.solver.nets import locate
 from keras_caffe.solver.params import last_steps
 from keras_caffe.solver.state import State, read_state, write_state
@@ -58,10 +57,10 @@ def write(solver: Any, write_params: Callable[[str], Any] | None = None) -> tupl
     hdf5 = solver.param.snapshot_format == type(solver.param).HDF5
     stem = f"{solver.prefix}_iter_{solver.iter}"
     model, state = (f"{stem}.{kind}{'.h5' if hdf5 else ''}" for kind in ("caffemodel", "solverstate"))
-    if solver.param.display:
+    if solver.tells:
         kind = "HDF5" if hdf5 else "binary proto"
-        say(f"Snapshotting to {kind} file {model}")
-        say(f"Snapshotting solver state to {kind} file {state}")
+        solver.tell(f"Snapshotting to {kind} file {model}")
+        solver.tell(f"Snapshotting solver state to {kind} file {state}")
     try:
         if write_params is not None:
             write_params(model)

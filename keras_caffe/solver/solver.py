@@ -44,6 +44,8 @@ class Solver:
         iter: iterations done.
         params: the learnable parameters in Caffe's order.
         prefix: what the names of snapshots begin with.
+        tell: takes each line that Caffe would log; default: prints it.
+        tells: whether there are lines of tests and snapshots; default: if the solver displays any.
 
     Caffe: src/caffe/solver.cpp
     """
@@ -63,6 +65,7 @@ class Solver:
         self.iter = 0
         self.request: str | None = None
         """"stop" or "snapshot": asked for from outside, done after the iteration that runs."""
+        self.tell, self.tells = say, bool(param.display)
         self.scores: Scores | None = None
         self.display = Display(self)
         self._train, self._tests = train_data, list(test_data)
@@ -210,7 +213,7 @@ class Solver:
         try:
             self.scores = self._test(self._heed)
         except Interrupted:
-            say("Test interrupted.")
+            self.tell("Test interrupted.")
             return None
         self.display.scores(self.scores)
         return self.scores

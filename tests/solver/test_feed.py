@@ -82,7 +82,7 @@ def test_a_dropped_data_set_is_freed_with_its_iterator() -> None:
     data = keras_caffe.dataset(DATA)
     iterator = iter(data)
     next(iterator)
-    left = [weakref.ref(x) for x in (data, iterator, data._streams[0], data._streams[0].source)]
+    left = [weakref.ref(x) for x in (data, iterator, data.streams[0], data.streams[0].source)]
     del data, iterator
     gc.collect()
     assert [reference() for reference in left] == [None] * 4

@@ -1,0 +1,23 @@
+"""Caffe's own programs, with Caffe's flags, log and exit codes.
+
+    keras-caffe caffe train|test|time|device_query --FLAG=VALUE ...
+    keras-caffe caffe NAME ...       # convert_imageset, compute_image_mean, extract_features, upgrade_net_proto_text,
+                                     # upgrade_net_proto_binary, upgrade_solver_proto_text
+
+Flags have one dash or two. `keras-caffe caffe train --help` lists them.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from keras_caffe.cli.programs import main
+
+TAKES_ARGUMENTS = True  # as they are: their grammar is gflags'
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.arguments in (["--help"], ["-h"]):
+        print(__doc__.strip())
+        return 0
+    return main(args.arguments)

@@ -1,0 +1,180 @@
+"""Features: what blobs of a net hold for the records of its data layers, kept batch after batch until all are there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_caffe import proto
+from keras_caffe.converters.definition import read_definition
+from keras_caffe.converters.model import keras_name
+from keras_caffe.converters.write import replacing
+from keras_caffe.data.dataset import dataset
+from keras_caffe.data.writers import write
+from keras_caffe.errors import DataError
+from keras_caffe.proto.text import to_text
+from keras_caffe.shapes import ceil_div
+from keras_caffe.solver.load import open_test_net
+
+DATABASES = ("lmdb", "leveldb", "tfrecord")
+KINDS = (*DATABASES, "hdf5", "npz")
+ENDINGS = {".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".tfrecord": "tfrecord"}
+
+
+class Features:
+    """What some blobs of a net hold, in Caffe's order, batch after batch of its data layers in phase TEST.
+
+    Args:
+        net, weights: as of `keras_caffe.load`.
+        blobs: their names.
+        batches: how many; the data begin again where they end. Default: those that hold each record once.
+        level, stages: for include/exclude rules.
+        options: further arguments of `keras_caffe.load`.
+
+    Raises:
+        CaffeError: what loading a net, its weights or its data refuses; a blob that the net has not.
+    """
+
+    def __init__(
+        self,
+        net: Any,
+        weights: Sequence[str],
+        blobs: Sequence[str],
+        batches: int | None = None,
+        *,
+        level: int = 0,
+        stages: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
+        definition = read_definition(net)
+        selection: dict[str, Any] = {"level": level, "stages": stages}
+        allowed = {"allow_python_imports": options.get("allow_python_imports", False)}
+        self.data = dataset(definition, "TEST", data_format="channels_first", seed=0, **selection, **allowed)
+        model, _ = open_test_net(
+            definition, weights, data=self.data, data_format="channels_first", **selection, **options
+        )
+        self.blobs, self._part = tuple(blobs), model.extract(blobs)
+        source = self.data.streams[0].source
+        self._batch, self._records = source.batch_size, source.size if batches is None else None
+        if batches is None and self._records is None:
+            raise DataError(
+                "the data layer's records have no end", layer=source.layer.name, fix="Say how many batches to take."
+            )
+        self.batches = ceil_div(self._records, self._batch) if batches is None else batches
+        stamps = [(str(file), Path(file).stat().st_size, Path(file).stat().st_mtime_ns) for file in weights]
+        self.identity = [to_text(definition.message), stamps, self.blobs, self.batches, level, list(stages)]
+
+    def batches_from(self, first: int) -> Iterator[dict[str, np.ndarray]]:
+        """{blob: array} of each batch; the records that fill up the last batch are left out."""
+        wanted = set(self._part.input_names)
+        for number, tops in enumerate(self.data.skip(first).take(self.batches - first), first):
+            fed = {keras_name(name): top for name, top in tops.items() if keras_name(name) in wanted}
+            left = self._batch if self._records is None else min(self._batch, self._records - number * self._batch)
+            yield {name: self._cut(np.asarray(value), left) for name, value in self._part.predict_on_batch(fed).items()}
+
+    def _cut(self, values: np.ndarray, records: int) -> np.ndarray:
+        if values.ndim == 0:
+            return values[None]
+        rows, rest = divmod(len(values), self._batch)
+        return values if rest else values[: rows * records]
+
+
+class Parts:
+    """The features so far, in a folder beside what they become; a run that was interrupted goes on from there.
+
+    Args:
+        target: the file or database that is made at last.
+        features: where they come from.
+    """
+
+    def __init__(self, target: str, features: Features) -> None:
+        self.features, self.folder = features, Path(f"{target}.part")
+        self._state, self._identity = self.folder / "state.json", json.dumps(features.identity)
+        state = self._read()
+        if state["identity"] != json.loads(self._identity):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            state = {"batches": 0, "shapes": {}}
+        self.done: int = state["batches"]
+        self._shapes: dict[str, list[int]] = state["shapes"]
+        self.folder.mkdir(exist_ok=True)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return json.loads(self._state.read_text())
+        except (OSError, ValueError):
+            return {"identity": None}
+
+    def collect(self) -> Iterator[int]:
+        """Computes what is missing; gives the number of each batch that is kept."""
+        for values in self.features.batches_from(self.done):
+            for name, array in values.items():
+                self._append(name, array)
+            self.done += 1
+            state = {"identity": json.loads(self._identity), "batches": self.done, "shapes": self._shapes}
+            with replacing(self._state) as file:
+                file.write_text(json.dumps(state))
+            yield self.done
+
+    def _append(self, name: str, array: np.ndarray) -> None:
+        rows, *row = self._shapes.setdefault(name, [0, *array.shape[1:]])
+        if tuple(row) != array.shape[1:]:
+            problem = f"blob {name!r} has another shape in batch {self.done}"
+            raise DataError(problem, expected=tuple(row), received=array.shape[1:])
+        with self._file(name).open("r+b" if rows else "wb") as file:
+            file.seek(rows * 4 * int(np.prod(row)))
+            file.write(np.ascontiguousarray(array, "<f4").tobytes())
+        self._shapes[name] = [rows + len(array), *row]
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{self.features.blobs.index(name)}.f32"
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The features of each blob, as views on the files."""
+        return {
+            name: np.memmap(self._file(name), "<f4", "r", shape=tuple(shape)) for name, shape in self._shapes.items()
+        }
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+def kind_of(target: str, kind: str | None) -> str:
+    """The kind of what is written: as asked for, or as the name's ending says; else an LMDB."""
+    return kind or ENDINGS.get(Path(target).suffix, "lmdb")
+
+
+def write_features(target: str, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes features: HDF5 and NPZ files with an array for each blob, databases with a Datum for each row of the one.
+
+    Raises:
+        DataError: a database of that name exists, or a blob has too many axes for a Datum.
+    """
+    if kind in DATABASES:
+        ((name, values),) = arrays.items()
+        write(target, _datums(name, values), kind)
+        return
+    with replacing(target) as file:
+        if kind == "npz":
+            named: dict[str, Any] = dict(arrays)
+            with file.open("wb") as stream:  # a name would get another ending
+                np.savez(stream, **named)
+            return
+        import h5py
+
+        with h5py.File(file, "w") as store:
+            for name, values in arrays.items():
+                store[name] = values
+
+
+def _datums(name: str, values: np.ndarray) -> Iterator[tuple[bytes, bytes]]:
+    """Caffe's records: the row's number as ten digits, and its values as `float_data`."""
+    if values.ndim > 4:
+        raise DataError(f"blob {name!r} does not fit a Datum", expected="four axes at most", received=values.shape)
+    sizes = dict(zip(("channels", "height", "width"), (*values.shape[1:], 1, 1, 1), strict=False))
+    for number, row in enumerate(values):
+        yield b"%010d" % number, proto.Datum(**sizes, float_data=row.ravel().tolist()).SerializeToString()

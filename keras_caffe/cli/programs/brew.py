@@ -1,0 +1,158 @@
+"""The program `caffe`: train, test, time, device_query. Caffe: tools/caffe.cpp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
+from typing import Any
+
+import keras_caffe
+from keras_caffe.cli.programs.flags import Program, Values
+from keras_caffe.cli.programs.glog import ERROR, log, log_solver
+from keras_caffe.cli.test import score
+from keras_caffe.cli.train import EFFECTS, names, requests
+from keras_caffe.errors import CaffeError
+from keras_caffe.pycaffe import install
+from keras_caffe.pycaffe.settings import gpus
+from keras_caffe.serving import layer_times, passes
+from keras_caffe.solver.load import load_solver, open_test_net
+from keras_caffe.solver.solver import Solver
+
+USAGE = """command line brew
+usage: caffe <command> <args>
+
+commands:
+  train           train or finetune a model
+  test            score a model
+  device_query    show GPU diagnostic information
+  time            benchmark model execution time"""
+FLAGS = (
+    ("gpu", "", "Accepted as in Caffe; TensorFlow takes the GPUs that it sees."),
+    ("solver", "", "The solver definition protocol buffer text file."),
+    ("model", "", "The model definition protocol buffer text file."),
+    ("phase", "", "Optional; network phase (TRAIN or TEST). Only used for 'time'."),
+    ("level", 0, "Optional; network level."),
+    ("stage", "", "Optional; network stages (not to be confused with phase), separated by ','."),
+    ("snapshot", "", "Optional; the snapshot solver state to resume training."),
+    ("weights", "", "Optional; the trained weights to begin with, separated by ','. Not together with snapshot."),
+    ("iterations", 50, "The number of iterations to run."),
+    ("sigint_effect", "stop", "Optional; what SIGINT does: snapshot, stop or none."),
+    ("sighup_effect", "snapshot", "Optional; what SIGHUP does: snapshot, stop or none."),
+    ("allow_python_imports", False, "Import the modules that Python layers name; only for files that you trust."),
+)
+
+
+def run(values: Values, positional: Sequence[str]) -> int:
+    if len(positional) != 1:
+        print(caffe.help("caffe"))
+        return 0
+    command = COMMANDS.get(positional[0])
+    if command is None:
+        for line in ("Available caffe actions:", *(f"\t{name}" for name in sorted(COMMANDS))):
+            log(line, "caffe.cpp:61", ERROR)
+        raise CaffeError(f"Unknown action: {positional[0]}")
+    if values.allow_python_imports:
+        install(force=True)  # which the modules of Python layers import
+    command(values)
+    return 0
+
+
+def train(values: Values) -> None:
+    _need(values, "solver", "Need a solver definition to train.")
+    if values.snapshot and values.weights:
+        raise CaffeError("Give a snapshot to resume training or weights to finetune but not both.")
+    effects = {"SIGINT": values.sigint_effect, "SIGHUP": values.sighup_effect}
+    for effect in effects.values():
+        if effect not in EFFECTS:
+            raise CaffeError(f'Invalid signal effect "{effect}" was specified')
+    _tell_device("caffe.cpp:197")
+    solver = load_solver(values.solver, weights=names(values.weights) or None, level=values.level, **_options(values))
+    _tell_solver(solver)
+    if values.snapshot:
+        log(f"Resuming from {values.snapshot}", "caffe.cpp:234")
+        solver.restore(values.snapshot)
+    log("Starting Optimization", "caffe.cpp:238")
+    log(f"Solving {solver.model.net.name}", "solver.cpp:289")
+    log(f"Learning Rate Policy: {solver.param.lr_policy}", "solver.cpp:290")
+    with requests(solver, effects):
+        solver.fit(verbose=0)
+    stopped = solver.request == "stop"
+    log(*("Optimization stopped early.", "solver.cpp:311") if stopped else ("Optimization Done.", "solver.cpp:332"))
+    log("Optimization Done.", "caffe.cpp:249")
+
+
+def _tell_solver(solver: Solver) -> None:
+    """Logs what Caffe logs of a new solver; its lines go to the log from now on."""
+    solver.tell, solver.tells = log_solver, True
+    log(f"Initializing solver from parameters: \n{solver.param}", "solver.cpp:45")
+    log("Solver scaffolding done.", "solver.cpp:57")
+
+
+def test(values: Values) -> None:
+    _need(values, "model", "Need a model definition to score.")
+    _need(values, "weights", "Need model weights to score.")
+    _tell_device("caffe.cpp:278")
+    model, data = open_test_net(values.model, names(values.weights), level=values.level, **_options(values))
+    score(model, data, values.iterations, lambda line: log(line, "caffe.cpp:313"))
+
+
+def time(values: Values) -> None:
+    _need(values, "model", "Need a model definition to time.")
+    if values.phase not in ("", "TRAIN", "TEST"):
+        raise CaffeError('phase must be "TRAIN" or "TEST"')
+    _tell_device("caffe.cpp:352")
+    model = keras_caffe.load(values.model, phase=values.phase or "TRAIN", level=values.level, **_options(values))
+    for line in _time_lines(model, values.iterations):
+        log(line, "caffe.cpp:373")
+
+
+def _time_lines(model: keras_caffe.CaffeModel, iterations: int) -> Iterator[str]:
+    yield "*** Benchmark begins ***"
+    yield f"Testing for {iterations} iterations."
+    forward, backward = [], []
+    for number, (there, back) in enumerate(passes(model, iterations), 1):
+        forward.append(there)
+        backward.append(back or 0.0)
+        yield f"Iteration: {number} forward-backward time: {forward[-1] + backward[-1]:.6g} ms."
+    yield "Average time per layer: "
+    for layer in layer_times(model, iterations):
+        yield f"{layer.layer:>10}\tforward: {layer.forward:.6g} ms."
+        yield f"{layer.layer:>10}\tbackward: {layer.backward or 0:.6g} ms."
+    yield f"Average Forward pass: {fmean(forward):.6g} ms."
+    yield f"Average Backward pass: {fmean(backward):.6g} ms."
+    yield f"Average Forward-Backward: {fmean(forward) + fmean(backward):.6g} ms."
+    yield f"Total Time: {sum(forward) + sum(backward):.6g} ms."
+    yield "*** Benchmark ends ***"
+
+
+def device_query(values: Values) -> None:
+    log(f"Querying GPUs {values.gpu}", "caffe.cpp:136")
+    for number, (name, (major, minor)) in enumerate(gpus()):
+        log(f"Device id:                     {number}", "common.cpp:187")
+        log(f"Major revision number:         {major}", "common.cpp:188")
+        log(f"Minor revision number:         {minor}", "common.cpp:189")
+        log(f"Name:                          {name}", "common.cpp:190")
+
+
+def _need(values: Values, flag: str, text: str) -> None:
+    if not values[flag].value:
+        raise CaffeError(f"Check failed: FLAGS_{flag}.size() > 0 (0 vs. 0) {text}")
+
+
+def _options(values: Values) -> dict[str, Any]:
+    return {"stages": names(values.stage), "allow_python_imports": values.allow_python_imports}
+
+
+def _tell_device(place: str) -> None:
+    count = len(gpus())
+    log(f"Using GPUs {', '.join(map(str, range(count)))}" if count else "Use CPU.", place)
+
+
+COMMANDS: dict[str, Callable[[Values], None]] = {
+    "train": train,
+    "test": test,
+    "time": time,
+    "device_query": device_query,
+}
+GPU = "TensorFlow takes the GPUs that it sees; CUDA_VISIBLE_DEVICES chooses among them"
+caffe = Program(USAGE, run, FLAGS, ignored=[("gpu", GPU)])

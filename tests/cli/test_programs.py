@@ -1,0 +1,258 @@
+"""`keras-caffe caffe ...`: Caffe's programs with their flags, files, exit codes and log."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import keras_caffe
+from keras_caffe import proto, samples
+from keras_caffe.cli import main
+from keras_caffe.cli.programs import ABORTED
+from keras_caffe.converters.read import read_mean
+from keras_caffe.data.statistics import open_any
+from tests.shared_goldens import GOLDENS
+from tests.solver import digits
+
+SRC = GOLDENS / "data" / "src"
+GLOG = re.compile(r"([IWEF])\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ (\w+\.\w+):\d+\] (.*)")
+LENET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))
+
+
+@pytest.fixture
+def caffe(capfd: pytest.CaptureFixture[str]):
+    """Runs a program; returns its exit code, its log as (level, file, text), and the other lines of both streams."""
+
+    def run(*arguments: object) -> tuple[int, list[tuple[str, ...]], list[str]]:
+        code = main(["caffe", *map(str, arguments)])
+        captured = capfd.readouterr()
+        lines = captured.err.splitlines()
+        log = [found.groups() for found in map(GLOG.fullmatch, lines) if found]
+        return code, log, [*captured.out.splitlines(), *(line for line in lines if not GLOG.fullmatch(line))]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a solver, its net, its data and what training left."""
+    folder = tmp_path_factory.mktemp("trained")
+    text = "max_iter: 4 display: 2 test_iter: 2 test_interval: 2 snapshot: 2"
+    digits.write(folder, text)
+    return folder
+
+
+@pytest.fixture
+def work(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(trained)
+    return trained
+
+
+def texts(log: list[tuple[str, ...]], file: str) -> list[str]:
+    return [text for _, where, text in log if where == file]
+
+
+def test_train_test_and_resume(work: Path, caffe) -> None:
+    code, log, _ = caffe("train", "-solver=solver.prototxt", "--gpu", "0", "--sighup-effect", "none", "--log_dir=.")
+    assert code == 0
+    assert [text for level, _, text in log if level == "W"][0].startswith("--gpu has no effect")
+    said = texts(log, "solver.cpp")
+    assert {"Solving LeNet", "Learning Rate Policy: step", "Optimization Done."} <= set(said)
+    losses = [line for line in said if ", loss = " in line]
+    assert [re.match(r"Iteration \d+", line)[0] for line in losses] == [f"Iteration {i}" for i in (0, 2, 4)]
+    assert [line for line in said if "Testing net (#0)" in line][-1] == "Iteration 4, Testing net (#0)"
+    assert re.fullmatch(r"    Test net output #1: loss = \S+ \(\* 1 = \S+ loss\)", said[-2])
+    assert "Iteration 2, lr = 0.001" in texts(log, "sgd_solver.cpp")
+    assert "Snapshotting to binary proto file digits_iter_4.caffemodel" in said
+    assert texts(log, "caffe.cpp")[-2:] == ["Starting Optimization", "Optimization Done."]
+    assert "Optimization Done." in (work / "caffe.INFO").read_text()
+
+    code, log, _ = caffe("train", "--solver", "solver.prototxt", "--snapshot=digits_iter_2.solverstate")
+    assert code == 0 and "Resuming from digits_iter_2.solverstate" in texts(log, "caffe.cpp")
+
+    weights = work / "digits_iter_4.caffemodel"
+    code, log, _ = caffe("test", "--model=net.prototxt", f"--weights={weights}", "--iterations=2")
+    said = texts(log, "caffe.cpp")
+    assert code == 0
+    batches = [float(line.rpartition(" ")[2]) for line in said if re.match(r"Batch \d, accuracy = ", line)]
+    assert len(batches) == 2
+    assert f"accuracy = {np.mean(batches):g}" in said
+
+
+def test_features_become_datums_as_in_caffe(work: Path, caffe, tmp_path: Path) -> None:
+    model = keras_caffe.load("net.prototxt")
+    keras_caffe.save(model, caffemodel=tmp_path / "w.caffemodel")
+    out = [tmp_path / "conv1", tmp_path / "ip2"]
+    arguments = (tmp_path / "w.caffemodel", "net.prototxt", "conv1,ip2", f"{out[0]},{out[1]}", 3, "lmdb", "GPU", 0)
+    code, log, _ = caffe("extract_features", *arguments)
+    assert code == 0 and log[-1][2] == "Successfully extracted the features!"
+    keys, datums = zip(*open_any(out[0]).items(), strict=True)
+    assert [bytes(keys[0]), bytes(keys[-1])] == [b"0000000000", b"0000000047"]
+    first = proto.Datum.FromString(bytes(datums[0]))
+    assert (first.channels, first.height, first.width) == (6, 12, 12)
+    batch = next(iter(keras_caffe.dataset("net.prototxt", "TEST")))["data"]
+    expected = model.extract(["conv1"])(batch)["conv1"][0].numpy().transpose(2, 0, 1)
+    np.testing.assert_allclose(np.reshape(first.float_data, (6, 12, 12)), expected, rtol=1e-4, atol=1e-5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["conv1", "ip2", "w.caffemodel"]
+
+    assert caffe("extract_features", *arguments)[0] == ABORTED  # the databases exist
+    assert caffe("extract_features", *arguments[:4])[0] == 1
+
+
+def test_extract_goes_on_where_it_was_interrupted(work: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    keras_caffe.save(keras_caffe.load("net.prototxt"), caffemodel=tmp_path / "w.caffemodel")
+    command = ["extract", "net.prototxt", str(tmp_path / "w.caffemodel"), "--blobs", "ip2,label", "--iterations", "4"]
+    assert main([*command, "-o", str(tmp_path / "whole.npz")]) == 0
+    from keras_caffe.cli import extract
+
+    def interrupted(numbers, *_: object):
+        for number in numbers:
+            yield number
+            if number == 2:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(extract, "progress", interrupted)
+        assert main([*command, "-o", str(tmp_path / "parts.h5")]) == 130
+    assert not (tmp_path / "parts.h5").exists()
+    assert main([*command, "-o", str(tmp_path / "parts.h5")]) == 0
+    assert "going on from batch 2 of 4" in capsys.readouterr().out
+    assert not (tmp_path / "parts.h5.part").exists()
+    with np.load(tmp_path / "whole.npz") as whole, h5py.File(tmp_path / "parts.h5") as parts:
+        assert whole["ip2"].shape == (64, 10)
+        np.testing.assert_array_equal(whole["ip2"], parts["ip2"][:])
+        np.testing.assert_array_equal(whole["label"], parts["label"][:])
+        assert whole["label"][0] == samples.digits()[1][0]
+
+
+def test_extract_takes_every_record_once(work: Path, tmp_path: Path) -> None:
+    keras_caffe.save(keras_caffe.load("net.prototxt"), caffemodel=tmp_path / "w.caffemodel")
+    assert main(["extract", "net.prototxt", str(tmp_path / "w.caffemodel"), "--blob=ip2", "-o", f"{tmp_path}/db"]) == 0
+    assert open_any(tmp_path / "db").count() == 1000  # batches of 16
+
+
+def test_time_has_a_line_for_each_layer(caffe) -> None:
+    code, log, _ = caffe("time", "-model", LENET, "-iterations", 2, "-phase", "TEST")
+    said = texts(log, "caffe.cpp")
+    assert code == 0
+    assert [line.split(":")[0] for line in said if "forward-backward time" in line] == ["Iteration"] * 2
+    for way in ("forward", "backward"):
+        times = [re.fullmatch(rf" *(\w+)\t{way}: [\d.e-]+ ms\.", line) for line in said]
+        assert [found[1] for found in times if found][:3] == ["conv1", "pool1", "conv2"]
+    assert said[-1] == "*** Benchmark ends ***"
+
+
+def test_databases_and_their_mean(caffe, tmp_path: Path) -> None:
+    flags = ("--resize_height=6", "-resize_width", 7, "--backend=lmdb", "--check_size", "--nogray")
+    code, log, _ = caffe("convert_imageset", *flags, f"{SRC / 'img'}/", SRC / "list.txt", tmp_path / "db")
+    assert code == 0 and [text for *_, text in log] == ["A total of 7 images.", "Processed 7 files."]
+    (key, value), *_ = open_any(tmp_path / "db").items()
+    assert bytes(key).startswith(b"00000000_")
+    datum = proto.Datum.FromString(bytes(value))
+    assert (datum.channels, datum.height, datum.width) == (3, 6, 7)
+
+    code, log, _ = caffe("compute_image_mean", tmp_path / "db", tmp_path / "mean.binaryproto")
+    assert code == 0 and "Processed 7 files." in [text for *_, text in log]
+    mean = read_mean(tmp_path / "mean.binaryproto")
+    assert log[-1][2] == f"mean_value channel [2]: {mean[0, 2].mean(dtype=np.float64):g}"
+    assert caffe("compute_image_mean")[0] == 1
+
+
+def test_images_that_cannot_be_read_are_left_out(caffe, tmp_path: Path) -> None:
+    name = next(iter((SRC / "list.txt").read_text().splitlines())).rpartition(" ")[0]
+    (tmp_path / "list.txt").write_text(f"{name} 3\nnowhere.jpg 1\n")
+    arguments = (f"{SRC / 'img'}/", tmp_path / "list.txt", tmp_path / "db")
+    code, log, _ = caffe("convert_imageset", "--encoded", *arguments)
+    assert code == 0
+    assert [level for level, *_ in log] == ["I", "E", "I"] and "nowhere.jpg" in log[1][2]
+    ((key, value),) = open_any(tmp_path / "db").items()
+    assert proto.Datum.FromString(bytes(value)).encoded
+    assert caffe("convert_imageset", *arguments)[0] == ABORTED
+    assert caffe("convert_imageset", *arguments[:2])[0] == 1
+
+
+V1 = 'name: "old" layers { name: "ip" type: INNER_PRODUCT top: "ip" bottom: "x" inner_product_param { num_output: 2 } }'
+
+
+def test_upgrades(caffe, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text(V1)
+    code, log, _ = caffe("upgrade_net_proto_text", old, new)
+    assert code == 0 and log[-1][2] == f"Wrote upgraded NetParameter text proto to {new}"
+    assert 'type: "InnerProduct"' in new.read_text()
+    code, log, _ = caffe("upgrade_net_proto_text", new, new)
+    assert code == 0 and log[0][2].startswith("File already in latest proto format")
+
+    net = proto.NetParameter(name="old")
+    layer = net.layers.add(name="ip", type="INNER_PRODUCT", bottom=["x"], top=["ip"])
+    layer.blobs.add(num=1, channels=1, height=1, width=2, data=[1, 2])
+    old.write_bytes(net.SerializeToString())
+    assert caffe("upgrade_net_proto_binary", old, new)[0] == 0
+    upgraded = proto.NetParameter.FromString(new.read_bytes())
+    assert upgraded.layer[0].type == "InnerProduct" and list(upgraded.layer[0].blobs[0].data) == [1, 2]
+
+    old.write_text('base_lr: 1 solver_type: ADAM net: "n"')
+    assert caffe("upgrade_solver_proto_text", old, new)[0] == 0
+    assert 'type: "Adam"' in new.read_text()
+
+
+@pytest.mark.parametrize("program", ["upgrade_net_proto_text", "upgrade_net_proto_binary", "upgrade_solver_proto_text"])
+def test_exit_codes_of_upgrades(program: str, caffe, tmp_path: Path) -> None:
+    assert caffe(program, "one")[0] == 1
+    (tmp_path / "other").write_bytes(b"\xff\xfe\x00 no message" if "text" in program else b"layer {")
+    assert caffe(program, tmp_path / "other", tmp_path / "out")[0] == 2
+    assert caffe(program, tmp_path / "nowhere", tmp_path / "out")[0] == ABORTED
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("train", "--foo=1"), 1, "ERROR: unknown command line flag 'foo'"),
+        (("convert_imageset", "-nobackend"), 1, "ERROR: unknown command line flag 'nobackend'"),
+        (("test", "-iterations=many"), 1, "ERROR: illegal value 'many' specified for int32 flag 'iterations'"),
+        (("train", "--solver"), 1, "ERROR: flag '--solver' is missing its argument; flag description: The solver "),
+        (("--version",), 0, "caffe version 1.0.0"),
+        ((), 0, "usage: caffe <command> <args>"),
+    ],
+)
+def test_flags_in_gflags_words(arguments: tuple[str, ...], code: int, words: str, caffe) -> None:
+    found, log, lines = caffe(*arguments)
+    assert (found, log) == (code, [])
+    assert [line for line in lines if line.startswith(words)], lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("brew",), "Unknown action: brew"),
+        (("train",), "Need a solver definition to train."),
+        (("train", "--solver=a", "--weights=b", "--snapshot=c"), "but not both"),
+        (("train", "--solver=a", "--sigint_effect=go"), 'Invalid signal effect "go"'),
+        (("test", "--model=a"), "Need model weights to score."),
+        (("time", "--model=a", "--phase=VAL"), 'phase must be "TRAIN" or "TEST"'),
+        (("train", "--solver=nowhere.prototxt"), "nowhere.prototxt"),
+        (("convert_imageset", "a/", "nowhere.txt", "db"), "nowhere.txt"),
+        (("compute_image_mean", "--backend=rocksdb", "db"), "Unknown database backend rocksdb"),
+        (("extract_features", WEIGHTS, LENET, "a,b", "db", "1", "lmdb"), "must be equal"),
+        (("extract_features", WEIGHTS, LENET, "a", "db", "0", "lmdb"), "num_mini_batches"),
+    ],
+)
+def test_what_is_bad_ends_the_program(arguments: tuple[str, ...], words: str, caffe) -> None:
+    code, log, lines = caffe(*arguments)
+    assert (code, lines) == (ABORTED, [])
+    assert log[-1][0] == "F" and words in log[-1][2]
+
+
+def test_device_query_and_glogs_flags(caffe, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, log, _ = caffe("device_query", "--logtostderr=1", "--v=2")
+    assert code == 0
+    assert [text for level, _, text in log if level == "W"] == [
+        f"--{flag} has no effect: the log goes to standard error" for flag in ("logtostderr", "v")
+    ]
+    monkeypatch.setenv("GLOG_minloglevel", "2")
+    assert caffe("device_query")[1] == []
