@@ -157,12 +157,17 @@ def _in_order(model: CaffeModel, names: list[str]) -> Iterator[str]:
 def row(model: CaffeModel, name: str, computed: np.ndarray, wanted: np.ndarray, tolerance: float) -> Row:
     """One blob, computed in one way and in another."""
     node = model.net.nodes[model.net.last_write(name).producer]
-    about = name, node.name, node.type, computed.shape
+    return row_of((name, node.name, node.type), computed, wanted, tolerance)
+
+
+def row_of(about: tuple[str, str, str], computed: np.ndarray, wanted: np.ndarray, tolerance: float) -> Row:
+    """The row of a blob, of which this is the name, the layer and the type."""
     if computed.shape != wanted.shape:
-        return Row(*about, np.nan, np.nan, f"the reference has shape {wanted.shape}")
+        return Row(*about, computed.shape, np.nan, np.nan, f"the reference has shape {wanted.shape}")
     alike = (computed == wanted) | (np.isnan(computed) & np.isnan(wanted))  # infinities and NaNs too
     difference = np.where(alike, 0.0, np.abs(computed.astype("float64") - wanted))
     absolute = float(difference.max(initial=0.0))
     largest = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0))
     relative = absolute / largest if largest else absolute
-    return Row(*about, absolute, relative, None if relative <= tolerance else "diverges")
+    problem = None if relative <= tolerance else "diverges"
+    return Row(*about, computed.shape, absolute, relative, problem)

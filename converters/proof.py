@@ -39,9 +39,12 @@ class Engine:
 
     def run(self, fed: Arrays) -> dict[str, np.ndarray]:
         """{output: what the export computes}. Raises ExportError if the runtime fails."""
-        asked = {name: fed[blob].transpose(self._order(fed[blob].ndim)) for blob, name in self.names.items()}
-        found = self.runtime.run(asked)
+        found = self.runtime.run(self.as_given(fed))
         return {name: a.transpose(inverse(self._order(a.ndim))) for name, a in found.items()}
+
+    def as_given(self, fed: Arrays) -> dict[str, np.ndarray]:
+        """{input of the export: array} of arrays in Caffe's order."""
+        return {name: fed[blob].transpose(self._order(fed[blob].ndim)) for blob, name in self.names.items()}
 
     def as_blobs(self, fed: Arrays) -> dict[str, np.ndarray]:
         """{blob: array in Caffe's order} of arrays as the export takes them."""
@@ -77,16 +80,21 @@ def prove(model: CaffeModel, engine: Engine, tolerance: float, given: Arrays | N
         for name, value in names.items():
             one = replace(row(model, value, found[name], wanted[value], tolerance), blob=name)
             rows[name] = max(rows.get(name, one), one, key=_badness)
-    worst = max(rows.values(), key=_badness)
+    return checked(tuple(rows.values()), tolerance)
+
+
+def checked(rows: tuple[Row, ...], tolerance: float) -> tuple[Row, ...]:
+    """The rows. Raises ExportError, which names the worst blob, if one is over the tolerance."""
+    worst = max(rows, key=_badness)
     if worst.problem:
         raise ExportError(
             f"the export computes something else than the net: blob {worst.blob!r}",
-            layer=f"{worst.layer!r} ({worst.type})",
+            layer=f"{worst.layer!r} ({worst.type})" if worst.layer else None,
             expected=f"a difference of at most {tolerance:g} of the largest value",
             received=worst.problem if math.isnan(worst.relative) else f"{worst.relative:.2g}",
             fix=Option("tolerance", ..., "to allow a greater one"),
         )
-    return tuple(rows.values())
+    return rows
 
 
 def _badness(row: Row) -> tuple[bool, float]:
@@ -98,10 +106,19 @@ def write_report(file: Path, rows: Sequence[Row]) -> None:
     file.write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
 
 
+def sample_inputs(model: CaffeModel, engine: Engine) -> dict[str, np.ndarray]:
+    """{input blob: what is random, or 0, in the sizes that the net declares}, in Caffe's order."""
+    return _random(_sample_sizes(model, engine), 0)
+
+
+def _sample_sizes(model: CaffeModel, engine: Engine) -> dict[str, Sizes]:
+    sample = sample_shapes(model.plan)
+    return {name: _filled(sizes, sample[name]) for name, sizes in engine.inputs.items()}
+
+
 def _runs(model: CaffeModel, engine: Engine) -> Iterator[tuple[dict[str, np.ndarray], CaffeModel]]:
     """Inputs, and the model that takes their sizes."""
-    sample = sample_shapes(model.plan)
-    shapes = {name: _filled(sizes, sample[name]) for name, sizes in engine.inputs.items()}
+    shapes = _sample_sizes(model, engine)
     yield _random(shapes, 0), model
     open_batch = all(sizes[0] is None for sizes in engine.inputs.values() if sizes)
     yield _random({name: (2 * s[0], *s[1:]) if open_batch and s else s for name, s in shapes.items()}, 1), model

@@ -37,11 +37,19 @@ def node_blobs(model: CaffeModel) -> list[list[np.ndarray]]:
     return [[bound.get() for bound in model.plan.bound_blobs(node.index)] for node in model.net.nodes]
 
 
-def plan_again(model: CaffeModel, net: Net, input_shapes: Mapping[str, Shape], data_format: str) -> Plan:
-    """Plans a net with the classes and settings that the model was loaded with. Raises as `infer` does."""
+def plan_again(
+    model: CaffeModel, net: Net, input_shapes: Mapping[str, Shape], data_format: str, dtype: str | None = None
+) -> Plan:
+    """Plans a net with the classes and settings of the model, and maybe another dtype. Raises as `infer` does."""
     recipe, (custom, python) = model.recipe, _classes(model)
     with loading(LoadContext(recipe.fork, python, files=recipe.files)):
-        return infer(net, data_format=data_format, input_shapes=input_shapes, custom_layers=custom, dtype=recipe.dtype)
+        return infer(
+            net,
+            data_format=data_format,
+            input_shapes=input_shapes,
+            custom_layers=custom,
+            dtype=dtype or recipe.dtype,
+        )
 
 
 def rebuild(model: CaffeModel, plan: Plan, blobs: NodeBlobs, input_shapes: Mapping[str, Shape]) -> CaffeModel:

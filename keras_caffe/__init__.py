@@ -18,11 +18,12 @@ __getattr__ = requirements.missing
 if requirements.HAS_TENSORFLOW:
     from keras_caffe import data, pycaffe
     from keras_caffe.data import dataset
+    from keras_caffe.engines import engine
     from keras_caffe.serving import export
     from keras_caffe.solver import load_solver
 
 __all__ = [
     "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "check", "compare", "cv_dnn", "data", "dataset",
-    "export", "fold", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers", "plots",
+    "engine", "export", "fold", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers", "plots",
     "pycaffe", "register_layer", "save", "to_onnx",
 ]  # fmt: skip

@@ -28,13 +28,14 @@ FLOORS = [
     {"layers"},
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
     {"converters"},
-    {"data", "onnx", "solver", "serving", "pycaffe", "samples", "cv_dnn", "page", "plots"},
+    {"data", "onnx", "solver", "serving", "pycaffe", "samples", "cv_dnn", "engines", "page", "plots"},
     {"public"},  # keras_caffe/__init__.py
     {"cli"},
     {"__main__"},
 ]
 NEIGHBOURS = {("fillers", "proto"), ("serving", "onnx"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
 NEIGHBOURS |= {("cv_dnn", "onnx"), ("plots", "page"), ("registry", "forks")}
+NEIGHBOURS |= {("engines", "onnx"), ("engines", "serving"), ("pycaffe", "engines")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
 TENSORFLOW = {"ops", "data", "runtimes", "solver", "serving", "pycaffe", "page"}
@@ -55,7 +56,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 }
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
-CONTRACT |= {"check", "data", "pycaffe", "ops", "plots", "to_onnx"}
+CONTRACT |= {"check", "data", "engine", "pycaffe", "ops", "plots", "to_onnx"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "cv_dnn", "fold", "metrics"}
 

@@ -21,9 +21,10 @@ from keras_caffe import CaffeModel, proto
 from keras_caffe.cli.detections import by_picture, detects, lines
 from keras_caffe.cli.images import Preparation, mean_of
 from keras_caffe.cli.options import add_net_options, load, positive, working
+from keras_caffe.converters.keras_file import read_keras
 from keras_caffe.converters.model import keras_name
 from keras_caffe.converters.read import read_message
-from keras_caffe.errors import DataError, NetError, ReadError, not_found, unreadable
+from keras_caffe.errors import DataError, NetError, unreadable
 from keras_caffe.shapes import known
 
 BATCH = 16
@@ -61,23 +62,6 @@ def run(args: argparse.Namespace) -> None:
             rows = lines(own, args.top, labels, prepare.size(image)) if own.ndim > 1 else best(own, args.top, labels)
             for line in rows:
                 print(f"  {line}")
-
-
-def read_keras(file: str) -> CaffeModel:
-    """The model that `convert` wrote.
-
-    Raises:
-        ReadError: there is none in the file.
-    """
-    if not Path(file).exists():  # of which Keras makes a ValueError
-        raise unreadable(file, not_found(file))
-    try:
-        model = keras.saving.load_model(file, compile=False)
-    except Exception as error:  # Keras raises whatever it stumbles on
-        raise ReadError("this is not a Keras model", where=file, received=error) from error
-    if not isinstance(model, CaffeModel):
-        raise ReadError("this model does not come from a Caffe net", where=file, received=type(model).__name__)
-    return model
 
 
 def output_blob(model: CaffeModel, name: str | None) -> str:

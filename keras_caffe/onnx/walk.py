@@ -24,6 +24,16 @@ def open_shapes(plan: Plan) -> dict[str, Shape]:
     return plan.check_shapes(shapes) if plan.dynamic else dict(plan.shapes)
 
 
+class NoWriterError(ExportError):
+    """Some layers cannot be written.
+
+    Attributes:
+        layers: their names.
+    """
+
+    layers: Sequence[str] = ()
+
+
 class Value(NamedTuple):
     """The tensor that holds a value of the net, and its kind of float."""
 
@@ -52,7 +62,7 @@ def written(
     plan, graph = subject.plan, edges.graph
     needed = plan.needed_for(wanted)
     values = _sources(plan, shapes, edges, needed)
-    refusals = []
+    refusals: dict[str, ExportError] = {}
     for planned in plan.layers.values():
         node = planned.node
         if needed.isdisjoint(node.outputs):
@@ -65,7 +75,7 @@ def written(
             tops = _tops_of(site)
         except ExportError as error:
             error.at(layer=f"{node.name!r} ({node.type})")
-            refusals.append(error)
+            refusals[node.name] = error
             tops = [graph.tensor() for _ in node.outputs]
         values.update({v: Value(top, graph.float_type) for v, top in zip(node.outputs, tops, strict=True)})
     graph.float_type = "float32"
@@ -110,14 +120,17 @@ def _tops_of(site: Site) -> list[Tensor]:
     return [tops] if isinstance(tops, str) else list(tops)
 
 
-def _refused(refusals: Sequence[ExportError]) -> ExportError:
-    listed = "; ".join(f"layer {error.layer}: {error.problem}" for error in refusals)
-    return ExportError(
-        f"ONNX cannot say {len(refusals)} layer{'s' if len(refusals) > 1 else ''} of this net exactly: {listed}",
-        expected=refusals[0].expected if len(refusals) == 1 else None,
-        received=refusals[0].received if len(refusals) == 1 else None,
+def _refused(refusals: Mapping[str, ExportError]) -> NoWriterError:
+    errors = list(refusals.values())
+    listed = "; ".join(f"layer {error.layer}: {error.problem}" for error in errors)
+    refused = NoWriterError(
+        f"ONNX cannot say {len(errors)} layer{'s' if len(errors) > 1 else ''} of this net exactly: {listed}",
+        expected=errors[0].expected if len(errors) == 1 else None,
+        received=errors[0].received if len(errors) == 1 else None,
         fix=(
             Option("outputs", ..., "to export a part of the net without them"),
             "For layers of your own, write a function and register it with keras_caffe.onnx.writes.",
         ),
     )
+    refused.layers = tuple(refusals)
+    return refused

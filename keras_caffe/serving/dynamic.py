@@ -14,7 +14,12 @@ from keras_caffe.shapes import Shape
 
 
 def servable_model(
-    model: CaffeModel, trained: Trained | None, data_format: str, dynamic: bool, single: bool = False
+    model: CaffeModel,
+    trained: Trained | None,
+    data_format: str,
+    dynamic: bool,
+    single: bool = False,
+    dtype: str | None = None,
 ) -> CaffeModel:
     """The model built again for an export.
 
@@ -24,11 +29,12 @@ def servable_model(
         data_format: how callers of the export see blobs.
         dynamic: height and width may change from one request to the next if the net allows it.
         single: the batch is 1 for good, not open, where the net allows any.
+        dtype: Keras dtype or policy to compute in, with fixed sizes; None: the model's.
     """
     net = trained.net if trained else model.net
     blobs: NodeBlobs = trained.blobs if trained else node_blobs(model)
     declared = declared_shapes(model)
-    fixed = plan_again(model, net, declared, data_format)
+    fixed = plan_again(model, net, declared, data_format, dtype)
     if single and fixed.dynamic:
         declared = {name: (1, *shape[1:]) if shape else shape for name, shape in declared.items()}
         fixed = plan_again(model, net, declared, data_format)

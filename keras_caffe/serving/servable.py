@@ -117,6 +117,11 @@ def signature(part: Any, inputs: Inputs, finish: Callable[[dict[str, Any]], dict
     return tf.function(serve, autograph=False).get_concrete_function(**{name: inputs.specs[name] for name in needed})
 
 
+def in_float32(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The end of a function whose callers see no lower precision."""
+    return {name: tf.cast(x, "float32") for name, x in outputs.items()}
+
+
 def classes(names: tf.lookup.StaticHashTable, output: str, count: int, top: int) -> Callable[..., dict[str, Any]]:
     """The end of a signature that gives the best classes: their names and scores, both (N, top), the best first."""
 

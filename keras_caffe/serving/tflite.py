@@ -81,24 +81,40 @@ def write_tflite(
         raise ExportError(
             "int8 needs calibration data", fix=Option("calibration", ..., "with some hundred typical inputs")
         )
-    blobs = [outputs] if isinstance(outputs, str) else outputs
-    with stock_ops_only():
-        trained = folded(model, blobs or ()) if fold else None
-        built = servable_model(model, trained, model.data_format, False, single=True)
-        part = built.extract(blobs) if blobs else net_outputs(built)
-        function = signature(part, plain_inputs(built, sample_shapes(model.plan)))
-    names = list(function.structured_input_signature[1])
-    samples = _samples(names, calibration)
-    first = next(samples, None)
-    content = _converted(_converter(function, kind, chain([] if first is None else [first], samples)))
+    content, first = tflite_bytes(model, kind, () if calibration is None else calibration, outputs, fold)
     with replacing(file) as temporary:
         temporary.write_bytes(content)
         if tolerance is None:
             return ()
         runtime = LiteRt(temporary)
         engine = Engine(runtime, model.data_format, argument_names(model, runtime.inputs))
-        given = None if first is None else engine.as_blobs(dict(zip(names, first, strict=True)))
-        return prove(model, engine, tolerance, given)
+        return prove(model, engine, tolerance, first and engine.as_blobs(first))
+
+
+def tflite_bytes(
+    model: CaffeModel,
+    kind: str,
+    calibration: Iterable[Any],
+    outputs: Sequence[str] | str | None,
+    fold: bool = True,
+    single: bool = True,
+) -> tuple[bytes, dict[str, np.ndarray] | None]:
+    """The content of a file, and the first sample as the file takes it, if there is one.
+
+    Args:
+        single: the batch is 1; otherwise as the model has it. The others: see `to_tflite`.
+    """
+    blobs = [outputs] if isinstance(outputs, str) else outputs
+    with stock_ops_only():
+        trained = folded(model, blobs or ()) if fold else None
+        built = servable_model(model, trained, model.data_format, False, single=single)
+        part = built.extract(blobs) if blobs else net_outputs(built)
+        function = signature(part, plain_inputs(built, sample_shapes(model.plan)))
+    names = list(function.structured_input_signature[1])
+    samples = _samples(names, calibration)
+    first = next(samples, None)
+    content = _converted(_converter(function, kind, chain([] if first is None else [first], samples)))
+    return content, first if first is None else dict(zip(names, first, strict=True))
 
 
 def _converted(converter: Any) -> bytes:
@@ -125,9 +141,9 @@ def _converter(function: Any, kind: str, samples: Iterable[Sequence[np.ndarray]]
     return converter
 
 
-def _samples(names: Sequence[str], calibration: Iterable[Any] | None) -> Iterator[list[np.ndarray]]:
+def _samples(names: Sequence[str], calibration: Iterable[Any]) -> Iterator[list[np.ndarray]]:
     """One sample after the other, as the converter wants them: a list in the order of the inputs."""
-    for batch in () if calibration is None else calibration:
+    for batch in calibration:
         arrays = [np.asarray(batch[name] if isinstance(batch, Mapping) else batch, "float32") for name in names]
         for index in range(len(arrays[0])):
             yield [array[index : index + 1] for array in arrays]

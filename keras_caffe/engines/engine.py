@@ -1,0 +1,66 @@
+"""What `keras_caffe.engine` gives: a model in an engine, called like `predict_on_batch`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.engines.report import Report
+from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.runtimes import Runtime
+from keras_caffe.shapes import fits
+
+
+class Engine:
+    """A model in an engine. Call it as `model.predict_on_batch`: with one array, a dict {input: array} or a list.
+
+    It gives what the model gives: an array for one output, a dict {blob: array} for several or for named ones. Batches
+    may have any size that the model takes. Calls must come one after the other.
+
+    Attributes:
+        name: of the engine: "openvino", "onnxruntime", "litert" or "tensorflow".
+        precision: "float32", "bfloat16" or "int8".
+        report: what was measured, see `Report`.
+    """
+
+    def __init__(self, runtime: Runtime, names: Mapping[str, str], single: str | None, report: Report) -> None:
+        self.name, self.precision, self.report = report.engine, report.precision, report
+        self._runtime, self._names, self._single = runtime, names, single
+
+    def __call__(self, inputs: Any = None) -> Any:
+        """Computes the outputs of a batch.
+
+        Raises:
+            NetError: an input is missing. ShapeError: one has another shape than the model takes.
+            ExportError: the engine fails.
+        """
+        found = self._runtime.run(self._fed(inputs))
+        return found if self._single is None else found[self._single]
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.name}, {self.precision}>"
+
+    def _fed(self, inputs: Any) -> dict[str, np.ndarray]:
+        """{input of the runtime: array}."""
+        if isinstance(inputs, (list, tuple)):
+            inputs = dict(zip(dict.fromkeys(self._names.values()), inputs, strict=True))
+        if inputs is not None and not isinstance(inputs, Mapping):
+            inputs = {next(iter(self._names), ""): inputs}
+        named = {self._names[name]: x for name, x in (inputs or {}).items() if name in self._names}
+        wanted = self._runtime.inputs
+        missing = [name for name in wanted if name not in named]
+        if missing:
+            expected, received = ", ".join(wanted), ", ".join(inputs or {}) or "nothing"
+            raise NetError(f"no value for input {', '.join(map(repr, missing))}", expected=expected, received=received)
+        return {name: _fitting(name, named[name], shape) for name, shape in wanted.items()}
+
+
+def _fitting(name: str, given: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    array = np.asarray(given, "float32")
+    if not fits(shape, array.shape):
+        raise ShapeError(
+            f"input {name!r} has another shape than the engine was made for", expected=shape, received=array.shape
+        )
+    return array

@@ -1,0 +1,157 @@
+"""A loaded model in each engine, and how far its numbers are from the model's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.converters.fold import folded
+from keras_caffe.converters.model import CaffeModel, keras_name, output_name
+from keras_caffe.converters.proof import Engine as Export
+from keras_caffe.converters.proof import prove, sample_inputs
+from keras_caffe.converters.sample_shapes import sample_shapes
+from keras_caffe.engines.cut import Cut, Tail
+from keras_caffe.engines.how import NAMES, How, Made
+from keras_caffe.engines.quantize import quantized
+from keras_caffe.errors import ExportError
+from keras_caffe.layers import DetectionOutput
+from keras_caffe.onnx.export import Settings, model_bytes
+from keras_caffe.onnx.subject import of_model
+from keras_caffe.onnx.walk import NoWriterError
+from keras_caffe.runtimes import Runtime
+from keras_caffe.runtimes.litert import LiteRt
+from keras_caffe.runtimes.onnxruntime import OnnxRuntime
+from keras_caffe.runtimes.openvino import OpenVino
+from keras_caffe.runtimes.tensorflow import TensorFlow
+from keras_caffe.serving.dynamic import servable_model
+from keras_caffe.serving.servable import argument_names, in_float32, net_outputs, plain_inputs, signature
+from keras_caffe.serving.tflite import tflite_bytes
+
+
+class LoadedNet:
+    """A model and the blobs that are asked for.
+
+    Args:
+        model: a loaded model.
+        outputs: names of blobs; None: the model's outputs.
+    """
+
+    engines: Sequence[str] = NAMES
+
+    def __init__(self, model: CaffeModel, outputs: Sequence[str] | None) -> None:
+        self.model, self.outputs = model, outputs
+        model.net.check_blobs(outputs or ())
+        self._graphs: dict[tuple[str, ...], bytes] = {}
+
+    @property
+    def single(self) -> str | None:
+        """The name of the only output where the model gives an array; None where it gives a dict."""
+        return next(iter(self._wanted)) if self.outputs is None and len(self._wanted) == 1 else None
+
+    def digest(self) -> str:
+        """What tells this net, its values and what is asked of it from others."""
+        told = (self.model.recipe.net, self.model.data_format, sample_shapes(self.model.plan), self.outputs)
+        digest = hashlib.sha256(repr(told).encode())
+        for arrays in self.model.get_caffe_params().values():
+            for array in arrays:
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def made(self, name: str, how: How) -> Made:
+        """The net in an engine; layers that the engine cannot compute stay in Keras where that is behind it.
+
+        Raises:
+            ExportError: the engine is missing, fails, or computes something else.
+        """
+        make = {
+            "openvino": lambda graph: OpenVino(graph, how.precision, how.threads),
+            "onnxruntime": lambda graph: _onnxruntime(graph, how),
+        }.get(name)
+        if make is None:
+            return self._proved({"litert": self._litert, "tensorflow": self._tensorflow}[name](how), how)
+        try:
+            return self._proved(make(self._graph(how, self.outputs)), how)
+        except NoWriterError as error:
+            kept = list(error.layers)
+        except ExportError:
+            kept = [p.node.name for p in self.model.plan.layers.values() if isinstance(p.layer, DetectionOutput)]
+            if not kept:
+                raise
+        return self._behind(make, how, kept)
+
+    def names(self, runtime: Runtime) -> dict[str, str]:
+        """{what callers may call an input: its name in the runtime}, in the model's order."""
+        known = self._export(runtime).names
+        return {name: given for blob, given in known.items() for name in (blob, keras_name(blob))}
+
+    def probe(self, runtime: Runtime) -> dict[str, np.ndarray]:
+        """Random inputs of the net's declared sizes, as the runtime takes them."""
+        export = self._export(runtime)
+        return export.as_given(sample_inputs(self.model, export))
+
+    @cached_property
+    def _wanted(self) -> dict[str, str]:
+        """{output: id of its value}."""
+        net = self.model.net
+        if self.outputs is not None:
+            return {name: net.last_write(name).id for name in self.outputs}
+        return {output_name(net, value): value for value in self.model.plan.outputs()}
+
+    def _export(self, runtime: Runtime) -> Export:
+        """Inputs go by their blobs' names in a graph of ONNX, and by names that functions allow in TensorFlow's."""
+        blobs = [self.model.net.values[value].blob for value in self.model.plan.inputs]
+        own = {blob: blob for blob in blobs if blob in runtime.inputs}
+        return Export(runtime, self.model.data_format, own or argument_names(self.model, runtime.inputs))
+
+    def _proved(self, runtime: Runtime, how: How, kept: Sequence[str] = ()) -> Made:
+        export, given = self._export(runtime), None
+        if how.precision == "int8":
+            given = export.as_blobs(_first(how.batches[0], self.names(runtime)))
+        return Made(runtime, prove(self.model, export, how.tolerance, given), kept)
+
+    def _behind(self, make: Callable[[bytes], Runtime], how: How, layers: Sequence[str]) -> Made:
+        """The engine for what is before these layers, and Keras for the rest."""
+        tail = Tail(self.model, layers, self._wanted)
+        head = make(self._graph(how, tail.read))
+        return self._proved(Cut(head, tail, list(self._wanted)), how, tail.layers)
+
+    def _graph(self, how: How, outputs: Sequence[str] | None) -> bytes:
+        """The folded net as ONNX, with the model's order of axes at its edges."""
+        key = (how.precision, *(outputs or ()))
+        if key not in self._graphs:
+            subject = of_model(self.model).folded(outputs or ())
+            content = model_bytes(subject, Settings(outputs=outputs, data_format=self.model.data_format))
+            self._graphs[key] = quantized(content, how.batches) if how.precision == "int8" else content
+        return self._graphs[key]
+
+    def _litert(self, how: How) -> Runtime:
+        if how.precision == "bfloat16":
+            raise ExportError("TensorFlow Lite computes no bfloat16", expected="openvino or tensorflow")
+        content, _ = tflite_bytes(self.model, how.precision, how.batches, self.outputs, single=False)
+        return LiteRt(content, how.threads)
+
+    def _tensorflow(self, how: How) -> Runtime:
+        if how.precision == "int8":
+            raise ExportError("TensorFlow itself computes no int8", expected="openvino, onnxruntime or litert")
+        dtype = "mixed_bfloat16" if how.precision == "bfloat16" else None
+        trained = folded(self.model, self.outputs or ())
+        built = servable_model(self.model, trained, self.model.data_format, dynamic=False, dtype=dtype)
+        part = built.extract(self.outputs) if self.outputs is not None else net_outputs(built)
+        inputs = plain_inputs(built, sample_shapes(self.model.plan))
+        return TensorFlow(signature(part, inputs, in_float32))
+
+
+def _onnxruntime(graph: bytes, how: How) -> Runtime:
+    if how.precision == "bfloat16":
+        raise ExportError("ONNX Runtime computes no bfloat16 on processors", expected="openvino or tensorflow")
+    return OnnxRuntime(graph, how.threads)
+
+
+def _first(batch: Any, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The first sample of a batch of calibration data, {input of the runtime: array}."""
+    arrays = batch if isinstance(batch, Mapping) else dict.fromkeys(names, batch)
+    return {names[name]: np.asarray(array, "float32")[:1] for name, array in arrays.items() if name in names}

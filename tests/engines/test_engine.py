@@ -1,0 +1,290 @@
+"""`keras_caffe.engine`: the model's numbers in each engine, the choice of the fastest, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import keras_caffe
+from keras_caffe import samples
+from keras_caffe.engines import memory
+from keras_caffe.engines.how import How
+from keras_caffe.engines.loaded import LoadedNet
+from keras_caffe.errors import ExportError, NetError, ReadError, ShapeError, UnknownNameError
+from keras_caffe.layers.base import CaffeLayer
+from keras_caffe.runtimes.onnxruntime import OnnxRuntime
+from keras_caffe.runtimes.openvino import OpenVino
+
+pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+pytest.importorskip("openvino", reason="the extra openvino is not installed")
+NAMES = ("openvino", "onnxruntime", "litert", "tensorflow")
+DIGITS = np.random.default_rng(0).random((5, 28, 28, 1), "float32")
+OWN = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [2, 3, 9, 9] } } }
+layer { name: "side" type: "Input" top: "side" input_param { shape { dim: [2, 4] } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 6 kernel_size: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "own" type: "Own" bottom: "conv" top: "own" }
+layer { name: "ip" type: "InnerProduct" bottom: "own" top: "ip" inner_product_param { num_output: 4
+  weight_filler { type: "xavier" } } }
+layer { name: "sum" type: "Eltwise" bottom: "ip" bottom: "side" top: "sum" }
+"""
+OPEN = """
+layer { name: "data" type: "Input" top: "a/b" }
+layer { name: "conv" type: "Convolution" bottom: "a/b" top: "conv" convolution_param { num_output: 6 kernel_size: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE global_pooling: true } }
+"""
+TWO = """
+layer { name: "a" type: "Input" top: "a" input_param { shape { dim: [2, 3, 4, 4] } } }
+layer { name: "b" type: "Input" top: "b" input_param { shape { dim: [2, 3, 4, 4] } } }
+layer { name: "minus" type: "Eltwise" bottom: "a" bottom: "b" top: "minus" eltwise_param { coeff: 1 coeff: -1 } }
+layer { name: "times" type: "Eltwise" bottom: "a" bottom: "b" top: "times" eltwise_param { operation: PROD } }
+"""
+
+
+class Own(CaffeLayer):
+    """A layer that no engine but TensorFlow knows."""
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Any, **keras_args: Any) -> Own:
+        return cls(**keras_args)
+
+    def top_shapes(self, *bottoms: Any) -> Any:
+        return list(bottoms)
+
+    def call(self, x: Any) -> Any:
+        return x * x + 0.5
+
+
+@pytest.fixture(scope="module")
+def lenet() -> Any:
+    return keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+
+
+def close(found: Any, wanted: Any) -> None:
+    if isinstance(wanted, Mapping):
+        assert list(found) == list(wanted)
+        for name in wanted:
+            close(found[name], wanted[name])
+    else:
+        assert found.dtype == np.asarray(wanted).dtype == np.float32
+        np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_engine_is_called_like_the_model(lenet: Any, name: str) -> None:
+    engine = keras_caffe.engine(lenet, name)
+    assert (engine.name, engine.precision, engine.report.engine) == (name, "float32", name)
+    for given in (DIGITS, DIGITS[:1], {"data": DIGITS[:3]}, [DIGITS], DIGITS.astype("float64")):
+        close(
+            engine(given),
+            lenet.predict_on_batch(given if isinstance(given, np.ndarray) else DIGITS[: len(engine(given))]),
+        )
+    assert engine.report.worst.blob == "prob" and engine.report.worst.relative < 1e-5
+    assert engine.report.milliseconds[name] > 0 and name in str(engine.report)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_several_inputs_and_outputs(name: str, data_format: str) -> None:
+    model = keras_caffe.load(TWO, data_format=data_format)
+    shape = (3, 4, 4, 3) if data_format == "channels_last" else (3, 3, 4, 4)
+    a, b = np.random.default_rng(0).random((2, *shape), "float32")
+    engine = keras_caffe.engine(model, name)
+    close(engine({"b": b, "a": a}), model.predict_on_batch({"a": a, "b": b}))
+    close(engine([a, b]), model.predict_on_batch([a, b]))
+    one = keras_caffe.engine(model, name, outputs="times")
+    close(one({"a": a, "b": b}), model.extract("times").predict_on_batch({"a": a, "b": b}))
+    with pytest.raises(NetError, match="'b'"):
+        engine({"a": a})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_open_sizes_stay_open(name: str) -> None:
+    model = keras_caffe.load(OPEN, input_shapes={"a/b": (1, 3, None, None)})
+    engine = keras_caffe.engine(model, name)
+    for size in ((1, 8, 9, 3), (2, 12, 7, 3), (3, 5, 5, 3)):
+        x = np.random.default_rng(0).random(size, "float32")
+        close(engine({"a/b": x}), model.predict_on_batch(x))
+    with pytest.raises(ShapeError, match="a.b"):
+        engine(np.zeros((1, 8, 9, 4), "float32"))
+
+
+def test_auto_takes_the_fastest_and_remembers_it(
+    lenet: Any, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = keras_caffe.engine(lenet)
+    assert set(first.report.milliseconds) == set(NAMES) and not first.report.remembered
+    assert first.name == min(first.report.milliseconds, key=first.report.milliseconds.get)
+    (file,) = cache_folder.iterdir()
+    told = json.loads(file.read_text())
+    slowest = max(told["milliseconds"], key=told["milliseconds"].get)
+    told["milliseconds"][slowest] = 1e-6
+    file.write_text(json.dumps(told))
+    again = keras_caffe.engine(lenet)
+    assert again.name == slowest and again.report.remembered
+    close(again(DIGITS), lenet.predict_on_batch(DIGITS))
+    assert not keras_caffe.engine(lenet, cache=False).report.remembered
+    monkeypatch.setattr(memory, "processor", lambda: "another")
+    assert not keras_caffe.engine(lenet).report.remembered
+    assert len(list(cache_folder.iterdir())) == 2
+    file.write_text("no JSON")
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"milliseconds": {"openvino": "fast"}}', '{"milliseconds": 1}'])
+def test_a_damaged_file_of_choices_is_as_none(cache_folder: Path, content: str) -> None:
+    now = memory.situation("net", How())
+    memory.remember(now, {"openvino": 2.0, "litert": 1.0})
+    assert list(memory.remembered(now)) == ["litert", "openvino"]
+    (file,) = cache_folder.iterdir()
+    file.write_text(content)
+    assert memory.remembered(now) is None
+
+
+def test_another_net_or_value_is_another_choice(lenet: Any) -> None:
+    changed = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+    changed.set_caffe_params({"conv1": [2 * array for array in changed.get_caffe_params()["conv1"]]})
+    assert len({LoadedNet(net, outputs).digest() for net in (lenet, changed) for outputs in (None, ["ip1"])}) == 4
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_a_layer_that_an_engine_lacks_stays_in_keras_with_what_is_behind_it(name: str) -> None:
+    model = keras_caffe.load(OWN, custom_layers={"Own": Own})
+    x = {"data": np.random.default_rng(0).random((3, 9, 9, 3), "float32"), "side": np.ones((3, 4), "float32")}
+    engine = keras_caffe.engine(model, name)
+    close(engine(x), model.predict_on_batch(x))
+    assert engine.report.kept == ("own", "ip", "sum")
+    both = keras_caffe.engine(model, name, outputs=["conv", "sum"])
+    close(both(x), model.extract(["conv", "sum"]).predict_on_batch(x))
+    before = keras_caffe.engine(model, name, outputs=["conv"])
+    close(before({"data": x["data"]}), model.extract(["conv"]).predict_on_batch(x["data"]))
+    assert before.report.kept == ()
+
+
+def test_a_net_that_begins_with_such_a_layer_goes_to_another_engine() -> None:
+    net = OWN.replace('bottom: "data" top: "conv"', 'bottom: "first" top: "conv"')
+    net = net.replace(
+        'layer { name: "conv"', 'layer { name: "first" type: "Own" bottom: "data" top: "first" }\nlayer { name: "conv"'
+    )
+    model = keras_caffe.load(net, custom_layers={"Own": Own})
+    with pytest.raises(ExportError, match="first"):
+        keras_caffe.engine(model, "openvino")
+    x = {"data": np.random.default_rng(0).random((3, 9, 9, 3), "float32"), "side": np.ones((3, 4), "float32")}
+    engine = keras_caffe.engine(model)
+    assert engine.name in ("tensorflow", "litert") and "first" in engine.report.refused["openvino"]
+    close(engine(x), model.predict_on_batch(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"), [("openvino", "openvino", "openvino"), ("onnxruntime", "onnxruntime", "onnx")]
+)
+def test_an_engine_that_is_missing_is_named_with_the_cure(
+    lenet: Any, name: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(ExportError, match=rf"pip install 'keras-caffe\[{extra}\]'"):
+        keras_caffe.engine(lenet, name)
+    engine = keras_caffe.engine(lenet, cache=False)
+    assert engine.name != name and f"keras-caffe[{extra}]" in engine.report.refused[name]
+
+
+def test_an_engine_that_is_too_old_is_named(lenet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openvino.__version__", "2023.1.0-12185")
+    with pytest.raises(ExportError, match=r"too old.*2024\.4 or newer.*2023\.1\.0.*keras-caffe\[openvino\]"):
+        keras_caffe.engine(lenet, "openvino")
+
+
+def test_an_engine_with_other_numbers_is_refused_and_auto_goes_on(lenet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = OpenVino.call
+    monkeypatch.setattr(OpenVino, "call", lambda self, fed: {n: x + 0.01 for n, x in whole(self, fed).items()})
+    with pytest.raises(ExportError, match="'prob'.*at most 0.0001"):
+        keras_caffe.engine(lenet, "openvino")
+    engine = keras_caffe.engine(lenet, cache=False)
+    assert engine.name != "openvino" and "'prob'" in engine.report.refused["openvino"]
+
+
+def test_an_engine_that_cannot_compile_the_net_is_refused_in_its_words(
+    lenet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Any, fed: Any) -> Any:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(OnnxRuntime, "call", fail)
+    with pytest.raises(ExportError, match="no such kernel"):
+        keras_caffe.engine(lenet, "onnxruntime")
+    engine = keras_caffe.engine(lenet, cache=False)
+    assert "no such kernel" in engine.report.refused["onnxruntime"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"name": "openvino "}, r"no engine 'openvino '.*openvino"),
+        ({"precision": "float16"}, "float32 or bfloat16 or int8"),
+        ({"precision": "int8"}, "calibration"),
+        ({"threads": 0}, "1 or more"),
+        ({"name": "onnxruntime", "precision": "bfloat16"}, "bfloat16"),
+        ({"name": "tensorflow", "precision": "int8", "calibration": DIGITS}, "int8"),
+    ],
+)
+def test_wrong_arguments(lenet: Any, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(ExportError, match=says):
+        keras_caffe.engine(lenet, **arguments)
+
+
+def test_unknown_blobs_and_files(lenet: Any, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="probe"):
+        keras_caffe.engine(lenet, outputs=["probe"])
+    for path in (tmp_path / "no.onnx", tmp_path / "no.keras", tmp_path):
+        with pytest.raises(ReadError):
+            keras_caffe.engine(path)
+
+
+def test_exported_files(lenet: Any, tmp_path: Path) -> None:
+    lenet.save(tmp_path / "net.keras")
+    keras_caffe.export(lenet, tmp_path / "versions")
+    keras_caffe.to_onnx(lenet, tmp_path / "net.onnx", data_format="channels_last", outputs=["ip1", "prob"])
+    keras_caffe.serving.to_tflite(lenet, tmp_path / "net.tflite")
+    wanted = lenet.predict_on_batch(DIGITS)
+    close(keras_caffe.engine(tmp_path / "net.keras", "openvino")(DIGITS), wanted)
+    for path, names in (("versions", ("tensorflow", "openvino")), ("versions/1", ("tensorflow", "openvino"))):
+        for name in names:
+            close(keras_caffe.engine(str(tmp_path / path), name)(DIGITS), wanted)
+    for name in ("onnxruntime", "openvino"):
+        close(keras_caffe.engine(tmp_path / "net.onnx", name, outputs=["prob"])(DIGITS), {"prob": wanted})
+    close(keras_caffe.engine(tmp_path / "net.tflite")(DIGITS[:1]), wanted[:1])
+    with pytest.raises(ExportError, match="'nothing'.*prob"):
+        keras_caffe.engine(tmp_path / "net.onnx", outputs=["nothing"])
+    with pytest.raises(ExportError, match="no engine 'litert'"):
+        keras_caffe.engine(tmp_path / "net.onnx", "litert")
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime", "litert"])
+def test_int8_with_calibration_data(lenet: Any, name: str) -> None:
+    digits = _digits()
+    engine = keras_caffe.engine(lenet, name, precision="int8", calibration=digits[:100])
+    wanted = lenet.predict_on_batch(digits)
+    found = engine(digits)
+    assert engine.precision == "int8" and 0 < engine.report.worst.relative < 0.5
+    assert 0 < np.abs(found - wanted).max() < 0.5
+    assert (found.argmax(1) == wanted.argmax(1)).mean() >= 0.99
+
+
+def test_bfloat16_in_tensorflow(lenet: Any) -> None:
+    engine = keras_caffe.engine(lenet, "tensorflow", precision="bfloat16")
+    found, wanted = engine(DIGITS), lenet.predict_on_batch(DIGITS)
+    assert found.dtype == np.float32 and 1e-5 < np.abs(found - wanted).max() < 5e-2
+
+
+def _digits() -> np.ndarray:
+    """The digits of the small LMDB that comes with the package, as the net takes them."""
+    dataset = keras_caffe.dataset(samples.path("lenet_train_test.prototxt"), "TEST")
+    return np.concatenate([batch["data"].numpy() for batch in dataset.take(2)])
