@@ -22,6 +22,7 @@ from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.weights import match
 from keras_caffe.errors import LayerError, NetError
 from keras_caffe.forks.dialects import Fork, named, taken
+from keras_caffe.forks.unread import warn_unread
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.proto.text import to_text
@@ -136,6 +137,7 @@ def plan(definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
     fork = taken(definition.whole or definition.message, named(settings.fork), definition.where)
     message = in_todays_words(definition.message, fork, definition.where)
     recipe = _recipe(message, settings, fork)
+    warn_unread(message.layer, definition.where)
     net = graph(message, definition.where, definition.bottom_cures, fork)
     with loading(settings.context(recipe)):
         planned = infer(

@@ -14,6 +14,7 @@ from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read import Readable, path_of, read_message
 from keras_caffe.converters.upgrade import upgrade_solver
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError, instead
+from keras_caffe.forks.unread import warn_unread_of_solver
 from keras_caffe.optimizers.base import REGULARIZATIONS
 
 POLICIES: dict[str, tuple[type[optimizers.Policy], tuple[str, ...]]] = {
@@ -132,6 +133,7 @@ def _check(param: Any) -> None:
             raise SolverError(f"{field} is below 1", expected="at least 1", received=getattr(param, field))
     if param.debug_info:
         warnings.warn(CaffeWarning("debug_info prints nothing here"), stacklevel=4)
+    warn_unread_of_solver(param)
     make_optimizer(param)
 
 
