@@ -89,7 +89,7 @@ class FittedPreprocessing:
     channels: int
 
 
-def _centre(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def centre(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle (*size, C) of (H, W, C)."""
     top, left = ((n - cut) // 2 for n, cut in zip(x.shape, size, strict=False))
     return x[top : top + size[0], left : left + size[1]]
@@ -111,7 +111,7 @@ def _mean(given: Any, channels: int, resize: tuple[int, int] | None, crop: tuple
         return np.broadcast_to(mean, (1, 1, channels))
     if mean.ndim == 3 and mean.shape[0] == channels and mean.shape[1:] in ((1, 1), resize, crop):
         mean = mean.transpose(1, 2, 0)
-        return mean if crop is None or mean.shape[:2] in ((1, 1), crop) else _centre(mean, crop)
+        return mean if crop is None or mean.shape[:2] in ((1, 1), crop) else centre(mean, crop)
     size = ", ".join(map(str, resize or crop or ("H", "W")))
     raise ExportError(
         "the mean does not fit the pictures",

@@ -1,8 +1,8 @@
-"""What a detector found, one line for each box."""
+"""What a detector found, picture by picture."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -24,15 +24,3 @@ def by_picture(rows: np.ndarray, count: int) -> Iterator[np.ndarray]:
     for picture in range(count):
         own = rows[(rows[:, 0] == picture) & (rows[:, 1] >= 0), 1:]
         yield own[np.argsort(-own[:, 1], kind="stable")]
-
-
-def lines(rows: np.ndarray, top: int, labels: Sequence[str] | None, size: tuple[int, int]) -> Iterator[str]:
-    """Score, label, its name, and the box in pixels of the picture, which has `size` (height, width)."""
-    sides = np.array([size[1], size[0]] * 2)
-    for label, score, *box in rows[:top]:
-        number = int(label)
-        name = f" {labels[number]}" if labels and number < len(labels) and labels[number] else ""
-        left, up, right, down = np.rint(box * sides).astype(int)
-        yield f"{score:.4f}  {number}{name}  left {left}, top {up}, right {right}, bottom {down}"
-    if not len(rows):
-        yield "nothing found"

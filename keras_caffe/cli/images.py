@@ -1,4 +1,7 @@
-"""Pictures as a Caffe net takes them, like Caffe's classification example (examples/cpp_classification)."""
+"""Pictures as a Caffe net takes them: prepared as by Caffe's classification example, pycaffe, or a data layer.
+
+Caffe: examples/cpp_classification, python/caffe/classifier.py, src/caffe/data_transformer.cpp
+"""
 
 from __future__ import annotations
 
@@ -8,33 +11,132 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.pictures import read_image, resized
+from keras_caffe.converters.preprocessing import Preprocessing, centre
 from keras_caffe.converters.read import read_array, read_mean
-from keras_caffe.errors import DataError
+from keras_caffe.errors import DataError, ReadError, is_there
+
+SUFFIXES = {
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+}  # of pictures in a folder
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """path -> (C, H, W): resized, blue-green-red or grey, 0 to 255; then (x - mean) scale.
+    """path -> (K, C, H, W): a picture resized, blue-green-red or grey, 0 to 255; then (x - mean) scale.
 
     Args:
         shape: (C, H, W) of the net's input.
         mean: what is subtracted, (C, 1, 1) or (C, H, W).
         scale: what it is multiplied by then.
+        resize: (height, width) before the crop; default: that of the input.
+        raw_scale: as pycaffe does it: a picture is 0 to 1, resized without rounding, and multiplied by this before the
+            mean is subtracted. None: as Caffe's data layers do it, in whole numbers from 0 to 255.
+        oversample: ten crops, the corners, the centre, and their mirror images, in place of the centre.
     """
 
     shape: tuple[int, int, int]
     mean: np.ndarray
     scale: float = 1.0
+    resize: tuple[int, int] | None = None
+    raw_scale: float | None = None
+    oversample: bool = False
+
+    @property
+    def crops(self) -> int:
+        """How many inputs of the net a picture becomes, K."""
+        return 10 if self.oversample else 1
 
     def __call__(self, path: str) -> np.ndarray:
-        pixels = resized(read_image(path, self.shape[0]), self.shape[1:])
-        return (pixels.transpose(2, 0, 1) - self.mean) * np.float32(self.scale)
+        pixels = self._resized(read_image(path, self.shape[0]))
+        size = self.shape[1:]
+        crops = ten_crops(pixels, size) if self.oversample else centre(pixels, size)[None]
+        return (crops.transpose(0, 3, 1, 2) * np.float32(self.raw_scale or 1) - self.mean) * np.float32(self.scale)
+
+    def _resized(self, pixels: np.ndarray) -> np.ndarray:
+        from keras_caffe.pycaffe.resize import resize_image
+
+        size = self.resize or self.shape[1:]
+        if self.raw_scale is None:
+            return resized(pixels, size)
+        return resize_image(pixels.astype("float32") / np.float32(255), size)
 
     def size(self, path: str) -> tuple[int, int]:
         """(height, width) of a picture itself."""
         height, width, _ = read_image(path, self.shape[0]).shape
         return height, width
+
+
+def ten_crops(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Of (H, W, C) the ten crops (10, *size, C) of pycaffe's `io.oversample`."""
+    from keras_caffe.pycaffe.io import oversample
+
+    return oversample([pixels], size)
+
+
+def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int] | None) -> Preparation:
+    """How the data layer of a net prepares pictures in phase TEST, but for random mirror images.
+
+    Args:
+        file: the prototxt; its first layer with a transform_param counts.
+        shape: (C, H, W) of the net's input.
+        resize: (height, width) before the crop; default: the layer's new_height and new_width, the mean picture's
+            size, or the size of the crop.
+
+    Raises:
+        ReadError, DataError, ExportError: there is no such layer, or what it says does not fit the net's input.
+    """
+    layers = [m for m in read_definition(file).select("TEST").message.layer if m.HasField("transform_param")]
+    if not layers:
+        raise DataError("no layer of phase TEST has a transform_param", where=file)
+    param, layer = layers[0].transform_param, layers[0]
+    declared = layer.image_data_param.new_height, layer.image_data_param.new_width
+    if resize is None and all(declared):
+        resize = declared
+    if resize is None and param.mean_file:
+        resize = read_mean(param.mean_file).shape[-2:]
+    crop = (param.crop_size,) * 2 if param.crop_size else None
+    mean = param.mean_file or list(param.mean_value) or 0.0
+    fitted = Preprocessing(resize or crop, crop, mean, param.scale).fitted((None, *shape))
+    return Preparation(shape, fitted.mean.transpose(2, 0, 1), param.scale, fitted.resize)
+
+
+def pictures(names: list[str]) -> list[str]:
+    """The files that names of pictures, folders and patterns (`*.jpg`) stand for, in order.
+
+    Raises:
+        ReadError: a folder without pictures, or a pattern that nothing matches.
+    """
+    return [file for name in names for file in _files(name)]
+
+
+def _files(name: str) -> list[str]:
+    if Path(name).is_dir():
+        found = sorted(str(path) for path in Path(name).rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise ReadError("there are no pictures in this folder", where=name, expected=", ".join(sorted(SUFFIXES)))
+        return found
+    return _matches(Path(name)) or [name]
+
+
+def _matches(pattern: Path) -> list[str]:
+    """The files that a pattern stands for where the shell left it as it is: in quotes, or on Windows."""
+    if is_there(pattern):
+        return []
+    try:
+        return sorted(map(str, Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))))
+    except ValueError:  # no pattern
+        return []
 
 
 def mean_of(text: str, shape: tuple[int, int, int]) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 A picture is resized to the net's input and given as Caffe's nets are: blue-green-red (grey where the input has one
 channel), 0 to 255, less the mean, times the scale. Printed are the largest values of the net's output, or of a detector
-(SSD, YOLO) what it found: score, label, and the box in pixels of the picture.
+(SSD, YOLO) what it found: score, label, and the box in pixels of the picture. --resize, --raw-scale and
+--oversample prepare pictures as pycaffe does, --transform as a net's own data layer does.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from rich.console import Console
 from rich.progress import track
 
 from keras_caffe import CaffeModel, proto
-from keras_caffe.cli.detections import by_picture, detects, lines
-from keras_caffe.cli.images import Preparation, mean_of
+from keras_caffe.cli.detections import by_picture, detects
+from keras_caffe.cli.files import output_file
+from keras_caffe.cli.images import Preparation, mean_of, of_data_layer, pictures
 from keras_caffe.cli.options import add_net_options, load, positive, working
+from keras_caffe.cli.predictions import FORMATS, Prediction, best, boxes
 from keras_caffe.converters.keras_file import read_keras
 from keras_caffe.converters.model import keras_name
 from keras_caffe.converters.read import read_message
-from keras_caffe.errors import DataError, NetError, unreadable
+from keras_caffe.converters.write import replacing
+from keras_caffe.errors import DataError, NetError, Option, unreadable
 from keras_caffe.shapes import known
 
 BATCH = 16
@@ -35,33 +39,114 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="NET", help="prototxt, or a .keras file that `convert` wrote")
     add("files", metavar="FILE", nargs="+", help="WEIGHTS (unless NET is a .keras file) and pictures")
-    add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
-    add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
+    add("--mean", metavar="MEAN", help="a .binaryproto or .npy file, or one number, or B,G,R (default: 0)")
+    add("--scale", type=float, help="factor after the mean is subtracted (default: 1)")
+    add("--resize", type=size, metavar="N|H,W", help="size before the crop (default: the input's); as pycaffe resizes")
+    add("--crop", type=size, metavar="N|H,W", help="the centre that is kept (default: the input's size, and no other)")
+    add(
+        "--raw-scale",
+        type=float,
+        metavar="S",
+        help="as pycaffe: pictures are 0 to S (255 beside --resize)",
+    )
+    add("--oversample", action="store_true", help="the mean over pycaffe's ten crops: corners, centre, mirror images")
+    add("--transform", metavar="PROTOTXT", help="prepare pictures as the TEST data layer of this net does")
     add("--labels", metavar="FILE", help="names of the outputs, one a line, or SSD's labelmap prototxt")
     add("--top", type=positive, metavar="K", default=5, help="how many values to print (default: 5)")
     add("--output", metavar="BLOB", help="the blob to print (default: the net's output)")
+    form = parser.add_mutually_exclusive_group()
+    for name in ("json", "csv"):
+        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {name.upper()}")
+    form.add_argument(
+        "-o", dest="features", metavar="OUT.npz", type=output_file(".npz"),
+        help="write the blob of all pictures to a file in place of printing: `images` (names) and the blob's own name",
+    )  # fmt: skip
+    parser.set_defaults(form="lines")
     add_net_options(parser)
+
+
+def size(text: str) -> tuple[int, int]:
+    """`N` or `H,W` as (height, width)."""
+    numbers = [positive(number) for number in text.split(",")]
+    if len(numbers) > 2:
+        raise argparse.ArgumentTypeError(f"expected N or H,W, received {text!r}")
+    return numbers[0], numbers[-1]
 
 
 def run(args: argparse.Namespace) -> None:
     is_keras = Path(args.net).suffix == ".keras"
-    weights, images = ([], args.files) if is_keras else (args.files[:1], args.files[1:])
-    if not images:
+    weights, names = ([], args.files) if is_keras else (args.files[:1], args.files[1:])
+    if not names:
         args.wrong_usage("the following arguments are required: IMAGE")
+    images = pictures(names)
     with working(f"Loading {args.net}"):
         model = read_keras(args.net) if is_keras else load(args, weights)
     blob = output_blob(model, args.output)
     part = model.extract([blob])
-    shape = input_shape(model, part)
-    prepare = Preparation(shape, mean_of(args.mean, shape), args.scale)
+    prepare = preparation(args, input_shape(model, part))
+    found = outputs(part, model.data_format, prepare, images)
+    if args.features:
+        write_features(args.features, blob, images, found)
+        return
+    FORMATS[args.form](predictions(args, model, blob, prepare, found))
+
+
+def preparation(args: argparse.Namespace, shape: tuple[int, int, int]) -> Preparation:
+    """How the command's options say that pictures become the net's input, `shape` (C, H, W).
+
+    Raises:
+        DataError: options that contradict each other or the input.
+    """
+    if args.crop not in (None, shape[1:]):
+        raise DataError(
+            "the crop is not the size of the net's input", expected=shape[1:], received=args.crop,
+            fix=Option("input_shapes", purpose="to make the net for another size"),
+        )  # fmt: skip
+    if args.resize and any(full < cut for full, cut in zip(args.resize, shape[1:], strict=True)):
+        raise DataError("pictures become smaller than the net's input", expected=shape[1:], received=args.resize)
+    if args.transform:
+        if args.oversample or any(value is not None for value in (args.mean, args.scale, args.raw_scale)):
+            args.wrong_usage("--transform already says what --mean, --scale, --raw-scale and --oversample would")
+        return of_data_layer(args.transform, shape, args.resize)
+    raw_scale = 255.0 if args.raw_scale is None and (args.resize or args.oversample) else args.raw_scale
+    scale = 1.0 if args.scale is None else args.scale
+    return Preparation(shape, mean_of(args.mean or "0", shape), scale, args.resize, raw_scale, args.oversample)
+
+
+def predictions(
+    args: argparse.Namespace,
+    model: CaffeModel,
+    blob: str,
+    prepare: Preparation,
+    found: Iterable[tuple[Sequence[str], np.ndarray]],
+) -> Iterator[tuple[str, list[Prediction]]]:
+    """Each picture with what the net says of it.
+
+    Raises:
+        NetError: a detector, and several crops of a picture.
+    """
     labels = read_labels(args.labels) if args.labels else None
-    for some, values in outputs(part, model.data_format, prepare, images):
-        predictions = by_picture(values, len(some)) if detects(model, blob) else ranked(values, len(some), part, blob)
-        for image, own in zip(some, predictions, strict=True):
-            print(image)
-            rows = lines(own, args.top, labels, prepare.size(image)) if own.ndim > 1 else best(own, args.top, labels)
-            for line in rows:
-                print(f"  {line}")
+    if detects(model, blob):
+        if prepare.crops > 1:
+            raise NetError("boxes have no mean", fix=Option("oversample", None))
+        for some, values in found:
+            for image, rows in zip(some, by_picture(values, len(some)), strict=True):
+                yield image, list(boxes(rows, args.top, labels, prepare.size(image)))
+        return
+    for some, values in found:
+        for image, scores in zip(some, per_picture(values, len(some), blob), strict=True):
+            yield image, list(best(scores.ravel(), args.top, labels))
+
+
+def write_features(
+    file: Path, blob: str, images: Sequence[str], found: Iterable[tuple[Sequence[str], np.ndarray]]
+) -> None:
+    """The blob of every picture, in Caffe's order of axes, as an .npz file."""
+    rows = [per_picture(values, len(some), blob) for some, values in found]
+    arrays = {"images": np.array(images), blob: np.concatenate(rows)}
+    with replacing(file) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    print(f"wrote {file}: {blob} {arrays[blob].shape}")
 
 
 def output_blob(model: CaffeModel, name: str | None) -> str:
@@ -91,46 +176,50 @@ def input_shape(model: CaffeModel, part: Any) -> tuple[int, int, int]:
 def outputs(
     part: Any, data_format: str, prepare: Preparation, images: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], np.ndarray]]:
-    """Some of the pictures and the output for them, in Caffe's order, until all are done."""
-    (name,) = part.output
+    """Some of the pictures and the output for them, in Caffe's order, until all are done.
+
+    Values that have a row for each input of the net are cut to the pictures, and are the mean of a picture's crops.
+    """
     fixed = part.inputs[0].shape[0]
-    size = fixed or BATCH
-    for start in _progress(range(0, len(images), size)):
-        some = images[start : start + size]
-        batch = np.zeros((fixed or len(some), *prepare.shape), "float32")
-        batch[: len(some)] = [prepare(image) for image in some]
-        fed = batch if data_format == "channels_first" else batch.transpose(0, 2, 3, 1)
-        values = keras.ops.convert_to_numpy(part(fed, training=False)[name])
-        yield some, np.moveaxis(values, -1, 1) if data_format == "channels_last" and values.ndim > 3 else values
+    count = max((fixed or BATCH) // prepare.crops, 1)
+    for start in _progress(range(0, len(images), count)):
+        some = images[start : start + count]
+        rows = np.concatenate([prepare(image) for image in some]).astype("float32")
+        steps = range(0, len(rows), fixed or len(rows))
+        fed = [_computed(part, data_format, rows[step : step + (fixed or len(rows))]) for step in steps]
+        values = fed[0] if len(fed) == 1 else np.concatenate(fed)
+        if values.ndim and len(values) == sum(fixed or len(rows) for _ in steps):
+            values = values[: len(rows)]
+            values = (
+                values if prepare.crops == 1 else values.reshape(len(some), prepare.crops, *values.shape[1:]).mean(1)
+            )
+        yield some, values
 
 
-def ranked(values: np.ndarray, count: int, part: Any, blob: str) -> np.ndarray:
-    """The values for each picture of a batch, flat.
+def _computed(part: Any, data_format: str, rows: np.ndarray) -> np.ndarray:
+    """The output for the rows (N, C, H, W), filled up with zeros to the batch that the net is made for."""
+    (name,) = part.output
+    batch = np.zeros((part.inputs[0].shape[0] or len(rows), *rows.shape[1:]), "float32")
+    batch[: len(rows)] = rows
+    fed = batch if data_format == "channels_first" else batch.transpose(0, 2, 3, 1)
+    values = keras.ops.convert_to_numpy(part(fed, training=False)[name])
+    return np.moveaxis(values, -1, 1) if data_format == "channels_last" and values.ndim > 3 else values
+
+
+def per_picture(values: np.ndarray, count: int, blob: str) -> np.ndarray:
+    """The values, if they have a row for each of `count` pictures.
 
     Raises:
-        NetError: the blob has another number of rows than the batch.
+        NetError: the blob has another number of rows.
     """
-    size = part.inputs[0].shape[0] or count
-    if not values.ndim or len(values) != size:
+    if not values.ndim or len(values) != count:
         raise NetError(f"blob {blob!r} has no row for each picture", received=values.shape)
-    return values.reshape(size, -1)[:count]
+    return values
 
 
 def _progress(batches: Sequence[int]) -> Iterable[int]:
     console = Console(stderr=True)
     return track(batches, "Predicting", console=console, transient=True, disable=not console.is_terminal)
-
-
-def best(scores: np.ndarray, top: int, labels: Sequence[str] | None) -> Iterator[str]:
-    """The greatest scores with their places and names, as lines.
-
-    Raises:
-        DataError: there are more or fewer labels than scores.
-    """
-    if labels is not None and len(labels) != len(scores):
-        raise DataError("the labels do not fit the output", expected=f"{len(scores)} labels", received=len(labels))
-    for place in np.argsort(-scores, kind="stable")[:top]:
-        yield f"{scores[place]:.4f}  {place}" + (f"  {labels[place]}" if labels else "")
 
 
 def read_labels(file: str) -> list[str]:

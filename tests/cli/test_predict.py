@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 import keras_caffe
-from keras_caffe import proto, samples
+from keras_caffe import proto, pycaffe, samples
 from keras_caffe.cli import main
 from keras_caffe.cli.images import mean_of, read_image, resized
 from keras_caffe.errors import CaffeError
@@ -257,3 +259,72 @@ def test_what_a_detector_found_is_listed(tmp_path: Path, capsys, data_format: st
         *[files[1], *(f"  0.6000  {label}  {box}" for label in ("1", "2", "3 cat"))],
         *[files[2], *(f"  0.7650  {label}  {box}" for label in ("1", "2", "3 cat"))],
     ]
+
+
+def test_pictures_prepared_as_pycaffe_does(digits: list[str], tmp_path: Path, capsys) -> None:
+    """--resize, --raw-scale and --oversample give the scores of pycaffe's Classifier."""
+    options = ["--mean", "20", "--scale", "0.01", "--raw-scale", "200"]
+    for crops, oversample in (([], False), (["--oversample"], True)):
+        command = ["predict", NET, WEIGHTS, *digits[:3], "--resize", "40,36", "--json", "--top", "10", *options, *crops]
+        assert main(command) == 0
+        found = json.loads(capsys.readouterr().out)
+        net = pycaffe.Classifier(
+            NET, WEIGHTS, image_dims=[40, 36], mean=np.float32([20]), input_scale=0.01, raw_scale=200
+        )
+        scores = net.predict([pycaffe.io.load_image(file, color=False) for file in digits[:3]], oversample)
+        for picture, expected in zip(found, scores, strict=True):
+            values = {entry["index"]: entry["score"] for entry in picture["predictions"]}
+            np.testing.assert_allclose([values[n] for n in range(10)], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_pictures_prepared_as_a_data_layer_does(tmp_path: Path, capsys) -> None:
+    mean = np.random.default_rng(0).integers(0, 9, (3, 4, 6)).astype("float32")
+    blob = proto.BlobProto(num=1, channels=3, height=4, width=6, data=mean.ravel())
+    (tmp_path / "mean.binaryproto").write_bytes(blob.SerializeToString())
+    (tmp_path / "train_val.prototxt").write_text(
+        'layer { name: "d" type: "Data" top: "data" include { phase: TRAIN } transform_param { scale: 9 } }'
+        'layer { name: "d" type: "Data" top: "data" include { phase: TEST } transform_param { scale: 0.5 crop_size: 2 '
+        f'mean_file: "{tmp_path}/mean.binaryproto" }} }}'
+    )
+    (tmp_path / "net.prototxt").write_text(ECHO)
+    keras_caffe.load(tmp_path / "net.prototxt").save(tmp_path / "net.keras")
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 6, 3), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    features = tmp_path / "features.npz"
+    command = ["predict", str(tmp_path / "net.keras"), str(tmp_path / "image.png"), "-o", str(features)]
+    assert main([*command, "--transform", str(tmp_path / "train_val.prototxt")]) == 0
+    expected = (pixels[:, :, ::-1].transpose(2, 0, 1) - mean)[None, :, 1:3, 2:4] * np.float32(0.5)
+    with np.load(features) as arrays:
+        np.testing.assert_array_equal(arrays["out"], expected)
+        assert arrays["images"].tolist() == [str(tmp_path / "image.png")]
+    with pytest.raises(SystemExit):
+        main([*command, "--transform", str(tmp_path / "train_val.prototxt"), "--scale", "2"])
+    assert "--transform already says" in capsys.readouterr().err
+
+
+def test_folders_patterns_and_rows(digits: list[str], capsys) -> None:
+    folder = str(Path(digits[0]).parent)
+    for names in ([folder], [f"{folder}/*.png"], sorted(digits)):
+        assert main(["predict", NET, WEIGHTS, *names, "--csv", "--top", "2", *SCALED]) == 0
+        rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+        assert [row["image"] for row in rows[::2]] == sorted(digits)
+        assert [row["rank"] for row in rows[:2]] == ["1", "2"]
+        assert sum(row["index"] == Path(row["image"]).name[0] for row in rows[::2]) >= 18
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--crop", "20"], "the crop is not the size of the net's input; expected (28, 28); received (20, 20)"),
+        (["--resize", "20"], "pictures become smaller than the net's input"),
+        (["--transform", NET], "no layer of phase TEST has a transform_param"),
+    ],
+)
+def test_recipes_that_do_not_fit(options: list[str], said: str, digits: list[str], capsys) -> None:
+    assert main(["predict", NET, WEIGHTS, digits[0], *options]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_without_pictures(tmp_path: Path, capsys) -> None:
+    assert main(["predict", NET, WEIGHTS, str(tmp_path)]) == 1
+    assert "there are no pictures in this folder" in capsys.readouterr().err
