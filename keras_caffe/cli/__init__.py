@@ -34,6 +34,10 @@ NAMES = (
     "extract",
     "dataset",
     "caffe",
+    "version",
+    "selftest",
+    "explain",
+    "completion",
 )
 COMMANDS = Commands({name: name for name in NAMES})
 

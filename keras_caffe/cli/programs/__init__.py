@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from keras_caffe.cli.programs.flags import ALLOW, NoRun, Program
 from keras_caffe.cli.programs.glog import FATAL, WARNING, log, logging_to

@@ -1,0 +1,56 @@
+"""Completion of commands and options for a shell.
+
+bash: `keras-caffe completion bash > ~/.local/share/bash-completion/completions/keras-caffe`;
+zsh: `keras-caffe completion zsh > DIR/_keras-caffe`, where DIR is in $fpath;
+fish: `keras-caffe completion fish > ~/.config/fish/completions/keras-caffe.fish`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from keras_caffe.errors import CaffeError
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
+
+
+def run(args: argparse.Namespace) -> None:
+    try:
+        import shtab
+    except ImportError:
+        raise CaffeError(
+            "shtab is needed to write completions", fix="Install it with `pip install 'keras-caffe[completion]'`."
+        ) from None
+    from keras_caffe.cli import COMMANDS
+
+    parser = argparse.ArgumentParser(prog="keras-caffe", description="Caffe networks as Keras models.")
+    add_commands(parser, COMMANDS)
+    complete_files(parser, shtab.FILE)
+    print(shtab.complete(parser, args.shell))
+
+
+def add_commands(parser: argparse.ArgumentParser, commands: Any) -> None:
+    """Gives the parser the commands and, below groups, theirs."""
+    below = parser.add_subparsers(dest="command")
+    for name in commands:
+        own = below.add_parser(name, help=commands.title(name).replace("`", ""))
+        command = commands[name]
+        if hasattr(command, "COMMANDS"):
+            add_commands(own, command.COMMANDS)
+        else:
+            command.add_arguments(own)
+
+
+def complete_files(parser: argparse.ArgumentParser, files: Any) -> None:
+    """Lets every argument that is free text complete as a file."""
+    for action in parser._actions:  # argparse has no public list of them
+        if isinstance(action.choices, dict):  # the commands
+            for own in action.choices.values():
+                complete_files(own, files)
+        elif action.nargs != 0 and action.choices is None and action.type not in (int, float):
+            action.complete = files  # type: ignore[attr-defined]

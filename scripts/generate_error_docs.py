@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Writes docs/errors.md from the docstrings of keras_caffe/errors.py."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from keras_caffe.cli.explain import KINDS, meaning  # noqa: E402
+
+PAGE = ROOT / "docs" / "errors.md"
+INTRODUCTION = """\
+# Errors
+
+<!-- Written by scripts/generate_error_docs.py; run it after a change. -->
+
+Every message says what is wrong, where (file and line, layer), what was expected and received, and what to do. The
+class says which kind of fault it is; `keras-caffe explain KIND` prints what stands here. All errors are `CaffeError`s,
+and so also `ValueError`s. A file that cannot be opened gives an error that is the operating system's, too:
+`except FileNotFoundError` catches it.
+"""
+
+
+def page() -> Iterator[str]:
+    yield INTRODUCTION
+    for name in KINDS:
+        yield f"## {name}\n\n{markdown(meaning(name))}\n"
+
+
+def markdown(text: str) -> str:
+    """The text with its example as a block, and the words that lead its parts in italics."""
+    before, _, rest = text.partition("Example:\n\n")
+    example, _, after = rest.partition("\n\n")
+    parts = f"{before}*Example*\n\n```python\n{dedent(example).strip()}\n```\n\n{after}"
+    return parts.replace("Cause: ", "*Cause*: ").replace("Cure: ", "*Cure*: ")
+
+
+if __name__ == "__main__":
+    PAGE.write_text("\n".join(page()), encoding="utf-8")
