@@ -42,7 +42,7 @@ def add_commands(parser: argparse.ArgumentParser, commands: Any) -> None:
         command = commands[name]
         if hasattr(command, "COMMANDS"):
             add_commands(own, command.COMMANDS)
-        else:
+        elif hasattr(command, "add_arguments"):
             command.add_arguments(own)
 
 
