@@ -22,7 +22,7 @@ from tests.shared_goldens import ROOT
 
 # Imports point one way. A room may import the rooms of lower floors; on its own floor only what NEIGHBOURS lists.
 FLOORS = [
-    {"errors", "version", "requirements"},
+    {"cures", "errors", "version", "requirements"},
     {"proto", "registry", "named", "shapes", "layout", "fillers", "forks", "lmdb_file", "hdf5_file"},
     {"ops", "runtimes"},
     {"layers"},
@@ -33,13 +33,20 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-NEIGHBOURS = {("fillers", "proto"), ("serving", "onnx"), ("solver", "data"), ("pycaffe", "data"), ("pycaffe", "solver")}
+NEIGHBOURS = {
+    ("errors", "cures"),
+    ("fillers", "proto"),
+    ("serving", "onnx"),
+    ("solver", "data"),
+    ("pycaffe", "data"),
+    ("pycaffe", "solver"),
+}
 NEIGHBOURS |= {("cv_dnn", "onnx"), ("plots", "page"), ("registry", "forks")}
 NEIGHBOURS |= {("engines", "onnx"), ("engines", "serving"), ("pycaffe", "engines")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
 TENSORFLOW = {"ops", "data", "runtimes", "solver", "serving", "pycaffe", "page"}
-NO_KERAS = {"errors", "version", "requirements", "proto", "registry", "shapes", "layout"}
+NO_KERAS = {"cures", "errors", "version", "requirements", "proto", "registry", "shapes", "layout"}
 NO_KERAS |= {"forks", "hdf5_file", "lmdb_file", "named", "samples"}
 BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "definition", "graph")}
 STEPS_OF_READING = {"read": ("read_net",), "upgrade": ("upgrade",), "select": ("select", "select_state")}

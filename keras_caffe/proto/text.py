@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf import text_format
 
-from keras_caffe.errors import BACKSLASH, CaffeWarning, Call, Instead, ReadError, instead, nearest
+from keras_caffe.cures import Instead
+from keras_caffe.errors import BACKSLASH, CaffeWarning, Call, ReadError, instead, nearest
 from keras_caffe.proto.generations import V1_FIELDS, other_generation
 from keras_caffe.proto.values import is_of_type, is_repeated, wanted, whole
 
