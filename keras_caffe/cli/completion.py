@@ -49,8 +49,12 @@ def add_commands(parser: argparse.ArgumentParser, commands: Any) -> None:
 def complete_files(parser: argparse.ArgumentParser, files: Any) -> None:
     """Lets every argument that is free text complete as a file."""
     for action in parser._actions:  # argparse has no public list of them
-        if isinstance(action.choices, dict):  # the commands
-            for own in action.choices.values():
+        if action.choices is not None:
+            below = action.choices.values() if isinstance(action.choices, dict) else ()
+            commands = [each for each in below if isinstance(each, argparse.ArgumentParser)]
+            for own in commands:
                 complete_files(own, files)
-        elif action.nargs != 0 and action.choices is None and action.type not in (int, float):
+            if not commands:
+                action.choices = list(action.choices)  # shtab takes a dict for commands
+        elif action.nargs != 0 and action.type not in (int, float):
             action.complete = files  # type: ignore[attr-defined]
