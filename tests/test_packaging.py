@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import email
-import os
 import re
 import shutil
-import site
-import subprocess
 import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from keras_caffe.version import __version__
+from tests.installing import PIP_WHEEL, fresh_environment, run
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_COPIED = (".git", ".venv*", ".*_cache", "__pycache__", "build", "dist", "*.egg-info", "goldens", "*.so")
@@ -36,16 +32,6 @@ assert abs(right - 0.961) < 0.0015, right
 print(keras_caffe.__file__)
 print(keras_caffe.converters.__file__)
 """
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    """Output of a command that must succeed; what the checkout's own environment says about imports is taken out."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    environment.setdefault("KERAS_CAFFE_BUILD_OPS", "0")  # test_a_wheel_with_native_operations builds them
-    arguments = [str(part) for part in command]
-    done = subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def modules_and_data() -> set[str]:
@@ -68,9 +54,6 @@ def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("sdist")
     run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", target, cwd=checkout)
     return target / f"keras_caffe-{__version__}.tar.gz"
-
-
-PIP_WHEEL = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index")
 
 
 def build_wheel(source: Path, target: Path) -> Path:
@@ -118,11 +101,7 @@ def test_an_installed_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
     """The interpreter of a fresh environment that sees this one's libraries, but none of its editable installs."""
-    folder = tmp_path / "environment"
-    venv.create(folder, with_pip=False)
-    libraries = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
-    libraries.joinpath("outer.pth").write_text("\n".join(site.getsitepackages()))
-    return folder / "bin" / "python"
+    return fresh_environment(tmp_path / "environment")
 
 
 @pytest.mark.parametrize("symlink", [True, False], ids=["symlink", "no symlink"])

@@ -31,6 +31,7 @@ NAMES = (
     "time",
     "train",
     "test",
+    "log",
     "extract",
     "dataset",
     "caffe",

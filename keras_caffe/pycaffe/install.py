@@ -6,10 +6,12 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+from pathlib import Path
 
 from keras_caffe.errors import CaffeError, Option
 
 PACKAGE = __name__.rpartition(".")[0]
+SHIM = "_keras_caffe.py"  # in packaging/caffe-shim/caffe
 NAMES = ("caffe", "caffe._caffe", "caffe.pycaffe")  # one module here; scripts look for names in each of them
 
 
@@ -41,8 +43,10 @@ def install(*, force: bool = False) -> None:
 
 
 def _other() -> str | None:
-    """Where another package `caffe` is; a folder of that name without an __init__.py is none."""
+    """Where another package `caffe` is; a folder of that name without an __init__.py is none, nor is our shim."""
     if "caffe" in sys.modules:
         return getattr(sys.modules["caffe"], "__file__", None)
     spec = importlib.util.find_spec("caffe")
-    return spec.origin if spec and spec.has_location else None
+    if spec is None or not spec.has_location or Path(str(spec.origin)).with_name(SHIM).exists():
+        return None
+    return spec.origin
