@@ -48,7 +48,7 @@ class BoxAnnotatorOHEM(CaffeLayer):
         self.roi_per_img, self.ignore_label = whole("roi_per_img", roi_per_img, 1), whole("ignore_label", ignore_label)
 
     def call(self, inputs: Any) -> Any:
-        rois, losses, labels, weights = (ops.reshape(x, (-1, count(tuple(x.shape[1:])))) for x in inputs)
+        rois, losses, labels, weights = (ops.reshape(x, (-1, count(tuple(x.shape[1:2])))) for x in inputs)
         kept = hardest_of_each_image(rois[:, 0], losses[:, 0], self.roi_per_img)[:, None]
         tops = ops.where(kept, labels, float(self.ignore_label)), ops.where(kept, weights, 0.0)
         return [ops.stop_gradient(top[:, :, None, None]) for top in tops]

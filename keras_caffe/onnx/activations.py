@@ -86,7 +86,13 @@ def abs_val(site: Site, x: Tensor) -> Tensor:
 
 @writes(layers.BNLL)
 def bnll(site: Site, x: Tensor) -> Tensor:
-    return site.op("Softplus", x)
+    return softplus(site, x)
+
+
+def softplus(site: Site, x: Tensor) -> Tensor:
+    """max(x, 0) + log(1 + e^-|x|), as Caffe computes it: OpenCV's Softplus is infinite from 89 on."""
+    small = site.op("Exp", site.op("Neg", site.op("Abs", x)))
+    return str(site.op("Add", site.op("Relu", x), site.op("Log", site.op("Add", small, 1.0))))
 
 
 @writes(layers.Swish)
@@ -127,7 +133,8 @@ def exp(site: Site, x: Tensor) -> Tensor:
 
 @writes(layers.ChannelNorm)
 def channel_norm(site: Site, x: Tensor) -> Tensor:
-    return site.reduce("ReduceL2", x, [1])
+    # Not ReduceL2, which OpenCV 4 leaves out over an axis of size 1.
+    return site.op("Sqrt", site.reduce("ReduceSum", site.op("Mul", x, x), [1]))
 
 
 @writes(layers.ExpMax)

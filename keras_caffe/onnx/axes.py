@@ -159,7 +159,9 @@ def reduction(site: Site, x: Tensor) -> Tensor:
     # Not ReduceL1 and ReduceSumSquare: OpenVINO 2026 takes the axes of the former for all.
     x = {"ASUM": lambda: site.op("Abs", x), "SUMSQ": lambda: site.op("Mul", x, x)}.get(layer.operation, lambda: x)()
     type = "ReduceMean" if layer.operation == "MEAN" else "ReduceSum"
-    return scaled(site, site.reduce(type, x, axes, keepdims=False), layer.coeff)
+    # OpenCV fails where a list of axes names all of them.
+    y = site.op(type, x, keepdims=0) if len(axes) == site.rank else site.reduce(type, x, axes, keepdims=False)
+    return scaled(site, y, layer.coeff)
 
 
 @writes(layers.BatchReindex, precise=True)

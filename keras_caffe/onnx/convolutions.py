@@ -31,7 +31,7 @@ def _each(site: Site, x: Tensor, type: str) -> Tensor:
     if not site.layer.kernel_size:
         return _of_vectors(site, x, sizes)
     one = x if batch == 1 else site.reshape(x, [site.product(sizes[:batch]), *sizes[batch:]])
-    y = site.op(type, one, *_weights(site), group=site.layer.group, **geometry(site, type, batch))
+    y = convolved(site, type, one, _weights(site), site.layer.group, batch)
     return y if batch == 1 else site.reshape(y, [*sizes[:batch], *_known_tops(site, batch)])
 
 
@@ -52,7 +52,10 @@ def _known_tops(site: Site, batch: int) -> Sequence[int]:
 def _weights(site: Site) -> list[Tensor]:
     """Kernel and bias."""
     name, values = site.weights[0]
-    kernel = site.graph.weight(name, spread(values, site.layer.dilation))
+    values = spread(values, site.layer.dilation)
+    if isinstance(site.layer, layers.Deconvolution):
+        values = _with_holes(values, site.layer.dilation)
+    kernel = site.graph.weight(name, values)
     if not site.layer.bias_term:
         return [kernel]
     name, values = site.weights[1]
@@ -65,13 +68,39 @@ def spread(kernel: np.ndarray, dilation: Sequence[int]) -> np.ndarray:
     return np.sum(kernel, axis=still, keepdims=True) if still else kernel
 
 
-def geometry(site: Site, type: str, batch: int) -> dict[str, Any]:
+def _with_holes(kernel: np.ndarray, dilation: Sequence[int]) -> np.ndarray:
+    """The kernel with zeros between its taps: OpenCV 4 does not heed the dilation of ConvTranspose."""
+    steps = [max(d, 1) for d in dilation]
+    if set(steps) <= {1}:
+        return kernel
+    sizes = [(size - 1) * step + 1 for size, step in zip(kernel.shape[2:], steps, strict=True)]
+    wide = np.zeros((*kernel.shape[:2], *sizes), kernel.dtype)
+    taps: Any = (..., *(slice(None, None, step) for step in steps))
+    wide[taps] = kernel
+    return wide
+
+
+def convolved(site: Site, type: str, x: Tensor, weights: Sequence[Tensor], group: int, batch: int) -> Tensor:
+    """A Conv or ConvTranspose with the layer's geometry; kernel and bias are given."""
+    attributes = _geometry(site, type, batch)
+    if type == "Conv" and set(attributes["kernel_shape"]) == {1}:  # OpenCV 5 reads beyond the image there.
+        axes = len(attributes["kernel_shape"])
+        first, last = attributes["pads"][:axes], attributes["pads"][axes:]
+        x = site.pad(x, [(0, 0), (0, 0), *zip(first, last, strict=True)])
+        attributes["pads"] = [0] * 2 * axes
+    return str(site.op(type, x, *weights, group=group, **attributes))
+
+
+def _geometry(site: Site, type: str, batch: int) -> dict[str, Any]:
     """Kernel, strides, pads and dilations of a layer as ONNX's attributes."""
     layer = site.layer
     kernel = [k if d else 1 for k, d in zip(layer.kernel_size, layer.dilation, strict=True)]
     dilations = [max(d, 1) for d in layer.dilation]
     pads = list(layer.pad)
-    if type == "Conv":
+    if type == "ConvTranspose":
+        kernel = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+        dilations = [1] * len(kernel)
+    else:
         axes = zip(site.bottoms[0][batch + 1 :], kernel, layer.stride, layer.pad, dilations, strict=True)
         pads = [pad + _overhang(*axis) for pad, axis in zip(pads, axes, strict=True)]
     return {

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_caffe import layers
-from keras_caffe.onnx.graph import Tensor
+from keras_caffe.onnx.graph import Operand, Tensor
 from keras_caffe.onnx.losses import number
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Length, Site
@@ -133,36 +133,54 @@ def suppressed(site: Site, boxes: Tensor, scores: Tensor, threshold: float, most
 
     Args:
         boxes: (images, boxes, 4).
-        scores: (images, classes, boxes); -inf leaves a box out.
+        scores: (images, classes, boxes); what is not above 0 leaves a box out, as OpenCV takes no lower threshold.
         threshold: greatest overlap with a better box.
         most: how many are kept at most, of each image and class.
     """
     limit = np.asarray([min(threshold, 1.0)], "float32")  # Overlaps are at most 1, and engines refuse more.
-    lowest = np.asarray([-FLT_MAX], "float32")
-    return site.op("NonMaxSuppression", boxes, scores, site.length(most), limit, lowest)
+    return site.op("NonMaxSuppression", boxes, scores, site.length(most), limit, np.zeros(1, "float32"))
 
 
 def _kept(site: Site, boxes: Tensor, picked: Tensor, groups: Length, count: Length) -> Tensor:
     """(groups, count): 1 where suppression keeps a box, else 0."""
     if site.layer.eta < 1:
         return _kept_step_by_step(site, boxes, site.reshape(picked, [groups, count]), groups, count)
-    scores = site.reshape(picked, [groups, 1, count])
-    boxes = boxes if site.layer.code_type == "CENTER_SIZE" else _not_inverted(site, boxes)
-    found = suppressed(site, boxes, scores, site.layer.nms_threshold, count)
+    scores = _ranks(site, site.reshape(picked, [groups, 1, count]), count)
+    boxes = boxes if site.layer.code_type == "CENTER_SIZE" else _apart(site, boxes, count)
+    found = suppressed(site, boxes, scores, _and_more(site.layer.nms_threshold), count)
     ones = site.op("Expand", 1.0, site.graph.size(found, 0))
-    nothing = site.op("ConstantOfShape", site.vector([groups, count]))
+    nothing = site.zeros([groups, count])
     return site.op("ScatterND", nothing, site.op("Gather", found, [0, 2], axis=1), ones)
 
 
-def _not_inverted(site: Site, boxes: Tensor) -> Tensor:
-    """Boxes of negative size, which overlap nothing in Caffe, with the size 0: ONNX would turn them over."""
+def _ranks(site: Site, scores: Tensor, count: Length) -> Tensor:
+    """Scores that are above 0 and differ, for boxes that stand in order; -1 for those that are left out by -inf."""
+    if isinstance(count, int):
+        order: Operand = np.arange(1, count + 1, dtype="float32")[::-1]
+    else:
+        order = site.op("Sub", number(site, count), _images(site, count))
+    return site.where(site.op("Greater", scores, -FLT_MAX), order, -1.0)
+
+
+def _apart(site: Site, boxes: Tensor, count: Length) -> Tensor:
+    """(groups, boxes, 4) with boxes without area, which overlap nothing in Caffe, far away from each other.
+
+    About such boxes engines differ, and ONNX would turn those of negative size over.
+    """
     low, high = (site.slice(boxes, 2, start, start + 2) for start in (0, 2))
-    return site.op("Concat", low, site.op("Max", low, high), axis=2)
+    area = site.op("Greater", site.reduce("ReduceMin", site.op("Sub", high, low), [2]), 0.0)
+    place = site.op("Unsqueeze", site.op("Mul", site.op("Add", _images(site, count), 1e5), 4.0), [1])
+    return site.where(area, boxes, site.op("Add", place, np.asarray([0, 0, 1, 1], "float32")))
+
+
+def _and_more(threshold: float) -> float:
+    """The next number: what overlaps by the threshold is kept, also by OpenVINO, which drops what equals its limit."""
+    return max(float(np.nextafter(np.float32(threshold), np.float32(2))), float(np.finfo("float32").tiny))
 
 
 def _kept_step_by_step(site: Site, boxes: Tensor, picked: Tensor, groups: Length, count: Length) -> Tensor:
     """The same with a threshold that shrinks by `eta` after each kept box while it is above 0.5."""
-    start = site.op("ConstantOfShape", site.vector([groups, count]))
+    start = site.zeros([groups, count])
     limit = site.op("Expand", float(site.layer.nms_threshold), site.vector([groups, 1]))
     places, there = _images(site, count), site.cast(site.op("Greater", picked, -FLT_MAX), "float")
     with site.graph.body(3) as body:
@@ -200,7 +218,7 @@ def _best_of_image(site: Site, scores: Tensor, chosen: Tensor, shape: Sequence[L
     most = site.calculate("Min", count, site.layer.keep_top_k)
     _, places = top(site, site.where(site.cast(chosen, "bool"), scores, -np.inf), most, 1)
     ones = site.op("Expand", 1.0, site.vector([batch, most]))
-    best = site.op("ScatterElements", site.op("ConstantOfShape", site.vector(shape)), places, ones, axis=1)
+    best = site.op("ScatterElements", site.zeros(shape), places, ones, axis=1)
     return site.op("Mul", chosen, best)
 
 
@@ -221,7 +239,9 @@ def chosen_or_nothing(site: Site, rows: Tensor, chosen: Tensor | None, batch: Le
     any_chosen = site.op("ReduceMax", site.op("Concat", chosen, np.zeros(1, "float32"), axis=0), keepdims=1)
     none = site.op("Expand", site.op("Sub", 1.0, any_chosen), site.length(batch))
     which = site.cast(site.op("Concat", chosen, none, axis=0), "bool")
-    found = site.op("Compress", site.op("Concat", rows, nothing, axis=0), which, axis=0)
+    # Not Compress, which OpenCV does not know.
+    places = site.op("Squeeze", site.op("NonZero", which), [0])
+    found = site.op("Gather", site.op("Concat", rows, nothing, axis=0), places, axis=0)
     return site.op("Unsqueeze", found, [0, 1])
 
 
@@ -291,11 +311,13 @@ def proposal(site: Site, scores: Tensor, deltas: Tensor, image: Tensor) -> Seque
     own = site.op("Transpose", site.slice(scores, 1, len(boxes), 2 * len(boxes)), perm=[0, 2, 3, 1])
     score = site.op("Reshape", own, [count])
     score = site.where(_large(site, corners, image), score, -np.inf if layer.python else 0.0)
-    score, order = top(site, score, min(count, layer.pre_nms_topn), 0)
+    most = min(count, layer.pre_nms_topn)
+    score, order = top(site, score, most, 0)
+    scores = _ranks(site, site.op("Unsqueeze", score, [0, 1]), most)
     regions = site.op("Gather", corners, order)
     # A region of pixels 3 to 3 is one pixel wide.
     whole = site.op("Unsqueeze", site.op("Add", regions, np.asarray([0, 0, 1, 1], "float32")), [0])
-    found = suppressed(site, whole, site.op("Unsqueeze", score, [0, 1]), layer.nms_thresh, layer.post_nms_topn)
+    found = suppressed(site, whole, scores, _and_more(layer.nms_thresh), layer.post_nms_topn)
     kept = site.op("Squeeze", site.slice(found, 1, 2, 3), [1])
     rows = site.op("Pad", site.op("Gather", regions, kept), [0, 1, 0, 0])
     own = site.op("Gather", score, kept)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_caffe import layers
+from keras_caffe.onnx.activations import softplus
 from keras_caffe.onnx.graph import Operand, Tensor
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Length, Site
@@ -133,7 +134,7 @@ def _flat(site: Site, x: Tensor, bottom: int = 0) -> tuple[Tensor, int]:
 @writes(layers.SigmoidCrossEntropyLoss, precise=True)
 def sigmoid_cross_entropy_loss(site: Site, scores: Tensor, targets: Tensor) -> Tensor:
     targets = like_first(site, targets, 1)
-    loss = site.op("Sub", site.op("Softplus", scores), site.op("Mul", scores, targets))
+    loss = site.op("Sub", softplus(site, scores), site.op("Mul", scores, targets))
     counted = valid(site, site.cast(targets, "int64"), site.layer.ignore_label)
     return normalized(site, loss, counted, site.sizes(), 1)
 

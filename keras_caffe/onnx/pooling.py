@@ -84,10 +84,7 @@ def average_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[in
     pads = windows_pads(axes, sizes)
     if not _all_reach(axes, [(0, after - axis.pad) for (_, after), axis in zip(pads, axes, strict=True)]):
         return _average_with_empty_windows(site, x, axes, sizes)
-    if all(after <= axis.pad for (_, after), axis in zip(pads, axes, strict=True)):
-        padded = any(axis.pad for axis in axes)
-        return site.op("AveragePool", x, **_geometry(axes, pads), count_include_pad=int(padded) or None)
-    # Zeros that count, then pads that do not.
+    # Zeros that count, then pads that do not: OpenCV 4 counts no pads of AveragePool, whatever it is told.
     x = site.pad(x, [(0, 0), (0, 0), *((axis.pad, axis.pad) for axis in axes)])
     outer = [(0, max(0, after - axis.pad)) for (_, after), axis in zip(pads, axes, strict=True)]
     return site.op("AveragePool", x, **_geometry(axes, outer))
@@ -96,12 +93,17 @@ def average_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[in
 def _average_with_empty_windows(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
     """Sums over Caffe's divisors, which are not positive for windows without any input."""
     sizes = site.known(sizes, "the size of images with windows beyond them")
-    x, pads = _framed(site, x, axes, sizes, 0.0)
-    mean = site.op("AveragePool", x, **_geometry(axes, pads), count_include_pad=1)
+    mean = _whole_means(site, x, axes, sizes)
     high, wide = (_extent(axis, size) for axis, size in zip(axes, sizes, strict=True))
     with np.errstate(divide="ignore"):
         factor = axes[0].kernel * axes[1].kernel / (high[:, None] * wide[None, :])
     return site.op("Mul", mean, factor.astype("float32"))
+
+
+def _whole_means(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
+    """Sums over the number of places in a window, with zeros beyond the image."""
+    x = site.pad(x, [(0, 0), (0, 0), *windows_pads(axes, sizes)])
+    return str(site.op("AveragePool", x, **_geometry(axes, [(0, 0)] * len(axes))))
 
 
 def _extent(axis: Axis, size: int) -> np.ndarray:
@@ -136,10 +138,7 @@ def _global_mask(site: Site, x: Tensor) -> Tensor:
 
 def stochastic_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
     """In inference sum x^2 / sum x, 0 where the sum is not positive: means of windows of one size serve as sums."""
-    x, pads = _framed(site, x, axes, sizes, 0.0)
-    total, squares = (
-        site.op("AveragePool", one, **_geometry(axes, pads), count_include_pad=1) for one in (x, site.op("Mul", x, x))
-    )
+    total, squares = (_whole_means(site, one, axes, sizes) for one in (x, site.op("Mul", x, x)))
     positive = site.op("Greater", total, 0.0)
     return site.where(positive, site.op("Div", squares, site.where(positive, total, 1.0)), 0.0)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe import layers
-from keras_caffe.onnx.convolutions import geometry, spread
+from keras_caffe.onnx.convolutions import convolved, spread
 from keras_caffe.onnx.graph import Tensor
 from keras_caffe.onnx.pooling import average_pool, max_pool, stochastic_pool
 from keras_caffe.onnx.registry import writes
@@ -25,6 +25,8 @@ def interp(site: Site, x: Tensor) -> Tensor:
     wanted = layer.size or [_interpolated(site, size) for size in inner]
     if list(wanted) == inner:
         return x
+    if inner[0] == 1:  # OpenCV 5 reads beyond a single row.
+        x = site.op("Concat", x, x, axis=2)
     target = site.vector([batch, channels, *wanted])
     return site.op("Resize", x, None, None, target, mode="linear", coordinate_transformation_mode="align_corners")
 
@@ -46,7 +48,7 @@ def upsample(site: Site, x: Tensor, mask: Tensor | None = None) -> Tensor:
     scaled = [site.calculate("Mul", size, scale) for size, scale in zip(sizes, layer.scale, strict=True)]
     less = [site.calculate("Sub", size, int(p)) for size, p in zip(scaled, layer.pad_out, strict=True)]
     height, width = layer.size or less
-    planes = site.op("ConstantOfShape", site.vector([batch, channels, site.calculate("Mul", height, width)]))
+    planes = site.zeros([batch, channels, site.calculate("Mul", height, width)])
     flat = [batch, channels, site.product(sizes)]
     places, values = site.cast(site.reshape(mask, flat), "int64"), site.reshape(x, flat)
     return site.reshape(site.op("ScatterElements", planes, places, values, axis=2), [batch, channels, height, width])
@@ -73,5 +75,5 @@ def im2col(site: Site, x: Tensor) -> Tensor:
     kernels = np.eye(taps, dtype="float32").reshape(taps, 1, *layer.kernel_size)
     kernel = np.concatenate([spread(kernels, layer.dilation)] * channels)
     one = x if batch == 1 else site.reshape(x, [site.product(sizes[:batch]), *sizes[batch:]])
-    y = site.op("Conv", one, kernel, group=channels, **geometry(site, "Conv", batch))
+    y = convolved(site, "Conv", one, [site.graph.constant(kernel)], channels, batch)
     return y if batch == 1 else site.reshape(y, [*sizes[:batch], *site.known(site.tops[0][batch:], "the images' size")])

@@ -128,7 +128,14 @@ class Site:
         return np.asarray(values, "float32").reshape(shape)
 
     def reduce(self, type: str, x: Tensor, axes: Sequence[int], keepdims: bool = True) -> Tensor:
-        """ReduceSum, ReduceMean, ReduceMax, ...; ONNX moved `axes` from the attributes to the inputs over time."""
+        """ReduceSum, ReduceMean, ReduceMax, ... over at most all axes, no matter in which order."""
+        last = sorted(axes)
+        while len(last) > 2:  # OpenCV reduces no more than two axes at once correctly.
+            x, last = self._reduce(type, x, last[-2:], keepdims), last[:-2]
+        return self._reduce(type, x, last, keepdims)
+
+    def _reduce(self, type: str, x: Tensor, axes: Sequence[int], keepdims: bool) -> Tensor:
+        """ONNX moved `axes` from the attributes to the inputs over time."""
         if type == "ReduceSum" or self.graph.opset >= 18:
             return str(self.op(type, x, list(axes), keepdims=int(keepdims)))
         return str(self.op(type, x, axes=list(axes), keepdims=int(keepdims)))
@@ -147,6 +154,9 @@ class Site:
     def cast(self, x: Tensor, type: str) -> Tensor:
         """To "float" (of the graph's precision), "int64" or "bool"."""
         return str(self.op("Cast", x, to={"float": FLOAT_TYPES[self.graph.float_type], "int64": 7, "bool": 9}[type]))
+
+    def zeros(self, sizes: Sequence[Length]) -> Tensor:
+        return str(self.op("Expand", 0.0, self.vector(sizes)))
 
     def where(self, condition: Tensor, yes: Operand, no: Operand) -> Tensor:
         return str(self.op("Where", condition, yes, no))

@@ -1,0 +1,1 @@
+"""Goldens of layers through exported files into the engines that people run."""

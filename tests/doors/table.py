@@ -1,0 +1,87 @@
+"""The table of docs/exports.md: what came of each type of layer at each door."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "exports.md"
+BEGIN, END = "<!-- begin: scripts/export_matrix.py -->", "<!-- end -->"
+DOORS = (
+    ("ONNX Runtime", "ONNX Runtime"),
+    ("OpenVINO", "OpenVINO"),
+    ("OpenCV 5", "OpenCV 5"),
+    ("OpenCV 4", "OpenCV 4"),
+    ("SavedModel in TensorFlow", "TensorFlow"),
+    ("SavedModel in OpenVINO", "OpenVINO, SavedModel"),
+    ("TFLite in LiteRT", "LiteRT"),
+)
+"""(door, heading of its column)"""
+
+BEYOND = "windows that reach no pixel at all come out wrong"
+FAULTS: Mapping[tuple[str, str], str] = {
+    ("DepthwiseConvolution", "OpenCV 4"): "images narrower than the kernel come out wrong",
+    ("Pooling", "OpenCV 4"): BEYOND,
+    ("Pooling", "OpenCV 5"): BEYOND,
+    ("Reduction", "OpenCV 4"): "sums over the last axes of an array of three axes come out wrong",
+    ("SigmoidCrossEntropyLoss", "OpenCV 4"): "the sum over all values comes out wrong",
+}
+"""{(type, door): what the engine computes wrongly, where no other operations say the same}"""
+
+
+def known_fault(record: Mapping) -> bool:
+    return (_type(record), record["door"]) in FAULTS
+
+
+def put(page: Path, text: str) -> None:
+    """Replaces what stands between the markers."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def table(records: Iterable[Mapping]) -> str:
+    """Markdown: a row for each type, and the reasons under it."""
+    found: dict[tuple[str, str], dict[bool, list[Mapping]]] = defaultdict(lambda: {False: [], True: []})
+    for record in records:
+        found[_type(record), record["door"]][record["opened"]].append(record)
+    reasons: dict[str, int] = {}
+    rows = []
+    for type in sorted({type for type, _ in found}):
+        cells = (_cell(type, door, found[type, door], reasons) for door, _ in DOORS)
+        rows.append(f"| {type} | {' | '.join(cells)} |")
+    head = f"| type | {' | '.join(title for _, title in DOORS)} |"
+    notes = [f"{number}. {reason}" for reason, number in reasons.items()]
+    return "\n".join([head, "|---" * (len(DOORS) + 1) + "|", *rows, "", *notes])
+
+
+def _type(record: Mapping) -> str:
+    return str(record["kind"]).partition("_")[0]
+
+
+def _cell(type: str, door: str, found: Mapping[bool, list[Mapping]], reasons: dict[str, int]) -> str:
+    """Of fixed sizes, and of open ones where that is something else."""
+    fixed, opened = (_outcome(type, door, found[sizes], reasons) for sizes in (False, True))
+    return fixed if opened in ("", fixed) else f"{fixed}; open: {opened}" if fixed else opened
+
+
+def _outcome(type: str, door: str, records: list[Mapping], reasons: dict[str, int]) -> str:
+    what = Counter(record["what"] for record in records if record["what"] != "no sizes")
+    if not what or set(what) == {"holds"}:
+        return "holds" if what else ""
+    if what["wrong"] or what["crash"]:
+        why = FAULTS.get((type, door), "computes something else")
+        word = "wrong" if what["wrong"] else "crashes"
+    else:
+        why = Counter(_plain(record["why"]) for record in records if record["what"] in ("refused", "declined"))
+        why, word = why.most_common(1)[0][0], "in part" if what["holds"] else "no"
+    return f"{word} [{reasons.setdefault(why, len(reasons) + 1)}]"
+
+
+def _plain(why: str) -> str:
+    """A reason without what differs from case to case."""
+    why = re.sub(r"ONNX cannot say \d+ layers? of this net exactly: layer '\w+' \(\w+\): ", "", why)
+    why = re.sub(r'layer "onnx_node!\S+"|\(-\d+:[^()]*\)', "", why)
+    return re.sub(r"\b\d+\b", "…", why).strip().replace("|", "/")[:160]
