@@ -74,6 +74,7 @@ setup(
     package_data={
         f"{PACKAGE}": ["py.typed"],
         f"{PACKAGE}.proto": ["caffe.proto", "caffe.desc"],
+        f"{PACKAGE}.page": ["templates/*"],
         f"{PACKAGE}.samples": ["*.md", "*.prototxt", "*.caffemodel", "db/*/data.mdb"],
     },
     include_package_data=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from keras import tree
 from keras_caffe import proto
 from keras_caffe.converters import weights
 from keras_caffe.converters.build import build
+from keras_caffe.converters.costs import parameters
 from keras_caffe.converters.graph import AUTOMATIC, Net, graph
 from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
@@ -290,6 +292,19 @@ class CaffeModel(BlobModel):
             self.load_weights_from(filepath, skip_mismatch=skip_mismatch)
         else:
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: name, sizes, inputs and outputs."""
+        plan, net = self.plan, self.net
+        rows = {
+            "layers": f"{len(net.nodes)}",
+            "parameters": f"{sum(parameters(plan, index) for index in plan.layers):,}",
+            "inputs": ", ".join(f"{net.values[value].blob} {plan.shapes[value]}" for value in plan.inputs),
+            "outputs": ", ".join(f"{output_name(net, value)} {plan.shapes[value]}" for value in plan.outputs()),
+        }
+        cells = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows.items())
+        title = escape(f"{net.name or self.name} ({net.phase})")
+        return f"<table><caption>{title}: keras_caffe.view(model) shows all of it</caption>{cells}</table>"
 
     def get_config(self) -> dict[str, Any]:
         return {"recipe": self.recipe.to_config(), "trainable": self.trainable}

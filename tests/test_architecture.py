@@ -63,7 +63,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 }
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
-CONTRACT |= {"check", "data", "engine", "pycaffe", "ops", "plots", "to_onnx"}
+CONTRACT |= {"check", "data", "engine", "pycaffe", "ops", "plots", "to_onnx", "view"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "cv_dnn", "fold", "metrics"}
 

@@ -24,6 +24,7 @@ NAMES = (
     "summary",
     "check",
     "draw",
+    "view",
     "predict",
     "upgrade",
     "export",

@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.progress import track
 
 from keras_caffe import CaffeModel, proto
-from keras_caffe.cli.detections import by_picture, detects
 from keras_caffe.cli.files import output_file
 from keras_caffe.cli.images import Preparation, mean_of, of_data_layer, pictures
 from keras_caffe.cli.options import add_net_options, load, positive, working
 from keras_caffe.cli.predictions import FORMATS, Prediction, best, boxes
+from keras_caffe.converters.detections import by_picture, detects
 from keras_caffe.converters.keras_file import read_keras
 from keras_caffe.converters.model import keras_name
 from keras_caffe.converters.read import read_message

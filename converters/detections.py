@@ -1,4 +1,4 @@
-"""What a detector found, picture by picture."""
+"""What a detector (SSD, YOLO) gives out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_caffe import CaffeModel
+from keras_caffe.converters.model import CaffeModel
 
 # Their rows: image, label, score, and the box (left, top, right, bottom) in parts of the picture's sides.
 DETECTORS = {"DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput"}

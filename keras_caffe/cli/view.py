@@ -1,0 +1,65 @@
+"""A net as one page for the browser: graph, costs, weights, activations, findings.
+
+The page is one HTML file that needs no network. Without -o it goes into a temporary file, and the browser opens it. A
+picture is resized to the net's input and given as Caffe's nets are: blue-green-red (grey where the input has one
+channel), 0 to 255, less the mean, times the scale. What cannot be shown is said on the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from keras_caffe.cli.files import output_file
+from keras_caffe.cli.options import add_net_options, given
+from keras_caffe.cli.predict import read_labels
+from keras_caffe.cli.progress import progress
+from keras_caffe.converters.keras_file import read_keras
+from keras_caffe.page import view
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("net", metavar="NET", help="prototxt, a caffemodel that holds its definition, or a .keras file of `convert`")
+    add("weights", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5 files")
+    add("--image", dest="images", metavar="IMG", action="append", default=[], help="a picture to run; may be repeated")
+    add(
+        "--against",
+        metavar="B",
+        help="what to compare with: another prototxt, other weights (.caffemodel), or a .npz of blobs",
+    )
+    add("-o", "--output", metavar="OUT.html", type=output_file(), help="the file to write (default: a temporary one)")
+    add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
+    add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
+    add("--labels", metavar="FILE", help="names of the outputs, one a line, or SSD's labelmap prototxt")
+    add_net_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    is_keras = Path(args.net).suffix == ".keras"
+    page = view(
+        read_keras(args.net) if is_keras else args.net,
+        None if is_keras else args.weights,
+        images=args.images,
+        against=args.against,
+        mean=_mean(args.mean),
+        scale=args.scale,
+        labels=read_labels(args.labels) if args.labels else (),
+        progress=progress,
+        **({} if is_keras else {**given(args), "skip_mismatch": args.skip_mismatch}),
+    )
+    file = page.save(args.output or Path(tempfile.mkdtemp(prefix="keras-caffe-")) / "net.html")
+    print(f"wrote {file}")
+    if not args.output:
+        webbrowser.open(file.resolve().as_uri())
+
+
+def _mean(text: str) -> Any:
+    """Numbers, one or one for each channel, or the name of a file."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return text

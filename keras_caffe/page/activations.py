@@ -1,0 +1,97 @@
+"""What a net makes of a picture: every blob, the classes or boxes it finds, and which pixels decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.converters.comparison import computed_blobs
+from keras_caffe.converters.detections import DETECTORS, by_picture
+from keras_caffe.converters.graph import AUTOMATIC
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.page.images import picture_input, pixels, prepared
+from keras_caffe.page.pictures import planes, png, thinned, tiled, upright
+from keras_caffe.page.saliency import saliency
+from keras_caffe.page.weights import statistics
+
+MAPS = 64  # of a blob that are shown
+BUDGET = 2_400_000  # pixels of all blobs' pictures together
+ROOM = 36_000  # pixels of a blob's picture
+BARS = 1000  # values of a vector that are shown
+CLASSES = 5
+BOXES = 50
+
+
+def activations(
+    model: CaffeModel, image: Any, labels: Sequence[str] = (), **preparation: Any
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What is to be seen of one picture, and all blobs.
+
+    Args:
+        model: a loaded net that takes a picture.
+        image: a picture's path, or an array (C, H, W) as the net takes it.
+        labels: names of the classes.
+        **preparation: as of `prepared`.
+    """
+    name, values = prepared(model, image, **preparation)
+    names = computable(model, name)
+    blobs = computed_blobs(model, names, {name: values}, training=False)
+    blobs = {blob: np.asarray(array)[:1] if np.ndim(array) else np.asarray(array) for blob, array in blobs.items()}
+    room = min(ROOM, BUDGET // max(1, len(blobs)))
+    is_file = isinstance(image, str | Path)
+    shown = pixels(image, picture_input(model.plan)[1]) if is_file else values[0]
+    seen = {
+        "name": Path(image).name if is_file else "array",
+        "picture": png(upright(shown)),
+        "size": [shown.shape[2], shown.shape[1]],
+        "blobs": {blob: _look(array, room) for blob, array in blobs.items()},
+        **_found(model, blobs, labels),
+    }
+    return seen | saliency(model, name, values), blobs
+
+
+def computable(model: CaffeModel, name: str) -> list[str]:
+    """The blobs that one input and what has a default suffice for, in the net's order."""
+    fed = {name, *model.tensors.defaults}
+    blobs = [blob for blob in model.net.blobs if blob != AUTOMATIC]
+    needed = {blob: model.plan.inputs_of([model.net.last_write(blob).id]) for blob in blobs}
+    return [blob for blob in blobs if all(model.net.values[value].blob in fed for value in needed[blob])]
+
+
+def _look(array: np.ndarray, room: int) -> dict[str, Any]:
+    one = array[0] if array.ndim > 1 else array
+    look = statistics(one)
+    if one.size == max(one.shape, default=1):
+        look["bars"] = [float(f"{value:.4g}") if np.isfinite(value) else None for value in one.ravel()[:BARS]]
+    elif one.size:
+        maps = thinned(planes(one), room, MAPS)
+        picture = tiled(maps)
+        look |= {"picture": png(picture), "size": list(picture.shape[1::-1]), "maps": len(planes(one))}
+    return look
+
+
+def _found(model: CaffeModel, blobs: Mapping[str, np.ndarray], labels: Sequence[str]) -> dict[str, Any]:
+    """The best classes of the first output that is a vector of scores, or a detector's boxes."""
+    for node in model.net.nodes:
+        top = model.net.values[node.outputs[0]].blob if node.outputs else ""
+        if node.type in DETECTORS and top in blobs:
+            rows = next(by_picture(blobs[top], 1))[:BOXES]
+            return {"boxes": [[_name(int(row[0]), labels), *map(_short, row[1:])] for row in rows], "from": top}
+    for value in model.net.outputs:
+        top = model.net.values[value].blob
+        scores = blobs[top][0].ravel() if top in blobs and blobs[top].ndim > 1 else np.zeros(0)
+        if scores.size == max(blobs[top].shape[1:], default=0) > 1 if top in blobs else False:
+            best = np.argsort(-scores, kind="stable")[:CLASSES]
+            return {"classes": [[_name(int(place), labels), _short(scores[place])] for place in best], "from": top}
+    return {}
+
+
+def _name(number: int, labels: Sequence[str]) -> str:
+    return f"{number} {labels[number]}" if number < len(labels) else str(number)
+
+
+def _short(number: Any) -> float:
+    return float(f"{float(number):.4g}") if np.isfinite(number) else 0.0

@@ -1,0 +1,76 @@
+"""What is worth knowing before one trusts a net: what `check` says, and what its numbers show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_caffe.converters.check import Finding
+from keras_caffe.converters.detections import DETECTORS
+from keras_caffe.converters.model import CaffeModel
+
+FULL = 0.99  # part of a blob's values from which on its units count as saturated
+SATURATED = {"Sigmoid": (1e-3, 1 - 1e-3), "TanH": (-1 + 1e-3, 1 - 1e-3)}
+
+
+def row(finding: Finding) -> dict[str, Any]:
+    """A finding as plain values."""
+    return {
+        "severity": finding.severity,
+        "kind": finding.kind,
+        "layer": finding.layer,
+        "text": finding.text,
+        "cure": finding.cure,
+    }
+
+
+def warned(kind: str, texts: Sequence[str], layer: str | None = None) -> list[dict[str, Any]]:
+    """Findings of the page's own."""
+    return [{"severity": "warning", "kind": kind, "layer": layer, "text": text, "cure": ""} for text in texts]
+
+
+def numeric(model: CaffeModel, picture: str, blobs: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    """What the blobs of a forward pass show: constants, saturated units, NaN, detectors that find nothing."""
+    fed = {model.net.values[value].blob for value in model.plan.inputs}
+    for name, array in blobs.items():
+        node = model.net.producer(name)
+        if name not in fed:
+            for text in _odd(node.type, array):
+                yield from warned("values", [f"blob {name!r} {text} for {picture}"], node.name)
+    for node in model.net.nodes:
+        if node.type in DETECTORS and node.outputs:
+            yield from warned("detector", list(_nothing(model, node, picture, blobs)), node.name)
+
+
+def _odd(kind: str, array: np.ndarray) -> Iterator[str]:
+    bad = array.size - np.count_nonzero(np.isfinite(array))
+    if bad:
+        yield f"holds {bad:,} NaN or infinite values of {array.size:,}"
+    elif array.size > 1 and array.min() == array.max() and kind not in ("DummyData", "PriorBox"):
+        yield f"is constant, {array.flat[0]:g} throughout,"
+    elif kind in SATURATED and array.size > 1:
+        low, high = SATURATED[kind]
+        part = float(np.mean((array < low) | (array > high)))
+        if part > FULL:
+            yield f"is saturated: {part:.1%} of its values are at the ends of {kind}"
+    elif kind == "ReLU" and array.ndim > 1 and array.shape[1] > 1:
+        silent = int((~(array > 0).any(axis=(0, *range(2, array.ndim)))).sum())
+        if silent > FULL * array.shape[1]:
+            yield f"has {silent} of {array.shape[1]} channels that are zero"
+
+
+def _nothing(model: CaffeModel, node: Any, picture: str, blobs: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """Why a detector found nothing."""
+    rows = blobs.get(model.net.values[node.outputs[0]].blob)
+    if rows is None or (rows.reshape(-1, 7)[:, 1] >= 0).any():
+        return
+    param = node.message.detection_output_param
+    scores = blobs.get(model.net.values[node.inputs[1]].blob) if len(node.inputs) > 1 else None
+    why = ""
+    if node.type == "DetectionOutput" and scores is not None and param.num_classes:
+        classes = scores.reshape(-1, param.num_classes)
+        best = np.delete(classes, param.background_label_id, 1).max(initial=0.0)
+        why = f": the highest score is {best:.4g}, confidence_threshold is {param.confidence_threshold:g}"
+    yield f"layer {node.name!r} finds nothing in {picture}{why}"

@@ -1,0 +1,107 @@
+"""What a page is about: a loaded model, or a net's files, brought to one form."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keras_caffe.converters.check import Finding, check
+from keras_caffe.converters.definition import Weights, check_not_swapped, read_definition, weight_files
+from keras_caffe.converters.load import PlanSettings, load
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.weights import Report, match
+from keras_caffe.errors import CaffeWarning
+from keras_caffe.page.scene import Scene, of_plan, scene
+from keras_caffe.page.weights import Values, of_files, of_model
+
+READING = ("strict", "skip_mismatch")  # arguments of `load` that are no settings of a plan
+
+
+@dataclass
+class Subject:
+    """A net to be shown.
+
+    Args:
+        name: the net's name, or its file's.
+        phase: the phase to begin with.
+        scenes: {phase: the net in it}.
+        values: what is known of the weights.
+        report: which layers the files fill; None without files.
+        findings: what `check` says.
+        model: the loaded model; None until `loaded` is asked for.
+        files: the arguments of `load`.
+    """
+
+    name: str
+    phase: str
+    scenes: Mapping[str, Scene]
+    values: Values | None = None
+    report: Report | None = None
+    findings: Sequence[Finding] = ()
+    model: CaffeModel | None = None
+    files: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scene(self) -> Scene:
+        return self.scenes[self.phase]
+
+    def loaded(self) -> CaffeModel:
+        """The model, loaded if it is not yet.
+
+        Raises:
+            CaffeError: the net cannot be loaded.
+        """
+        if self.model is None:
+            self.model = load(**{**self.files, "skip_mismatch": True})
+        return self.model
+
+    def values_of(self, files: Weights) -> Values:
+        """What other weight files have for this net."""
+        plan = self.scene.plan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CaffeWarning)
+            return of_files(match(plan, weight_files(files), skip_mismatch=True)[0] if plan else {})
+
+
+def subject(source: Any, weights: Weights, options: Mapping[str, Any]) -> Subject:
+    """What to show of a model or a net's files.
+
+    Args:
+        source: CaffeModel, or what `load` takes for a prototxt.
+        weights: as `load` takes them; none for a model.
+        options: further arguments of `load`.
+
+    Raises:
+        ReadError: a file cannot be read.
+    """
+    if isinstance(source, CaffeModel):
+        scenes = {source.net.phase: of_plan(source.plan)}
+        report = source.load_report if source.files else None
+        return Subject(source.net.name or source.name, source.net.phase, scenes, of_model(source), report, (), source)
+    return _of_files(source, weights, dict(options))
+
+
+def _of_files(source: Any, weights: Weights, options: dict[str, Any]) -> Subject:
+    check_not_swapped(source, weights)
+    definition = read_definition(source, strict=options.get("strict", False), fork=options.get("fork"))
+    selection = {name: options.get(name, default) for name, default in (("level", 0), ("stages", ()))}
+    phase = options.get("phase", "TEST")
+    settings = PlanSettings(**{k: v for k, v in options.items() if k not in (*READING, *selection, "phase")})
+    scenes = {one: scene(definition, settings, one, **selection) for one in dict.fromkeys((phase, "TEST", "TRAIN"))}
+    scenes = {one: found for one, found in scenes.items() if one == phase or found.layers}
+    if len({str(list(found.layers)) for found in scenes.values()}) == 1:
+        scenes = {phase: scenes[phase]}  # nothing depends on the phase
+    name = definition.message.name or (Path(definition.path).stem if definition.path else "net")
+    found = check(definition, weights, **options)
+    shown = Subject(
+        name, phase, scenes, None, None, found, None, {"prototxt": definition, "weights": weights, **options}
+    )
+    if weight_files(weights) and shown.scene.plan:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CaffeWarning)  # the page has it
+            matched, shown.report = match(shown.scene.plan, weight_files(weights), skip_mismatch=True)
+        shown.values = of_files(matched)
+    return shown

@@ -1,0 +1,245 @@
+"""`keras_caffe.view` and `keras-caffe view`."""
+
+from __future__ import annotations
+
+import json
+import re
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_caffe import load, samples, save, view
+from keras_caffe.cli import main
+from keras_caffe.converters.comparison import computed_blobs
+from keras_caffe.errors import ReadError
+from tests.page.nets import BLOCKS, HOSTILE
+
+pytest.importorskip("igraph")
+NET, WEIGHTS = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    return load(NET, WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def digit() -> np.ndarray:
+    return (samples.digits()[0][0] * np.float32(samples.SCALE)).astype("float32")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    image = pytest.importorskip("PIL.Image")
+    image.new("RGBA", (40, 50), (255, 0, 0, 128)).save(tmp_path / "red.png")
+    return tmp_path / "red.png"
+
+
+def layers(page: Any, phase: str = "TEST") -> dict[str, dict[str, Any]]:
+    return {layer["name"]: layer for layer in page.data["scenes"][phase]["layers"]}
+
+
+def said(page: Any) -> str:
+    return " | ".join(f"{finding['kind']}: {finding['text']}" for finding in page.data["findings"])
+
+
+def embedded(text: str) -> dict[str, Any]:
+    """The data in a page's text."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found
+    return json.loads(found.group(1))
+
+
+def test_the_page_of_a_model_and_of_its_files_say_the_same(lenet) -> None:
+    of_model, of_files = layers(view(lenet)), layers(view(NET, WEIGHTS))
+    for name, layer in of_model.items():
+        theirs = of_files[name]
+        assert layer["type"] == theirs["type"]
+        assert layer.get("flops") == theirs.get("flops")
+        assert [blob["histogram"] for blob in layer["blobs"]] == [blob["histogram"] for blob in theirs["blobs"]]
+    assert of_files["conv1"]["filled"] == "from the weight file"
+    assert of_files["conv1"]["where"].endswith("lenet.prototxt:9")
+
+
+def test_what_a_layer_is_told_of(lenet) -> None:
+    conv2 = layers(view(lenet))["conv2"]
+    assert conv2["shapes"] == [["conv2", "1 × 50 × 8 × 8", "1 × 8 × 8 × 50"]]
+    assert (conv2["parameters"], conv2["flops"]) == (25_050, (2 * 500 + 1) * 50 * 64)
+    assert (conv2["top_bytes"], conv2["weight_bytes"]) == (4 * 50 * 64, 4 * 25_050)
+    assert conv2["field"] == "14 pixels, stride 2, offset 6.5"
+    assert conv2["blobs"][0]["shape"] == "50 × 20 × 5 × 5"
+    assert "num_output: 50" in conv2["prototxt"]
+
+
+def test_activations_of_an_array(lenet, digit) -> None:
+    image = view(lenet, images=digit).data["images"][0]
+    assert image["classes"][0][0] == str(samples.digits()[1][0])
+    assert image["blobs"]["conv1"]["maps"] == 20
+    assert len(image["blobs"]["ip2"]["bars"]) == 10
+    assert image["saliency"].startswith("data:image/png")
+
+
+def test_pictures_of_any_mode(picture, tmp_path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    files = [picture]
+    for mode in ("L", "P", "1"):
+        image.new(mode, (9, 8)).save(tmp_path / f"{mode}.png")
+        files.append(tmp_path / f"{mode}.png")
+    shown = view(BLOCKS, images=files, mean=[1, 2, 3]).data["images"]
+    assert [one["name"] for one in shown] == ["red.png", "L.png", "P.png", "1.png"]
+    assert shown[0]["size"] == [24, 32]
+
+
+def test_a_net_that_takes_no_picture_says_so(digit) -> None:
+    net = 'layer { name: "in" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 } } }'
+    page = view(net + ' layer { name: "r" type: "ReLU" bottom: "a" top: "b" }', images=[digit])
+    assert page.data["images"] == []
+    assert "the array cannot be shown: the net takes no picture" in said(page)
+
+
+def test_a_picture_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ReadError):
+        view(NET, images="no such.png")
+    with pytest.raises(ReadError):
+        view("no such.prototxt")
+
+
+def test_unknown_types_are_drawn_and_what_is_behind_them() -> None:
+    page = view(BLOCKS.replace('"Concat"', '"Mixer"'))
+    found = layers(page)
+    assert found["mix_a/output"]["kind"] == "unknown"
+    assert "shapes" in found["mix_a/3x3"]
+    assert "shapes" not in found["mix_a/output"] and "shapes" not in found["fc"]
+    assert "unknown layer type 'Mixer'" in said(page)
+    assert page.data["scenes"]["TEST"]["totals"]["partial"]
+
+
+def test_sizes_that_are_not_known() -> None:
+    page = view('input: "data" layer { name: "c" type: "Convolution" bottom: "data" top: "c" }')
+    assert "c" in layers(page)
+    assert page.data["scenes"]["TEST"]["problems"]
+    assert embedded(page.html)
+
+
+def test_a_layer_that_is_refused_and_one_without_a_producer() -> None:
+    wrong = BLOCKS.replace("kernel_size: 3 pad: 1", "kernel_size: 300")
+    assert "shapes" in layers(view(wrong))["mix_a/1x1"]
+    lost = BLOCKS.replace('bottom: "mix_a/output"', 'bottom: "nowhere"')
+    page = view(lost)
+    assert "shapes" in layers(page)["mix_a/output"] and "shapes" not in layers(page)["fc"]
+    assert "nowhere" in page.data["scenes"]["TEST"]["problems"][0]
+
+
+def test_names_stay_text() -> None:
+    net = f'name: "{HOSTILE}" layer {{ name: "{HOSTILE}" type: "Input" top: "</script>" }}'
+    text = view(net).html
+    assert text.count("</script>") == 2
+    assert "<img" not in text
+    assert "&lt;script&gt;window.ran" in text
+    assert embedded(text)["name"].startswith("<script>window.ran")
+
+
+def test_weights_with_nan_and_dead_filters(tmp_path) -> None:
+    model = load(BLOCKS)
+    params = model.get_caffe_params()
+    params["conv1"][0][2] = 0
+    params["fc"][0][0, 0] = np.nan
+    model.set_caffe_params(params)
+    save(model, None, tmp_path / "broken.caffemodel")
+    page = view(BLOCKS, tmp_path / "broken.caffemodel", images=np.ones((3, 32, 24), "float32"))
+    assert "layer 'fc': weight holds 1 NaN" in said(page) or "holds 1 NaN of 40 values" in said(page)
+    assert "1 filters of kernel are zero: 2" in said(page)
+    assert "blob 'fc' holds" in said(page)
+    assert layers(page)["conv1"]["blobs"][0]["dead"] == [2]
+    assert embedded(page.html)
+
+
+def test_batch_statistics_are_a_finding() -> None:
+    assert "batch statistics: use_global_stats: false holds in phase TEST" in said(view(BLOCKS))
+
+
+def test_layers_that_the_weights_do_not_fill() -> None:
+    found = layers(view(NET.read_text().replace('"ip2"', '"mine"'), WEIGHTS))
+    assert found["mine"]["filled"] == "by its fillers: no file has this layer"
+
+
+def test_shared_parameters_and_losses_are_marked() -> None:
+    twice = BLOCKS.replace('"mix_a/3x3"\n', '"mix_a/3x3"\n  param { name: "shared" }\n', 1)
+    second = twice[twice.index('layer { name: "mix_a/3x3"') :].split("layer {")[1]
+    net = f"{twice}layer {{{second.replace('mix_a/3x3', 'again')}"
+    assert layers(view(net))["again"]["blobs"][0]["owner"] == "mix_a/3x3"
+    assert layers(view(net), "TRAIN")["loss"]["loss_weight"] == 1.0
+
+
+def test_boxes_of_a_detector_and_why_there_are_none() -> None:
+    model = load(detector(0.5))
+    empty = view(model, images=np.zeros((3, 8, 8), "float32"))
+    assert "finds nothing in the array: the highest score is" in said(empty)
+    assert "confidence_threshold is 0.5" in said(empty)
+    boxes = view(load(detector(0.1)), images=np.zeros((3, 8, 8), "float32")).data["images"][0]["boxes"]
+    assert boxes and all(len(box) == 6 for box in boxes)
+
+
+def detector(threshold: float) -> str:
+    """One prior, three classes of equal scores."""
+    return f"""
+layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 3 dim: 8 dim: 8 }} }} }}
+layer {{ name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param {{ pool: AVE global_pooling: true }} }}
+layer {{ name: "loc" type: "InnerProduct" bottom: "pool" top: "loc" inner_product_param {{ num_output: 4 }} }}
+layer {{ name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" inner_product_param {{ num_output: 3 }} }}
+layer {{ name: "conf" type: "Softmax" bottom: "fc" top: "conf" }}
+layer {{ name: "prior" type: "PriorBox" bottom: "pool" bottom: "data" top: "prior" prior_box_param {{ min_size: 4 }} }}
+layer {{ name: "out" type: "DetectionOutput" bottom: "loc" bottom: "conf" bottom: "prior" top: "out"
+  detection_output_param {{ num_classes: 3 nms_param {{ nms_threshold: 0.5 }} keep_top_k: 5
+  confidence_threshold: {threshold} }} }}
+"""
+
+
+def test_a_notebook_shows_a_model_and_a_page(lenet) -> None:
+    assert "<td>431,080</td>" in lenet._repr_html_()
+    frame = view(lenet)._repr_html_()
+    assert frame.startswith("<iframe srcdoc=") and "<script" not in frame
+
+
+def test_the_command(tmp_path, picture, capsys, monkeypatch) -> None:
+    out = tmp_path / "net.html"
+    command = ["view", str(NET), str(WEIGHTS), "--image", str(picture), "--mean", "33", "-o", str(out)]
+    assert main(command) == 0
+    assert f"wrote {out}" in capsys.readouterr().out
+    assert embedded(out.read_text())["images"][0]["name"] == "red.png"
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    assert main(["view", str(NET)]) == 0
+    assert opened and opened[0].startswith("file://") and opened[0].endswith("net.html")
+    assert main(["view", str(tmp_path / "none.prototxt")]) == 1
+
+
+def test_another_definition() -> None:
+    other = BLOCKS.replace("num_output: 8", "num_output: 16").replace('"pool"', '"mean"')
+    rows = view(BLOCKS, against=other).data["against"]["rows"]
+    found = {(row["layer"], row["what"]): row["text"] for row in rows}
+    assert found["pool", "only here"] == found["mean", "only there"] == "Pooling"
+    assert found["conv1", "changed"] == "convolution_param { num_output: 8 → 16 }"
+
+
+def test_other_weights_and_where_values_diverge_first(lenet, digit, tmp_path) -> None:
+    params = lenet.get_caffe_params()
+    other = load(NET, WEIGHTS)
+    other.set_caffe_params({**params, "conv2": [params["conv2"][0] * 2, params["conv2"][1]]})
+    save(other, None, tmp_path / "other.caffemodel")
+    for subject in ((NET, WEIGHTS), (lenet, None)):
+        found = view(*subject, images=digit, against=tmp_path / "other.caffemodel").data["against"]
+        assert found["first"] == "conv2"
+        assert [row["layer"] for row in found["rows"] if row["what"] == "weights"] == ["conv2"]
+
+
+def test_blobs_of_another_program(lenet, digit, tmp_path) -> None:
+    fed = {"data": digit[None]}
+    blobs = {name: array for name, array in computed_blobs(lenet, ["conv1", "ip1"], fed).items()}
+    np.savez(tmp_path / "blobs.npz", **fed, conv1=blobs["conv1"], ip1=blobs["ip1"] + 1)
+    found = view(lenet, against=tmp_path / "blobs.npz").data["against"]
+    assert found["first"] == "ip1"
+    assert [row["what"] for row in found["rows"]] == ["agrees", "diverges"]
