@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Writes docs/forks.md from the tables of dialects, the registry and goldens; `--check` only says if it is stale."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from keras_caffe.forks.dialects import DIALECTS, MARKS  # noqa: E402
+from keras_caffe.forks.unbuilt import UNBUILT  # noqa: E402
+from keras_caffe.forks.unread import UNREAD  # noqa: E402
+from scripts import generate_layer_docs as layer_docs  # noqa: E402
+from tests.layers.cases import own_types  # noqa: E402
+
+PAGE = ROOT / "docs" / "forks.md"
+
+# What arrays of a fork check where it gives a name of Caffe's own another meaning: {dialect: {type: file}}.
+MEANINGS = {
+    "nvcaffe": {"BatchNorm": "BatchNorm_nvidia", "L1Loss": "L1Loss_nvidia"},
+    "deeplab": {"Convolution": "Convolution_hole"},
+    "fcn": {"Crop": "Crop_hed"},
+    "c3d": {"blobs and V1 numbers": "C3D_v10_binary"},
+    "happynear": {"InnerProduct": "InnerProduct_normalize", "Normalize": "Normalize_happynear"},
+    "segnet": {"BN": "BN_segnet", "Upsample": "Upsample_segnet"},
+    "pspnet": {"BN": "BN_pspnet"},
+    "ssd": {"Accuracy": "Accuracy_ssd", "SmoothL1Loss": "SmoothL1Loss"},
+}
+
+INTRODUCTION = """\
+# Forks of Caffe
+
+<!-- Written by scripts/generate_fork_docs.py; run it after a change. -->
+
+Half of the public nets were made for somebody's changed Caffe. A net is read in the dialect of its Caffe: the one that
+`fork=` (or `--fork`) names, or else the one whose marks the file has. `model.net.fork` has the name and the reason,
+`keras-caffe check` and `keras-caffe summary` print them. Marks of two dialects in one net are refused, with both lines.
+
+*Exact* means compared with arrays that the fork's own code computed, within float32 rounding; *formula* with arrays of
+its stated formula; the arrays are in tests/goldens/layers.
+
+## Dialects: one name, two meanings
+"""
+
+
+def page() -> str:
+    return "\n".join(
+        [
+            INTRODUCTION,
+            *_table(("`fork=`", "Repository", "What is different", "Taken where a file has"), _dialects()),
+            "\nChecked meanings of names that Caffe has, too:\n",
+            *_table(("Dialect", "Type", "Exactness"), _meanings()),
+            "\n## Types by fork\n",
+            *_table(("Fork", "Type", "Values", "Gradient"), _types()),
+            "\n## Types that are not built\n",
+            "A net with one of these is refused, and told whose it is. `custom_layers=` takes a class of yours.\n",
+            *_table(("Fork", "Type", "Why"), _unbuilt()),
+            "\n## Fields that change nothing here\n",
+            "A warning names them, with layer and line.\n",
+            *_table(("Field", "In its Caffe it"), ((f"`{name}`", unread.does) for name, unread in UNREAD.items())),
+            "",
+        ]
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    head = list(head)
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _dialects() -> Iterator[tuple[str, ...]]:
+    for name, dialect in DIALECTS.items():
+        names = ", ".join(f"`{one}`" for one in (name, *dialect.aliases))
+        marks = ", ".join(f"`{mark.what}`" for mark in MARKS if mark.forks[0] == name)
+        yield names, dialect.source, dialect.changes, marks or "–"
+
+
+def _meanings() -> Iterator[tuple[str, ...]]:
+    for name, types in MEANINGS.items():
+        for kind, file in types.items():
+            checked = (layer_docs.GOLDENS / f"{file}.npz").exists()
+            yield f"`{name}`", kind, f"exact (`{file}`)" if checked else "formula"
+
+
+def _types() -> Iterator[tuple[str, ...]]:
+    """The types of forks, by fork."""
+    rows = []
+    for name, cls in own_types().items():
+        fork, _ = layer_docs.origin(cls)
+        if fork != "BVLC":
+            exact = "exact" if layer_docs.values(name, cls) == "exact" else "formula"
+            rows.append((fork, f"[{name}](layers.md#{name.lower()})", exact, layer_docs.gradient(name, cls)))
+    yield from sorted(rows, key=lambda row: (row[0].lower(), row[1].lower()))
+
+
+def _unbuilt() -> Iterator[tuple[str, ...]]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, (source, why) in UNBUILT.items():
+        groups.setdefault((source, why), []).append(name)
+    for (source, why), names in sorted(groups.items()):
+        yield source, ", ".join(names), why
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is stale")
+    text = page()
+    if not arguments.parse_args().check:
+        PAGE.write_text(text)
+    elif not PAGE.exists() or PAGE.read_text() != text:
+        print("docs/forks.md is stale: run scripts/generate_fork_docs.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
