@@ -6,6 +6,7 @@ import struct
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -14,7 +15,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from keras_caffe import proto
 from keras_caffe.errors import CaffeWarning, ReadError
 from keras_caffe.proto.text import DECLARE, UNKNOWN_FIELD
-from keras_caffe.proto.wire import DELIMITED, END_GROUP, FIXED32, VARINT, Field, Mapped, fields
+from keras_caffe.proto.wire import DELIMITED, END_GROUP, FIXED32, VARINT, Field, Mapped, fields, is_c3d_width
 
 # Types whose parameters are not called after them.
 _PARAMETERS = {
@@ -85,11 +86,13 @@ def _without_blobs(file: Mapped) -> bytes:
 
 
 def _layer(file: Mapped, layer: Field, message: Any) -> bytes:
-    pieces = []
+    pieces: list[bytes] = []
     blobs = message.fields_by_name["blobs"].number
     inner = message.fields_by_name["layer"] if "layer" in message.fields_by_name else None  # V1 holding V0
     for at in fields(file, layer.start, layer.end):
         if at.number == blobs:
+            if at.wire_type == DELIMITED and any(map(is_c3d_width, islice(fields(file, at.start, at.end), 5))):
+                raise _is_c3d(file)
             continue
         if inner and at.number == inner.number and at.wire_type == DELIMITED:
             pieces.append(_layer(file, at, inner.message_type))
@@ -97,6 +100,15 @@ def _layer(file: Mapped, layer: Field, message: Any) -> bytes:
             pieces.append(file.bytes(at.tag, at.end))
     content = b"".join(pieces)
     return varint_bytes(layer.number << 3 | DELIMITED) + varint_bytes(len(content)) + content
+
+
+def _is_c3d(file: Mapped) -> ReadError:
+    return ReadError(
+        "this is a file of C3D v1.0, in which the numbers of types and parameters mean others",
+        where=str(file.path),
+        expected="its prototxt",
+        fix="Load the prototxt, with this file as its weights.",
+    )
 
 
 def varint_bytes(value: int) -> bytes:

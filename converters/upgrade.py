@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_caffe import proto
+from keras_caffe.converters.upgrade_c3d import from_c3d, is_c3d
 from keras_caffe.converters.upgrade_v0 import is_v0, put, v0_to_v1
 from keras_caffe.errors import CaffeError, CaffeWarning, NetError, SolverError
 from keras_caffe.proto.generations import V1_TYPES
@@ -203,6 +204,7 @@ REWRITES = (
     Rewrite(is_v0, v0_to_v1),
     Rewrite(_has_old_transform, _move_transform),
     Rewrite(lambda net: bool(net.layers), _v1_to_v2),
+    Rewrite(is_c3d, from_c3d),
     Rewrite(lambda net: bool(net.input), _inputs_to_layer),
     Rewrite(_has_old_batch_norm, _freeze_batch_norm),
 )

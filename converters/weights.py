@@ -146,9 +146,9 @@ def _paired(plan: Plan, index: int, layer_blobs: LayerBlobs) -> Iterator[tuple[i
 
 
 def _fit(blob: StoredBlob, shape: Sizes) -> MatchedBlob:
-    """The stored blob for a layer's shape; legacy 4-axis shapes match when they agree from the right."""
+    """The stored blob for a layer's shape; legacy shapes of 4 axes (C3D: 5) match when they agree from the right."""
     have = tuple(blob.array.shape)
-    padded = (1,) * (4 - len(shape)) + tuple(shape) if len(shape) <= 4 else shape
+    padded = (1,) * (len(have) - len(shape)) + tuple(shape)
     if have == tuple(shape) or (blob.legacy and have == padded):
         return MatchedBlob(blob, shape)
     raise WeightsError(

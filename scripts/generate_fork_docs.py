@@ -24,7 +24,7 @@ MEANINGS = {
     "nvcaffe": {"BatchNorm": "BatchNorm_nvidia", "L1Loss": "L1Loss_nvidia"},
     "deeplab": {"Convolution": "Convolution_hole"},
     "fcn": {"Crop": "Crop_hed"},
-    "c3d": {"blobs and V1 numbers": "C3D_v10_binary"},
+    "c3d": {"blobs and V1 numbers": "../forks/C3D_v10_binary"},
     "happynear": {"InnerProduct": "InnerProduct_normalize", "Normalize": "Normalize_happynear"},
     "segnet": {"BN": "BN_segnet", "Upsample": "Upsample_segnet"},
     "pspnet": {"BN": "BN_pspnet"},
@@ -86,7 +86,7 @@ def _meanings() -> Iterator[tuple[str, ...]]:
     for name, types in MEANINGS.items():
         for kind, file in types.items():
             checked = (layer_docs.GOLDENS / f"{file}.npz").exists()
-            yield f"`{name}`", kind, f"exact (`{file}`)" if checked else "formula"
+            yield f"`{name}`", kind, f"exact (`{Path(file).name}`)" if checked else "formula"
 
 
 def _types() -> Iterator[tuple[str, ...]]:

@@ -22,6 +22,7 @@ def _each(message: str, names: str, value: Any) -> dict[str, Any]:
 
 DETECTIONS = Unread("writes the detections to files")
 MEAN_SIZE = Unread("gives a mean that the file does not hold a size")
+VIDEO = Unread("is for the types CONVOLUTION3D, DECONVOLUTION3D and POOLING3D")
 RESIZED = ("AnnotatedData", "VideoData")
 
 UNREAD: Mapping[str, Unread] = {
@@ -35,6 +36,8 @@ UNREAD: Mapping[str, Unread] = {
     **_each("ResizeParameter", "prob", Unread("leaves some images as they are")),
     **_each("ResizeParameter", "height_scale width_scale", Unread("scales images to another height or width")),
     **_each("ResizeParameter", "pad_mode pad_value", Unread("says what fills the border of an image that is padded")),
+    **_each("ConvolutionParameter", "kernel_depth temporal_stride temporal_pad filter_group", VIDEO),
+    **_each("PoolingParameter", "kernel_depth temporal_stride", VIDEO),
     **_each("BatchSampler", "use_original_image", Unread("leaves this sampler out")),
     **_each("SaveOutputParameter", "output_directory", DETECTIONS),
     **_each("DetectionOutputParameter", "visualize save_file", Unread("shows the detections, or writes them as video")),

@@ -29,6 +29,10 @@ COPY_PIECE = 1 << 22  # bytes
 SHAPE_BYTES = 1024  # 32 axes of the longest varint take 353
 
 _LEGACY = ("num", "channels", "height", "width")
+# C3D v1.0 has one more size, so that its width stands where the values are elsewhere.
+_C3D = {1: "num", 2: "channels", 3: "length", 4: "height", 5: "width", 6: "data", 7: "diff"}
+_WIDTH = 5
+_C3D_LEGACY = ("num", "channels", "length", "height", "width")
 _RAW_TYPES = {"DOUBLE": "<f8", "FLOAT": "<f4", "FLOAT16": "<f2"}
 
 
@@ -265,6 +269,11 @@ class _Values:
         return _RAW_TYPES[kind]
 
 
+def is_c3d_width(at: Field) -> bool:
+    """Whether a field of a BlobProto is the fifth size that only C3D v1.0 has, where others have their values."""
+    return at.number == _WIDTH and at.wire_type == VARINT
+
+
 class _BlobReader:
     """Reads one BlobProto between two positions of a file."""
 
@@ -274,11 +283,21 @@ class _BlobReader:
         self.shape: list[bytes] = []
         self.legacy: dict[str, int] = {}
         self.pages = (end, start)
+        self.sizes: tuple[str, ...] = _LEGACY
         known = names(proto.BlobProto)
         position = start
         while position < end:
             at = next(fields(file, position, end))
+            if known is not _C3D and is_c3d_width(at):
+                known = _C3D
+                self.as_c3d()
             position = self.take(known.get(at.number, ""), at)
+
+    def as_c3d(self) -> None:
+        """Takes the sizes that were read for those of C3D v1.0: the third is the length, the fourth the height."""
+        self.sizes = _C3D_LEGACY
+        seen = [self.legacy.pop(name) for name in _LEGACY if name in self.legacy]
+        self.legacy.update(zip(_C3D_LEGACY, seen, strict=False))
 
     def take(self, name: str, at: Field) -> int:
         """Takes one field, or a run of unpacked values; returns the position after it."""
@@ -293,7 +312,7 @@ class _BlobReader:
             values.raw = self.file.array(at.start, at.end, "u1")
         elif name in ("raw_data_type", "raw_diff_type") and at.wire_type == VARINT:
             values.raw_type = varint(self.file, at.start, at.end)[0]
-        elif name in _LEGACY and at.wire_type == VARINT:
+        elif name in self.sizes and at.wire_type == VARINT:
             value = varint(self.file, at.start, at.end)[0] & 0xFFFFFFFF
             self.legacy[name] = value - (1 << 32 if value >> 31 else 0)
         return at.end
@@ -333,7 +352,7 @@ class _BlobReader:
     def blob(self) -> StoredBlob:
         values = self.data.join()
         count = 0 if values is None else values.size
-        shape = tuple(self.legacy.get(name, 0) for name in _LEGACY)
+        shape = tuple(self.legacy.get(name, 0) for name in self.sizes)
         if not self.legacy:
             shape = self.axes()
         if any(axis < 0 for axis in shape) or math.prod(shape) != count:
