@@ -33,6 +33,7 @@ NAMES = (
     "train",
     "test",
     "log",
+    "evaluate",
     "extract",
     "dataset",
     "caffe",

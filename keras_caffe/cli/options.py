@@ -58,6 +58,16 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_engine_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Adds `--engine` and `--threads`."""
+    add = parser.add_argument_group("what computes").add_argument
+    names = ("auto", "openvino", "onnxruntime", "litert", "tensorflow")
+    said = f"default: {default or 'Keras'}; auto: the fastest that is installed, as measured"
+    add("--engine", choices=names, default=default, help=f"({said})")
+    add("--threads", type=positive, metavar="N", help="threads of the engine (default: one for each processor)")
+    add("--no-cache", dest="cache", action="store_false", help="with auto: measure anew, and remember nothing")
+
+
 def input_shape(text: str) -> tuple[str, Shape]:
     """`NAME=N,C,H,W` as (name, shape); `?` is an open size."""
     name, _, sizes = text.rpartition("=")
