@@ -83,7 +83,7 @@ def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:
         data, label: arrays with the same number of rows and at most four axes.
 
     Raises:
-        DataError: they have more axes, or differ in rows.
+        DataError: they have more axes, or differ in rows, or the file is there and of another kind.
 
     Caffe: src/caffe/layers/hdf5_output_layer.cpp
     """
@@ -93,6 +93,8 @@ def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:
     if max(array.ndim for array in arrays.values()) > 4 or len({len(array) for array in arrays.values()}) > 1:
         shapes = {name: array.shape for name, array in arrays.items()}
         raise DataError("HDF5Output takes blobs of at most four axes and the same number of rows", received=shapes)
+    if Path(path).exists() and not h5py.is_hdf5(path):  # whose name a net from elsewhere may have
+        raise DataError("HDF5Output does not replace a file of another kind", where=str(path), fix="Remove it.")
     with replacing(path) as new, h5py.File(new, "w") as file:
         for name, array in arrays.items():
             file[name] = array.reshape(array.shape + (1,) * (4 - array.ndim))

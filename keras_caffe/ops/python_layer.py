@@ -75,7 +75,8 @@ class Runner:
         self, cls: type, param_str: str, phase: int, bottoms: Sequence[Sizes], tops: int, propagate_down: Sequence[bool]
     ) -> None:
         self.layer = _guarded(f"{cls.__name__} cannot be made", cls)
-        self.layer.param_str, self.layer.phase, self.layer.blobs = param_str, phase, PythonBlobs()
+        self.layer.param_str = self.layer.param_str_ = param_str  # the latter in Caffe before 2015
+        self.layer.phase, self.layer.blobs = phase, PythonBlobs()
         self.bottom, self.top = [PythonBlob(*shape) for shape in bottoms], [PythonBlob() for _ in range(tops)]
         self.propagate_down = list(propagate_down)
         self.lock, self.serial = threading.RLock(), 0

@@ -3,12 +3,14 @@
 import sys
 
 from keras_caffe.pycaffe import coord_map, draw, io, proto
+from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.classifier import Classifier
 from keras_caffe.pycaffe.detector import Detector
 from keras_caffe.pycaffe.install import install
 from keras_caffe.pycaffe.layer import Layer
 from keras_caffe.pycaffe.net import TEST, TRAIN, Net
 from keras_caffe.pycaffe.net_spec import NetSpec, layers, params, to_proto
+from keras_caffe.pycaffe.parallel import NCCL, Timer, set_multiprocess, set_solver_count, set_solver_rank
 from keras_caffe.pycaffe.settings import (
     has_nccl,
     init_log,
@@ -28,15 +30,25 @@ from keras_caffe.pycaffe.solver import (
     NesterovSolver,
     RMSPropSolver,
     SGDSolver,
+    Solver,
     get_solver,
 )
 
 __version__ = "1.0.0"  # of the Caffe whose interface this is
 _caffe = pycaffe = sys.modules[__name__]  # scripts look for names there, too
-BlobVec = list  # what scripts compare the type of `net.params[...]` with
+BlobVec = RawBlobVec = list  # what scripts compare the type of `net.params[...]` with
+Blob = NetBlob
 
 __all__ = [
+    "Blob",
     "BlobVec",
+    "NCCL",
+    "RawBlobVec",
+    "Solver",
+    "Timer",
+    "set_multiprocess",
+    "set_solver_count",
+    "set_solver_rank",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",

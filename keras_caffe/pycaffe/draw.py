@@ -19,8 +19,9 @@ from keras_caffe.proto import PoolingParameter
 
 DOT_FORMATS = ("dot", "gv", "raw")  # what Graphviz reads: written without it
 
-BLOB = {"shape": "octagon", "style": "filled", "fillcolor": '"#E0E0E0"'}
-IN_PLACE, OTHER = "#90EE90", "#6495ED"
+BLOB_STYLE = {"shape": "octagon", "style": "filled", "fillcolor": "#E0E0E0"}
+LAYER_STYLE_DEFAULT = {"shape": "box", "style": "filled", "fillcolor": "#6495ED"}
+NEURON_LAYER_STYLE = LAYER_STYLE_DEFAULT | {"fillcolor": "#90EE90"}
 COLOURS = {
     **dict.fromkeys(("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"), "#FF5050"),
     "Pooling": "#FF9900",
@@ -49,17 +50,18 @@ def get_pydot_graph(
     net = (definition if phase is None else definition.select(phase)).message
     graph = pydot.Dot(_quoted(net.name or "Net"), graph_type="digraph", rankdir=rankdir)
     blobs: dict[str, Any] = {}
+    blob_style = BLOB_STYLE | {"fillcolor": _quoted(BLOB_STYLE["fillcolor"])}
     for number, layer in enumerate(net.layer):
-        style = {"shape": "box", "style": "filled", "fillcolor": _quoted(_colour(layer))}
-        node = pydot.Node(f"layer{number}", label=_layer_label(layer, rankdir, display_lrm), **style)
+        style = LAYER_STYLE_DEFAULT | {"fillcolor": _quoted(_colour(layer))}
+        node = pydot.Node(f"layer{number}", label=get_layer_label(layer, rankdir, display_lrm), **style)
         graph.add_node(node)
         for name in (*layer.bottom, *layer.top):
             if name not in blobs:
-                blobs[name] = pydot.Node(f"blob{len(blobs)}", label=_quoted(name), **BLOB)
+                blobs[name] = pydot.Node(f"blob{len(blobs)}", label=_quoted(name), **blob_style)
                 graph.add_node(blobs[name])
         for name in layer.bottom:
             graph.add_edge(pydot.Edge(blobs[name], node))
-        label = {"label": _quoted(_edge_label(layer))} if label_edges else {}
+        label = {"label": _quoted(get_edge_label(layer))} if label_edges else {}
         for name in layer.top:
             graph.add_edge(pydot.Edge(node, blobs[name], **label))
     return graph
@@ -90,10 +92,21 @@ def draw_net_to_file(
 
 
 def _colour(layer: Any) -> str:
-    return IN_PLACE if len(layer.bottom) == 1 and layer.bottom == layer.top else COLOURS.get(layer.type, OTHER)
+    in_place = len(layer.bottom) == 1 and layer.bottom == layer.top
+    return NEURON_LAYER_STYLE["fillcolor"] if in_place else choose_color_by_layertype(layer.type)
 
 
-def _layer_label(layer: Any, rankdir: str, display_lrm: bool) -> str:
+def choose_color_by_layertype(layertype: str) -> str:
+    """The colour of a layer that does not work in place."""
+    return COLOURS.get(layertype, LAYER_STYLE_DEFAULT["fillcolor"])
+
+
+def get_pooling_types_dict() -> dict[int, str]:
+    """{number: name} of the kinds of pooling."""
+    return {number: name for name, number in PoolingParameter.PoolMethod.items()}
+
+
+def get_layer_label(layer: Any, rankdir: str, display_lrm: bool = False) -> str:
     """Name, type, windows; side by side where the net runs up or down, for there is room."""
     param, kind = _parameter(layer), layer.type
     if kind == "Pooling":
@@ -110,7 +123,8 @@ def _layer_label(layer: Any, rankdir: str, display_lrm: bool) -> str:
     return _quoted(*words, separator=" " if rankdir in ("TB", "BT") else r"\n")
 
 
-def _edge_label(layer: Any) -> str:
+def get_edge_label(layer: Any) -> str:
+    """What stands beside the arrow from a layer: num_output, or a data layer's batch size."""
     param = _parameter(layer)
     if layer.type.endswith("Data"):
         return f"Batch {param.batch_size}" if getattr(param, "batch_size", 0) else ""

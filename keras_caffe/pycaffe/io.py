@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = [
     "resize_image",
 ]
 
+FOREIGN = {"skimage": "skimage", "resize": "skimage.transform:resize", "zoom": "scipy.ndimage:zoom"}
 GRAY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # red, green, blue
 
 
@@ -121,3 +123,12 @@ def datum_to_array(datum: Any) -> np.ndarray:
     """The array (C, H, W) of a Datum that is not an encoded image; the label is not part of it."""
     values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float64)
     return values.reshape(datum.channels, datum.height, datum.width)
+
+
+def __getattr__(name: str) -> Any:
+    """What Caffe's io has from other libraries, for scripts that take it from there."""
+    if name not in FOREIGN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = FOREIGN[name].partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,8 @@ from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.splits import with_splits
-from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.data.writers import write_hdf5
+from keras_caffe.errors import CaffeWarning, NetError, ShapeError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named, unknown
 from keras_caffe.ops.python_layer import own_exceptions
@@ -70,7 +72,8 @@ class Net(Parameters, Batches):
         selected = selected.with_inputs(self._settings.input_shapes or {})
         split = with_splits(selected.message, selected.where, selected.bottom_cures)
         self._definition = replace(selected, message=split)
-        with own_exceptions():
+        with own_exceptions(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*it does not write", CaffeWarning)  # of HDF5Output: this net does
             first, recipe = plan(self._definition, self._settings)
         build_layers(first)
         self._context, self._first_shapes = self._settings.context(recipe), recipe.input_shapes
@@ -124,6 +127,10 @@ class Net(Parameters, Batches):
     @property
     def _blobs(self) -> list[NetBlob]:
         return list(self.blobs.values())
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return [self.blob_loss_weights[name] for name in self.blobs]
 
     @property
     def _inputs(self) -> list[int]:
@@ -209,7 +216,15 @@ class Net(Parameters, Batches):
             if self._engine.backward_plan.layers:
                 blob.note(tensor, order)
         self._pull(start, end)
+        self._write_outputs(start, end)
         return loss
+
+    def _write_outputs(self, start: int, end: int) -> None:
+        """HDF5Output layers write their bottoms; Caffe can do so once, here the file holds the last pass."""
+        for node in self.plan.net.nodes[start : end + 1]:
+            if node.type == "HDF5Output":
+                data, label = (self._blob(value).data for value in node.inputs)
+                write_hdf5(node.message.hdf5_output_param.file_name, data, label)
 
     def _backward(self, start: int, end: int) -> None:
         """Runs layers backward by number, from `start` down to `end`."""
@@ -297,6 +312,8 @@ class Net(Parameters, Batches):
             DataError: the net has no such layer, or the arrays do not fit it.
         """
         self._feeder.set_arrays(data, labels)
+
+    _set_input_arrays = set_input_arrays
 
     def before_forward(self, callback: Callable[[int], Any]) -> None:
         """Calls a function with the layer's number before each layer's forward; so do the other three."""

@@ -17,6 +17,7 @@ from keras_caffe import proto
 from keras_caffe.converters.read_binary import parameter_of
 from keras_caffe.errors import CaffeError, NetError, NotATopError, UnknownAttributeError, instead
 from keras_caffe.named import unknown
+from keras_caffe.pycaffe.proto import caffe_pb2 as caffe_pb2
 
 
 class Top:
@@ -59,7 +60,7 @@ class Function:
         """
         layer = proto.LayerParameter(type=self.type_name)
         for name, value in self.params.items():
-            _assign(self._holder(layer, name), name, value)
+            assign_proto(self._holder(layer, name), name, value)
         return layer
 
     def _holder(self, layer: Any, name: str) -> Any:
@@ -102,7 +103,7 @@ class _Names:
         return layer
 
 
-def _assign(message: Any, name: str, value: Any) -> None:
+def assign_proto(message: Any, name: str, value: Any) -> None:
     """Sets a field from a number, text, dict or list of these."""
     if name not in message.DESCRIPTOR.fields_by_name:
         raise _no_field(message.DESCRIPTOR.name, name, message.DESCRIPTOR.fields_by_name)
@@ -122,13 +123,20 @@ def _assign(message: Any, name: str, value: Any) -> None:
         raise NetError(f"{name} cannot be {value!r}: {error}") from None
 
 
+def param_name_dict() -> dict[str, str]:
+    """{layer type: name of its parameter field without `_param`}, of all fields that have such a message."""
+    fields = [field for field in proto.LayerParameter.DESCRIPTOR.fields if field.name.endswith("_param")]
+    kinds = [field.message_type.name.removesuffix("Parameter") for field in fields]
+    return dict(zip(kinds, (field.name.removesuffix("_param") for field in fields), strict=True))
+
+
 def _no_field(what: str, name: str, known: Iterable[str]) -> UnknownAttributeError:
     return UnknownAttributeError(f"{what} has no field {name!r}", **instead([name], known))
 
 
 def _merge(message: Any, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
-        _assign(message, name, value)
+        assign_proto(message, name, value)
 
 
 def to_proto(*tops: Top) -> Any:
@@ -208,3 +216,4 @@ class Parameters:
 
 layers = Layers()
 params = Parameters()
+_param_names = param_name_dict()

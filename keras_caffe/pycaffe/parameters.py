@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_caffe.converters import weights as weight_files
+from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
 from keras_caffe.converters.write import write_caffemodel
 from keras_caffe.errors import WeightsError
+from keras_caffe.layers import Python
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named
 from keras_caffe.pycaffe.blob import ParamBlob, ParamMemory
@@ -34,10 +36,18 @@ class Parameters:
                 owner = self._params.get(planned.owners.get(slot, slot))
                 memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(bound),)
                 self._params[slot] = ParamBlob(bound.blob.shape, *memories)
-        self.layers = [Layer(n.name, n.type, self._blobs_of(n.index)) for n in planned.net.nodes]
-        self.layer_dict = Named("layer", ((layer.name, layer) for layer in self.layers))
-        parameters = ((layer.name, layer.blobs) for layer in self.layers if layer.blobs)
-        self.params = Named("layer with parameters", parameters)
+        nodes = planned.net.nodes
+        self.layers = [self._layer(node) for node in nodes]
+        self.layer_dict = Named("layer", ((n.name, layer) for n, layer in zip(nodes, self.layers, strict=True)))
+        blobs = ((node.name, self._blobs_of(node.index)) for node in nodes)
+        self.params = Named("layer with parameters", ((name, held) for name, held in blobs if held))
+
+    def _layer(self, node: Node) -> Any:
+        """What a script sees of a layer: the object itself, where the script has written the class."""
+        planned = self.plan.layers.get(node.index)
+        if planned is not None and isinstance(planned.layer, Python):
+            return planned.layer.runner.layer
+        return Layer(node.name, node.type, self._blobs_of(node.index))
 
     def _blobs_of(self, node: int) -> list[ParamBlob]:
         return [blob for (index, _), blob in self._params.items() if index == node]
@@ -97,8 +107,9 @@ class Parameters:
         self._save(filename, write_diff, hdf5=True)
 
     def _save(self, filename: FileName, write_diff: bool, hdf5: bool) -> None:
-        params = [[blob.data for blob in layer.blobs] for layer in self.layers]
-        diffs = [[blob.diff for blob in layer.blobs] for layer in self.layers] if write_diff else None
+        blobs = [self._blobs_of(node.index) for node in self.plan.net.nodes]
+        params = [[blob.data for blob in held] for held in blobs]
+        diffs = [[blob.diff for blob in held] for held in blobs] if write_diff else None
         net = self.plan.net.message
         write_caffemodel(filename, net, params, diffs=diffs, shared=self.plan.owners, hdf5=hdf5)
 

@@ -204,6 +204,10 @@ class Solver:
             for number, line in enumerate(output_lines(means, net.blob_loss_weights)):
                 self.tell(f"    {which} net output #{number}: {line}")
 
+    def share_weights(self, net: Net) -> None:
+        """Lets a net use the parameters of this solver's net from now on."""
+        net.share_with(self.net)
+
     def snapshot(self) -> tuple[str, str]:
         """Writes the parameters and the solver's state; returns the two paths."""
         hdf5 = self.param.snapshot_format == type(self.param).HDF5
@@ -228,29 +232,30 @@ class SGDSolver(Solver):
     type = "SGD"
 
 
-class NesterovSolver(Solver):
+class NesterovSolver(SGDSolver):
     type = "Nesterov"
 
 
-class AdaGradSolver(Solver):
+class AdaGradSolver(SGDSolver):
     type = "AdaGrad"
 
 
-class RMSPropSolver(Solver):
+class RMSPropSolver(SGDSolver):
     type = "RMSProp"
 
 
-class AdaDeltaSolver(Solver):
+class AdaDeltaSolver(SGDSolver):
     type = "AdaDelta"
 
 
-class AdamSolver(Solver):
+class AdamSolver(SGDSolver):
     type = "Adam"
 
 
 def get_solver(solver_file: Any, **options: Any) -> Solver:
     """The solver whose class is the `type` that a solver prototxt states; arguments as for the classes."""
-    classes = {cls.type: cls for cls in Solver.__subclasses__()}
+    kinds: list[type[Solver]] = [SGDSolver, *SGDSolver.__subclasses__()]
+    classes = {cls.type: cls for cls in kinds}
     definition = read_solver(solver_file)
     return classes[definition.param.type](definition, **options)
 

@@ -1,0 +1,116 @@
+"""The names that public scripts take from Caffe's modules, and what they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from keras_caffe import pycaffe as caffe
+from keras_caffe.errors import CaffeError, DataError
+from tests.nets import input_layer
+
+NAMES = {
+    "": "Layer __version__ _caffe pycaffe init_log log Timer NCCL has_nccl solver_count set_solver_count solver_rank "
+    "set_solver_rank set_multiprocess BlobVec RawBlobVec Blob layer_type_list Solver get_solver",
+    "io": "caffe_pb2 load_image resize_image oversample Transformer array_to_datum",
+    "net_spec": "assign_proto param_name_dict _param_names caffe_pb2 Top Function to_proto",
+    "draw": "get_pooling_types_dict get_edge_label get_layer_label choose_color_by_layertype LAYER_STYLE_DEFAULT "
+    "NEURON_LAYER_STYLE BLOB_STYLE",
+    "Net": "_blobs _inputs _outputs _blob_loss_weights _set_input_arrays",
+    "SGDSolver": "share_weights add_callback apply_update",
+}
+
+
+@pytest.mark.parametrize(("place", "names"), NAMES.items())
+def test_they_are_there(place: str, names: str) -> None:
+    owner = getattr(caffe, place) if place else caffe
+    assert not [name for name in names.split() if not hasattr(owner, name)]
+
+
+def test_solvers_form_caffes_hierarchy() -> None:
+    methods = [getattr(caffe, f"{name}Solver") for name in ("Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")]
+    assert all(method.__bases__ == (caffe.SGDSolver,) for method in methods)
+    assert caffe.SGDSolver.__bases__ == (caffe.Solver,)
+
+
+def test_what_several_gpus_need_is_refused() -> None:
+    caffe.set_solver_count(1)
+    caffe.set_solver_rank(0)
+    caffe.set_multiprocess(False)
+    for call in (
+        lambda: caffe.set_solver_count(2),
+        lambda: caffe.set_solver_rank(1),
+        lambda: caffe.set_multiprocess(True),
+        lambda: caffe.NCCL(None, ""),
+        caffe.NCCL.new_uid,
+    ):
+        with pytest.raises(CaffeError, match="tf.distribute"):
+            call()
+
+
+def test_a_timer_and_the_names_of_parameters() -> None:
+    timer = caffe.Timer()
+    timer.start()
+    timer.stop()
+    assert 0 <= timer.ms < 1000
+    assert caffe.net_spec.param_name_dict()["InnerProduct"] == "inner_product"
+    message = caffe.proto.caffe_pb2.LayerParameter()
+    caffe.net_spec.assign_proto(message, "bottom", ["a", "b"])
+    assert list(message.bottom) == ["a", "b"]
+    assert caffe.draw.get_pooling_types_dict()[1] == "AVE"
+    assert caffe.draw.choose_color_by_layertype("Pooling") != caffe.draw.choose_color_by_layertype("LRN")
+
+
+class Numbers(caffe.Layer):
+    """A data layer in the manner of Fast R-CNN: the script hands its data to the object."""
+
+    def setup(self, bottom, top):
+        self.value = float(self.param_str_)
+
+    def set_value(self, value):
+        self.value = value
+
+    def reshape(self, bottom, top):
+        top[0].reshape(2, 3)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.value
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+def test_the_layer_of_a_net_is_the_scripts_object(tmp_path: Path, monkeypatch) -> None:
+    source = 'layer { name: "n" type: "Python" top: "n" python_param { module: "m" layer: "Numbers" param_str: "3" } }'
+    net = caffe.Net(source, caffe.TEST, python_layers={"m.Numbers": Numbers})
+    assert isinstance(net.layers[0], Numbers) and net.layer_dict["n"] is net.layers[0]
+    assert net.layers[0].type == "Python"
+    assert net.forward()["n"].tolist() == [[3, 3, 3]] * 2
+    net.layers[0].set_value(7)
+    assert net.forward()["n"].tolist() == [[7, 7, 7]] * 2
+
+
+OUTPUT = """
+layer { name: "twice" type: "Power" bottom: "x" top: "y" power_param { scale: 2 } }
+layer { name: "out" type: "HDF5Output" bottom: "y" bottom: "label" hdf5_output_param { file_name: "out.h5" } }
+"""
+
+
+def test_hdf5_output_writes_its_file(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    net = caffe.Net(input_layer("x", 2, 3) + input_layer("label", 2) + OUTPUT, caffe.TEST)
+    net.blobs["x"].data[...] = [[1, 2, 3], [4, 5, 6]]
+    net.blobs["label"].data[...] = [8, 9]
+    net.forward(end="twice")
+    assert not Path("out.h5").exists()
+    net.forward()
+    with h5py.File("out.h5") as file:
+        np.testing.assert_array_equal(file["data"][:, :, 0, 0], [[2, 4, 6], [8, 10, 12]])
+        np.testing.assert_array_equal(np.ravel(file["label"]), [8, 9])
+    Path("out.h5").write_text("somebody's")
+    with pytest.raises(DataError, match="another kind"):
+        net.forward()
+    assert Path("out.h5").read_text() == "somebody's"
