@@ -20,7 +20,7 @@ from keras_caffe.converters.graph import AUTOMATIC, Net, graph
 from keras_caffe.converters.infer import Plan, infer, keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.tensors import ANCHOR, Tensors
-from keras_caffe.errors import Call, Cure, LayerError, NetError, Option, ShapeError
+from keras_caffe.errors import Call, Cure, ExportError, LayerError, NetError, Option, ShapeError
 from keras_caffe.forks.dialects import named, taken
 from keras_caffe.layers.base import CaffeLayer, serializable
 from keras_caffe.layers.context import LoadContext, loading
@@ -151,6 +151,13 @@ class BlobModel(keras.Model):
             super().make_predict_function(force)
             self.predict_function = _refusing(self.predict_function)
         return self.predict_function
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", *args: Any, **kwargs: Any) -> None:
+        """Keras's `export`, but for ONNX, which Keras makes of TensorFlow's graph. Raises ExportError for that."""
+        if format == "onnx":
+            fix = f"Call keras_caffe.to_onnx(model, {str(filepath)!r}), which writes Caffe's names and order of axes."
+            raise ExportError("Keras's own export writes no ONNX file of a Caffe net", received="onnx", fix=fix)
+        super().export(filepath, format, *args, **kwargs)
 
     @property
     def input_names(self) -> list[str]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import keras_caffe
 from keras_caffe import samples
-from keras_caffe.errors import NetError
+from keras_caffe.errors import ExportError, NetError
 from tests.onnx_cases import needs_onnx, run
 
 FILES = [str(samples.path(name)) for name in ("lenet.prototxt", "lenet.caffemodel")]
@@ -82,4 +82,21 @@ def test_what_stands_in_the_way_is_listed(tmp_path: Path) -> None:
     head = keras.layers.Dense(2)(keras.layers.GaussianNoise(0.1, name="noise")(trunk(trunk.input)["ip1"]))
     with pytest.raises(NetError, match=r"1 layer cannot be expressed in Caffe: 'noise' \(GaussianNoise\)"):
         keras_caffe.export(keras.Model(trunk.input, head), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method")  # Keras, of its own layers
+def test_keras_quantises_no_caffe_layers() -> None:
+    """It would go over them without a word."""
+    model = keras_caffe.load(*FILES)
+    for one in (model, model.extract(["ip1"]), tuned("channels_last")):
+        with pytest.raises(ExportError, match="conv1.*does not quantise Caffe layers.*to_tflite"):
+            one.quantize("int8")
+
+
+def test_keras_own_export_of_onnx_says_what_to_call(tmp_path: Path) -> None:
+    model = keras_caffe.load(*FILES)
+    for one in (model, model.extract(["ip1"])):
+        with pytest.raises(ExportError, match="keras_caffe.to_onnx"):
+            one.export(str(tmp_path / "net.onnx"), format="onnx")
     assert not list(tmp_path.iterdir())

@@ -15,6 +15,7 @@ from keras.initializers import Initializer
 
 from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, Cure, LayerError, NetError
+from keras_caffe.layers.not_quantized import NotQuantized
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
 from keras_caffe.ops.refusals import Place, at_place
@@ -159,7 +160,7 @@ class Bottom:
         return tensor_axis(self.order, canonical_axis(axis, self.rank, name))
 
 
-class CaffeLayer(keras.layers.Layer):
+class CaffeLayer(NotQuantized, keras.layers.Layer):
     """Base of the layers that compute what one Caffe layer type computes.
 
     A subclass gives plain keyword arguments (checked and normalised with `keras_caffe.layers.arguments` and kept under

@@ -9,6 +9,7 @@ from keras_caffe.onnx import (
     axes,
     convolutions,
     detection,
+    flow,
     losses,
     normalization,
     pooling,
@@ -20,7 +21,7 @@ from keras_caffe.onnx.export import OPSET, to_onnx
 from keras_caffe.onnx.registry import writer_of, writes
 from keras_caffe.onnx.site import Site
 
-KINDS = (activations, axes, convolutions, detection, losses, normalization, pooling, recurrent, regions, resample)
+KINDS = (activations, axes, convolutions, detection, flow, losses, normalization, pooling, recurrent, regions, resample)
 """The modules whose functions write the layers of this package"""
 
 __all__ = ["KINDS", "OPSET", "Site", "to_onnx", "writer_of", "writes"]

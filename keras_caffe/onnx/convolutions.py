@@ -19,6 +19,23 @@ def convolution(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
     return [_each(site, x, "Conv") for x in bottoms]
 
 
+@writes(layers.NdConvolution)
+def nd_convolution(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
+    """Axes that end up with size 1 are dropped, unless they are open."""
+    tops = []
+    for x, top in zip(bottoms, site.tops, strict=True):
+        y = _each(site, x, "Conv")
+        sizes = [conv_output(*axis) for axis in _axes(site)]
+        single = [axis for axis, size in enumerate(sizes, 2) if size == 1 and len(top) < site.rank]
+        tops.append(site.op("Squeeze", y, single) if single else y)
+    return tops
+
+
+def _axes(site: Site) -> Sequence[tuple[Any, ...]]:
+    layer = site.layer
+    return list(zip(site.bottoms[0][2:], layer.kernel_size, layer.stride, layer.pad, layer.dilation, strict=True))
+
+
 @writes(layers.Deconvolution, layers.Deconvolution3D)
 def deconvolution(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
     return [_each(site, x, "ConvTranspose") for x in bottoms]
@@ -121,13 +138,20 @@ def _overhang(size: int | None, k: int, s: int, p: int, d: int) -> int:
 @writes(layers.InnerProduct)
 def inner_product(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
-    if layer.normalize:
-        site.refuse("it normalises its weights in each pass")
     sizes = site.sizes()[: layer.axis]
     flat = x if (site.rank, layer.axis) == (2, 1) else site.op("Flatten", x, axis=layer.axis)
     bias = [site.weight(1)] if layer.bias_term else []
-    y = site.op("Gemm", flat, site.weight(0), *bias, transB=int(not layer.transpose))
+    kernel = _normalized(site) if layer.normalize else site.weight(0)
+    y = site.op("Gemm", flat, kernel, *bias, transB=int(not layer.transpose))
     return y if layer.axis == 1 else site.reshape(y, [*sizes, layer.num_output])
+
+
+def _normalized(site: Site) -> Tensor:
+    """The weights as the first pass leaves them, each run of K numbers divided by its length."""
+    name, values = site.weights[0]
+    runs = values.reshape(site.layer.num_output, -1)
+    length = np.sqrt(np.sum(np.square(runs), axis=1, keepdims=True) + np.float32(1e-6))
+    return site.graph.weight(name, (runs / length).reshape(values.shape))
 
 
 @writes(layers.Embed, precise=True)

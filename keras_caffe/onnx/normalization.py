@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_caffe import layers
+from keras_caffe.layers.normalize import NormalizeChannels
 from keras_caffe.onnx.graph import Operand, Tensor
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Site
@@ -124,6 +125,16 @@ def normalize(site: Site, x: Tensor) -> Tensor:
     name, values = site.weights[0]
     wide = values if layer.channel_shared else site.along(values, 1)
     return site.op("Mul", site.op("Div", x, norm), site.graph.weight(name, wide))
+
+
+@writes(NormalizeChannels, precise=True)
+def normalize_channels(site: Site, x: Tensor) -> Sequence[Tensor]:
+    x = site.reshape(x, [*site.sizes(), *[1] * (4 - site.rank)]) if site.rank < 4 else x
+    if site.layer.normalize_type == "L1":
+        norm = site.op("Add", site.reduce("ReduceSum", site.op("Abs", x), [1]), 1e-6)
+    else:
+        norm = site.op("Sqrt", site.op("Add", site.reduce("ReduceSum", site.op("Mul", x, x), [1]), 1e-6))
+    return [site.op("Div", x, norm), norm][: 1 + site.layer.with_norm]
 
 
 @writes(layers.L2Norm, precise=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -94,9 +96,9 @@ def _average_with_empty_windows(site: Site, x: Tensor, axes: Sequence[Axis], siz
     """Sums over Caffe's divisors, which are not positive for windows without any input."""
     sizes = site.known(sizes, "the size of images with windows beyond them")
     mean = _whole_means(site, x, axes, sizes)
-    high, wide = (_extent(axis, size) for axis, size in zip(axes, sizes, strict=True))
+    extents = reduce(np.multiply.outer, map(_extent, axes, sizes))
     with np.errstate(divide="ignore"):
-        factor = axes[0].kernel * axes[1].kernel / (high[:, None] * wide[None, :])
+        factor = math.prod(axis.kernel for axis in axes) / extents
     return site.op("Mul", mean, factor.astype("float32"))
 
 
@@ -141,6 +143,31 @@ def stochastic_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence
     total, squares = (_whole_means(site, one, axes, sizes) for one in (x, site.op("Mul", x, x)))
     positive = site.op("Greater", total, 0.0)
     return site.where(positive, site.op("Div", squares, site.where(positive, total, 1.0)), 0.0)
+
+
+@writes(layers.NdPooling)
+def nd_pooling(site: Site, x: Tensor) -> Tensor:
+    layer, sizes = site.layer, site.bottoms[0][2:]
+    if layer.global_pooling:
+        return site.op("GlobalMaxPool" if layer.pool == "MAX" else "GlobalAveragePool", x)
+    geometry = zip(layer.kernel_size, layer.stride, layer.pad, strict=True)
+    axes = [Axis(kernel, stride, pad, clip=pad > 0) for kernel, stride, pad in geometry]
+    return (max_pool if layer.pool == "MAX" else _whole_means)(site, x, axes, sizes)
+
+
+@writes(layers.Pooling3D)
+def pooling3d(site: Site, x: Tensor) -> Tensor:
+    """Its maxima begin at the first pixel even where there is padding; the number of windows counts that."""
+    layer = site.layer
+    sizes = site.known(site.bottoms[0][2:], "the sizes of the frames")
+    pads = (0, layer.pad, layer.pad)
+    axes = [Axis(*one) for one in zip(layer.kernel_size, layer.stride, pads, strict=True)]
+    if layer.pool == "AVE":
+        return _average_with_empty_windows(site, x, axes, sizes)
+    reach = [(top - 1) * a.stride + a.kernel for top, a in zip(site.tops[0][2:], axes, strict=True)]  # type: ignore
+    after = [(0, max(0, end - size)) for end, size in zip(reach, sizes, strict=True)]
+    framed = site.pad(x, [(0, 0), (0, 0), *after], -FLT_MAX)
+    return site.op("MaxPool", framed, **_geometry(axes, [(0, 0)] * 3))
 
 
 @writes(layers.LRN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,7 @@ from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
+from keras_caffe.runtimes import own_words
 from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.serving.dynamic import servable_model
 from keras_caffe.serving.servable import argument_names, net_outputs, plain_inputs, signature
@@ -121,10 +123,22 @@ def _converted(converter: Any) -> bytes:
     try:
         return converter.convert()
     except Exception as error:  # the converter's own class, and what its parts raise
-        message = str(error).strip().splitlines()
         raise ExportError(
-            "the converter of TensorFlow Lite refuses the net", received=message and message[-1]
+            "the converter of TensorFlow Lite refuses the net",
+            received=_refusal(str(error)),
+            fix=(
+                Option("outputs", ..., "to export a part of the net without them"),
+                "ONNX Runtime runs such nets: export it as ONNX.",
+            ),
         ) from error
+
+
+def _refusal(message: str) -> str:
+    """What a reader can use of a message in the converter's inner language: operations, and the layers they are in."""
+    kinds = re.findall(r"^\s*(?:TF Select|Custom) ops: (.*)", message, re.MULTILINE)
+    names = re.findall(r'"[^"/]*_(?:extract|outputs)[^"/]*/([^"/]+)/[^"]*@__inference', message)
+    where = f" in layer {', '.join(dict.fromkeys(names))}" if names else ""
+    return f"no counterpart of {', '.join(kinds)}{where}" if kinds else own_words(ValueError(message))
 
 
 def _converter(function: Any, kind: str, samples: Iterable[Sequence[np.ndarray]]) -> Any:

@@ -27,9 +27,7 @@ pytestmark = needs_onnx
 REFUSED = {
     "DetectionEvaluate": "for training",
     "DetectionOutput_refinedet": "decodes boxes from shifted priors",
-    "InnerProduct_normalize": "normalises its weights in each pass",
     "MultiBoxLoss": "for training",
-    "Normalize_happynear": "no writer for layers of class NormalizeChannels",
     "Proposal": "it takes several images",
     "Python": "runs Python code",
 }
@@ -37,11 +35,14 @@ REFUSED = {
 
 
 NEEDS_SIZES = {
+    "Accum": "the size of the images must be known",
     "ContrastiveLoss": "what a sample holds must be known",
+    "Downsample": "the size of the images must be known",
     "HingeLoss": "what a sample holds must be known",
     "Im2col": "the number of channels must be known",  # of windows along the channels
     "MultinomialLogisticLoss": "what a sample holds must be known",
     "Pooling": "windows beyond them must be known",  # windows without any input
+    "Resample": "the size of the images must be known",
     "SoftmaxWithLoss": "the number of classes must be known",  # over height or width
     "Yolov3DetectionOutput": "the size of the maps must be known",
 }

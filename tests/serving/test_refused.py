@@ -189,3 +189,19 @@ def test_other_models(tmp_path: Path) -> None:
     other = keras.Sequential([keras.Input((2,)), keras.layers.LayerNormalization()])
     with pytest.raises(NetError, match="'layer_normalization.*' \\(LayerNormalization\\): Caffe has no such layer"):
         keras_caffe.export(other, tmp_path / "net")
+
+
+def test_the_words_of_tensorflow_lite_are_a_readers(tmp_path: Path) -> None:
+    """The converter shows its inner language; what is left of it are operations and layers."""
+    filtered = (
+        NET
+        + """
+layer { name: "kept" type: "Filter" bottom: "pool" bottom: "which" top: "kept" }
+layer { name: "which" type: "Input" top: "which" input_param { shape { dim: 1 } } }
+"""
+    )
+    net = "\n".join(sorted(filtered.strip().splitlines(), key=lambda line: 'type: "Input"' not in line))
+    with pytest.raises(ExportError, match="refuses the net; received no counterpart of [A-Z]") as raised:
+        keras_caffe.serving.to_tflite(keras_caffe.load(net), tmp_path / "net.tflite")
+    assert "tensor<" not in str(raised.value)
+    assert "loc(" not in str(raised.value)
