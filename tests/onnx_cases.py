@@ -138,4 +138,4 @@ def same_in_training(case: Golden) -> bool:
         return True
     stored = re.search(r"use_global_stats: true", case.text) and case.fork != "nvidia"  # which does not heed it
     statistics = "BatchNorm" in case.types and not stored
-    return not statistics and not case.types & {"Dropout", "BN"} and "STOCHASTIC" not in case.text
+    return not statistics and not case.types & {"Dropout", "BN", "LabelSpecificAdd"} and "STOCHASTIC" not in case.text

@@ -11,6 +11,7 @@ from keras import ops
 from keras_caffe.ops import native
 from keras_caffe.ops.indices import checked_labels
 from keras_caffe.ops.rectify import relu
+from keras_caffe.ops.stock import native_ops_allowed
 
 FLT_MIN = float(np.finfo(np.float32).tiny)
 LOG_FLT_MIN = math.log(FLT_MIN)
@@ -189,8 +190,15 @@ def sigmoid_cross_entropy(
     """
     targets = ops.reshape(targets, ops.shape(scores))
     valid = _valid(integer_labels(targets), ignore_label, scores.dtype)
-    loss = ops.softplus(scores) - scores * ops.stop_gradient(targets)
+    loss = softplus(scores) - scores * ops.stop_gradient(targets)
     return ops.sum(ops.where(valid > 0, loss, 0)) / normalizer(normalization, valid)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + e^x); in exported files by parts, as TensorFlow Lite's own is wrong from 89 on."""
+    if native_ops_allowed():
+        return ops.softplus(x)
+    return relu(x) + ops.log(1 + ops.exp(-ops.abs(x)))
 
 
 def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_caffe.ops.indices import checked_indices
 from keras_caffe.ops.losses import with_gradient_of
+from keras_caffe.ops.stock import native_ops_allowed
 
 
 def unpool(x: Any, mask: Any, height: Any, width: Any) -> Any:
@@ -31,6 +32,11 @@ def unpool(x: Any, mask: Any, height: Any, width: Any) -> Any:
     flat = (image * (height * width) + place) * channels + ops.arange(channels, dtype="int32")
     zeros = ops.zeros((batch * height * width * channels,), dtype=x.dtype)
     values = ops.reshape(x, (-1,))
+    if not native_ops_allowed() and isinstance(batch, int):
+        # TensorFlow Lite adds up what goes to one place; Caffe's last value wins.
+        last = ops.segment_max(ops.arange(values.shape[0], dtype="int32"), ops.reshape(flat, (-1,)), zeros.shape[0])
+        y = ops.where(last >= 0, ops.take(values, ops.maximum(last, 0)), 0)
+        return ops.reshape(y, (batch, height, width, channels))
     y = ops.scatter_update(zeros, ops.reshape(flat, (-1, 1)), values)
     if keras.backend.backend() == "jax":  # its gradient goes to one of two equal indices alone, Caffe's to both
         finite = ops.where(ops.isfinite(values), values, 0)

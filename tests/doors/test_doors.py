@@ -14,7 +14,7 @@ from keras_caffe.registry import registered
 from tests.doors.cases import Outcome, chosen, outcomes
 from tests.doors.engines import OPENCVS, Crash, Door, OpenCV, doors
 from tests.doors.table import BEGIN, DOORS, END, FAULTS, known_fault, put, table
-from tests.layers.golden_case import KINDS
+from tests.layers.golden_case import KINDS, cases
 from tests.onnx_cases import needs_onnx
 from tests.shared_goldens import ROOT
 
@@ -61,6 +61,13 @@ def test_the_formats_of_tensorflow_hold_in_every_engine(name: str, tmp_path: Pat
         folder.mkdir()
         found = outcomes(case, door.format, door.format == "savedmodel", [door], folder)
         assert not wrong(found, case.kind), str(case)
+
+
+@pytest.mark.parametrize("kind", ["SigmoidCrossEntropyLoss", "Upsample_segnet"])
+def test_what_tensorflow_lite_computes_in_its_own_way(kind: str, tmp_path: Path) -> None:
+    """Scores of 100, and a mask that names a place twice."""
+    found = next(cases(kind))
+    assert outcomes(found, "tflite", False, [there("TFLite in LiteRT")], tmp_path)["TFLite in LiteRT"].what == "holds"
 
 
 def test_an_engine_that_ends_its_process_is_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
