@@ -138,7 +138,7 @@ def page() -> str:
     head = "| Type | Parameters | Values | Gradient | Stored | From |\n|---|---|---|---|---|---|"
     rows = "\n".join(row(name, cls) for name, cls in found.items())
     parts = [INTRODUCTION, f"{head}\n{rows}\n", *sections, "## Messages inside parameters\n", *shared]
-    return "\n".join(parts)
+    return "\n".join(parts).replace("][, ", "]\\[, ")  # no link: two optional tops
 
 
 def row(name: str, cls: type[CaffeLayer]) -> str:
