@@ -11,6 +11,7 @@ from keras_caffe.converters.save import save
 from keras_caffe.errors import CaffeError, CaffeWarning
 from keras_caffe.onnx import to_onnx
 from keras_caffe.page import view
+from keras_caffe.plain import to_keras
 from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
 
@@ -26,5 +27,5 @@ if requirements.HAS_TENSORFLOW:
 __all__ = [
     "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "check", "compare", "cv_dnn", "data", "dataset",
     "engine", "export", "fold", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers", "plots",
-    "pycaffe", "register_layer", "save", "to_onnx", "view",
+    "pycaffe", "register_layer", "save", "to_keras", "to_onnx", "view",
 ]  # fmt: skip

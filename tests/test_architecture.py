@@ -28,7 +28,7 @@ FLOORS = [
     {"layers"},
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
     {"converters"},
-    {"data", "onnx", "solver", "serving", "pycaffe", "samples", "cv_dnn", "engines", "page", "plots"},
+    {"data", "onnx", "plain", "solver", "serving", "pycaffe", "samples", "cv_dnn", "engines", "page", "plots"},
     {"public"},  # keras_caffe/__init__.py
     {"cli"},
     {"__main__"},
@@ -63,7 +63,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 }
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
-CONTRACT |= {"check", "data", "engine", "pycaffe", "ops", "plots", "to_onnx", "view"}
+CONTRACT |= {"check", "data", "engine", "pycaffe", "ops", "plots", "to_keras", "to_onnx", "view"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {"CaffeError", "CaffeModel", "CaffeWarning", "__version__", "compare", "cv_dnn", "fold", "metrics"}
 

@@ -1,13 +1,17 @@
 """Caffe files -> a Keras model.
 
-OUT.keras is loaded again with `keras.saving.load_model` after `import keras_caffe`. A file that is there already is
-replaced once the new one is complete; after an error it is as it was.
+OUT.keras is loaded again with `keras.saving.load_model` after `import keras_caffe`; with --plain by Keras alone, as it
+then holds Keras's own layers and operations only. A file that is there already is replaced once the new one is
+complete; after an error it is as it was.
 """
 
 from __future__ import annotations
 
 import argparse
 
+import keras
+
+from keras_caffe import CaffeModel, to_keras
 from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import add_net_options, load, working
 from keras_caffe.converters.write import replacing
@@ -21,14 +25,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT.keras", required=True, type=output_file(".keras"), help="the file to write"
     )
+    add = parser.add_argument_group("without keras_caffe").add_argument
+    add("--plain", action="store_true", help="write Keras's own layers and operations: the file needs no keras_caffe")
+    add("--fold", action="store_true", help="with --plain: fold BatchNorm, Scale and Dropout layers away first")
+    add("--rgb", action="store_true", help="with --plain: turn the first convolution for pictures that come red first")
+    add(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="LAYER",
+        help="with --plain: a layer that may stay keras_caffe's; may be repeated",
+    )
+    add(
+        "--mean",
+        type=numbers,
+        metavar="M[,M,M]",
+        help="with --plain: take pictures (0 to 255, red first), less this",
+    )
+    add("--scale", type=float, metavar="S", help="with --plain: take such pictures, times this afterwards")
     add_net_options(parser)
 
 
+def numbers(text: str) -> list[float]:
+    """One number, or one for each channel in the net's order."""
+    return [float(number) for number in text.split(",")]
+
+
 def run(args: argparse.Namespace) -> None:
+    only = [f"--{name}" for name in ("fold", "rgb", "allow", "mean", "scale") if getattr(args, name)]
+    if only and not args.plain:
+        args.wrong_usage(f"{', '.join(only)}: only with --plain")
     with working(f"Loading {args.net}"):
         model = load(args, args.weights)
+    saved = plain(args, model) if args.plain else model
     with working(f"Writing {args.output}"), replacing(args.output) as file:
-        model.save(file)
+        saved.save(file)
     print(f"{model.name}: {len(model.net.nodes)} layers, {model.count_params():,} parameters")
     print(model.load_report)
     print(f"wrote {args.output} ({args.output.stat().st_size:,} bytes)")
+
+
+def plain(args: argparse.Namespace, model: CaffeModel) -> keras.Model:
+    """The model in Keras's own layers."""
+    given = {name: getattr(args, name) for name in ("mean", "scale") if getattr(args, name) is not None}
+    return to_keras(model, fold=args.fold, rgb=args.rgb, preprocessing=given or None, allow=args.allow)

@@ -14,6 +14,7 @@ from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializ
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single
 from keras_caffe.ops.distances import center_loss
+from keras_caffe.ops.indices import leading
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, count, known, total_count
 
@@ -56,7 +57,7 @@ class CenterLoss(LossLayer):
     def call(self, inputs: Any) -> Any:
         features, labels = inputs
         size = self.centers.shape[1]
-        features = ops.reshape(features, (-1,))[: ops.shape(features)[0] * size]
+        features = leading(ops.reshape(features, (-1,)), ops.shape(features)[0] * size)
         return center_loss(ops.reshape(features, (-1, size)), self.centers, labels)
 
     def check_shapes(self, *shapes: Shape) -> None:

@@ -14,7 +14,7 @@ from keras_caffe.layers.arguments import filler, flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.ops.losses import with_gradient_of
 from keras_caffe.ops.matmul import matmul
-from keras_caffe.ops.stock import native_ops_allowed
+from keras_caffe.ops.stock import as_tensor, native_ops_allowed
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, Sizes, canonical_axis, count, total_count
 
@@ -72,7 +72,7 @@ class InnerProduct(CaffeLayer):
 
     def _normalized(self) -> Any:
         """The kernel after its runs of K numbers were normalised, with the gradient of the kernel."""
-        kernel = ops.convert_to_tensor(self.kernel)
+        kernel = as_tensor(self.kernel)
         runs = ops.reshape(ops.stop_gradient(kernel), (self.num_output, -1))  # also of a transposed blob
         runs = runs * ops.rsqrt(ops.sum(ops.square(runs), axis=1, keepdims=True) + 1e-6)
         normalized = ops.reshape(runs, ops.shape(kernel))

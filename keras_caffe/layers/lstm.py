@@ -9,6 +9,7 @@ from keras import ops
 from keras_caffe.layers.base import Blob, serializable
 from keras_caffe.layers.recurrent import Recurrent
 from keras_caffe.ops.recurrent import lstm_unit, over_time
+from keras_caffe.ops.stock import as_tensor
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -48,7 +49,7 @@ class LSTM(Recurrent):
         gates = ops.matmul(x, self.W_xc) + self.b_c
         if static is not None:
             gates = gates + ops.matmul(ops.reshape(static, (-1, self.W_xc_static.shape[0])), self.W_xc_static)
-        weights = ops.convert_to_tensor(self.W_hc)
+        weights = as_tensor(self.W_hc)
 
         def step(state: Any, now: Any) -> Any:
             (h, c), (gates, cont) = state, now

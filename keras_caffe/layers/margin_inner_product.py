@@ -10,6 +10,7 @@ from keras import ops
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.margin_product import MarginProduct
 from keras_caffe.ops.margins import sphere_product
+from keras_caffe.ops.stock import as_tensor
 from keras_caffe.registry import register_layer
 
 
@@ -42,7 +43,7 @@ class MarginInnerProduct(MarginProduct):
     overwrites_blobs = True
 
     def product(self, x: Any, labels: Any, strength: Any) -> Any:
-        kernel = ops.convert_to_tensor(self.kernel)
+        kernel = as_tensor(self.kernel)
         unit = kernel / ops.sqrt(ops.sum(ops.square(kernel), axis=1, keepdims=True))
         self.kernel.assign(unit)
         return sphere_product(x, ops.cast(kernel, x.dtype), ops.cast(unit, x.dtype), labels, strength, self.type)

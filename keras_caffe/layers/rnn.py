@@ -9,6 +9,7 @@ from keras import ops
 from keras_caffe.layers.base import Blob, serializable
 from keras_caffe.layers.recurrent import Recurrent
 from keras_caffe.ops.recurrent import over_time
+from keras_caffe.ops.stock import as_tensor
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -46,7 +47,7 @@ class RNN(Recurrent):
         inner = ops.matmul(x, self.W_xh) + self.b_h
         if static is not None:
             inner = inner + ops.matmul(ops.reshape(static, (-1, self.W_xh_static.shape[0])), self.W_xh_static)
-        weights = ops.convert_to_tensor(self.W_hh)
+        weights = as_tensor(self.W_hh)
         last, h = over_time(
             lambda state, now: (ops.tanh(now[0] + ops.matmul(now[1] * state[0], weights)),), state, (inner, cont)
         )

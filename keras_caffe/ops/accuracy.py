@@ -44,7 +44,7 @@ def accuracy(
     member = ops.one_hot(labels, classes, dtype="float32")
     valid = ops.any(member > 0, axis=-1)
     if ignore_label is not None:
-        valid = valid & (labels != ignore_label)
+        valid = valid & ops.not_equal(labels, ignore_label)
     counted = ops.cast(valid, "float32")
     if weights is not None:
         counted = counted * ops.reshape(ops.cast(weights, "float32"), (-1,))
@@ -69,7 +69,7 @@ def _better(scores: Any, labels: Any, ties: str) -> Any:
     if ties == "bvlc":
         return ops.sum(ops.cast(scores >= true, "int32"), axis=-1) - 1
     later = ops.arange(classes, dtype="int32")[None] > safe
-    return ops.sum(ops.cast((scores > true) | ((scores == true) & later), "int32"), axis=-1)
+    return ops.sum(ops.cast((scores > true) | (ops.equal(scores, true) & later), "int32"), axis=-1)
 
 
 def confusion(scores: Any, labels: Any, ignored: Sequence[int] = ()) -> Any:
@@ -86,7 +86,7 @@ def confusion(scores: Any, labels: Any, ignored: Sequence[int] = ()) -> Any:
     labels = ops.reshape(integer_labels(labels), (-1,))
     counted = ops.ones_like(labels, dtype="bool")
     for label in ignored:
-        counted = counted & (labels != label)
+        counted = counted & ops.not_equal(labels, label)
     labels = ops.where(counted, checked_labels(labels, classes, counted=counted), -1)
     true, found = (ops.one_hot(index, classes, dtype="float32") for index in (labels, best))
     return ops.matmul(ops.transpose(true), found)

@@ -6,9 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
+from keras_caffe.ops.stock import loops_allowed
+
 Boxes = tuple[Any, Any, Any, Any]
+UNROLLED, ROUNDS = 1000, 25  # at most so many boxes are suppressed without a loop, in so many rounds at a time
 CODE_TYPES = ("CORNER", "CENTER_SIZE", "CORNER_SIZE")
 
 
@@ -129,6 +134,8 @@ def nms(boxes: Boxes, valid: Any, threshold: float, eta: float = 1.0) -> Any:
     """
     if valid.shape[-1] == 0:  # JAX would look into the loop, which reads a box
         return valid
+    if not loops_allowed() and eta >= 1 and valid.shape[-1] <= UNROLLED:
+        return _nms_in_rounds(boxes, valid, threshold)
     places = ops.arange(ops.shape(valid)[-1])
     # Boxes are sorted, so nothing valid lies behind the longest run of valid ones.
     last = ops.max(ops.where(valid, places + 1, 0), initial=0)
@@ -147,3 +154,28 @@ def nms(boxes: Boxes, valid: Any, threshold: float, eta: float = 1.0) -> Any:
         ops.full_like(valid[..., :1], threshold, dtype=boxes[0].dtype),
     )
     return ops.while_loop(lambda index, selected, limit: index < last, step, start)[1]
+
+
+def _nms_in_rounds(boxes: Boxes, valid: Any, threshold: float) -> Any:
+    """`nms` without a loop over values: each round leaves out what a box overlaps that the last round kept.
+
+    After k rounds the first k boxes of any chain of overlaps are right, so as many rounds as boxes are enough.
+    """
+    count = valid.shape[-1]
+    better = np.tril(np.ones((count, count), bool), -1)
+    rows, columns = (tuple(ops.expand_dims(side, axis) for side in boxes) for axis in (-1, -2))
+    clash = ops.cast((overlap(rows, columns) > threshold) & better, "float32")
+    allowed = ops.cast(valid, "float32")[..., None]
+    kept, rounds = allowed, _rounds(clash, allowed)
+    for _ in range(math.ceil(count / ROUNDS)):
+        kept = rounds([clash, allowed, kept])
+    return kept[..., 0] > 0.5
+
+
+def _rounds(clash: Any, allowed: Any) -> keras.Model:
+    """Some rounds as one model, which is called again and again: Keras walks through a graph by recursion."""
+    inputs = [keras.Input(batch_shape=x.shape, dtype="float32") for x in (clash, allowed, allowed)]
+    kept = inputs[2]
+    for _ in range(ROUNDS):
+        kept = ops.relu(inputs[1] - ops.matmul(inputs[0], kept))
+    return keras.Model(inputs, kept)

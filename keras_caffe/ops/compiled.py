@@ -7,9 +7,8 @@ from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-import keras
-
 from keras_caffe.ops.refusals import refusals_raised
+from keras_caffe.ops.stock import on_tensorflow
 
 _GRAPHS: MutableMapping[Any, Any] = WeakKeyDictionary()  # layer -> its compiled call
 
@@ -23,7 +22,7 @@ def compiled(call: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(call)
     def run(self: Any, inputs: Any) -> Any:
-        if keras.backend.backend() != "tensorflow":
+        if not on_tensorflow():
             return call(self, inputs)
         import tensorflow as tf
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_caffe.ops.same import is_same
-from keras_caffe.ops.stock import native_ops_allowed
+from keras_caffe.ops.stock import native_ops_allowed, on_tensorflow
 from keras_caffe.shapes import conv_output, windows
 
 Ints = Sequence[int]
@@ -36,15 +35,15 @@ def convolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Ints,
     # In a graph, TensorFlow swaps the dilations of the last two axes when it tells the shape of a 3-D convolution.
     swapped = len(stride) == 3 and dilation[1] != dilation[2]
     no_images = x.shape[0] == 0  # oneDNN gives the result of none as many channels as the input has.
-    on_tensorflow = keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3) and not (swapped or no_images)
-    if on_tensorflow and _is_same(x.shape, kernel.shape[:-2], stride, pad, dilation):
+    by_tensorflow = on_tensorflow() and len(stride) in (1, 2, 3) and not (swapped or no_images)
+    if by_tensorflow and _is_same(x.shape, kernel.shape[:-2], stride, pad, dilation):
         return _tensorflow(x, kernel, stride, dilation, group, "SAME")
     x = padded(x, kernel.shape[:-2], stride, pad, dilation)
     if max(kernel.shape[:-2], default=1) == 1 and max(stride, default=1) > 1:
         # TensorFlow's CPU gradient of a strided 1x1 convolution writes outside its memory where rows are left over.
         x = at_pixels(x, (slice(None, None, s) for s in stride))
         stride = [1] * len(stride)
-    if on_tensorflow:
+    if by_tensorflow:
         return _tensorflow(x, kernel, stride, dilation, group, "VALID")
     return convolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)
 
@@ -81,7 +80,7 @@ def deconvolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Int
         (N, *out, C_out)
     """
     kernel, dilation = spread(kernel, dilation)
-    if keras.backend.backend() == "tensorflow" and len(stride) in (1, 2, 3):
+    if on_tensorflow() and len(stride) in (1, 2, 3):
         y = _tensorflow_adjoint(x, kernel, stride, dilation, group)
     else:
         y = deconvolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_caffe.ops.indices import checked_labels
+from keras_caffe.ops.indices import checked_labels, leading
 from keras_caffe.ops.losses import batch_size, integer_labels, with_gradient_of
 from keras_caffe.ops.rectify import relu
 
@@ -69,7 +69,7 @@ def contrastive_loss(a: Any, b: Any, similar: Any, *, margin: float = 1.0, legac
         margin: distance beyond which dissimilar pairs cost nothing.
     """
     squared = ops.sum(ops.square(a - b), axis=-1)
-    similar = ops.reshape(integer_labels(similar), (-1,))[: ops.shape(a)[0]] != 0
+    similar = ops.not_equal(leading(ops.reshape(integer_labels(similar), (-1,)), ops.shape(a)[0]), 0)
     if legacy_version:
         apart = relu(margin - squared)
     else:
@@ -130,7 +130,7 @@ def center_loss(features: Any, centers: Any, labels: Any) -> Any:
         labels: N values.
     """
     classes = centers.shape[0]
-    labels = checked_labels(ops.reshape(integer_labels(labels), (-1,))[: ops.shape(features)[0]], classes)
+    labels = checked_labels(leading(ops.reshape(integer_labels(labels), (-1,)), ops.shape(features)[0]), classes)
     inside = ops.all((labels >= 0) & (labels < classes))
     member = ops.one_hot(labels, classes, dtype=features.dtype)
 

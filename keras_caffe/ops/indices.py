@@ -10,6 +10,11 @@ from keras import ops
 from keras_caffe.ops.refusals import refused
 
 
+def leading(x: Any, count: Any) -> Any:
+    """The first entries along the first axis; symbolic tensors take their index as a tuple only."""
+    return x[(slice(count),)]
+
+
 def checked_indices(values: Any, size: Any, what: str, *, bottom: int) -> Any:
     """The values truncated to integers, as Caffe does, once they are known to lie in [0, size).
 
@@ -47,7 +52,7 @@ def checked_labels(
     if classes is None:
         return labels
     wrong = ((labels < 0) | (labels >= classes)) & counted
-    wrong = wrong if ignore_label is None else wrong & (labels != ignore_label)
+    wrong = wrong if ignore_label is None else wrong & ops.not_equal(labels, ignore_label)
     fix = "Fix the labels, or state the value that marks unlabelled places as ignore_label."
     fields = {"problem": "a label{} is out of range", "bottom": bottom, "expected": "whole numbers from 0 to {}"}
     return refused(wrong, labels, classes, {**fields, "fix": fix})

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
+
+from keras_caffe.ops.stock import on_tensorflow
 
 
 def interp(x: Any, height: Any, width: Any) -> Any:
@@ -18,7 +19,7 @@ def interp(x: Any, height: Any, width: Any) -> Any:
     Returns:
         (N, height, width, C)
     """
-    if keras.backend.backend() != "tensorflow" or x.shape[-1] == 0:
+    if not on_tensorflow() or x.shape[-1] == 0:
         return interp_twin(x, height, width)
     import tensorflow as tf
 

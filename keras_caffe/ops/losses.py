@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.ops import native
-from keras_caffe.ops.indices import checked_labels
+from keras_caffe.ops.indices import checked_labels, leading
 from keras_caffe.ops.rectify import relu
 from keras_caffe.ops.stock import native_ops_allowed
 
@@ -47,7 +47,7 @@ def with_only_gradient_of(value: Any, surrogate: Any) -> Any:
 def at_label(values: Any, labels: Any) -> Any:
     """The entry of the last axis that each label names; NaN where a label is out of range (never another entry)."""
     classes = ops.arange(ops.shape(values)[-1], dtype=labels.dtype)
-    hit = labels[..., None] == classes
+    hit = ops.equal(labels[..., None], classes)
     # At most one summand is not 0. Unlike a gather's, this gradient scatters nothing.
     picked = ops.sum(ops.where(hit, values, 0), axis=-1)
     return ops.where(ops.any(hit, axis=-1), picked, ops.cast(np.nan, picked.dtype))
@@ -209,7 +209,7 @@ def hinge_loss(scores: Any, labels: Any, norm: str = "L1") -> Any:
         labels: at least N values; the first N count.
         norm: "L1" or "L2".
     """
-    labels = ops.reshape(labels, (-1,))[: ops.shape(scores)[0]]
+    labels = leading(ops.reshape(labels, (-1,)), ops.shape(scores)[0])
     kernel = native.operation("HingeLoss", scores, faster=False)
     if not kernel:
         return hinge_loss_twin(scores, labels, norm)
@@ -236,7 +236,7 @@ def _hinge_gradient(op: Any, upstream: Any, _: Any) -> Any:
 def _valid(labels: Any, ignore_label: int | None, dtype: Any) -> Any:
     if ignore_label is None:
         return ops.ones_like(labels, dtype=dtype)
-    return ops.cast(labels != ignore_label, dtype)
+    return ops.cast(ops.not_equal(labels, ignore_label), dtype)
 
 
 def batch_size(x: Any) -> Any:

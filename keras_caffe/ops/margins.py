@@ -50,7 +50,7 @@ def _length(x: Any) -> Any:
 def _own(scores: Any, labels: Any) -> Any:
     """True at the label of each sample."""
     labels = checked_labels(ops.reshape(integer_labels(labels), (-1,)), scores.shape[1])
-    return labels[:, None] == ops.arange(ops.shape(scores)[1], dtype="int32")
+    return ops.equal(labels[:, None], ops.arange(ops.shape(scores)[1], dtype="int32"))
 
 
 def sphere_product(x: Any, kernel: Any, unit: Any, labels: Any, strength: Any, margin: str) -> Any:

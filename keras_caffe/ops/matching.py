@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, area, nms, overlap, split
 from keras_caffe.ops.indices import places
+from keras_caffe.ops.stock import on_tensorflow
 
 NEGATIVE, IGNORED = -1, -2
 LEAST_OVERLAP, LEAST_AREA = 1e-6, 1e-5
@@ -44,7 +44,7 @@ def ground_truth(rows: Any, batch: Any, use_difficult: bool) -> Truth:
     number = ops.arange(ops.shape(rows)[0])
     order = ops.argsort(ops.where(mine, number, number + ops.shape(rows)[0]), axis=1)  # an image's own rows come first
     own = ops.sum(ops.cast(mine, "int32"), axis=1)
-    if keras.backend.backend() == "tensorflow":  # JAX needs to know all sizes; there the rows left over stay.
+    if on_tensorflow():  # JAX needs to know all sizes; there the rows left over stay.
         order = order[:, : ops.maximum(ops.max(own, initial=0), 1)]
     rows = ops.take(rows, order, axis=0)
     there = ops.arange(ops.shape(order)[1], dtype="int32") < own[:, None]

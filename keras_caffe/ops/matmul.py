@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
+
+from keras_caffe.ops.stock import on_tensorflow
 
 
 def matmul(a: Any, b: Any, *, transpose_b: bool = False) -> Any:
@@ -18,7 +19,7 @@ def matmul(a: Any, b: Any, *, transpose_b: bool = False) -> Any:
     Returns:
         (M, N)
     """
-    if keras.backend.backend() == "tensorflow":
+    if on_tensorflow():
         import tensorflow as tf
 
         return tf.matmul(a, b, transpose_b=transpose_b)

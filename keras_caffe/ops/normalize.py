@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
+
+from keras_caffe.ops.stock import on_tensorflow
 
 ORIGIN = "_keras_caffe_origin"
 """Attribute of a tensor that `normalize` makes in a graph: what it is made of."""
@@ -62,7 +63,7 @@ def _or(values: Any, value: float, x: Any) -> Any:
 
 
 def _has_kernel(x: Any) -> bool:
-    return keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and x.dtype == "float32"
+    return on_tensorflow() and len(x.shape) == 4 and x.dtype == "float32"
 
 
 def _eager() -> bool:

@@ -21,6 +21,6 @@ def hardest_of_each_image(images: Any, losses: Any, count: int) -> Any:
     order = ops.argsort(-losses)
     images = ops.take(ops.cast(images, "int32"), order)
     place = ops.arange(ops.shape(images)[0], dtype="int32")
-    before = (images == images[:, None]) & (place < place[:, None])
+    before = ops.equal(images, images[:, None]) & (place < place[:, None])
     chosen = ops.sum(ops.cast(before, "int32"), axis=1) < count
     return ops.take(chosen, ops.argsort(order))

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_caffe.ops import native
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.same import is_same
-from keras_caffe.ops.stock import native_ops_allowed
+from keras_caffe.ops.stock import native_ops_allowed, on_tensorflow
 
 FLT_MAX = float(np.finfo("float32").max)
 
@@ -38,7 +37,7 @@ def max_pool(x: Any, axes: Sequence[Axis], training: bool | None = None) -> Any:
 def max_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
     """`max_pool` without its native kernel."""
     sizes = x.shape[1:3]
-    if keras.backend.backend() == "tensorflow" and all(map(_is_same, sizes, axes)):
+    if on_tensorflow() and all(map(_is_same, sizes, axes)):
         return _pool(x, axes, "max", "SAME")
     return _framed_pool(x, axes, "max", -FLT_MAX)
 
@@ -152,7 +151,7 @@ def _is_same(size: int | None, axis: Axis) -> bool:
 
 def _pool(x: Any, axes: Sequence[Axis], kind: str, padding: str = "VALID") -> Any:
     kernel, stride = tuple(axis.kernel for axis in axes), tuple(axis.stride for axis in axes)
-    if keras.backend.backend() == "tensorflow":
+    if on_tensorflow():
         import tensorflow as tf
 
         if kind == "average":

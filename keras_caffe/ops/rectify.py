@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_caffe.ops.stock import on_tensorflow
+
 
 def relu(x: Any) -> Any:
     """max(x, 0); NaN stays NaN. The gradient at 0 is 0."""
@@ -31,7 +33,7 @@ def _kept_apart(x: Any) -> Any:
 
     Fused into a convolution or a product, oneDNN's rectifier turns NaN into 0: a training that diverged would go on.
     """
-    if keras.backend.backend() != "tensorflow":
+    if not on_tensorflow():
         return x
     import tensorflow as tf
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 from keras import ops
+
+from keras_caffe.ops.stock import loops_allowed, on_tensorflow
 
 UNROLL = 32  # Up to this many steps are laid out one after the other; more, or an unknown number, run in a loop.
 
@@ -26,9 +27,9 @@ def over_time(step: TimeStep, state: State, inputs: Sequence[Any]) -> tuple[Stat
         The last state, and the first entry of the state after each step, (T, ...).
     """
     length = next((x.shape[0] for x in inputs if x.shape[0] is not None), None)
-    if length is not None and length <= UNROLL:
+    if length is not None and (length <= UNROLL or not loops_allowed()):
         return _unrolled(step, state, inputs, length)
-    if keras.backend.backend() == "tensorflow":
+    if on_tensorflow():
         return _tensorflow(step, state, inputs)
     last, history = ops.scan(lambda carry, xs: (step(carry, xs),) * 2, state, inputs)
     return last, history[0]

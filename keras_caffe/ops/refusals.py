@@ -14,11 +14,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_caffe.errors import LayerError
+from keras_caffe.ops.stock import on_tensorflow
 
 MARK = "keras_caffe refuses "
 _STOPPED = re.compile(rf"\[{MARK}(?P<fields>.*?)\] \[(?P<received>-?\d+)[^\]]*\] \[(?P<limit>-?\d+)\]")
@@ -93,7 +93,7 @@ def refused(wrong: Any, values: Any, size: Any, fields: dict[str, Any], *, alway
     if collected is not None:
         collected.append(ops.any(wrong))
         return ops.where(wrong, 0, values)
-    if keras.backend.backend() != "tensorflow" or not (always or _RAISED.get()):
+    if not on_tensorflow() or not (always or _RAISED.get()):
         return values
     return _stopped(wrong, values, size, MARK + json.dumps(_placed(fields)))
 

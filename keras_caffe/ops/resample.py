@@ -96,7 +96,7 @@ def resample(x: Any, height: Any, width: Any, type: str, antialias: bool) -> Any
     total = ops.sum(axes[0].weight, axis=1)[:, None] * ops.sum(axes[1].weight, axis=1)
     total = ops.cast(total, x.dtype)[..., None]
     weighted = axes[1].sum(axes[0].sum(x, 1), 2)
-    return ops.where(total == 0, 0, weighted / ops.where(total == 0, 1, total))
+    return ops.where(ops.equal(total, 0), 0, weighted / ops.where(ops.equal(total, 0), 1, total))
 
 
 def _axis(place: Any, size: Any, factor: Any, shrinks: Any, type: str) -> Axis:

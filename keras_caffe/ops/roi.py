@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
 from keras_caffe.ops.indices import checked_indices
+from keras_caffe.ops.stock import on_tensorflow
 from keras_caffe.ops.windows import first_maximum
 from keras_caffe.shapes import ceil_div
 
@@ -43,7 +43,7 @@ def _bins(start: Any, step: Any, count: int, size: Any) -> Bins:
 
 def _divided(x: Any, count: int) -> Any:
     """x / count, rounded once. TensorFlow's graphs multiply by 1 / count, which only double precision survives."""
-    x = ops.cast(x, "float64") if keras.backend.backend() == "tensorflow" else x
+    x = ops.cast(x, "float64") if on_tensorflow() else x
     return ops.cast(x / count, "float32")
 
 
@@ -148,6 +148,6 @@ def _images(rois: Any, count: Any) -> Any:
 
 def _in_image(weights: Any, rois: Any, images: Any) -> Any:
     """(R, P, H) -> (R, P, N H): the weights stand at the rows of the ROI's own image."""
-    own = _images(rois, images)[:, None] == ops.arange(images, dtype="int32")
+    own = ops.equal(_images(rois, images)[:, None], ops.arange(images, dtype="int32"))
     spread = weights[:, :, None, :] * ops.cast(own, weights.dtype)[:, None, :, None]
     return ops.reshape(spread, (-1, weights.shape[1], images * ops.shape(weights)[2]))

@@ -1,12 +1,16 @@
-"""Whether kernels may use anything but TensorFlow's own operations."""
+"""Whether kernels may use anything but TensorFlow's own operations, or anything but Keras's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
+
+import keras
 
 _STOCK_ONLY: ContextVar[bool] = ContextVar("_STOCK_ONLY", default=False)
+_KERAS_ONLY: ContextVar[bool] = ContextVar("_KERAS_ONLY", default=False)
 
 
 def native_ops_allowed() -> bool:
@@ -22,3 +26,29 @@ def stock_ops_only() -> Iterator[None]:
         yield
     finally:
         _STOCK_ONLY.reset(token)
+
+
+def on_tensorflow() -> bool:
+    """Whether kernels may call TensorFlow: Keras runs on it, and nobody asks for Keras's own operations."""
+    return keras.backend.backend() == "tensorflow" and not _KERAS_ONLY.get()
+
+
+def loops_allowed() -> bool:
+    """False while a graph of `keras.ops` is made, which cannot hold the function that a loop repeats."""
+    return not _KERAS_ONLY.get()
+
+
+def as_tensor(variable: Any) -> Any:
+    """A variable's value; a symbolic tensor that stands for one is its own."""
+    return variable if isinstance(variable, keras.KerasTensor) else keras.ops.convert_to_tensor(variable)
+
+
+@contextmanager
+def keras_ops_only() -> Iterator[None]:
+    """Kernels take their twins inside: a layer called on symbolic tensors leaves a graph of `keras.ops`."""
+    token = _KERAS_ONLY.set(True)
+    try:
+        with stock_ops_only():
+            yield
+    finally:
+        _KERAS_ONLY.reset(token)

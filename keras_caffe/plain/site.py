@@ -1,0 +1,50 @@
+"""One layer of a loaded net, as the function that turns it into Keras's own layers sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_caffe.layers.base import CaffeLayer
+
+
+@dataclass
+class Site:
+    """A layer and what its turner needs.
+
+    Args:
+        layer: the layer, built.
+        shapes: of the bottoms, as stored; None where a size is open.
+        arrays: its blobs in Caffe's shape and order.
+        learned: gives the blob of an index as a symbolic tensor of the variable's shape.
+        shared: other layers use some of the blobs too.
+        made: Keras layers with weights that this layer has become, for those that share all of them.
+    """
+
+    layer: CaffeLayer
+    arrays: Sequence[np.ndarray]
+    learned: Callable[[int], Any]
+    shared: bool = False
+    made: list[keras.layers.Layer] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def keras_args(self) -> dict[str, Any]:
+        """What the main layer of several is called, and the numbers that it computes with."""
+        return {"name": self.name, "dtype": self.layer.dtype_policy}
+
+    def weighted(self, layer: keras.layers.Layer, x: Any, *arrays: np.ndarray) -> Any:
+        """The top of a Keras layer with these weights."""
+        y = layer(x)
+        layer.set_weights([np.asarray(array, "float32") for array in arrays])
+        variables = [bound.variable for bound in self.layer.caffe_blobs]
+        layer.trainable = any(getattr(variable, "trainable", True) for variable in variables)
+        self.made.append(layer)
+        return y

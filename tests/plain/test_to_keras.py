@@ -1,0 +1,198 @@
+"""to_keras: the goldens and trained nets hold in Keras's own layers, saved and loaded where keras_caffe is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import keras_caffe
+from keras_caffe import samples
+from keras_caffe.cli import main
+from keras_caffe.errors import ExportError
+from keras_caffe.plain.table import CANNOT, how
+from tests.golden_models import checker, load, variants
+from tests.layers.golden_case import KINDS, Golden, Run, assert_close, cases, from_edge
+from tests.shared_goldens import MODELS, needs_models
+
+ALONE = Path(__file__).with_name("without_keras_caffe.py")
+KERAS_ONLY = ("keras.src.layers.", "keras.src.ops.", "keras.src.models.")
+# One case of each kind of golden whose layers are turned by a function of their own, or have parameters or states.
+SAMPLE = [
+    *("Accuracy", "BatchNorm", "Bias", "Convolution", "Deconvolution", "Embed", "InnerProduct", "LRN", "LSTM"),
+    *("PReLU", "Parameter", "Pooling", "PriorBox", "Scale", "SoftmaxWithLoss", "DetectionOutput"),
+]
+NET = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 8 } } }
+layer { name: "a/conv" type: "Convolution" bottom: "data" top: "a" convolution_param { num_output: 4 kernel_size: 3
+  weight_filler { type: "xavier" } bias_filler { type: "constant" value: 0.1 } } }
+layer { name: "relu" type: "ReLU" bottom: "a" top: "a" }
+layer { name: "pool" type: "Pooling" bottom: "a" top: "pool" 
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" inner_product_param { num_output: 5
+  weight_filler { type: "xavier" } } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+
+
+def values(*shape: int) -> np.ndarray:
+    return np.random.default_rng(3).standard_normal(shape).astype("float32")
+
+
+def is_plain(model: keras.Model) -> bool:
+    return all(type(operation).__module__.startswith(KERAS_ONLY) for operation in model.operations)
+
+
+def plain_tops(run: Run, case: Golden) -> dict[str, np.ndarray]:
+    """{blob: value} of the net's outputs, of its plain model."""
+    plain = keras_caffe.to_keras(run.model)
+    assert is_plain(plain)
+    fed = run.fed(case.group("bottom"))
+    outputs = plain(fed if len(fed) > 1 else next(iter(fed.values())), training=False)
+    outputs = (
+        outputs if isinstance(outputs, dict) else {run.model.net.values[run.model.plan.outputs()[0]].blob: outputs}
+    )
+    return {name: from_edge(top, run.data_format) for name, top in outputs.items()}
+
+
+@pytest.mark.parametrize("kind", SAMPLE)
+def test_goldens_hold(kind: str) -> None:
+    case = next(case for case in cases(kind) if case.compares and not (case.training and kind == "BatchNorm"))
+    run = Run(case, "channels_last")
+    tops, compared = plain_tops(run, case), 0
+    for index, top in enumerate(run.model.net.value(name).blob for name in run.top_names):
+        if top in tops:
+            assert_close(case, tops[top], case.group("top")[index], f"top {index}")
+            compared += 1
+    assert compared
+
+
+def alone(folder: Path, **environment: str) -> list[str]:
+    """What the models in a folder give in a process that cannot import keras_caffe."""
+    command = [sys.executable, "-I", str(ALONE), str(folder)]
+    run = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()
+
+
+def keep(folder: Path, name: str, model: Any, fed: dict[str, np.ndarray]) -> None:
+    """Saves the plain model, inputs, and what the Caffe model makes of them."""
+    outputs = model(fed)
+    outputs = outputs if isinstance(outputs, dict) else {"top": outputs}
+    keras_caffe.to_keras(model).save(folder / f"{name}.keras")
+    arrays = {f"in/{key}": array for key, array in fed.items()} | {
+        f"out/{key}": np.asarray(x) for key, x in outputs.items()
+    }
+    np.savez(folder / f"{name}.npz", **arrays)
+
+
+SMALL = ("lenet_v1", "mtcnn_det1_bn", "libfacedetection_v1")
+
+
+@needs_models
+def test_trained_nets_need_no_keras_caffe(tmp_path: Path) -> None:
+    for name, files in variants():
+        if name in SMALL:
+            folder = MODELS / name
+            golden = checker().Golden(folder / files["golden"]).runs[0]
+            for data_format in ("channels_last", "channels_first"):
+                model = load(
+                    MODELS / name / files["prototxt"], MODELS / name / files["weights"], data_format, golden.inputs
+                )
+                axes = (0, 2, 3, 1) if data_format == "channels_last" else (0, 1, 2, 3)
+                fed = {key: np.ascontiguousarray(x.transpose(axes)) for key, x in golden.inputs.items()}
+                keep(tmp_path, f"{name}-{data_format}", model, fed)
+    assert len(alone(tmp_path)) == 2 * len(SMALL)
+
+
+def test_a_file_is_for_every_backend(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    keep(tmp_path, "net", keras_caffe.load(NET), {"data": values(2, 9, 8, 3)})
+    assert alone(tmp_path, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu") == ["net"]
+
+
+def test_names_and_weights_are_kept() -> None:
+    model = keras_caffe.load(NET)
+    plain = keras_caffe.to_keras(model)
+    assert {"data", "a_conv", "relu", "pool", "fc", "prob"} <= {operation.name for operation in plain.operations}
+    kernel, bias = plain.get_layer("a_conv").get_weights()
+    np.testing.assert_array_equal(kernel.transpose(3, 2, 0, 1), model.get_caffe_params()["a/conv"][0])
+    assert bias.tolist() == pytest.approx([0.1] * 4)
+
+
+def test_folded() -> None:
+    net, weights = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
+    model, x = keras_caffe.load(net, weights), values(2, 28, 28, 1)
+    np.testing.assert_allclose(keras_caffe.to_keras(model, fold=True)(x), model(x), rtol=1e-4, atol=1e-6)
+
+
+def test_trains_with_fit() -> None:
+    plain = keras_caffe.to_keras(keras_caffe.load(NET))
+    plain.compile("sgd", "sparse_categorical_crossentropy")
+    before = plain.get_layer("fc").get_weights()[0]
+    plain.fit(values(8, 9, 8, 3), np.arange(8) % 5, epochs=1, verbose=0)
+    assert not np.array_equal(before, plain.get_layer("fc").get_weights()[0])
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_red_first(data_format: str) -> None:
+    model, x = keras_caffe.load(NET, data_format=data_format), values(2, 3, 9, 8)
+    axis = 3 if data_format == "channels_last" else 1
+    x = x.transpose(0, 2, 3, 1) if axis == 3 else x
+    plain = keras_caffe.to_keras(model, rgb=True)
+    assert "flip" not in {operation.name for operation in plain.operations}  # The weights are turned instead.
+    np.testing.assert_allclose(plain(np.flip(x, axis)), model(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+@pytest.mark.parametrize("bgr", [False, True])
+def test_pictures(rgb: bool, bgr: bool) -> None:
+    model, pictures = keras_caffe.load(NET), np.random.default_rng(0).integers(0, 256, (2, 9, 8, 3)).astype("float32")
+    how = {"mean": [104.0, 117.0, 123.0], "scale": 0.017, "bgr": bgr}
+    plain = keras_caffe.to_keras(model, rgb=rgb, preprocessing=how)
+    taken = (pictures[..., ::-1] if bgr else pictures) - np.float32([104, 117, 123])
+    np.testing.assert_allclose(plain(pictures), model(taken * np.float32(0.017)), rtol=1e-4, atol=1e-6)
+
+
+def test_all_layers_that_cannot_be_said_are_named() -> None:
+    roi = 'type: "ROIPooling" bottom: "a" bottom: "rois" roi_pooling_param { pooled_h: 1 pooled_w: 1 }'
+    rois = 'layer { name: "rois" type: "Input" top: "rois" input_param { shape { dim: 1 dim: 5 } } }'
+    model = keras_caffe.load(NET + rois + "".join(f'layer {{ name: "{n}" top: "{n}" {roi} }}' for n in "pq"))
+    with pytest.raises(ExportError) as refused:
+        keras_caffe.to_keras(model)
+    assert all(f"'{name}' (ROIPooling): {CANNOT['ROIPooling']}" in str(refused.value) for name in "pq")
+    kept = keras_caffe.to_keras(model, allow=["p", "q"])
+    assert not is_plain(kept)
+    with pytest.raises(ExportError, match="no layer has this name"):
+        keras_caffe.to_keras(model, allow="r")
+
+
+def test_the_table_says_how_each_type_goes() -> None:
+    assert how("Convolution") == "layers"
+    assert how("LRN") == "operations"
+    assert how("CTCLoss") == CANNOT["CTCLoss"]
+
+
+def test_kinds_of_the_sample_exist() -> None:
+    assert set(SAMPLE) <= set(KINDS)
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net, weights, out = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"), tmp_path / "net.keras"
+    assert main(["convert", str(net), str(weights), "-o", str(out), "--plain"]) == 0
+    assert is_plain(keras.saving.load_model(out))
+    with pytest.raises(SystemExit):
+        main(["convert", str(net), str(weights), "-o", str(out), "--fold"])
+    assert "--fold: only with --plain" in capsys.readouterr().err
+
+
+def test_the_page_is_up_to_date() -> None:
+    from scripts import generate_plain_docs as docs
+
+    assert docs.page() == docs.PAGE.read_text(), "run scripts/generate_plain_docs.py"
