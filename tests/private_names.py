@@ -51,7 +51,9 @@ FORCED = {
         lambda: importlib.import_module("keras.src.utils.traceback_utils"),
         "without it Keras replaces an error by another one with its own text",
     ),
-    "_keras_history": Forced(functional, "which operation made a symbolic tensor"),
+    "_keras_history": Forced(
+        lambda: importlib.import_module("keras.src.models.functional"), "which operation made a symbolic tensor"
+    ),
     "_learning_rate": Forced(keras.optimizers.SGD, "the schedule itself; `learning_rate` is what it gives now"),
     "_maybe_symbolic_build": Forced(functional, "`fit` would take a batch of the data to build what is built"),
     "_run_through_graph": Forced(functional, "walks a functional model's layers in the order of their calls"),
