@@ -41,11 +41,13 @@ class Field(NamedTuple):
         )
 
     def spread(self, kernel: int, stride: int, pad: int, dilation: int = 1) -> Field:
-        """The field behind a deconvolution: position i hears of the inputs j with 0 <= i + pad - j stride < kernel."""
+        """The field behind a deconvolution: position i hears of the inputs j with 0 <= i + pad - j stride < kernel.
+
+        How many these are changes from position to position; the field is the least that holds all of them for each.
+        """
         reach = dilation * (kernel - 1)
-        heard = reach // stride  # beside the first
         return Field(
-            self.size + heard * self.stride,
+            self.size + Fraction(reach, stride) * self.stride,
             self.stride / stride,
             self.offset + (Fraction(pad) - Fraction(reach, 2)) / stride * self.stride,
         )

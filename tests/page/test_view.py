@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from keras_caffe.cli import main
 from keras_caffe.converters.comparison import computed_blobs
 from keras_caffe.errors import ReadError
 from tests.page.nets import BLOCKS, HOSTILE
+from tests.shared_goldens import WILD, needs_wild
 
 pytest.importorskip("igraph")
 NET, WEIGHTS = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
@@ -243,3 +245,14 @@ def test_blobs_of_another_program(lenet, digit, tmp_path) -> None:
     found = view(lenet, against=tmp_path / "blobs.npz").data["against"]
     assert found["first"] == "ip1"
     assert [row["what"] for row in found["rows"]] == ["agrees", "diverges"]
+
+
+@needs_wild
+@pytest.mark.parametrize("file", sorted((WILD / "prototxts").glob("*"))[::40], ids=lambda file: file.name[-40:])
+def test_nets_from_the_wild_give_a_page(file: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        page = view(file)
+    assert embedded(page.html)["scenes"]
+    for shown in page.data["scenes"].values():
+        assert sorted(place for chain in shown["boxes"] for place in chain) == list(range(len(shown["layers"])))

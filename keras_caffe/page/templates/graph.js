@@ -44,7 +44,7 @@ function size(item) {
   if (typeof item === "number") return item < 0 ? { width: 1, height: 1 } : { width: WIDTH, height: boxHeight(item) };
   if (!state.unfolded.has(item)) return { width: WIDTH, height: 44 };
   const inside = arrange(scene().drawing.blocks[item], size);
-  return { width: Math.max(inside.width, WIDTH) + 2 * PAD, height: inside.height + HEAD + PAD, inside };
+  return { width: Math.max(inside.width, WIDTH) + 2 * PAD, height: inside.height + HEAD + 4, inside };
 }
 
 function drawEdges(drawing, placed, group, ends) {
@@ -90,7 +90,7 @@ function marks(layer) {
   const words = [];
   if (layer.loss_weight) words.push("loss");
   if ((layer.blobs || []).some((blob) => blob.owner)) words.push("shared");
-  if (layer.filled && !layer.filled.startsWith("from")) words.push("not filled");
+  if (data.weighted && layer.filled && !layer.filled.startsWith("from")) words.push("not filled");
   return words.join(" · ");
 }
 
@@ -101,7 +101,7 @@ function drawBox(box, x, y, group) {
   const node = svg("g", { class: `box ${first.kind}${different ? " changed" : ""}`, style: kindStyle(first.kind), transform: `translate(${x},${y})`, role: "button", tabindex: -1, "aria-label": cut(about, 200),
     "data-box": box, onclick: (event) => { event.stopPropagation(); choose(chain[0]); } },
     svg("title", {}, cut(about, 400)), svg("rect", { width: WIDTH, height, rx: 5 }), svg("rect", { class: "stripe", width: 5, height, rx: 2 }),
-    svg("text", { x: 13, y: 16 }, cut(first.name || "(no name)", 27)),
+    svg("text", { x: 13, y: 16 }, cut(first.name || "(no name)", Math.max(8, 27 - marks(first).length))),
     svg("text", { class: "type", x: 13, y: 30 }, cut([first.type, ((first.shapes || [])[0] || [])[1]].filter(Boolean).join("  "), 34)),
     marks(first) ? svg("text", { class: "mark", x: WIDTH - 6, y: 16, "text-anchor": "end" }, marks(first)) : null,
     chain.slice(1).map((place, row) => svg("text", { class: "type", x: 13, y: 45 + 15 * row, onclick: (event) => { event.stopPropagation(); choose(place); } },
@@ -121,7 +121,7 @@ function draw() {
 }
 
 function mark() {
-  const chosen = state.chosen === null ? -1 : boxOf(state.chosen), block = blockOf(chosen);
+  const chosen = state.chosen === null ? -9 : boxOf(state.chosen), block = blockOf(chosen);
   const names = [`${chosen}`, ...(block && !state.unfolded.has(block) ? [block] : [])];
   for (const node of order) node.classList.toggle("chosen", names.includes(node.dataset.box ?? node.dataset.block));
   for (const edge of world.querySelectorAll(".edge")) edge.classList.toggle("lit", names.includes(edge.dataset.from) || names.includes(edge.dataset.to));
@@ -132,7 +132,7 @@ function mark() {
 function look() { world.setAttribute("transform", `translate(${camera.x},${camera.y}) scale(${camera.zoom})`); }
 function fit() {
   const { clientWidth: wide, clientHeight: high } = stage, extent = world.extent;
-  camera.zoom = Math.max(0.05, Math.min(1, (wide - 60) / (extent.width || 1), Math.max((high - 110) / (extent.height || 1), 0.55)));
+  camera.zoom = Math.max(0.05, Math.min(1, (wide - 60) / (extent.width || 1), Math.max((high - 110) / (extent.height || 1), 0.7)));
   camera.x = (wide - extent.width * camera.zoom) / 2;
   camera.y = Math.max(56, (high - extent.height * camera.zoom) / 2);
   look();

@@ -1,0 +1,100 @@
+"""Receptive fields, against gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_caffe import load
+from keras_caffe.page.fields import Field, as_text, fields
+
+SIZE = 41
+SHAPE = f"shape {{ dim: 1 dim: 1 dim: {SIZE} dim: {SIZE} }}"
+INPUT = f'layer {{ name: "data" type: "Input" top: "data" input_param {{ {SHAPE} }} }}'
+
+
+def conv(name: str, bottom: str, kind: str = "Convolution", **sizes: int) -> str:
+    words = " ".join(f"{key}: {value}" for key, value in sizes.items())
+    filler = 'weight_filler { type: "constant" value: 1 }'
+    return f"""layer {{ name: "{name}" type: "{kind}" bottom: "{bottom}" top: "{name}"
+      convolution_param {{ num_output: 1 {words} {filler} }} }}"""
+
+
+def pool(name: str, bottom: str, words: str) -> str:
+    edges = f'bottom: "{bottom}" top: "{name}"'
+    return f'layer {{ name: "{name}" type: "Pooling" {edges} pooling_param {{ pool: AVE {words} }} }}'
+
+
+NETS = {
+    "branches": INPUT
+    + conv("a", "data", kernel_size=5, stride=2)
+    + pool("p", "a", "kernel_size: 3 stride: 2 pad: 1")
+    + conv("small", "p", kernel_size=1)
+    + conv("large", "p", kernel_size=3, pad=2, dilation=2)
+    + 'layer { name: "both" type: "Eltwise" bottom: "small" bottom: "large" top: "both" }',
+    "up and down": INPUT
+    + conv("a", "data", kernel_size=3, stride=2, pad=1)
+    + conv("b", "a", kernel_size=3, stride=2, pad=1)
+    + conv("up", "b", "Deconvolution", kernel_size=4, stride=2, pad=1)
+    + conv("c", "up", kernel_size=3, pad=1),
+}
+
+
+def seen(model: Any, blob: str, position: int) -> tuple[int, int]:
+    """The first and the last pixel along an axis that a position of a blob depends on."""
+    pixels = tf.ones((1, SIZE, SIZE, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        value = model.extract([blob])(pixels)[blob][0, position, position, 0]
+    found = np.flatnonzero(np.abs(tape.gradient(value, pixels).numpy()[0, :, :, 0]).sum(1))
+    return int(found[0]), int(found[-1])
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_what_a_position_sees_is_what_has_a_gradient(name: str) -> None:
+    model = load(NETS[name], data_format="channels_last")
+    found = fields(model.plan, "data@data")
+    checked = 0
+    for blob in list(model.blobs)[1:]:
+        field = found[model.net.blobs[blob]][0]
+        for position in range(model.caffe_shapes[blob][2] or 0):
+            first = field.start + position * field.stride
+            last = first + field.size - 1
+            if first >= 0 and last < SIZE:  # the padding has no gradient
+                mine = seen(model, blob, position)
+                assert mine[0] >= first and mine[1] <= last
+                if "Deconvolution" not in NETS[name]:  # of a deconvolution it is the most that a position may see
+                    assert mine == (first, last), (blob, position)
+                checked += 1
+    assert checked > 8
+
+
+def test_vgg_and_alexnet_as_published() -> None:
+    """7x7 after three 3x3 convolutions (Simonyan, Zisserman 2014, section 2.3); AlexNet's pool5: 195, 32."""
+    three = Field(1, 1, 0).through(3, 1, 1).through(3, 1, 1).through(3, 1, 1)
+    assert three == (7, 1, 0)
+    alexnet = Field(1, 1, 0)
+    for layer in ((11, 4, 0), (3, 2, 0), (5, 1, 2), (3, 2, 0), (3, 1, 1), (3, 1, 1), (3, 1, 1), (3, 2, 0)):
+        alexnet = alexnet.through(*layer)
+    assert alexnet[:2] == (195, 32)
+
+
+def test_what_is_not_a_window() -> None:
+    model = load(
+        INPUT
+        + conv("a", "data", kernel_size=3)
+        + pool("all", "a", "global_pooling: true")
+        + 'layer { name: "fc" type: "InnerProduct" bottom: "a" top: "fc" inner_product_param { num_output: 2 } }'
+        + 'layer { name: "flat" type: "Flatten" bottom: "a" top: "flat" }'
+    )
+    found = {blob: as_text(fields(model.plan, "data@data")[value]) for blob, value in model.net.blobs.items()}
+    assert found == {
+        "data": "1 pixels, stride 1, offset 0",
+        "a": "3 pixels, stride 1, offset 1",
+        "all": "the whole input",
+        "fc": "the whole input",
+        "flat": "not known",
+    }
