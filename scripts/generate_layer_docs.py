@@ -33,7 +33,6 @@ DATA_LAYER = "shapes in tests/layers, values in tests/goldens/data"
 # Messages of LayerParameter that no layer here reads.
 UNREAD = {
     "dense_image_data_param": "SegNet's data layer: feed its tops, or use a Python layer",
-    "lstm_param": "a fork's LSTM from before recurrent_param, with another definition",
     "multi_stage_meanfield_param": "no layer has it yet",
     "region_loss_param": "no layer has it yet",
     "yolov3_param": "no layer has it yet",

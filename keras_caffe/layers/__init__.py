@@ -73,6 +73,7 @@ from keras_caffe.layers.large_margin_inner_product import LargeMarginInnerProduc
 from keras_caffe.layers.log import Log as Log
 from keras_caffe.layers.lrn import LRN as LRN
 from keras_caffe.layers.lstm import LSTM as LSTM
+from keras_caffe.layers.lstm_clipped import Lstm as Lstm
 from keras_caffe.layers.lstm_unit import LSTMUnit as LSTMUnit
 from keras_caffe.layers.margin_inner_product import MarginInnerProduct as MarginInnerProduct
 from keras_caffe.layers.maxout import Maxout as Maxout

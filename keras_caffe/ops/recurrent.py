@@ -75,6 +75,34 @@ def lstm_unit(c: Any, gates: Any, cont: Any) -> tuple[Any, Any]:
     return c, ops.sigmoid(o) * ops.tanh(c)
 
 
+def clipped_gradient(x: Any, threshold: float) -> Any:
+    """`x`, whose gradient is cut to between -threshold and threshold; as it is for a threshold of 0."""
+    if threshold <= 0:
+        return x
+
+    @ops.custom_gradient
+    def identity(x: Any) -> Any:
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            return ops.clip(args[0] if upstream is None else upstream, -threshold, threshold)
+
+        return x, gradient
+
+    return identity(x)
+
+
+def state_product(h: Any, weights: Any, cont: Any, counts: Any) -> Any:
+    """cont h W as the older Lstm differentiates it: the gradient of W takes h itself, in the rows that count.
+
+    Args:
+        h: (N, H)
+        weights: (H, ...)
+        cont, counts: (N, 1)
+    """
+    for_state = ops.matmul(cont * h, ops.stop_gradient(weights))
+    for_weights = ops.matmul(counts * ops.stop_gradient(h), weights)
+    return for_state + (for_weights - ops.stop_gradient(for_weights))
+
+
 def _forget(f: Any, cont: Any) -> Any:
     """cont sigmoid(f). Caffe's slope is that value v times 1 - v, also where cont is neither 0 nor 1."""
     value = ops.stop_gradient(cont * ops.sigmoid(f))

@@ -113,6 +113,12 @@ def recurrent(type: str, states: int) -> Part:
     return part
 
 
+def older_lstm(draft: Draft) -> None:
+    (x, cont), cells = sequence(draft), draft.choose((1, 3))
+    fields = f"num_output: {cells} {draft.fields(clipping_threshold=(0.5, None))}"
+    draft.add("Lstm", [x, cont] if draft.maybe() else [x], f"lstm_param {{ {fields} }}")
+
+
 def lstm_unit(draft: Draft) -> None:
     cells, (first, second) = draft.choose((1, 3)), draft.batches
     c = draft.input((1, first, cells), (1, second, cells))
@@ -136,6 +142,7 @@ PARTS: Mapping[str, Part] = {
     "InfogainLoss": infogain_loss,
     "LSTM": recurrent("LSTM", 2),
     "LSTMUnit": lstm_unit,
+    "Lstm": older_lstm,
     "MultinomialLogisticLoss": row_loss("MultinomialLogisticLoss"),
     "RNN": recurrent("RNN", 1),
     "SigmoidCrossEntropyLoss": sigmoid_loss,
