@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ NATIVE, GRAY, COLOR = 0, 1, 3
 JPEG = b"\xff\xd8"
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a JPEG that tell its size
 PNG = b"\x89PNG"
+TIFF = (b"II*\0", b"MM\0*")
 
 # Weights of blue, green and red, and what is added before the division by their sum: libpng's for PNG, else OpenCV's.
 PNG_GRAY = (3737, 19234, 9797), 0
@@ -43,6 +45,39 @@ def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
         reason = str(error.message).split("}} ")[-1].split(" [Op:")[0]
         raise DataError("the image cannot be decoded", expected="a JPEG, PNG, BMP or GIF", received=reason) from None
     return like_opencv(image, channels, data.startswith(PNG))
+
+
+def decode_wide(data: bytes) -> np.ndarray:
+    """(H, W, 1 to 4) red-green-blue as stored: uint8, of PNG and TIFF also uint16, of TIFF also float32.
+
+    Raises:
+        DataError: the data are no such image, or a TIFF and Pillow is missing.
+    """
+    if data.startswith(TIFF):
+        return _decode_tiff(data)
+    if data.startswith(PNG) and len(data) > 24 and data[24] == 16:
+        try:
+            return tf.io.decode_png(data, dtype=tf.uint16).numpy()
+        except tf.errors.OpError as error:
+            raise DataError("the image cannot be decoded", expected="a PNG", received=error.message) from None
+    pixels = decode(data, NATIVE)
+    return pixels if pixels.shape[2] == 1 else np.concatenate([pixels[..., 2::-1], pixels[..., 3:]], 2)
+
+
+def _decode_tiff(data: bytes) -> np.ndarray:
+    try:
+        from PIL import Image
+    except ImportError:
+        fix = "Install it with `pip install 'keras-caffe[images]'`."
+        raise DataError("TIFF files need Pillow", fix=fix) from None
+    try:
+        with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+            wide = image.mode.startswith(("I", "F", "L", "RGB"))
+            pixels = np.asarray(image if wide else image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError("the image cannot be decoded", expected="a TIFF", received=str(error)) from None
+    pixels = pixels.astype(np.uint16) if pixels.dtype.kind == "i" else pixels  # modes I have 16 bits in a TIFF
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def decode_jpeg(data: Any, channels: int) -> Any:

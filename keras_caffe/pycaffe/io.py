@@ -35,21 +35,31 @@ GRAY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # red, green, blue
 
 
 def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarray:
-    """Reads an image as (H, W, 3) red-green-blue, or (H, W, 1) grey; float32 from 0 to 1.
+    """Reads an image as (H, W, 3) red-green-blue, or (H, W, 1) grey; float32 from 0 to 1, of 8 bits or 16.
+
+    TIFF files need Pillow.
 
     Raises:
         ReadError: there is no such file. DataError: it is no image.
     """
-    from keras_caffe.data.images import NATIVE, decode
-
     try:
         data = Path(filename).read_bytes()
     except OSError as error:
         raise unreadable(filename, error) from None
-    pixels = decode(data, NATIVE)[:, :, :3][:, :, ::-1].astype(np.float32) / np.float32(255)
+    pixels = _pixels(data)
     if color:
         return np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
     return pixels if pixels.shape[2] == 1 else (pixels @ GRAY)[:, :, np.newaxis]
+
+
+def _pixels(data: bytes) -> np.ndarray:
+    """(H, W, 1 or 3) red-green-blue, float32 from 0 to 1."""
+    from keras_caffe.data.images import decode_wide
+
+    pixels = decode_wide(data)
+    scale = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    pixels = pixels[:, :, :3] if pixels.shape[2] > 2 else pixels[:, :, :1]
+    return np.ascontiguousarray(pixels, np.float32) / np.float32(scale)
 
 
 def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -48,9 +48,16 @@ def check(script: str) -> None:
         CaffeError: there is none, or it is written for Python 2. SyntaxError: it is no Python at all.
     """
     try:
-        compile(Path(script).read_bytes(), script, "exec", dont_inherit=True)
+        source = Path(script).read_bytes()
     except OSError as error:
         raise unreadable(script, error) from None
+    check_source(source, script)
+
+
+def check_source(source: str | bytes, script: str) -> None:
+    """Refuses the text of a script as `check` does."""
+    try:
+        compile(source, script, "exec", dont_inherit=True)
     except SyntaxError as error:
         if not any(words in (error.msg or "") for words in PYTHON_2):
             raise
@@ -61,17 +68,18 @@ def check(script: str) -> None:
 
 def run(script: str, arguments: list[str]) -> None:
     """Runs a script as `python script arguments` would, with `caffe` installed. What it raises comes as it is."""
-    _prepare(script, arguments, Path(script).resolve().parent)
+    prepare(script, arguments, Path(script).resolve().parent)
     runpy.run_path(script, run_name="__main__")
 
 
 def run_module(name: str, arguments: list[str]) -> None:
     """Runs a module as `python -m name arguments` would, with `caffe` installed."""
-    _prepare(name, arguments, Path.cwd())
+    prepare(name, arguments, Path.cwd())
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
-def _prepare(name: str, arguments: list[str], folder: Path) -> None:
+def prepare(name: str, arguments: list[str], folder: str | Path) -> None:
+    """Installs `caffe` for a script of this name in this folder, from where its nets' Python layers may come."""
     install(force=True)
     settings.use_python_layers(ScriptClasses())
     sys.argv = [name, *arguments]

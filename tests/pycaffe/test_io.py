@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_caffe import pycaffe as caffe
-from keras_caffe.errors import CaffeError, NetError, ReadError, ShapeError
+from keras_caffe.errors import CaffeError, DataError, NetError, ReadError, ShapeError
 
 
 def random(*shape: int) -> np.ndarray:
@@ -220,3 +221,43 @@ def test_caffe_pb2_has_messages_and_phases() -> None:
     assert pb.NetParameter(name="n").name == "n"
     with pytest.raises(AttributeError, match="no message 'Nope'"):
         _ = pb.Nope
+
+
+def test_images_of_16_bits_and_tiffs(tmp_path: Path) -> None:
+    wide = np.arange(0, 65536, 5461, dtype=np.uint16)[:12].reshape(3, 4)
+    for name in ("wide.png", "wide.tif"):
+        Image.fromarray(wide).save(tmp_path / name)
+        image = caffe.io.load_image(tmp_path / name)
+        assert image.shape == (3, 4, 3) and image.dtype == np.float32
+        np.testing.assert_allclose(image[..., 1], wide / 65535, rtol=1e-6)
+        np.testing.assert_array_equal(caffe.io.load_image(tmp_path / name, color=False)[..., 0], image[..., 0])
+    colours = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+    Image.fromarray(colours).save(tmp_path / "colours.tiff")
+    np.testing.assert_allclose(caffe.io.load_image(tmp_path / "colours.tiff"), colours / 255, rtol=1e-6)
+    Image.fromarray(colours.astype(np.float32)[..., 0] / 40).save(tmp_path / "floats.tif")
+    np.testing.assert_allclose(caffe.io.load_image(tmp_path / "floats.tif")[..., 2], colours[..., 0] / 40, rtol=1e-6)
+
+
+def test_a_cut_off_tiff_is_an_error(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save(tmp_path / "a.tif")
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:200])
+    with pytest.raises(DataError, match="cannot be decoded"):
+        caffe.io.load_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_orders_of_resize(channels: int) -> None:
+    ndimage = pytest.importorskip("scipy.ndimage", reason="SciPy, which makes the splines, is not installed")
+    image = np.random.default_rng(0).uniform(-1, 2, (7, 9, channels)).astype(np.float32)
+    for order in range(6):
+        ours = caffe.io.resize_image(image, (10, 6), order)
+        if channels == 4:
+            expected = ndimage.zoom(image.astype(float), (10 / 7, 6 / 9, 1), order=order)
+        else:  # as scikit-image does it of an image that begins at 0
+            lowest = image.min()
+            how = {"mode": "grid-constant", "grid_mode": True}
+            expected = ndimage.zoom(image.astype(float) - lowest, (10 / 7, 6 / 9, 1), order=order, **how) + lowest
+            expected = expected.clip(image.min(), image.max())
+        np.testing.assert_allclose(ours, expected, atol=1e-6)
+    with pytest.raises(ShapeError):
+        caffe.io.resize_image(image, (10, 6), 6)
