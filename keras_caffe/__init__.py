@@ -1,7 +1,7 @@
 """Caffe networks as Keras models, with Caffe's numbers."""
 
 from keras_caffe import requirements  # isort: skip  # first: it says what to install where TensorFlow is missing
-from keras_caffe import cv_dnn, layers, losses, metrics, ops, optimizers, plots
+from keras_caffe import cv_dnn, known, layers, losses, metrics, ops, optimizers, plots
 from keras_caffe.converters.check import check
 from keras_caffe.converters.comparison import compare
 from keras_caffe.converters.fold import fold
@@ -26,6 +26,6 @@ if requirements.HAS_TENSORFLOW:
 
 __all__ = [
     "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "check", "compare", "cv_dnn", "data", "dataset",
-    "engine", "export", "fold", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers", "plots",
-    "pycaffe", "register_layer", "save", "to_keras", "to_onnx", "view",
+    "engine", "export", "fold", "known", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers",
+    "plots", "pycaffe", "register_layer", "save", "to_keras", "to_onnx", "view",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +17,7 @@ from keras_caffe.converters import load as loading
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.select import PHASES
+from keras_caffe.known import recognise
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.shapes import Shape
 
@@ -85,7 +87,16 @@ def positive(text: str) -> int:
 
 def load(args: argparse.Namespace, weights: Sequence[str | Path]) -> keras_caffe.CaffeModel:
     """The model of `args.net`."""
-    return keras_caffe.load(args.net, weights, skip_mismatch=args.skip_mismatch, **given(args))
+    model = keras_caffe.load(args.net, weights, skip_mismatch=args.skip_mismatch, **given(args))
+    suggest(model)
+    return model
+
+
+def suggest(net: Any) -> None:
+    """Says, where it is a famous net, what its publishers feed it with; nothing is done about it."""
+    found = recognise(net)
+    if found is not None:
+        print(f"note: this looks like {found}", file=sys.stderr)
 
 
 def plan(args: argparse.Namespace) -> Plan:

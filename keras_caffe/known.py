@@ -1,0 +1,249 @@
+"""The famous nets: recognised by their layers, with what their publishers say of the input. Facts only, no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+IMAGENET = (104.0, 117.0, 123.0)
+VGG_MEAN = (103.939, 116.779, 123.68)
+SHICAI = {"mean": (103.94, 116.78, 123.68), "scale": 0.017, "size": (224, 224)}
+ILSVRC12 = "the 1000 classes of ILSVRC 2012 in the order of Caffe's synset_words.txt"
+VOC = "background, then the 20 classes of PASCAL VOC by the alphabet"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A famous net and its input, as its publishers describe them. A suggestion: nothing applies it by itself.
+
+    Args:
+        name: what the net is called.
+        layers: {layer name: its num_output, or None if it has none} by which it is recognised.
+        source: where the publishers say so.
+        channels: "BGR", "RGB" or "grey".
+        mean: what is subtracted, one number for each channel in that order.
+        scale: what the difference is multiplied by.
+        size: (height, width), or None where pictures of any size go in.
+        labels: what the outputs stand for, in their order.
+        note: what else there is to know.
+        without: layers that the net does not have.
+    """
+
+    name: str
+    layers: Mapping[str, int | None]
+    source: str
+    channels: str = "BGR"
+    mean: tuple[float, ...] = IMAGENET
+    scale: float = 1.0
+    size: tuple[int, int] | None = (224, 224)
+    labels: str = ""
+    note: str = ""
+    without: tuple[str, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        size = f", {self.size[0]} x {self.size[1]}" if self.size else ", any size"
+        scale = f", times {self.scale:g}" if self.scale != 1 else ""
+        mean = ", ".join(f"{value:g}" for value in self.mean) or "nothing"
+        rest = "".join(f"; {text}" for text in (self.labels and f"outputs: {self.labels}", self.note) if text)
+        return f"{self.name}: {self.channels} 0 to 255, less {mean}{scale}{size}{rest} ({self.source})"
+
+
+def _vgg(name: str, **last: int) -> Known:
+    layers = {
+        "conv1_1": 64,
+        "conv2_1": 128,
+        "conv3_3": 256,
+        "conv5_3": 512,
+        "fc6": 4096,
+        "fc7": 4096,
+        "fc8": 1000,
+    } | last
+    without = () if last else ("conv3_4",)
+    source = "gist.github.com/ksimonyan"
+    return Known(name, layers, source, mean=VGG_MEAN, labels=ILSVRC12, without=without)
+
+
+def _resnet(name: str, last: str) -> Known:
+    layers = {"conv1": 64, "res2a_branch1": 256, "res5c_branch2c": 2048, f"{last}_branch2c": 1024, "fc1000": 1000}
+    note = "the published mean is a picture, ResNet_mean.binaryproto"
+    return Known(name, layers, "github.com/KaimingHe/deep-residual-networks", mean=(), labels=ILSVRC12, note=note)
+
+
+def _alexnet(name: str, source: str, classes: int, labels: str, **more: Any) -> Known:
+    layers = {"conv1": 96, "conv2": 256, "conv3": 384, "conv5": 256, "fc6": 4096, "fc7": 4096, "fc8": classes}
+    return Known(name, layers, source, size=(227, 227), labels=labels, **more)
+
+
+def _densenet(name: str, last: str) -> Known:
+    layers = {"conv2_1/x1": None, f"{last}/x2": None, "fc6": 1000}
+    return Known(name, layers, "github.com/shicai/DenseNet-Caffe", labels=ILSVRC12, **SHICAI)  # type: ignore[arg-type]
+
+
+BVLC, PLACES = "github.com/BVLC/caffe, models", "places.csail.mit.edu"
+MTCNN = {
+    "source": "github.com/kpzhang93/MTCNN_face_detection_alignment",
+    "channels": "RGB",
+    "mean": (127.5, 127.5, 127.5),
+    "scale": 0.0078125,
+    "note": "the publishers' code swaps height and width of the pictures",
+}
+SHICAI_MOBILE = "github.com/shicai/MobileNet-Caffe"
+
+NETS: tuple[Known, ...] = (
+    Known("MTCNN det1", {"conv1": 10, "conv2": 16, "conv3": 32, "conv4-1": 2, "conv4-2": 4}, size=None, **MTCNN),  # type: ignore[arg-type]
+    Known("MTCNN det2", {"conv1": 28, "conv2": 48, "conv4": 128, "conv5-1": 2, "conv5-2": 4}, size=(24, 24), **MTCNN),  # type: ignore[arg-type]
+    Known("MTCNN det3", {"conv1": 32, "conv5": 256, "conv6-1": 2, "conv6-2": 4, "conv6-3": 10}, size=(48, 48), **MTCNN),  # type: ignore[arg-type]
+    Known(
+        "OpenPose",
+        {"conv4_4_CPM": 128, "Mconv1_stage2_L1": None},
+        "github.com/CMU-Perceptual-Computing-Lab/openpose",
+        mean=(128.0, 128.0, 128.0),
+        scale=1 / 256,
+        size=None,
+    ),
+    Known(
+        "Faster R-CNN",
+        {"rpn_cls_score": None, "rpn_bbox_pred": None, "cls_score": None, "bbox_pred": None},
+        "github.com/rbgirshick/py-faster-rcnn",
+        mean=(102.9801, 115.9465, 122.7717),
+        size=None,
+        note="pictures are scaled so that the shorter side has 600 pixels, the longer one at most 1000",
+    ),
+    Known(
+        "MobileNet-SSD",
+        {"conv0": 32, "conv11_mbox_loc": None, "conv17_2_mbox_loc": None},
+        "github.com/chuanqi305/MobileNet-SSD",
+        mean=(127.5, 127.5, 127.5),
+        scale=0.007843,
+        size=(300, 300),
+        labels=VOC,
+    ),
+    Known(
+        "SSD (VGG-16)",
+        {"conv1_1": 64, "conv4_3_norm": None, "conv4_3_norm_mbox_loc": None, "fc7_mbox_loc": None},
+        "github.com/weiliu89/caffe, branch ssd",
+        size=None,
+        note="300 x 300 or 512 x 512, as the net says",
+    ),
+    Known(
+        "DeepLab",
+        {"conv1_1": 64, "fc6": None, "fc8_voc12": 21},
+        "bitbucket.org/deeplab/deeplab-public",
+        mean=(104.008, 116.669, 122.675),
+        size=None,
+        labels=VOC,
+    ),
+    Known(
+        "FCN",
+        {"conv1_1": 64, "fc6": 4096, "score_fr": None},
+        "github.com/shelhamer/fcn.berkeleyvision.org",
+        mean=(104.00699, 116.66877, 122.67892),
+        size=None,
+    ),
+    _vgg("VGG-19", conv3_4=256),
+    _vgg("VGG-16"),
+    _resnet("ResNet-152", "res4b35"),
+    _resnet("ResNet-101", "res4b22"),
+    _resnet("ResNet-50", "res4f"),
+    Known(
+        "GoogLeNet",
+        {"conv1/7x7_s2": 64, "inception_3a/1x1": 64, "inception_5b/1x1": 384, "loss3/classifier": 1000},
+        f"{BVLC}/bvlc_googlenet",
+        labels=ILSVRC12,
+    ),
+    Known(
+        "SqueezeNet 1.0",
+        {"conv1": 96, "fire2/squeeze1x1": 16, "fire9/expand3x3": 256, "conv10": 1000},
+        "github.com/forresti/SqueezeNet",
+        size=(227, 227),
+        labels=ILSVRC12,
+    ),
+    Known(
+        "SqueezeNet 1.1",
+        {"conv1": 64, "fire2/squeeze1x1": 16, "fire9/expand3x3": 256, "conv10": 1000},
+        "github.com/forresti/SqueezeNet",
+        size=(227, 227),
+        labels=ILSVRC12,
+    ),
+    Known(
+        "MobileNet v2", {"conv2_1/expand": 32, "conv6_4": 1280, "fc7": 1000}, SHICAI_MOBILE, labels=ILSVRC12, **SHICAI
+    ),  # type: ignore[arg-type]
+    Known("MobileNet v1", {"conv2_1/dw": 32, "conv6/sep": 1024, "fc7": 1000}, SHICAI_MOBILE, labels=ILSVRC12, **SHICAI),  # type: ignore[arg-type]
+    _densenet("DenseNet-201", "conv4_48"),
+    _densenet("DenseNet-161", "conv4_36"),
+    _densenet("DenseNet-169", "conv5_32"),
+    _densenet("DenseNet-121", "conv5_16"),
+    Known(
+        "SENet",
+        {"conv2_1_global_pool": None, "conv2_1_1x1_down": None, "conv5_3_1x1_up": None},
+        "github.com/hujie-frank/SENet",
+        labels=ILSVRC12,
+    ),
+    Known("NIN", {"conv1": 96, "cccp1": 96, "cccp2": 96, "cccp8": 1000}, "gist.github.com/mavenlin", labels=ILSVRC12),
+    Known("NIN", {"conv1": 96, "cccp1": 96, "cccp8-1024": 1000}, "gist.github.com/mavenlin", labels=ILSVRC12),
+    _alexnet("Places-CNN", PLACES, 205, "the 205 categories of Places", mean=(), note="the mean is a file of theirs"),
+    _alexnet("Hybrid-CNN", PLACES, 1183, "205 places and 978 objects", mean=(), note="the mean is a file of theirs"),
+    _alexnet(
+        "Places365-CNN", PLACES, 365, "the 365 categories of Places2", mean=(), note="the mean is a file of theirs"
+    ),
+    Known(
+        "R-CNN (ILSVRC 2013)",
+        {"conv1": 96, "conv5": 256, "fc7": 4096, "fc-rcnn": 200},
+        f"{BVLC}/bvlc_reference_rcnn_ilsvrc13",
+        size=(227, 227),
+        labels="the 200 classes of ILSVRC 2013, scores of an SVM",
+    ),
+    _alexnet("CaffeNet or AlexNet", f"{BVLC}/bvlc_reference_caffenet, bvlc_alexnet", 1000, ILSVRC12),
+    Known(
+        "cifar10_quick",
+        {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 64, "ip2": 10},
+        "github.com/BVLC/caffe, examples/cifar10",
+        channels="RGB",
+        mean=(),
+        size=(32, 32),
+        note="the mean is a picture, mean.binaryproto, made of the training images",
+    ),
+    Known(
+        "cifar10_full",
+        {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 10},
+        "github.com/BVLC/caffe, examples/cifar10",
+        channels="RGB",
+        mean=(),
+        size=(32, 32),
+        note="the mean is a picture, mean.binaryproto, made of the training images",
+    ),
+    Known(
+        "LeNet",
+        {"conv1": 20, "conv2": 50, "ip1": 500, "ip2": 10},
+        "github.com/BVLC/caffe, examples/mnist",
+        channels="grey",
+        mean=(),
+        scale=0.00390625,
+        size=(28, 28),
+        labels="the digits 0 to 9",
+    ),
+)
+
+
+def recognise(net: Any) -> Known | None:
+    """Which famous net this is, judged by names and sizes of its layers; None if it is none that is known here.
+
+    Args:
+        net: a loaded model, its `.net`, a plan, a definition, or a NetParameter.
+    """
+    net = getattr(net, "net", net)
+    sizes = {layer.name: _size(layer) for layer in getattr(net, "message", net).layer}
+    for known in NETS:
+        met = all(name in sizes and wanted in (None, sizes[name]) for name, wanted in known.layers.items())
+        if met and not any(name in sizes for name in known.without):
+            return known
+    return None
+
+
+def _size(message: Any) -> int | None:
+    """The num_output that a layer states."""
+    for param in (message.convolution_param, message.inner_product_param):
+        if param.num_output:
+            return int(param.num_output)
+    return None

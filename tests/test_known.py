@@ -1,0 +1,58 @@
+"""keras_caffe.known: famous nets by their layers."""
+
+from __future__ import annotations
+
+import pytest
+
+import keras_caffe
+from keras_caffe import known, samples
+from keras_caffe.cli import main
+from keras_caffe.converters.definition import read_definition
+from tests.shared_goldens import MODELS, needs_models
+
+
+def net(known_net: known.Known):
+    """A message with the layers that a net is recognised by."""
+    sizes = known_net.layers.items()
+    text = "".join(
+        f'layer {{ name: "{name}" type: "Convolution" convolution_param {{ num_output: {size or 7} }} }}'
+        for name, size in sizes
+    )
+    return read_definition(text)
+
+
+@pytest.mark.parametrize("one", known.NETS, ids=lambda one: one.name)
+def test_each_is_recognised_as_itself(one: known.Known) -> None:
+    found = known.recognise(net(one))
+    assert found is not None
+    assert found.name == one.name
+
+
+def test_nothing_is_made_up() -> None:
+    assert known.recognise(read_definition('layer { name: "conv1" type: "ReLU" }')) is None
+
+
+def test_what_the_publishers_say() -> None:
+    found = known.recognise(keras_caffe.load(samples.path("lenet.prototxt")))
+    assert found is not None
+    assert (found.name, found.channels, found.scale, found.size) == ("LeNet", "grey", 1 / 256, (28, 28))
+    assert "examples/mnist" in str(found)
+
+
+def test_commands_print_it_as_a_suggestion(tmp_path, capsys) -> None:
+    arguments = [str(samples.path(f"lenet.{suffix}")) for suffix in ("prototxt", "caffemodel")]
+    assert main(["convert", *arguments, "-o", str(tmp_path / "net.keras")]) == 0
+    assert "note: this looks like LeNet: grey" in capsys.readouterr().err
+
+
+@needs_models
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("mtcnn_det1", "MTCNN det1"), ("mtcnn_det2", "MTCNN det2"), ("mtcnn_det3", "MTCNN det3"), ("lenet_v1", "LeNet")]
+    + [("cifar10_full_v1", "cifar10_full"), ("cifar10_quick_v1", "cifar10_quick")],
+)
+def test_trained_nets(folder: str, name: str) -> None:
+    file = next(iter(sorted((MODELS / folder).glob("*.prototxt"))))
+    found = known.recognise(read_definition(file))
+    assert found is not None
+    assert found.name == name
