@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -29,9 +29,15 @@ def compiled(call: Callable[..., Any]) -> Callable[..., Any]:
         if not tf.executing_eagerly():
             return call(self, inputs)
         if self not in _GRAPHS:
-            layer = ref(self)  # The graph lives as long as the layer, not the other way round.
-            _GRAPHS[self] = tf.function(lambda x: call(layer(), x), autograph=False, reduce_retracing=True)
+            # TensorFlow warns of many traces of one code; a partial has no code, so each layer counts by itself.
+            run_layer = partial(_of_living, call, ref(self))
+            _GRAPHS[self] = tf.function(run_layer, autograph=False, reduce_retracing=True)
         with refusals_raised():
             return _GRAPHS[self](inputs)
 
     return run
+
+
+def _of_living(call: Callable[..., Any], layer: ref[Any], inputs: Any) -> Any:
+    """The call of a layer that is only referred to: its graph lives as long as it does, not the other way round."""
+    return call(layer(), inputs)
