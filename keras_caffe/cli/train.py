@@ -10,9 +10,13 @@ import argparse
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
+import keras
+
 from keras_caffe.cli.options import working
+from keras_caffe.errors import SolverError
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.solver import Solver, load_solver
 
@@ -28,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_selection(parser)
     add("--sigint-effect", choices=EFFECTS, default="stop", help="what SIGINT does (default: stop)")
     add("--sighup-effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)")
+    add("--tensorboard", metavar="DIR", help="write losses, scores, the rate and the parameters there for TensorBoard")
     add("--jit", action="store_true", help="compile the training step with XLA")
     add("--allow-python-imports", action="store_true", help="import the modules that Python layers name")
 
@@ -67,8 +72,21 @@ def run(args: argparse.Namespace) -> None:
         if args.restore:
             solver.restore(args.restore)
     with requests(solver, {"SIGINT": args.sigint_effect, "SIGHUP": args.sighup_effect}):
-        solver.fit()
+        solver.fit(callbacks=[tensorboard(args.tensorboard, solver)] if args.tensorboard else [])
     print("Optimization stopped early." if solver.request == "stop" else "Optimization Done.")
+
+
+def tensorboard(folder: str, solver: Solver) -> keras.callbacks.Callback:
+    """Keras's callback for TensorBoard: losses as often as they are displayed; after each test interval the rest.
+
+    Raises:
+        SolverError: TensorBoard is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise SolverError("TensorBoard is missing", fix="Install it with `pip install 'keras-caffe[tensorboard]'`.")
+    return keras.callbacks.TensorBoard(
+        folder, histogram_freq=1, write_graph=False, write_images=True, update_freq=solver.param.display or "epoch"
+    )
 
 
 @contextmanager

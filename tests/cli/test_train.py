@@ -93,3 +93,24 @@ def test_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["train", f"--solver={tmp_path / 'solver.prototxt'}"]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "solver.prototxt: unknown lr_policy 'cosine'" in error
+
+
+def test_tensorboard_gets_losses_scores_the_rate_and_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    solver = digits.write(tmp_path, "max_iter: 4 display: 1")
+    assert main(["train", f"--solver={solver}", "--tensorboard=board"]) == 0
+    events = b"".join(file.read_bytes() for file in (tmp_path / "board").rglob("events.out.tfevents.*"))
+    for tag in (b"batch_loss", b"epoch_loss", b"epoch_learning_rate", b"conv1/kernel/histogram"):
+        assert tag in events, tag
+
+
+def test_without_tensorboard_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras_caffe.cli.train.find_spec", lambda name: None)
+    solver = digits.write(tmp_path, "max_iter: 1")
+    assert main(["train", f"--solver={solver}", "--tensorboard=board"]) == 1
+    assert "pip install 'keras-caffe[tensorboard]'" in capsys.readouterr().err

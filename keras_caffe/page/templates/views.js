@@ -17,7 +17,7 @@ function totalFacts() {
 function around(place) {
   const layer = layerAt(place), last = {};
   scene().layers.slice(0, place).forEach((other, at) => other.tops.forEach((top) => { last[top] = at; }));
-  const from = layer.bottoms.map((blob) => el("span", {}, `${cut(blob, 80)} `, last[blob] === undefined ? "(made by no layer) " : link(last[blob]), " "));
+  const from = layer.bottoms.map((blob) => el("span", {}, last[blob] !== undefined && layerAt(last[blob]).name === blob ? "" : `${cut(blob, 80)} `, last[blob] === undefined ? (layer.kind === "input" ? "" : "(made by no layer) ") : link(last[blob]), " "));
   const readers = [];
   for (let at = place + 1; at < scene().layers.length && readers.length < 30; at += 1) {
     const other = layerAt(at);
