@@ -8,7 +8,7 @@ from typing import Any
 
 IMAGENET = (104.0, 117.0, 123.0)
 VGG_MEAN = (103.939, 116.779, 123.68)
-SHICAI = {"mean": (103.94, 116.78, 123.68), "scale": 0.017, "size": (224, 224)}
+SHICAI: Any = {"mean": (103.94, 116.78, 123.68), "scale": 0.017, "size": (224, 224)}
 ILSVRC12 = "the 1000 classes of ILSVRC 2012 in the order of Caffe's synset_words.txt"
 VOC = "background, then the 20 classes of PASCAL VOC by the alphabet"
 
