@@ -95,9 +95,8 @@ def test_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert error.count("\n") == 1 and "solver.prototxt: unknown lr_policy 'cosine'" in error
 
 
-def test_tensorboard_gets_losses_scores_the_rate_and_parameters(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tensorboard_gets_losses_the_rate_and_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
     monkeypatch.chdir(tmp_path)
     solver = digits.write(tmp_path, "max_iter: 4 display: 1")
     assert main(["train", f"--solver={solver}", "--tensorboard=board"]) == 0
