@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -57,6 +59,10 @@ class Memory:
         left = self._left()
         return not np.array_equal(self._array.reshape(left.shape), left, equal_nan=True)
 
+    def references(self) -> int:
+        """How many references to the array there are; every view of it is one."""
+        return sys.getrefcount(self._array)
+
     def resize(self, size: int) -> None:
         """Another number of values; an array in use is left as it is to those who hold it."""
         if size != self.size:
@@ -69,6 +75,16 @@ class Memory:
             np.copyto(self._array.reshape(array.shape), array)  # type: ignore[union-attr]
 
 
+def _alone() -> int:
+    """The references to an array that only its memory holds, as this Python counts them."""
+    memory = Memory(1)
+    memory.array.fill(0)
+    return memory.references()
+
+
+ALONE = _alone()
+
+
 class ParamMemory(Memory):
     """The values of a layer's blob, which a variable holds."""
 
@@ -78,11 +94,20 @@ class ParamMemory(Memory):
         self.put(bound.get)
 
     def push(self) -> None:
-        """What was written into the array goes into the variable."""
-        if self.handed_out:
-            values = self.array.reshape(self.bound.blob.shape)
-            if not np.array_equal(values, self.bound.get()):
-                self.bound.set(values.copy())
+        """What was written into the array goes into the variable.
+
+        To find out costs as much as a pass over all values. An array that nobody holds any more, not even a part of it,
+        is therefore given up after that: who asks for it again gets one with the same values.
+        """
+        if self._array is not None:
+            self._push(self._array.reshape(self.bound.blob.shape))
+            if self.references() <= ALONE:
+                self._array = None
+                self.pull()
+
+    def _push(self, values: np.ndarray) -> None:
+        if not np.array_equal(values, self.bound.get()):
+            self.bound.set(values.copy())
 
     def pull(self) -> None:
         """The array gets what the variable holds."""
@@ -105,7 +130,7 @@ class NetBlob:
         self._shape, self._below = _known(shape), below
         self.data_memory = data or Memory(self.count)
         self.diff_memory = diff if isinstance(diff, Memory) else Memory(self.count, diff)
-        self._views: dict[str, np.ndarray] = {}
+        self._views: WeakValueDictionary[str, np.ndarray] = WeakValueDictionary()
 
     @property
     def data_memory(self) -> Memory:

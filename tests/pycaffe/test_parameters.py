@@ -46,3 +46,34 @@ def test_a_layer_that_does_not_fit_can_be_renamed(stored: str, change: tuple[str
     renamed = caffe.Net(text.replace('name: "b"', 'name: "fresh"'), stored, caffe.TEST)
     np.testing.assert_array_equal(renamed.params["a"][0].data, np.full((3, 2), 7))
     np.testing.assert_array_equal(renamed.params["fresh"][0].data, 0)
+
+
+def test_arrays_that_nobody_holds_cost_nothing_later() -> None:
+    net = caffe.Net(NET, caffe.TEST)
+    assert [blobs[0].data.shape for blobs in net.params.values()]
+    memories = [blob.data_memory for blob in net.own_params()]
+    net.forward()
+    assert not any(memory.handed_out for memory in memories)
+
+
+@pytest.mark.parametrize("part", [lambda w: w, lambda w: w[0], lambda w: w.reshape(-1).T, np.asarray, memoryview])
+def test_what_is_held_counts_whenever_it_is_written(part) -> None:
+    net = caffe.Net(NET, caffe.TEST)
+    name = next(iter(net.params))
+    held = part(net.params[name][0].data)
+    for value in (2.0, 3.0):
+        net.forward()
+        np.asarray(held)[...] = value
+        net.forward()
+        assert value in net.params[name][0].data
+        assert value in net.plan.bound_blobs(net._layer_names.index(name))[0].get()
+
+
+def test_what_is_written_and_let_go_counts() -> None:
+    net = caffe.Net(NET, caffe.TEST)
+    name = next(iter(net.params))
+    net.forward()
+    np.asarray(net.params[name][0].data)[...] = 5
+    net.forward()
+    assert (net.params[name][0].data == 5).all()
+    assert net.params[name][0].data is net.params[name][0].data
