@@ -75,9 +75,9 @@ def accum(site: Site, *bottoms: Tensor) -> Tensor:
 @writes(layers.Downsample, precise=True)
 def downsample_(site: Site, x: Tensor, *like: Tensor) -> Tensor:
     """NaN counts as missing; where more than half is, the pixel is NaN."""
+    matrices, missing = _matrices(site, 0, downsample), site.op("IsNaN", x)
     if site.tops[0][2:] == site.bottoms[0][2:]:
         return x
-    matrices, missing = _matrices(site, 0, downsample), site.op("IsNaN", x)
     there = site.where(missing, 0.0, 1.0)
     weight, lost = (_product(site, one, matrices) for one in (there, site.op("Sub", 1.0, there)))
     found = site.op("Div", _product(site, site.where(missing, 0.0, x), matrices), weight)
