@@ -6,10 +6,10 @@ another KERAS_BACKEND it may be missing: loading and the layers do without it, b
 
 import os
 import sys
-from importlib import import_module
+from importlib import import_module, reload
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 HAS_TENSORFLOW = find_spec("tensorflow") is not None
 
@@ -21,8 +21,31 @@ if not HAS_TENSORFLOW and os.environ.get("KERAS_BACKEND", "tensorflow") == "tens
     )
 
 
-def missing(name: str) -> NoReturn:
-    """What `keras_caffe.<name>` raises where there is no such attribute."""
+COMMAND_LINE = Path(sys.argv[0]).stem == "keras-caffe" or not {"keras_caffe", "keras_caffe.cli"}.isdisjoint(
+    sys.orig_argv[:3]
+)
+whole = not COMMAND_LINE
+"""Whether `keras_caffe` imports all public names, which takes seconds; the command line answers some calls before."""
+
+
+def load_whole() -> None:
+    """Imports all public names of `keras_caffe`, if that has not been done."""
+    global whole
+    if whole:
+        return
+    whole = True
+    if HAS_TENSORFLOW and sys.stderr:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        _import_in_silence("tensorflow")
+    reload(sys.modules["keras_caffe"])
+
+
+def missing(name: str) -> Any:
+    """What `keras_caffe.<name>` is or raises where it has not been imported."""
+    package = sys.modules["keras_caffe"]
+    if not whole and name in vars(package).get("__all__", ()):
+        load_whole()
+        return getattr(package, name)
     reason = "" if HAS_TENSORFLOW else "; some of its parts need TensorFlow, and none is installed"
     raise AttributeError(f"module 'keras_caffe' has no attribute {name!r}{reason}")
 
@@ -37,12 +60,3 @@ def _import_in_silence(module: str) -> None:
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
-
-
-if (
-    HAS_TENSORFLOW
-    and sys.stderr
-    and (Path(sys.argv[0]).stem == "keras-caffe" or "keras_caffe.cli" in sys.orig_argv[:3])
-):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    _import_in_silence("tensorflow")

@@ -1,7 +1,7 @@
 """The command line, `keras-caffe COMMAND ...`. A command is one module here: docstring, `add_arguments` and `run`.
 
 A module with `COMMANDS` instead is a group of commands: `keras-caffe GROUP COMMAND ...`. One with `TAKES_ARGUMENTS`
-gets its arguments unparsed, as `args.arguments`.
+gets its arguments unparsed, as `args.arguments`. One with `NEEDS_NO_KERAS` runs without the package's public names.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from keras_caffe import requirements
 from keras_caffe.cli.lazy import Commands
 from keras_caffe.errors import CaffeError, CaffeWarning, Flag, Flags, Message
 from keras_caffe.version import __version__
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     with _warnings_as_lines(args.flags):
         try:
+            if not args.light:
+                requirements.load_whole()
             code = args.run(args)
             sys.stdout.flush()
         except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
@@ -79,7 +82,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     chosen = parser.parse_args(argv)
     name, command = chosen.command, COMMANDS[chosen.command]
     if hasattr(command, "TAKES_ARGUMENTS"):
-        return argparse.Namespace(arguments=chosen.arguments, run=command.run, flags={}, debug=False)
+        return argparse.Namespace(arguments=chosen.arguments, run=command.run, flags={}, debug=False, light=False)
     if hasattr(command, "COMMANDS"):  # a group of commands
         chosen = _group(f"keras-caffe {name}", command.__doc__, command.COMMANDS).parse_args(chosen.arguments)
         name, command = f"{name} {chosen.command}", command.COMMANDS[chosen.command]
@@ -109,7 +112,8 @@ def _parser(name: str, command: Any) -> argparse.ArgumentParser:
     )
     command.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-    parser.set_defaults(run=command.run, wrong_usage=parser.error, flags=flags_of(parser))
+    light = hasattr(command, "NEEDS_NO_KERAS")
+    parser.set_defaults(run=command.run, wrong_usage=parser.error, flags=flags_of(parser), light=light)
     return parser
 
 
