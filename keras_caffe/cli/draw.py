@@ -10,9 +10,9 @@ import argparse
 
 from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import working
+from keras_caffe.converters.draw import draw_net_to_file
 from keras_caffe.converters.select import PHASES
 from keras_caffe.converters.write import replacing
-from keras_caffe.pycaffe.draw import draw_net_to_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
