@@ -6,8 +6,10 @@ which a notebook shows by itself and `.savefig("file.png")` writes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,6 +35,8 @@ STYLE: Any = {
 }
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """{curve: (iterations, values)}"""
+File: TypeAlias = str | os.PathLike[str]
+Log: TypeAlias = File | Series | Mapping[str, Series]
 
 
 def grid(array: Any, *, per_map: bool = True, columns: int | None = None, title: str = "") -> Any:
@@ -98,18 +102,18 @@ def feature_maps(model: CaffeModel, image: Any, blob: str, *, per_map: bool = Tr
     )
 
 
-def training(log: Series | Mapping[str, Series], *, logarithmic: bool = False) -> Any:
+def training(log: Log | Sequence[File], *, logarithmic: bool = False) -> Any:
     """Curves of a training, one panel for each curve, several runs over each other.
 
     Args:
-        log: {curve: (iterations, values)} of one run, or {run: {curve: (iterations, values)}} of several. A curve is
-            what a log shows of an iteration: "loss", "lr", "test accuracy".
+        log: a log's path (what Caffe or `keras-caffe train` has written), or several; or {curve: (iterations, values)}
+            of one run, or {run: {curve: (iterations, values)}} of several.
         logarithmic: the values' axis is logarithmic.
 
     Raises:
-        DataError: there is no curve.
+        DataError: there is no curve. ReadError: a log cannot be read.
     """
-    runs: Mapping[str, Series] = {"": log} if _is_one_run(log) else log  # type: ignore[assignment,dict-item]
+    runs = _runs(log)
     curves = list(dict.fromkeys(curve for run in runs.values() for curve in run))
     if not curves:
         raise DataError("there is nothing to draw", expected="at least one curve", received="none")
@@ -129,8 +133,14 @@ def training(log: Series | Mapping[str, Series], *, logarithmic: bool = False) -
     return figure
 
 
-def _is_one_run(log: Any) -> bool:
-    return all(not isinstance(value, Mapping) for value in log.values())
+def _runs(log: Any) -> Mapping[str, Series]:
+    """{run: its curves} of what `training` takes."""
+    if isinstance(log, Mapping):
+        return log if any(isinstance(value, Mapping) for value in log.values()) else {"": log}
+    from keras_caffe.solver.log import read_log
+
+    files = [log] if isinstance(log, str | os.PathLike) else log
+    return {Path(file).stem: read_log(file) for file in files}
 
 
 def _bars(values: np.ndarray, title: str) -> Any:

@@ -41,7 +41,7 @@ NEIGHBOURS = {
     ("pycaffe", "data"),
     ("pycaffe", "solver"),
 }
-NEIGHBOURS |= {("cv_dnn", "onnx"), ("plots", "page"), ("registry", "forks")}
+NEIGHBOURS |= {("cv_dnn", "onnx"), ("plots", "page"), ("plots", "solver"), ("registry", "forks")}
 NEIGHBOURS |= {("engines", "onnx"), ("engines", "serving"), ("pycaffe", "engines")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 

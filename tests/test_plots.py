@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_caffe import load, plots, samples
-from keras_caffe.errors import DataError, ShapeError, UnknownNameError
+from keras_caffe.errors import DataError, ReadError, ShapeError, UnknownNameError
 from keras_caffe.page.pictures import filter_maps, shades, tiled
 
 pytest.importorskip("matplotlib")
@@ -94,3 +94,14 @@ def test_one_run_and_several() -> None:
     assert [text.get_text() for text in two.axes[0].get_legend().get_texts()] == ["first", "second"]
     with pytest.raises(DataError):
         plots.training({})
+
+
+def test_logs(tmp_path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.log").write_text("Iteration 0, loss = 2\nIteration 0, lr = 0.1\nIteration 10, loss = 1\n")
+    one = plots.training(tmp_path / "first.log")
+    assert one.axes[0].lines[0].get_ydata().tolist() == [2.0, 1.0]
+    both = plots.training([tmp_path / "first.log", tmp_path / "second.log"])
+    assert [text.get_text() for text in both.axes[0].get_legend().get_texts()] == ["first", "second"]
+    with pytest.raises(ReadError):
+        plots.training(tmp_path / "none.log")

@@ -72,7 +72,7 @@ function drawAll(drawing, placed, group) {
 function drawBlock(name, x, y, sizes, group) {
   const folded = !sizes.inside, count = scene().drawing.blocks[name].items.length - 2;
   const about = `${cut(name, 100)}, ${count} boxes, ${folded ? "folded" : "unfolded"}`;
-  const node = svg("g", { class: `box block${folded ? " folded" : ""}`, transform: `translate(${x},${y})`, role: "button", tabindex: -1, "aria-expanded": String(!folded), "aria-label": about,
+  const node = svg("g", { class: `box block${folded ? " folded" : ""}`, transform: `translate(${x},${y})`, role: "button", tabindex: -1, "aria-expanded": String(!folded),
     "data-block": name, style: "--kind: var(--soft)", onclick: (event) => { event.stopPropagation(); toggle(name); } },
     svg("title", {}, about), svg("rect", { width: sizes.width, height: sizes.height, rx: 8 }),
     svg("text", { x: 12, y: 18, "font-weight": 600 }, `${folded ? "▸" : "▾"} ${cut(name, 24)}`),
@@ -98,7 +98,7 @@ function drawBox(box, x, y, group) {
   const chain = scene().boxes[box], first = layerAt(chain[0]), height = boxHeight(box);
   const different = (data.against ? data.against.rows : []).find((row) => chain.some((place) => layerAt(place).name === row.layer) && ["changed", "only here", "weights", "diverges"].includes(row.what));
   const about = chain.map((place) => `${layerAt(place).name} (${layerAt(place).type})`).join(", ");
-  const node = svg("g", { class: `box ${first.kind}${different ? " changed" : ""}`, style: kindStyle(first.kind), transform: `translate(${x},${y})`, role: "button", tabindex: -1, "aria-label": cut(about, 200),
+  const node = svg("g", { class: `box ${first.kind}${different ? " changed" : ""}`, style: kindStyle(first.kind), transform: `translate(${x},${y})`, role: "button", tabindex: -1,
     "data-box": box, onclick: (event) => { event.stopPropagation(); choose(chain[0]); } },
     svg("title", {}, cut(about, 400)), svg("rect", { width: WIDTH, height, rx: 5 }), svg("rect", { class: "stripe", width: 5, height, rx: 2 }),
     svg("text", { x: 13, y: 16 }, cut(first.name || "(no name)", Math.max(8, 27 - marks(first).length))),

@@ -84,8 +84,8 @@ function costView() {
     all.flops === undefined ? el("p", { class: "warning" }, "No shape is known, so no cost is. ", cut(scene().problems[0] || "", 600)) : [
       el("p", {}, el("label", { for: "batch" }, "Batch "), input, all.partial ? el("span", { class: "warning" }, " Some layers' costs are not known: the totals are more than this.") : ""),
       el("ul", { class: "cards" }, card(total, "FLOPs of a forward pass"), card(el("b", {}, short(all.parameters)), "parameters"), card(el("b", {}, bytes(all.weight_bytes)), "of weights"), card(peak, `of blobs at the peak, in ${cut(all.peak_at, 40)}`)),
-      el("h3", {}, "The costliest layers"), el("div", { class: "bars" }, worst.map((row) => [el("span", { title: cut(row.name, 200) }, row.name), el("div", { style: `${kindStyle(row.kind)};width:${100 * row.flops / worst[0].flops}%` }), el("span", {}, `${(100 * row.flops / all.flops).toFixed(1)}% · ${short(row.flops)}`)]))],
-    el("h3", {}, "All layers "), el("button", { type: "button", id: "csv", onclick: download }, "Download as CSV"));
+      el("h2", { class: "part" }, "The costliest layers"), el("div", { class: "bars" }, worst.map((row) => [el("span", { title: cut(row.name, 200) }, row.name), el("div", { style: `${kindStyle(row.kind)};width:${100 * row.flops / worst[0].flops}%` }), el("span", {}, `${(100 * row.flops / all.flops).toFixed(1)}% · ${short(row.flops)}`)]))],
+    el("h2", { class: "part" }, "All layers "), el("button", { type: "button", id: "csv", onclick: download }, "Download as CSV"));
   const order = (name) => el("button", { type: "button", onclick: () => { state.falling = state.sort === name ? !state.falling : true; state.sort = name; show("costs"); document.querySelector(`[data-sort="${name}"]`).focus(); }, "data-sort": name },
     COLUMNS.find(([one]) => one === name)[1] + (state.sort === name ? (state.falling ? " ▾" : " ▴") : ""));
   const cells = sorted(rows).map((row) => [String(row.place + 1), link(row.place), cut(row.type, 60), row.shape, number(row.parameters ?? null), number(row.flops ?? null), number(row.top_bytes ?? null), number(row.weight_bytes ?? null), row.intensity === null ? "" : number(row.intensity)]);
@@ -101,7 +101,7 @@ function weightView() {
   const missing = scene().layers.filter((layer) => layer.filled && !layer.filled.startsWith("from"));
   return el("div", { class: "view" }, data.weighted ? null : el("p", {}, "No weights were given. ", el("code", {}, "keras-caffe view NET WEIGHTS"), " shows what they hold."),
     data.weighted && missing.length ? el("p", { class: "warning" }, `${missing.length} layers were not filled by the weights: ${cut(missing.map((layer) => layer.name).join(", "), 1500)}`) : null,
-    shown.map(({ layer, place }) => el("section", {}, el("h3", {}, link(place), ` ${cut(layer.type, 60)}`), el("div", { class: "figures" }, layer.blobs.filter((blob) => blob.count).map((blob) => weightFigure(blob, layer))))));
+    shown.map(({ layer, place }) => el("section", {}, el("h2", { class: "part" }, link(place), ` ${cut(layer.type, 60)}`), el("div", { class: "figures" }, layer.blobs.filter((blob) => blob.count).map((blob) => weightFigure(blob, layer))))));
 }
 
 function imageView() {
@@ -116,15 +116,15 @@ function imageView() {
   const best = image.classes ? Math.max(...image.classes.map(([, score]) => Math.abs(score)), 1e-9) : 1;
   return el("div", { class: "view" }, el("p", {}, el("label", { for: "image" }, "Picture "), choice),
     el("div", { class: "figures" }, el("figure", {}, frame, el("figcaption", {}, "as the net takes it")), figure(image.saliency, "saliency: how much each pixel moves the best class"), figure(image.cam, "class-activation map of the best class"),
-      image.classes ? el("div", {}, el("h3", { style: "margin-top:0" }, `Best of ${cut(image.from, 60)}`), el("div", { class: "bars", style: "width:420px" }, image.classes.map(([name, score]) => [el("span", {}, name), el("div", { style: `width:${100 * Math.max(0, score) / best}%` }), el("span", {}, String(score))]))) : null,
+      image.classes ? el("div", {}, el("h2", { class: "part", style: "margin-top:0" }, `Best of ${cut(image.from, 60)}`), el("div", { class: "bars", style: "width:420px" }, image.classes.map(([name, score]) => [el("span", {}, name), el("div", { style: `width:${100 * Math.max(0, score) / best}%` }), el("span", {}, String(score))]))) : null,
       image.boxes ? el("div", {}, table(`Boxes of ${cut(image.from, 60)}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.slice(0, 20).map(([name, ...rest]) => [name, ...rest.map(String)]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found.")) : null),
-    el("h3", {}, "Every blob"), el("div", { class: "figures" }, Object.entries(image.blobs).map(([name, look]) => activation(name, look))));
+    el("h2", { class: "part" }, "Every blob"), el("div", { class: "figures" }, Object.entries(image.blobs).map(([name, look]) => activation(name, look))));
 }
 
 function findingView() {
   const rank = { error: 0, warning: 1, note: 2 };
   const rows = [...data.findings].sort((a, b) => rank[a.severity] - rank[b.severity]);
-  const list = table("What is worth knowing", ["", "about", "layer", "what", "what to do"], rows.map((row) => [el("span", { class: row.severity }, row.severity), row.kind, row.layer ? linkTo(row.layer) : "", cut(row.text, 2000), cut(row.cure || "", 1000)]));
+  const list = table("What is worth knowing", ["severity", "about", "layer", "what", "what to do"], rows.map((row) => [el("span", { class: row.severity }, row.severity), row.kind, row.layer ? linkTo(row.layer) : "", cut(row.text, 2000), cut(row.cure || "", 1000)]));
   list.classList.add("long");
   return el("div", { class: "view" }, rows.length ? list : el("p", {}, "Nothing to say."));
 }
