@@ -1,8 +1,8 @@
-"""A net as a model for TensorFlow Serving, ONNX or TensorFlow Lite.
+"""A net as a model for TensorFlow Serving, ONNX, TensorFlow Lite or OpenVINO.
 
 savedmodel: OUT is the folder of versions that tensorflow_model_server watches; the next free version is written.
-onnx, tflite: OUT is a file. The result is run on random inputs beside the Keras model; if it differs by more than the
-tolerance, nothing is written and the exit code is 1.
+onnx, tflite: OUT is a file. openvino: OUT is an .xml, beside which goes a .bin. The result is run on random inputs
+beside the Keras model; if it differs by more than the tolerance, nothing is written and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     add("weights", metavar="WEIGHTS", nargs="+", help="caffemodel or caffemodel.h5, applied one after the other")
     add("-o", "--output", metavar="OUT", required=True, type=Path, help="the folder of versions, or the file to write")
-    add("--format", choices=("savedmodel", "onnx", "tflite"), default="savedmodel", help="(default: savedmodel)")
+    add(
+        "--format",
+        choices=("savedmodel", "onnx", "tflite", "openvino"),
+        default="savedmodel",
+        help="(default: savedmodel)",
+    )
     add(
         "--blob",
         dest="outputs",
@@ -101,7 +106,7 @@ def _add_tflite(add: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    path, rows = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite}[args.format](args)
+    path, rows = WRITERS[args.format](args)
     print(f"wrote {path}")
     if args.report:
         write_report(args.report, rows)
@@ -166,6 +171,16 @@ def _onnx(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
         return args.output, export_net(args.net, args.weights, args.output, settings, options)
 
 
+def _openvino(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
+    from keras_caffe.engines.ir import write_openvino
+    from keras_caffe.onnx.export import Settings
+
+    settings = Settings(args.outputs, bool(args.dynamic), args.fold, args.opset)
+    model = _model(args)
+    with working(f"Exporting to {args.output}"):
+        return args.output, write_openvino(model, args.output, settings, _tolerance(args, "float32"))
+
+
 def _tflite(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
     from keras_caffe.serving.tflite import write_tflite
 
@@ -174,6 +189,9 @@ def _tflite(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
     with working(f"Exporting to {args.output}"):
         rows = write_tflite(model, args.output, args.kind, samples, args.outputs, args.fold, tolerance)
     return args.output, rows
+
+
+WRITERS = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite, "openvino": _openvino}
 
 
 def calibration(file: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Features:
         blobs: their names.
         batches: how many; the data begin again where they end. Default: those that hold each record once.
         level, stages: for include/exclude rules.
+        engine: (model, blobs) -> what computes in place of Keras, or None.
         options: further arguments of `keras_caffe.load`.
 
     Raises:
@@ -49,6 +50,7 @@ class Features:
         *,
         level: int = 0,
         stages: Sequence[str] = (),
+        engine: Callable[[Any, Sequence[str]], Any] | None = None,
         **options: Any,
     ) -> None:
         definition = read_definition(net)
@@ -59,6 +61,7 @@ class Features:
             definition, weights, data=self.data, data_format="channels_first", **selection, **options
         )
         self.blobs, self._part = tuple(blobs), model.extract(blobs)
+        self._compute = (engine and engine(model, blobs)) or self._part.predict_on_batch
         source = self.data.streams[0].source
         self._batch, self._records = source.batch_size, source.size if batches is None else None
         if batches is None and self._records is None:
@@ -75,7 +78,7 @@ class Features:
         for number, tops in enumerate(self.data.skip(first).take(self.batches - first), first):
             fed = {keras_name(name): top for name, top in tops.items() if keras_name(name) in wanted}
             left = self._batch if self._records is None else min(self._batch, self._records - number * self._batch)
-            yield {name: self._cut(np.asarray(value), left) for name, value in self._part.predict_on_batch(fed).items()}
+            yield {name: self._cut(np.asarray(value), left) for name, value in self._compute(fed).items()}
 
     def _cut(self, values: np.ndarray, records: int) -> np.ndarray:
         if values.ndim == 0:

@@ -94,7 +94,7 @@ class Labelled:
     def _files(self, listed: Sequence[tuple[Path, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, len(listed), self.size):
             some = listed[start : start + self.size]
-            yield np.stack([self.prepare(str(file)) for file, _ in some]), np.array([label for _, label in some])
+            yield np.concatenate([self.prepare(str(file)) for file, _ in some]), np.array([label for _, label in some])
 
     def _database(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         backend = "LMDB" if (self.data / "data.mdb").exists() else "LEVELDB"

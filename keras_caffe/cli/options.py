@@ -70,6 +70,14 @@ def add_engine_options(parser: argparse.ArgumentParser, default: str | None = No
     add("--no-cache", dest="cache", action="store_false", help="with auto: measure anew, and remember nothing")
 
 
+def engine_of(args: argparse.Namespace, model: keras_caffe.CaffeModel, outputs: Sequence[str]) -> Any:
+    """The engine that `--engine` names, for these blobs; None: Keras computes."""
+    if args.engine is None:
+        return None
+    with working("Trying engines"):
+        return keras_caffe.engine(model, args.engine, threads=args.threads, outputs=outputs, cache=args.cache)
+
+
 def input_shape(text: str) -> tuple[str, Shape]:
     """`NAME=N,C,H,W` as (name, shape); `?` is an open size."""
     name, _, sizes = text.rpartition("=")

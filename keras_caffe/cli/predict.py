@@ -21,7 +21,7 @@ from rich.progress import track
 from keras_caffe import CaffeModel, proto
 from keras_caffe.cli.files import output_file
 from keras_caffe.cli.images import Preparation, mean_of, of_data_layer, pictures
-from keras_caffe.cli.options import add_net_options, load, positive, working
+from keras_caffe.cli.options import add_engine_options, add_net_options, engine_of, load, positive, working
 from keras_caffe.cli.predictions import FORMATS, Prediction, best, boxes
 from keras_caffe.converters.detections import by_picture, detects
 from keras_caffe.converters.keras_file import read_keras
@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the blob of all pictures to a file in place of printing: `images` (names) and the blob's own name",
     )  # fmt: skip
     parser.set_defaults(form="lines")
+    add_engine_options(parser)
     add_net_options(parser)
 
 
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
     blob = output_blob(model, args.output)
     part = model.extract([blob])
     prepare = preparation(args, input_shape(model, part))
-    found = outputs(part, model.data_format, prepare, images)
+    found = outputs(part, model.data_format, prepare, images, engine_of(args, model, [blob]))
     if args.features:
         write_features(args.features, blob, images, found)
         return
@@ -174,9 +175,9 @@ def input_shape(model: CaffeModel, part: Any) -> tuple[int, int, int]:
 
 
 def outputs(
-    part: Any, data_format: str, prepare: Preparation, images: Sequence[str]
+    part: Any, data_format: str, prepare: Preparation, images: Sequence[str], engine: Any = None
 ) -> Iterator[tuple[Sequence[str], np.ndarray]]:
-    """Some of the pictures and the output for them, in Caffe's order, until all are done.
+    """Some of the pictures and the output for them, in Caffe's order, until all are done. An engine computes, or Keras.
 
     Values that have a row for each input of the net are cut to the pictures, and are the mean of a picture's crops.
     """
@@ -186,7 +187,7 @@ def outputs(
         some = images[start : start + count]
         rows = np.concatenate([prepare(image) for image in some]).astype("float32")
         steps = range(0, len(rows), fixed or len(rows))
-        fed = [_computed(part, data_format, rows[step : step + (fixed or len(rows))]) for step in steps]
+        fed = [_computed(part, engine, data_format, rows[step : step + (fixed or len(rows))]) for step in steps]
         values = fed[0] if len(fed) == 1 else np.concatenate(fed)
         if values.ndim and len(values) == sum(fixed or len(rows) for _ in steps):
             values = values[: len(rows)]
@@ -196,13 +197,13 @@ def outputs(
         yield some, values
 
 
-def _computed(part: Any, data_format: str, rows: np.ndarray) -> np.ndarray:
+def _computed(part: Any, engine: Any, data_format: str, rows: np.ndarray) -> np.ndarray:
     """The output for the rows (N, C, H, W), filled up with zeros to the batch that the net is made for."""
     (name,) = part.output
     batch = np.zeros((part.inputs[0].shape[0] or len(rows), *rows.shape[1:]), "float32")
     batch[: len(rows)] = rows
     fed = batch if data_format == "channels_first" else batch.transpose(0, 2, 3, 1)
-    values = keras.ops.convert_to_numpy(part(fed, training=False)[name])
+    values = engine(fed)[name] if engine else keras.ops.convert_to_numpy(part(fed, training=False)[name])
     return np.moveaxis(values, -1, 1) if data_format == "channels_last" and values.ndim > 3 else values
 
 

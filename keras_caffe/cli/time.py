@@ -1,7 +1,8 @@
 """Milliseconds of each layer, forward and backward, like `caffe time`.
 
 Every layer runs by itself, compiled, on what the layers above it make of random inputs in the sizes that the net
-declares. The last lines are the whole net's: a compiled net fuses layers, so they are less than the sums.
+declares. The last lines are the whole net's: a compiled net fuses layers, so they are less than the sums. With
+`--engine` the forward pass of that engine follows; with `auto`, of all that are installed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from keras_caffe.cli.options import add_net_options, load, positive, working
+from keras_caffe.cli.options import add_engine_options, add_net_options, engine_of, load, positive, working
+from keras_caffe.converters.model import output_name
 from keras_caffe.serving import layer_times, whole_times
 
 WIDTH = 10_000  # columns of what is no terminal
@@ -23,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     add("weights", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5; not needed")
     add("--iterations", type=positive, default=20, metavar="N", help="runs of each layer; medians count (default: 20)")
+    add_engine_options(parser)
     add_net_options(parser)
 
 
@@ -45,6 +48,9 @@ def run(args: argparse.Namespace) -> None:
     backward = [time.backward for time in times if time.backward is not None]
     grid.add_row("sum of the layers", "", _ms(sum(time.forward for time in times)), _ms(sum(backward)))
     grid.add_row("the whole net", "", *map(_ms, whole_times(model, args.iterations)))
+    engine = engine_of(args, model, [output_name(model.net, value) for value in model.plan.outputs()])
+    for name, milliseconds in engine.report.milliseconds.items() if engine else ():
+        grid.add_row("the whole net", name, _ms(milliseconds), "-")
     out = Console(markup=False, emoji=False)
     (out if out.is_terminal else Console(width=WIDTH, markup=False, emoji=False)).print(grid)
 

@@ -141,10 +141,7 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
         subject = of_model(net)
     else:
         subject = of_files(net, weights, options)
-    subject.plan.net.check_blobs(settings.blobs)
-    names = settings.blobs or ([] if settings.losses else _blobs(subject.plan.net, subject.predictions()))
-    settings = replace(settings, outputs=names)
-    subject = subject.folded(names) if settings.fold else subject
+    subject, settings = prepared(subject, settings)
     with replacing(file) as temporary:
         _write(subject, temporary, file.with_name(f"{file.name}.data"), settings)
         if settings.tolerance is None or settings.preprocessing is not None:  # The model takes no pictures.
@@ -152,6 +149,13 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
         model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
         engine = Engine(OnnxRuntime(temporary), settings.data_format)
         return prove(model, engine, settings.tolerance)
+
+
+def prepared(subject: Subject, settings: Settings) -> tuple[Subject, Settings]:
+    """The net folded, if that is asked for, and the settings with the names of the outputs. Raises UnknownNameError."""
+    subject.plan.net.check_blobs(settings.blobs)
+    names = settings.blobs or ([] if settings.losses else _blobs(subject.plan.net, subject.predictions()))
+    return (subject.folded(names) if settings.fold else subject), replace(settings, outputs=names)
 
 
 def _blobs(net: Net, values: Iterable[str]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe.converters.load import load
+from keras_caffe.engines import Engine, engine
 from keras_caffe.pycaffe import io
 from keras_caffe.pycaffe.net import TEST, Net
 
@@ -17,6 +19,8 @@ class ImageNet(Net):
     Args:
         model_file, pretrained_file: prototxt and caffemodel.
         mean, input_scale, raw_scale, channel_swap: for the Transformer; None leaves a step out.
+        engine: what computes in place of the net, as of `keras_caffe.engine`: "auto", "openvino", ...; with the values
+            of the file, whatever is put into `params`.
     """
 
     def __init__(
@@ -27,8 +31,11 @@ class ImageNet(Net):
         input_scale: float | None = None,
         raw_scale: float | None = None,
         channel_swap: Sequence[int] | None = None,
+        *,
+        engine: str | None = None,
     ) -> None:
         super().__init__(model_file, pretrained_file, TEST)
+        self._fast = None if engine is None else _engine(engine, model_file, pretrained_file, self.outputs[0])
         in_ = self.inputs[0]
         self.transformer = io.Transformer({in_: self.blobs[in_].shape})
         self.transformer.set_transpose(in_, (2, 0, 1))
@@ -41,8 +48,16 @@ class ImageNet(Net):
         """The net's first output for images (H, W, C)."""
         in_ = self.inputs[0]
         prepared = np.stack([self.transformer.preprocess(in_, image) for image in images])
+        if self._fast:
+            return self._fast({in_: prepared})[self.outputs[0]]
         arrays: dict[str, Any] = {in_: prepared}
         return self.forward_all(**arrays)[self.outputs[0]]
+
+
+def _engine(name: str, model_file: Any, pretrained_file: Any, output: str) -> Engine:
+    """The net's first output in an engine."""
+    model = load(model_file, pretrained_file, data_format="channels_first")
+    return engine(model, name, outputs=[output])
 
 
 class Classifier(ImageNet):
@@ -52,6 +67,7 @@ class Classifier(ImageNet):
         model_file, pretrained_file: prototxt and caffemodel.
         image_dims: (height, width) that images are resized to before they are cropped; default: the net's input.
         mean, input_scale, raw_scale, channel_swap: for the Transformer.
+        engine: as of `ImageNet`.
 
     Caffe: python/caffe/classifier.py
     """
