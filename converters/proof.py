@@ -121,7 +121,9 @@ def _runs(model: CaffeModel, engine: Engine) -> Iterator[tuple[dict[str, np.ndar
     shapes = _sample_sizes(model, engine)
     yield _random(shapes, 0), model
     open_batch = all(sizes[0] is None for sizes in engine.inputs.values() if sizes)
-    yield _random({name: (2 * s[0], *s[1:]) if open_batch and s else s for name, s in shapes.items()}, 1), model
+    doubled = {name: (2 * s[0], *s[1:]) if open_batch and s else s for name, s in shapes.items()}
+    if _takes(model, doubled):
+        yield _random(doubled, 1), model
     images = [name for name, sizes in engine.inputs.items() if len(sizes) == 4 and sizes[2] is None]
     if images:
         sized = _any_size(model, images)
@@ -142,8 +144,9 @@ def _resized(shapes: Mapping[str, Sizes], images: Sequence[str]) -> Iterator[dic
 
 def _takes(model: CaffeModel, shapes: Mapping[str, Sizes]) -> bool:
     inputs = {model.net.values[value].blob: value for value in model.plan.inputs}
+    known = {value: model.plan.shapes[value] for value in model.plan.inputs}
     try:
-        model.plan.check_shapes({inputs[name]: shape for name, shape in shapes.items()})
+        model.plan.check_shapes({**known, **{inputs[name]: shape for name, shape in shapes.items()}})
     except CaffeError:
         return False
     return True

@@ -41,11 +41,12 @@ class Tail:
         self.layers = tuple(node.name for node in nodes)
         self._direct = {name: value for name, value in wanted.items() if value not in behind}
         front = dict.fromkeys(value for node in nodes for value in node.inputs if value not in behind)
-        self._fed = {value: plan.net.values[value].blob for value in front if value in plan.inputs}
-        self.read = list(dict.fromkeys([*(v for v in front if v not in self._fed), *self._direct.values()]))
+        seen = list(dict.fromkeys([*front, *self._direct.values()]))
+        self._fed = {value: plan.net.values[value].blob for value in seen if value in plan.inputs}
+        self.read = [value for value in seen if value not in self._fed]
         if not self.read:
             raise ExportError("no layer is left before those that the engine cannot run", received=self.layers)
-        orders = {v: edge_order(len(plan.shapes[v]), plan.data_format) for v in front}
+        orders = {v: edge_order(len(plan.shapes[v]), plan.data_format) for v in seen}
         self.inputs = {blob: to_stored(plan.input_shape(v), orders[v]) for v, blob in self._fed.items()}
         self._axes = {v: permutation(orders[v], plan.orders[v]) for v in front}
         outputs = {name: tensors.at_edge(value) for name, value in wanted.items() if value in behind}
@@ -55,7 +56,7 @@ class Tail:
         """All outputs, of the net's inputs and what the first part computed."""
         known = {**found, **{value: fed[blob] for value, blob in self._fed.items()}}
         computed = self._model.predict_on_batch([known[v].transpose(axes) for v, axes in self._axes.items()])
-        return {**{name: found[value] for name, value in self._direct.items()}, **computed}
+        return {**{name: known[value] for name, value in self._direct.items()}, **computed}
 
 
 class Cut(Runtime):

@@ -17,12 +17,12 @@ from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.engines.cut import Cut, Tail
 from keras_caffe.engines.how import NAMES, How, Made
 from keras_caffe.engines.quantize import quantized
-from keras_caffe.errors import ExportError
+from keras_caffe.errors import CaffeError, ExportError
 from keras_caffe.layers import DetectionOutput
 from keras_caffe.onnx.export import Settings, model_bytes
 from keras_caffe.onnx.subject import of_model
 from keras_caffe.onnx.walk import NoWriterError
-from keras_caffe.runtimes import Runtime
+from keras_caffe.runtimes import Runtime, own_words
 from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.runtimes.openvino import OpenVino
@@ -111,7 +111,12 @@ class LoadedNet:
         export, given = self._export(runtime), None
         if how.precision == "int8":
             given = export.as_blobs(_first(how.batches[0], self.names(runtime)))
-        return Made(runtime, prove(self.model, export, how.tolerance, given), kept)
+        try:
+            return Made(runtime, prove(self.model, export, how.tolerance, given), kept)
+        except CaffeError:
+            raise
+        except Exception as error:  # TensorFlow's, where the net itself takes no random numbers
+            raise ExportError("the net computes nothing of random inputs", received=own_words(error)) from error
 
     def _behind(self, make: Callable[[bytes], Runtime], how: How, layers: Sequence[str]) -> Made:
         """The engine for what is before these layers, and Keras for the rest."""
