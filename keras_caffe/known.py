@@ -167,8 +167,12 @@ NETS: tuple[Known, ...] = (
         labels=ILSVRC12,
     ),
     Known(
-        "MobileNet v2", {"conv2_1/expand": 32, "conv6_4": 1280, "fc7": 1000}, SHICAI_MOBILE, labels=ILSVRC12, **SHICAI
-    ),  # type: ignore[arg-type]
+        "MobileNet v2",
+        {"conv2_1/expand": 32, "conv6_4": 1280, "fc7": 1000},
+        SHICAI_MOBILE,
+        labels=ILSVRC12,
+        **SHICAI,  # type: ignore[arg-type]
+    ),
     Known("MobileNet v1", {"conv2_1/dw": 32, "conv6/sep": 1024, "fc7": 1000}, SHICAI_MOBILE, labels=ILSVRC12, **SHICAI),  # type: ignore[arg-type]
     _densenet("DenseNet-201", "conv4_48"),
     _densenet("DenseNet-161", "conv4_36"),
