@@ -99,6 +99,7 @@ from keras_caffe.layers.proposal import Proposal as Proposal
 from keras_caffe.layers.psroi_pooling import PSROIPooling as PSROIPooling
 from keras_caffe.layers.python import Python as Python
 from keras_caffe.layers.reduction import Reduction as Reduction
+from keras_caffe.layers.region_loss import RegionLoss as RegionLoss
 from keras_caffe.layers.relu import ReLU as ReLU
 from keras_caffe.layers.relu6 import ReLU6 as ReLU6
 from keras_caffe.layers.reorg import Reorg as Reorg
