@@ -12,7 +12,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from keras_caffe import requirements
@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             if not args.light:
                 requirements.load_whole()
+            if getattr(args, "allow_python_imports", False):
+                _offer_caffe()
             code = args.run(args)
             sys.stdout.flush()
         except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
@@ -74,6 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return 130
     return code or 0
+
+
+def _offer_caffe() -> None:
+    """Lets modules with Python layers, which begin with `import caffe`, have this package; a real Caffe stays."""
+    from keras_caffe.pycaffe import install
+
+    with suppress(CaffeError):
+        install()
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

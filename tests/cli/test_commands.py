@@ -254,3 +254,19 @@ def test_every_command_has_its_own(
         Path(name).write_text(f'net: "{definition}" base_lr: 1 lr_policy: "fixed" max_iter: 1')
     assert main(arguments) == 1
     assert said in capsys.readouterr().err
+
+
+def test_modules_of_python_layers_may_import_caffe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    (tmp_path / "imports_caffe.py").write_text(
+        "import caffe\nclass Same(caffe.Layer):\n    def setup(self, bottom, top): pass\n"
+        "    def reshape(self, bottom, top): top[0].reshape(*bottom[0].shape)\n"
+    )
+    python = 'type: "Python" bottom: "a" top: "b" python_param { module: "imports_caffe" layer: "Same" }'
+    (tmp_path / "net.prototxt").write_text(f'{INPUT}layer {{ name: "p" {python} }}')
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert main(["summary", str(tmp_path / "net.prototxt"), "--allow-python-imports"]) == 0
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("caffe", "imports_caffe")]:
+            del sys.modules[name]
+    assert "Python" in capsys.readouterr().out
