@@ -10,6 +10,7 @@ from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.layers.crop import Crop
 from keras_caffe.layers.deconvolution import Deconvolution
+from keras_caffe.layers.lrn import LRN
 from keras_caffe.layers.pooling import Pooling
 
 WHOLE = ("InnerProduct", "MVN", "LSTM", "RNN", "DetectionOutput")  # each value sees all of the bottom
@@ -91,6 +92,8 @@ def _top(planned: PlannedLayer, seen: Sequence[Any]) -> Any:
         return None
     if isinstance(layer, Crop):
         return _cropped(layer, seen[0])
+    if isinstance(layer, LRN) and layer.norm_region == "WITHIN_CHANNEL":
+        return tuple(field.through(layer.local_size, 1, layer.local_size // 2) for field in seen[0])
     if isinstance(layer, WINDOWS):
         dilation = getattr(layer, "dilation", (1, 1))
         step = Field.spread if isinstance(layer, Deconvolution) else Field.through

@@ -34,6 +34,8 @@ NETS = {
     + pool("p", "a", "kernel_size: 3 stride: 2 pad: 1")
     + conv("small", "p", kernel_size=1)
     + conv("large", "p", kernel_size=3, pad=2, dilation=2)
+    + 'layer { name: "norm" type: "LRN" bottom: "p" top: "norm"'
+    + " lrn_param { norm_region: WITHIN_CHANNEL local_size: 3 } }"
     + 'layer { name: "both" type: "Eltwise" bottom: "small" bottom: "large" top: "both" }',
     "up and down": INPUT
     + conv("a", "data", kernel_size=3, stride=2, pad=1)
