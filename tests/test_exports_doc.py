@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import keras_caffe
 from keras_caffe import samples
 from keras_caffe.cli import main
 from tests.onnx_cases import needs_onnx, run
@@ -37,6 +38,15 @@ def digit() -> np.ndarray:
 
 def test_the_script_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
     code, printed = re.search(r"```python\n(.*?)```\n\n    (.*?)\n", TEXT, re.DOTALL).groups()
+    exec(compile(code, "docs/exports.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out.strip() == printed
+
+
+def test_openvino_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("openvino", reason="openvino is not there (extra `openvino`)")
+    keras_caffe.to_onnx("lenet.prototxt", "lenet.caffemodel", "lenet.onnx")
+    blocks = re.findall(r"```python\n(.*?)```\n\n    (.*?)\n", TEXT, re.DOTALL)
+    ((code, printed),) = (block for block in blocks if "openvino" in block[0])
     exec(compile(code, "docs/exports.md", "exec"), {})  # noqa: S102
     assert capsys.readouterr().out.strip() == printed
 

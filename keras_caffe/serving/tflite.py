@@ -138,7 +138,12 @@ def _refusal(message: str) -> str:
     kinds = re.findall(r"^\s*(?:TF Select|Custom) ops: (.*)", message, re.MULTILINE)
     names = re.findall(r'"[^"/]*_(?:extract|outputs)[^"/]*/([^"/]+)/[^"]*@__inference', message)
     where = f" in layer {', '.join(dict.fromkeys(names))}" if names else ""
-    return f"no counterpart of {', '.join(kinds)}{where}" if kinds else own_words(ValueError(message))
+    if kinds:
+        return f"no counterpart of {', '.join(kinds)}{where}"
+    refused = re.findall(r"error: '([\w.]+)' op", message)
+    if refused or re.search(r"\btfl?\.\w+\(", message):
+        return f"it cannot translate {', '.join(dict.fromkeys(refused)) or 'an operation'}{where}"
+    return own_words(ValueError(message))
 
 
 def _converter(function: Any, kind: str, samples: Iterable[Sequence[np.ndarray]]) -> Any:

@@ -136,7 +136,7 @@ def _saved_model(case: Golden, opened: bool, folder: Path) -> Written | None:
     if not wanted or (opened and not any(array.ndim == 4 for array in case.group("bottom").values())):
         return None
     path = keras_caffe.export(run.model, folder / "saved", outputs=list(wanted), dynamic=opened, warm_up=False)
-    return Written(path, {name: np.asarray(x) for name, x in run.fed(case.group("bottom")).items()}, wanted)
+    return Written(path, {name: np.array(x) for name, x in run.fed(case.group("bottom")).items()}, wanted)
 
 
 def _tflite(case: Golden, opened: bool, folder: Path) -> Written | None:
@@ -150,7 +150,7 @@ def _tflite(case: Golden, opened: bool, folder: Path) -> Written | None:
     if not wanted:
         return None
     file = to_tflite(run.model, folder / "net.tflite", outputs=list(wanted))
-    fed = {name: np.asarray(x) for name, x in run.fed(case.group("bottom")).items()}
+    fed = {name: np.array(x) for name, x in run.fed(case.group("bottom")).items()}
     first = {name: x[:1] if x.ndim and run.model.plan.dynamic else x for name, x in fed.items()}
     if run.model.plan.dynamic:
         computed = run.model.extract(list(wanted))(first, training=False)

@@ -64,6 +64,8 @@ def openvino(file: Path, fed: Arrays, names: Sequence[str]) -> dict[str, np.ndar
     outputs = {name: one for one in compiled.outputs for name in one.get_names()}
     if set(names) <= set(outputs):
         return {name: np.array(found[outputs[name]]) for name in names}
+    if len(names) > len(compiled.outputs):
+        raise RuntimeError("outputs that depend on no input are lost")
     ordered = sorted(names)  # of a SavedModel: the order of the signature's outputs
     return {name: np.array(found[one]) for name, one in zip(ordered, compiled.outputs, strict=True)}
 

@@ -90,5 +90,6 @@ def _outcome(type: str, door: str, records: list[Mapping], reasons: dict[str, in
 def _plain(why: str) -> str:
     """A reason without what differs from case to case."""
     why = re.sub(r"ONNX cannot say \d+ layers? of this net exactly: layer '\w+' \(\w+\): ", "", why)
+    why = re.sub(r"OpenCV\(\S*?\) \S+ error: *|in function '.*", "", why)
     why = re.sub(r'layer "onnx_node!\S+"|\(-\d+:[^()]*\)', "", why)
-    return re.sub(r"\b\d+\b", "…", why).strip().replace("|", "/")[:160]
+    return re.sub(r"\b\d+\b", "…", why).strip().replace("|", "/")[:160] or "no reason given"
