@@ -1,6 +1,19 @@
 """Caffe networks as Keras models, with Caffe's numbers."""
 
 from keras_caffe import requirements  # isort: skip  # first: it says what to install where TensorFlow is missing
+from keras_caffe import cv_dnn, known, layers, losses, metrics, ops, optimizers, plots
+from keras_caffe.code import to_code
+from keras_caffe.converters.check import check
+from keras_caffe.converters.comparison import compare
+from keras_caffe.converters.fold import fold
+from keras_caffe.converters.load import load
+from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.save import save
+from keras_caffe.errors import CaffeError, CaffeWarning
+from keras_caffe.onnx import to_onnx
+from keras_caffe.page import view
+from keras_caffe.plain import to_keras
+from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
 
 __getattr__ = requirements.missing
@@ -29,5 +42,5 @@ if requirements.whole and requirements.HAS_TENSORFLOW:
 __all__ = [
     "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "check", "compare", "cv_dnn", "data", "dataset",
     "engine", "export", "fold", "known", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers",
-    "plots", "pycaffe", "register_layer", "save", "to_keras", "to_onnx", "view",
+    "plots", "pycaffe", "register_layer", "save", "to_code", "to_keras", "to_onnx", "view",
 ]  # fmt: skip

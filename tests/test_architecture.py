@@ -28,7 +28,7 @@ FLOORS = [
     {"layers"},
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
     {"converters"},
-    {"data", "onnx", "plain", "solver", "serving", "pycaffe", "samples", "cv_dnn", "engines", "page", "plots"},
+    {"data", "code", "onnx", "plain", "solver", "serving", "pycaffe", "samples", "cv_dnn", "engines", "page", "plots"},
     {"public"},  # keras_caffe/__init__.py
     {"cli"},
     {"__main__"},
@@ -41,7 +41,7 @@ NEIGHBOURS = {
     ("pycaffe", "data"),
     ("pycaffe", "solver"),
 }
-NEIGHBOURS |= {("cv_dnn", "onnx"), ("plots", "page"), ("plots", "solver"), ("registry", "forks")}
+NEIGHBOURS |= {("code", "plain"), ("cv_dnn", "onnx"), ("plots", "page"), ("plots", "solver"), ("registry", "forks")}
 NEIGHBOURS |= {("engines", "onnx"), ("engines", "serving"), ("pycaffe", "engines")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
@@ -63,7 +63,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 }
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
-CONTRACT |= {"check", "data", "engine", "known", "pycaffe", "ops", "plots", "to_keras", "to_onnx", "view"}
+CONTRACT |= {"check", "data", "engine", "known", "pycaffe", "ops", "plots", "to_code", "to_keras", "to_onnx", "view"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {
     "known",

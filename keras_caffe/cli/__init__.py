@@ -30,6 +30,7 @@ NAMES = (
     "upgrade",
     "export",
     "compare",
+    "code",
     "time",
     "train",
     "test",
