@@ -108,7 +108,7 @@ def batch_norm(site: Site, x: Any) -> Any:
         mean, variance = mean * scale, variance * scale
     main = keras.layers.BatchNormalization(
         axis=-1,
-        momentum=min(layer.moving_average_fraction, 1.0),
+        momentum=0.99 if layer.use_global_stats else min(layer.moving_average_fraction, 1.0),  # Keras's own: no matter
         epsilon=layer.eps,
         center=layer.scale_bias,
         scale=layer.scale_bias,
