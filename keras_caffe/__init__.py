@@ -1,25 +1,13 @@
 """Caffe networks as Keras models, with Caffe's numbers."""
 
 from keras_caffe import requirements  # isort: skip  # first: it says what to install where TensorFlow is missing
-from keras_caffe import cv_dnn, known, layers, losses, metrics, ops, optimizers, plots
-from keras_caffe.code import to_code
-from keras_caffe.converters.check import check
-from keras_caffe.converters.comparison import compare
-from keras_caffe.converters.fold import fold
-from keras_caffe.converters.load import load
-from keras_caffe.converters.model import CaffeModel
-from keras_caffe.converters.save import save
-from keras_caffe.errors import CaffeError, CaffeWarning
-from keras_caffe.onnx import to_onnx
-from keras_caffe.page import view
-from keras_caffe.plain import to_keras
-from keras_caffe.registry import register_layer
 from keras_caffe.version import __version__
 
 __getattr__ = requirements.missing
 
 if requirements.whole:
     from keras_caffe import cv_dnn, known, layers, losses, metrics, ops, optimizers, plots
+    from keras_caffe.code import to_code
     from keras_caffe.converters.check import check
     from keras_caffe.converters.comparison import compare
     from keras_caffe.converters.fold import fold
