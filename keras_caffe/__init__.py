@@ -3,28 +3,20 @@
 from keras_caffe import requirements  # isort: skip  # first: it says what to install where TensorFlow is missing
 from keras_caffe.version import __version__
 
-__getattr__ = requirements.missing
+__getattr__ = requirements.later
 
 if requirements.whole:
-    from keras_caffe import cv_dnn, known, layers, losses, metrics, ops, optimizers, plots
-    from keras_caffe.code import to_code
-    from keras_caffe.converters.check import check
-    from keras_caffe.converters.comparison import compare
+    from keras_caffe import layers, losses, metrics, ops, optimizers
     from keras_caffe.converters.fold import fold
     from keras_caffe.converters.load import load
     from keras_caffe.converters.model import CaffeModel
     from keras_caffe.converters.save import save
     from keras_caffe.errors import CaffeError, CaffeWarning
-    from keras_caffe.onnx import to_onnx
-    from keras_caffe.page import view
-    from keras_caffe.plain import to_keras
     from keras_caffe.registry import register_layer
 
 if requirements.whole and requirements.HAS_TENSORFLOW:
-    from keras_caffe import data, pycaffe
+    from keras_caffe import data
     from keras_caffe.data import dataset
-    from keras_caffe.engines import engine
-    from keras_caffe.serving import export
     from keras_caffe.solver import load_solver
 
 __all__ = [

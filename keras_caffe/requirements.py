@@ -40,12 +40,32 @@ def load_whole() -> None:
     reload(sys.modules["keras_caffe"])
 
 
-def missing(name: str) -> Any:
-    """What `keras_caffe.<name>` is or raises where it has not been imported."""
+LATER = {
+    "check": "converters.check",
+    "compare": "converters.comparison",
+    "engine": "engines",
+    "export": "serving",
+    "to_code": "code",
+    "to_keras": "plain",
+    "to_onnx": "onnx",
+    "view": "page",
+}
+"""Public functions whose modules are imported when they are first asked for: `import keras_caffe` shall be fast"""
+ROOMS = ("code", "cv_dnn", "engines", "known", "onnx", "page", "plain", "plots", "pycaffe", "runtimes", "serving")
+WITH_TENSORFLOW = {"engine", "engines", "export", "pycaffe", "serving"}
+
+
+def later(name: str) -> Any:
+    """What `keras_caffe.<name>` is where it is not imported yet. Raises AttributeError where there is no such name."""
     package = sys.modules["keras_caffe"]
     if not whole and name in vars(package).get("__all__", ()):
         load_whole()
         return getattr(package, name)
+    if HAS_TENSORFLOW or name not in WITH_TENSORFLOW:
+        if name in LATER:
+            return getattr(import_module(f"keras_caffe.{LATER[name]}"), name)
+        if name in ROOMS:
+            return import_module(f"keras_caffe.{name}")
     reason = "" if HAS_TENSORFLOW else "; some of its parts need TensorFlow, and none is installed"
     raise AttributeError(f"module 'keras_caffe' has no attribute {name!r}{reason}")
 

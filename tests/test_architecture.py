@@ -363,3 +363,14 @@ def test_without_tensorflow_the_import_says_what_to_install() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert run.returncode == 1
     assert "pip install 'keras-caffe[tensorflow]'" in run.stderr.splitlines()[-1]
+
+
+def test_the_import_leaves_for_later_what_not_everybody_needs() -> None:
+    """It shall add little to Keras's own; each public name is there when it is asked for."""
+    late = ("cv_dnn", "engines", "onnx", "page", "plots", "pycaffe", "serving")
+    code = (
+        f"import sys, {PACKAGE}; print([name for name in {late!r} if f'{PACKAGE}.{{name}}' in sys.modules]); "
+        f"print(all(hasattr({PACKAGE}, name) for name in {PACKAGE}.__all__), {PACKAGE}.serving.to_tflite.__name__)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert run.stdout.splitlines() == ["[]", "True to_tflite"]
