@@ -58,7 +58,7 @@ CASES = {
     "LRN": "bottom: 'x' top: 'z' lrn_param { local_size: 3 alpha: 0.5 }",
     "LRN within channels": "bottom: 'x' top: 'z' lrn_param { local_size: 3 alpha: 0.5 norm_region: WITHIN_CHANNEL }",
     "LSTM": f"bottom: 'frames' bottom: 'goes_on' top: 'z' recurrent_param {{ num_output: 3 {PARAM} }}",
-    "Lstm": f"bottom: 'frames' bottom: 'goes_on' top: 'z' lstm_param {{ num_output: 3 {PARAM} }}",
+    "Lstm": f"bottom: 'frames' top: 'z' lstm_param {{ num_output: 3 {PARAM} }}",
     "RNN": f"bottom: 'frames' bottom: 'goes_on' top: 'z' recurrent_param {{ num_output: 3 {PARAM} }}",
     "Log": "bottom: 'x' top: 'z' log_param { shift: 9 }",
     "MVN": "bottom: 'x' top: 'z'",
@@ -182,7 +182,7 @@ def batch_of(size: tuple[int, int]) -> dict[str, np.ndarray]:
         "shifts": draw.normal(size=(1, 8, height, width)),
         "info": [[16 * height, 16 * width, 1]],
         "yolo": draw.normal(size=(2, 7, height, height)),
-        "grid": draw.normal(size=(2, height // 4, width // 4, 14)),
+        "grid": draw.normal(size=(2, 14, height // 4, height // 4)),
         "truths": np.concatenate([draw.integers(0, 2, (2, 1, 3, 1)), draw.random((2, 1, 3, 4))], -1),
         "goes_on": np.arange(height)[:, None] * [[1, 1]] % 5 > 0,
     }
