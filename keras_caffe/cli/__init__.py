@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _offer_caffe()
             code = args.run(args)
             sys.stdout.flush()
+            if hasattr(args, "note"):
+                _say("note", args.note, args.flags)
         except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1

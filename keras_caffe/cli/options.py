@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -96,15 +95,19 @@ def positive(text: str) -> int:
 def load(args: argparse.Namespace, weights: Sequence[str | Path]) -> keras_caffe.CaffeModel:
     """The model of `args.net`."""
     model = keras_caffe.load(args.net, weights, skip_mismatch=args.skip_mismatch, **given(args))
-    suggest(model)
+    suggest(args, model)
     return model
 
 
-def suggest(net: Any) -> None:
-    """Says, where it is a famous net, what its publishers feed it with; nothing is done about it."""
-    found = recognise(net)
+def suggest(args: argparse.Namespace, net: Any) -> None:
+    """Notes what the publishers of a famous net feed it with, unless the command is told how to prepare pictures.
+
+    `main` says so at the end of a run that went well; nothing is done about it.
+    """
+    told = any(getattr(args, name, None) is not None for name in ("mean", "scale", "raw_scale", "transform"))
+    found = None if told else recognise(net)
     if found is not None:
-        print(f"note: this looks like {found}", file=sys.stderr)
+        args.note = f"this looks like {found}"
 
 
 def plan(args: argparse.Namespace) -> Plan:
