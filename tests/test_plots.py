@@ -53,7 +53,7 @@ def test_filters(lenet) -> None:
     figure = plots.filters(lenet, "conv1")
     assert drawn(figure).shape == (4 * 6 - 1, 5 * 6 - 1)
     assert figure.axes[0].get_title() == "conv1: weights 20x1x5x5"
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError, match="no layer with parameters 'pool1'"):
         plots.filters(lenet, "pool1")
 
 
@@ -63,9 +63,9 @@ def test_feature_maps(lenet) -> None:
     assert maps.shape == (7 * 9 - 1, 8 * 9 - 1)
     bars = plots.feature_maps(lenet, digit, "prob").axes[0].patches
     assert np.argmax([bar.get_height() for bar in bars]) == samples.digits()[1][0]
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError, match="the net has no blob 'conv9'"):
         plots.feature_maps(lenet, digit, "conv9")
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match="does not fit the net's input"):
         plots.feature_maps(lenet, digit[:, 1:], "conv2")
 
 
@@ -79,7 +79,7 @@ def test_a_picture_of_another_size_and_colour(lenet, tmp_path) -> None:
 
 def test_grid_refuses_what_are_no_maps() -> None:
     assert drawn(plots.grid(np.zeros((1, 5, 4, 4)))).shape == (2 * 5 - 1, 3 * 5 - 1)
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match="these are no maps"):
         plots.grid(np.zeros(5))
 
 
@@ -92,7 +92,7 @@ def test_one_run_and_several() -> None:
     assert [len(axes.lines) for axes in two.axes] == [2, 1]
     assert two.axes[0].get_yscale() == "log"
     assert [text.get_text() for text in two.axes[0].get_legend().get_texts()] == ["first", "second"]
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="there is nothing to draw"):
         plots.training({})
 
 
@@ -103,5 +103,5 @@ def test_logs(tmp_path) -> None:
     assert one.axes[0].lines[0].get_ydata().tolist() == [2.0, 1.0]
     both = plots.training([tmp_path / "first.log", tmp_path / "second.log"])
     assert [text.get_text() for text in both.axes[0].get_legend().get_texts()] == ["first", "second"]
-    with pytest.raises(ReadError):
+    with pytest.raises(ReadError, match="there is no such file"):
         plots.training(tmp_path / "none.log")

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from keras_caffe import CaffeModel
-from keras_caffe.cli.options import add_net_options, given, load, positive, working
+from keras_caffe.cli.options import add_net_options, given, load, plan, positive, working
 from keras_caffe.converters.comparison import TOLERANCE, Row
+from keras_caffe.converters.detections import raw_outputs
 from keras_caffe.converters.proof import write_report
 from keras_caffe.converters.read import read_array
 from keras_caffe.errors import ExportError
@@ -44,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME",
         help="a blob to give instead of the net's outputs; may be repeated",
+    )
+    add(
+        "--detections",
+        choices=("rows", "raw"),
+        default="rows",
+        help="raw: of a detector what its last layer is given, for engines that cannot suppress boxes (default: rows)",
     )
     add("--no-fold", dest="fold", action="store_false", help="keep BatchNorm, Scale and Dropout layers as they are")
     add(
@@ -106,6 +113,10 @@ def _add_tflite(add: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.detections == "raw":
+        if args.outputs:
+            args.wrong_usage("--detections raw says which blobs to give; leave out --blob")
+        args.outputs = raw_outputs(plan(args).net)
     path, rows = WRITERS[args.format](args)
     print(f"wrote {path}")
     if args.report:

@@ -129,7 +129,7 @@ def predictions(
     labels = read_labels(args.labels) if args.labels else None
     if detects(model, blob):
         if prepare.crops > 1:
-            raise NetError("boxes have no mean", fix=Option("oversample", None))
+            raise NetError("boxes have no mean", fix="Leave out --oversample.")
         for some, values in found:
             for image, rows in zip(some, by_picture(values, len(some)), strict=True):
                 yield image, list(boxes(rows, args.top, labels, prepare.size(image)))

@@ -1,6 +1,9 @@
 """pycaffe's draw (python/caffe/draw.py): see `keras_caffe.converters.draw`, which needs no pycaffe."""
 
 from keras_caffe.converters.draw import (
+    BLOB_STYLE,
+    LAYER_STYLE_DEFAULT,
+    NEURON_LAYER_STYLE,
     choose_color_by_layertype,
     draw_net,
     draw_net_to_file,
@@ -11,6 +14,9 @@ from keras_caffe.converters.draw import (
 )
 
 __all__ = [
+    "BLOB_STYLE",
+    "LAYER_STYLE_DEFAULT",
+    "NEURON_LAYER_STYLE",
     "choose_color_by_layertype",
     "draw_net",
     "draw_net_to_file",

@@ -297,7 +297,7 @@ def test_pictures_prepared_as_a_data_layer_does(tmp_path: Path, capsys) -> None:
     with np.load(features) as arrays:
         np.testing.assert_array_equal(arrays["out"], expected)
         assert arrays["images"].tolist() == [str(tmp_path / "image.png")]
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         main([*command, "--transform", str(tmp_path / "train_val.prototxt"), "--scale", "2"])
     assert "--transform already says" in capsys.readouterr().err
 

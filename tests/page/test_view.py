@@ -103,9 +103,9 @@ def test_a_net_that_takes_no_picture_says_so(digit) -> None:
 
 
 def test_a_picture_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(ReadError):
+    with pytest.raises(ReadError, match="no such.png: there is no such file"):
         view(NET, images="no such.png")
-    with pytest.raises(ReadError):
+    with pytest.raises(ReadError, match="no such.prototxt: there is no such file"):
         view("no such.prototxt")
 
 

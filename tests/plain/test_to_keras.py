@@ -187,7 +187,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net, weights, out = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"), tmp_path / "net.keras"
     assert main(["convert", str(net), str(weights), "-o", str(out), "--plain"]) == 0
     assert is_plain(keras.saving.load_model(out))
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         main(["convert", str(net), str(weights), "-o", str(out), "--fold"])
     assert "--fold: only with --plain" in capsys.readouterr().err
 

@@ -259,5 +259,5 @@ def test_orders_of_resize(channels: int) -> None:
             expected = ndimage.zoom(image.astype(float) - lowest, (10 / 7, 6 / 9, 1), order=order, **how) + lowest
             expected = expected.clip(image.min(), image.max())
         np.testing.assert_allclose(ours, expected, atol=1e-6)
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match="interp_order 0 to 5"):
         caffe.io.resize_image(image, (10, 6), 6)
