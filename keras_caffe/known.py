@@ -88,6 +88,13 @@ MTCNN = {
     "scale": 0.0078125,
     "note": "the publishers' code swaps height and width of the pictures",
 }
+CIFAR10 = {
+    "source": "github.com/BVLC/caffe, examples/cifar10",
+    "channels": "RGB",
+    "mean": (),
+    "size": (32, 32),
+    "note": "the mean is a picture, mean.binaryproto, made of the training images",
+}
 SHICAI_MOBILE = "github.com/shicai/MobileNet-Caffe"
 
 NETS: tuple[Known, ...] = (
@@ -199,24 +206,8 @@ NETS: tuple[Known, ...] = (
         labels="the 200 classes of ILSVRC 2013, scores of an SVM",
     ),
     _alexnet("CaffeNet or AlexNet", f"{BVLC}/bvlc_reference_caffenet, bvlc_alexnet", 1000, ILSVRC12),
-    Known(
-        "cifar10_quick",
-        {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 64, "ip2": 10},
-        "github.com/BVLC/caffe, examples/cifar10",
-        channels="RGB",
-        mean=(),
-        size=(32, 32),
-        note="the mean is a picture, mean.binaryproto, made of the training images",
-    ),
-    Known(
-        "cifar10_full",
-        {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 10},
-        "github.com/BVLC/caffe, examples/cifar10",
-        channels="RGB",
-        mean=(),
-        size=(32, 32),
-        note="the mean is a picture, mean.binaryproto, made of the training images",
-    ),
+    Known("cifar10_quick", {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 64, "ip2": 10}, **CIFAR10),  # type: ignore[arg-type]
+    Known("cifar10_full", {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 10}, **CIFAR10),  # type: ignore[arg-type]
     Known(
         "LeNet",
         {"conv1": 20, "conv2": 50, "ip1": 500, "ip2": 10},

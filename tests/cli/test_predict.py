@@ -312,6 +312,13 @@ def test_folders_patterns_and_rows(digits: list[str], capsys) -> None:
         assert sum(row["index"] == Path(row["image"]).name[0] for row in rows[::2]) >= 18
 
 
+def test_two_means_in_a_data_layer_are_refused(digits: list[str], tmp_path: Path, capsys) -> None:
+    layer = 'layer { name: "d" type: "Data" top: "data" transform_param { mean_value: 1 mean_file: "m" } }'
+    (tmp_path / "net.prototxt").write_text(layer)
+    assert main(["predict", NET, WEIGHTS, digits[0], "--transform", str(tmp_path / "net.prototxt")]) == 1
+    assert "layer 'd': mean_file and mean_value contradict each other; expected one of them" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
