@@ -102,7 +102,7 @@ def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int
     param, layer = layers[0].transform_param, layers[0]
     if param.mean_file and param.mean_value:
         raise DataError(
-            "mean_file and mean_value contradict each other", where=file, layer=repr(layer.name), expected="one"
+            "mean_file and mean_value contradict each other", where=file, layer=repr(layer.name), expected="one of them"
         )
     declared = layer.image_data_param.new_height, layer.image_data_param.new_width
     if resize is None and all(declared):
