@@ -37,6 +37,10 @@ class PythonBlob:
         self.data = np.array(data, "float32")
         self.diff = np.zeros_like(self.data) if diff is None else np.array(diff, "float32").reshape(self.data.shape)
 
+    def clear_diff(self) -> None:
+        """Lets the diff begin with 0."""
+        self.diff = np.zeros_like(self.data)
+
     shape = property(lambda self: self.data.shape)
     count = property(lambda self: self.data.size)
     num = property(lambda self: self._legacy(0))
@@ -145,7 +149,7 @@ class Runner:
         for blob, diff in zip(self.top, diffs, strict=True):
             blob.diff = np.array(diff, "float32").reshape(blob.shape)
         for blob in [*self.bottom, *self.blobs]:
-            blob.diff = np.zeros_like(blob.data)
+            blob.clear_diff()
         self.layer.backward(self.top, self.propagate_down, self.bottom)
         return [blob.diff.copy() for blob in [*self.bottom, *self.blobs]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import BoundBlob
-from keras_caffe.layout import Order, caffe_order, inverse, to_caffe
+from keras_caffe.layout import Order, caffe_order, inverse
 from keras_caffe.shapes import Shape, check_blob, count
 
 
@@ -162,7 +163,7 @@ class NetBlob:
 
     @property
     def count(self) -> int:
-        return int(np.prod(self._shape, dtype=np.int64))
+        return math.prod(self._shape)
 
     num = property(lambda self: self._legacy(0))
     channels = property(lambda self: self._legacy(1))
@@ -180,9 +181,9 @@ class NetBlob:
         """Another shape; the values stay if their number does. A net takes it over at `net.reshape()` or `forward`."""
         self.take_shape(check_blob(tuple(map(int, dims))))
 
-    def put(self, tensor: Any, order: Order) -> None:
-        """What a layer computed, stored in `order`; the blob takes its shape."""
-        self.take_shape(to_caffe(tuple(tensor.shape), order))
+    def put(self, tensor: Any, order: Order, shape: Shape) -> None:
+        """What a layer computed, stored in `order`; the blob takes its shape, which is `shape` in Caffe's order."""
+        self.take_shape(shape)
         self.data_memory.put(lambda: in_caffe_order(tensor, order))
 
     def note(self, tensor: Any, order: Order) -> None:
@@ -195,15 +196,24 @@ class NetBlob:
 
     def take_shape(self, shape: Shape) -> None:
         """A shape that a plan or a run gives."""
+        if shape == self._shape:
+            return
         self._shape = _known(shape)
         for memory in (self._data_memory, self.diff_memory):
             memory.resize(self.count)
 
 
 class ParamBlob(NetBlob):
-    """A blob of a layer, whose values a variable holds."""
+    """A blob of a layer, whose values a variable holds. A Python layer has it among its `blobs`."""
 
     data_memory: ParamMemory
+
+    def set(self, data: np.ndarray) -> None:
+        """Takes the values."""
+        self.data[...] = data
+
+    def clear_diff(self) -> None:
+        """Leaves the diff as it is: Caffe's layers add to it, and the solver or the script clears it."""
 
 
 def _known(shape: Shape) -> tuple[int, ...]:

@@ -15,8 +15,9 @@ from keras_caffe.converters.tensors import Tensors
 from keras_caffe.layers.base import BoundBlob, SharedView, takes_training
 from keras_caffe.layers.context import LoadContext
 from keras_caffe.layers.python import Python
-from keras_caffe.layout import permutation, to_stored
+from keras_caffe.layout import permutation, to_caffe, to_stored
 from keras_caffe.pycaffe.compiled import Compiled, at_once
+from keras_caffe.pycaffe.recent import Recent
 from keras_caffe.pycaffe.reshaper import Reshaper
 from keras_caffe.pycaffe.states import States
 from keras_caffe.shapes import Shape, fits
@@ -42,9 +43,13 @@ class Engine:
         self._reread = set(self._read_by(self.backward_plan.layers))
         self.seen: dict[str, Any] = {}  # value id -> what it was in the last forward pass, if a backward pass reads it
         self._states, self._compiled = States(plan), Compiled()
+        self._needed: Recent[tuple[int, int], list[str]] = Recent()
 
     def needs(self, start: int, end: int) -> list[str]:
         """The values that layers start..end read, or are sources of, and do not compute."""
+        return self._needed.get((start, end), lambda: self._read_from_outside(start, end))
+
+    def _read_from_outside(self, start: int, end: int) -> list[str]:
         computed: set[str] = set()
         needed: dict[str, None] = {}
         for node in self.plan.net.nodes[start : end + 1]:
@@ -111,9 +116,11 @@ class Engine:
 
         execute = at_once if runs_itself else self._compiled.call
         results, loss = map(dict, execute(("forward", start, end), layers, run, [values[v] for v in needed]))
-        if runs_itself:
-            for value, top in results.items():
+        for value, top in results.items():
+            if runs_itself:
                 self._reshaper.set_shape(value, tuple(top.shape))
+            elif None in self.plan.shapes[value]:
+                self.plan.shapes[value] = to_caffe(tuple(top.shape), self.plan.orders[value])
         return results, float(loss["loss"])
 
     def reads(self, start: int, end: int) -> list[str]:
@@ -251,7 +258,7 @@ class Engine:
         tops = [read[v] for v in planned.node.outputs] if planned.layer.reads_top else []
         if _is_python(planned):  # It says itself what its gradient is.
             gradients = _python_gradients(planned.layer, bottoms, tops, diffs)
-            return [gradients[b] for b in wanted] + [gradients[len(bottoms) + number] for number in trained]
+            return [gradients[b] for b in wanted]
         if from_top:
             return [planned.layer.gradient_from_top(bottoms[0], tops[0], diffs[0]) for _ in wanted]
         sources = [*(bottoms[b] for b in wanted), *(_owner(h).variable.value for h in trained.values())]
@@ -270,11 +277,15 @@ class Engine:
         return tf.transpose(diff, permutation(self.plan.orders[writer], self.plan.orders[value]))
 
     def _trained_blobs(self, index: int) -> Iterator[tuple[Slot, BoundBlob]]:
+        if _is_python(self.plan.layers[index]):
+            return  # It adds to the diffs of its blobs itself.
         for number, bound in enumerate(self.plan.bound_blobs(index)):
             if bound.blob.trainable:
                 yield (index, number), bound
 
     def _call(self, planned: PlannedLayer, bottoms: Sequence[Any]) -> list[Any]:
+        if _is_python(planned):
+            return _python_tops(planned.layer, bottoms)
         bottoms = bottoms or [tf.zeros(1)]
         more = {"training": self.training} if takes_training(planned.layer) else {}
         tops = planned.layer(bottoms[0] if len(bottoms) == 1 else list(bottoms), **more)
@@ -341,13 +352,24 @@ def _is_python(planned: PlannedLayer) -> bool:
     return isinstance(planned.layer, Python)
 
 
+def _python_tops(layer: Any, bottoms: Sequence[Any]) -> list[Any]:
+    """What forward of a pycaffe-style class gives. Its blobs are the net's; what it writes there counts at once."""
+    _, tops = layer.runner.forward([tensor.numpy() for tensor in bottoms], _params(layer))
+    for blob in layer.runner.blobs:
+        blob.data_memory.push()
+    return [tf.constant(top) for top in tops]
+
+
 def _python_gradients(layer: Any, bottoms: Sequence[Any], tops: Sequence[Any], diffs: Sequence[Any]) -> list[Any]:
-    """What backward of a pycaffe-style class gives, with these values in the blobs."""
+    """The bottoms' diffs that backward of a pycaffe-style class gives, with these values in the blobs."""
     if not layer.caffe_blobs and not bottoms and not hasattr(layer.runner.layer, "backward"):
         return []  # A data layer needs none; in Caffe it would be an error.
-    params = [bound.variable.value for bound in layer.caffe_blobs]
-    arrays = ([tensor.numpy() for tensor in tensors] for tensors in (bottoms, tops, params, diffs))
-    return [tf.constant(diff) for diff in layer.runner.backward_on(*arrays)]
+    bottoms, tops, diffs = ([tensor.numpy() for tensor in tensors] for tensors in (bottoms, tops, diffs))
+    return [tf.constant(diff) for diff in layer.runner.backward_on(bottoms, tops, _params(layer), diffs)]
+
+
+def _params(layer: Any) -> list[np.ndarray]:
+    return [bound.get() for bound in layer.caffe_blobs]
 
 
 def _owner(bound: BoundBlob) -> BoundBlob:

@@ -212,7 +212,7 @@ class Net(Parameters, Batches):
         for value, tensor in values.items():
             blob, order = self._blob(value), self.plan.orders[value]
             if value not in feeds:
-                blob.put(tensor, order)
+                blob.put(tensor, order, self.plan.shapes[value])
             if self._engine.backward_plan.layers:
                 blob.note(tensor, order)
         self._pull(start, end)

@@ -44,10 +44,12 @@ class Parameters:
 
     def _layer(self, node: Node) -> Any:
         """What a script sees of a layer: the object itself, where the script has written the class."""
-        planned = self.plan.layers.get(node.index)
-        if planned is not None and isinstance(planned.layer, Python):
-            return planned.layer.runner.layer
-        return Layer(node.name, node.type, self._blobs_of(node.index))
+        planned, blobs = self.plan.layers.get(node.index), self._blobs_of(node.index)
+        if planned is None or not isinstance(planned.layer, Python):
+            return Layer(node.name, node.type, blobs)
+        runner = planned.layer.runner
+        runner.blobs[:] = blobs  # the net's own from now on, in place of those that setup has added
+        return runner.layer
 
     def _blobs_of(self, node: int) -> list[ParamBlob]:
         return [blob for (index, _), blob in self._params.items() if index == node]
@@ -66,11 +68,10 @@ class Parameters:
             blob.data_memory.push()
 
     def _pull(self, start: int, end: int) -> None:
-        """What a forward pass of these layers changed goes into the arrays: statistics, and what Python layers like."""
+        """What a forward pass of these layers changed goes into the arrays: statistics and the like."""
         for (index, number), blob in self._params.items():
             planned = self.plan.layers[index]
-            changes = planned.node.type == "Python" or planned.layer.overwrites_blobs
-            changes = changes or not planned.blobs[number].trainable
+            changes = planned.layer.overwrites_blobs or not planned.blobs[number].trainable
             if start <= index <= end and changes:
                 blob.data_memory.pull()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,40 @@ def test_reshape_alone_gives_the_blobs_their_shapes() -> None:
     net.blobs["three"].diff[...] = 7
     net.backward()
     np.testing.assert_array_equal(net.blobs["data"].diff, np.full((2, 2, 3, 4), 1400))
+
+
+class Counter(Tenfold):
+    """Has a parameter, whose gradient is 1."""
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        self.blobs.add_blob(1)
+        self.blobs[0].data[0] = 0
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        self.blobs[0].diff[0] += 1
+
+
+def test_a_layer_s_blobs_are_the_net_s(tmp_path: Path) -> None:
+    net, other = (caffe.Net(NET, caffe.TRAIN, python_layers={"m.Tenfold": Counter}) for _ in range(2))
+    net.forward()
+    net.backward()
+    blob = net.layers[1].blobs[0]
+    assert isinstance(net.layers[1], Counter) and blob is net.params["one"][0]
+    assert (blob.data[0], blob.diff[0]) == (0, 1)
+    net.backward()
+    assert blob.diff[0] == 2  # Caffe adds
+    blob.data[0] += blob.diff[0]
+    net.save(tmp_path / "net.caffemodel")
+    blob.data[0] = -1
+    net.copy_from(tmp_path / "net.caffemodel")
+    assert blob.data[0] == 2  # at once, without a pass in between
+    other.share_with(net)
+    assert other.layers[1].blobs[0].data[0] == 2
+    blob.data[0] = 5
+    other.forward()
+    assert other.layers[1].blobs[0].data[0] == 5
+    net.clear_param_diffs()
+    assert blob.diff[0] == 0
 
 
 class Odd(Exception):
