@@ -42,6 +42,12 @@ def test_what_is_no_number_is_black() -> None:
     assert shades(np.full((1, 1, 2), np.nan)).tolist() == [[[0, 0]]]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float16"])
+def test_maps_of_any_numbers(dtype: str) -> None:
+    picture = drawn(plots.grid(np.array([[[0, 1], [1, 0]]], dtype)))
+    assert picture.tolist() == [[0, 255], [255, 0]]
+
+
 def test_filters_of_three_inputs_are_red_first() -> None:
     weights = np.arange(24, dtype="float32").reshape(2, 3, 2, 2)
     assert filter_maps(weights).shape == (2, 2, 2, 3)

@@ -45,6 +45,7 @@ def tiled(maps: np.ndarray, *, per_map: bool = True, columns: int | None = None,
 
 def shades(maps: np.ndarray, per_map: bool = True) -> np.ndarray:
     """Values as 0 to 255, stretched over each map or over all of them; a map of one value is grey."""
+    maps = maps.astype(np.result_type(maps, np.float32), copy=False)  # pixels of 8 bits have no infinity
     finite = np.isfinite(maps)
     axes = tuple(range(1, maps.ndim)) if per_map else None
     low = np.min(maps, axis=axes, keepdims=True, where=finite, initial=np.inf)

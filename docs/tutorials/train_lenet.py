@@ -1,0 +1,96 @@
+# %% [markdown]
+# # Train LeNet by its solver, and watch
+#
+# You train a net from nothing, the way Caffe does: a solver file says how, the net's data layers say from what. The
+# loop is Keras's `fit`, the arithmetic is Caffe's.
+#
+# ## Two databases
+#
+# The net `lenet_train_test.prototxt` reads its digits from `db/mnist_train_lmdb` and `db/mnist_test_lmdb`. The package
+# ships 1,000 digits: here they become two databases, 800 to train on and 200 to test with. A training on all 60,000
+# differs only in the time that it takes.
+
+# %%
+from pathlib import Path
+
+import keras
+
+import keras_caffe
+from keras_caffe import plots, samples
+from keras_caffe.lmdb_file import LmdbFile
+
+records = [(bytes(key), bytes(value)) for key, value in LmdbFile(samples.path("db/mnist_test_lmdb")).items()]
+Path("db").mkdir()
+keras_caffe.data.write("db/mnist_train_lmdb", records[:800])
+keras_caffe.data.write("db/mnist_test_lmdb", records[800:])
+Path("lenet_train_test.prototxt").write_text(samples.path("lenet_train_test.prototxt").read_text())
+
+# %% [markdown]
+# ## The solver
+#
+# These are the settings that Caffe's own example trains LeNet with, for fewer iterations: stochastic gradient descent
+# with momentum, and a rate that falls a little in each iteration. `random_seed` makes the run repeatable.
+
+# %%
+Path("solver.prototxt").write_text("""
+net: "lenet_train_test.prototxt"
+test_iter: 2
+test_interval: 40
+base_lr: 0.01
+momentum: 0.9
+weight_decay: 0.0005
+lr_policy: "inv"
+gamma: 0.0001
+power: 0.75
+max_iter: 160
+snapshot_prefix: "lenet"
+random_seed: 1
+""")
+solver = keras_caffe.load_solver("solver.prototxt")
+for name, score in solver.test()[0].items():
+    print(f"{name:<8} {score:.3f}")
+
+# %% [markdown]
+# An untrained net guesses: about one digit of ten is right, and the loss is near log 10 = 2.3.
+#
+# ## Watch it learn
+#
+# `fit` takes Keras's callbacks. This one keeps the loss of each iteration; `CSVLogger`, `TensorBoard` and
+# `EarlyStopping` work just as well. An epoch is what lies between two tests, here 40 iterations.
+
+# %%
+losses = []
+watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append(float(logs["loss"])))
+history = solver.fit(callbacks=[watch], verbose=0).history
+accuracy = history["val_accuracy"][-1]
+print(f"iteration {solver.iter}: accuracy {accuracy:.2f}, rate {solver.lr:.6f}")
+
+# %%
+tests = range(40, 161, 40)
+plots.training({"loss": (range(len(losses)), losses), "accuracy in the test": (tests, history["val_accuracy"])})
+
+# %% [markdown]
+# The filters started as noise. This is what 160 batches made of them:
+
+# %%
+plots.filters(solver.model, "conv1")
+
+# %% [markdown]
+# ## Stop, and go on
+#
+# A snapshot is Caffe's: a `.caffemodel` and a `.solverstate`, which Caffe can go on from, and we from Caffe's.
+
+# %%
+for path in solver.snapshot():
+    print(path)
+again = keras_caffe.load_solver("solver.prototxt")
+again.restore("lenet_iter_160.solverstate")
+print(f"iteration {again.iter}, the next losses:", *(f"{loss:.3f}" for loss in again.step(3)))
+
+# %% [markdown]
+# The same from a shell, with Caffe's log on the screen, and the curves of that log as a picture:
+#
+#     keras-caffe train --solver=solver.prototxt 2> train.log
+#     keras-caffe log train.log -o curves.png
+#
+# More about it: [training](../training.md). Or [read the databases yourself](read_lmdb.md).
