@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from keras_caffe.forks.dialects import Fork, named, taken
 from keras_caffe.forks.unread import warn_unread
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layout import DATA_FORMATS
+from keras_caffe.places import Places
 from keras_caffe.proto.text import to_text
 from keras_caffe.shapes import Size
 
@@ -96,7 +97,7 @@ def check_training(planned: Plan) -> None:
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """What a plan depends on beside the definition: arguments of `load`, see there.
+    """What a plan depends on beside the definition: arguments of `load`, see there; where its files are looked for.
 
     Raises:
         LayerError, NetError: data_format or input_shapes is none.
@@ -109,6 +110,7 @@ class PlanSettings:
     fork: str | None = None
     dtype: Any = None
     allow_python_imports: bool = False
+    places: Places = field(default_factory=Places)
 
     def __post_init__(self) -> None:
         if self.data_format not in (None, *DATA_FORMATS):
@@ -122,7 +124,7 @@ class PlanSettings:
 
     def context(self, recipe: Recipe) -> LoadContext:
         """What layer classes may look up while a net of this recipe is planned."""
-        return LoadContext(recipe.fork, self.python_layers, self.allow_python_imports, recipe.files)
+        return LoadContext(recipe.fork, self.python_layers, self.allow_python_imports, recipe.files, self.places)
 
 
 def plan(definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:

@@ -11,6 +11,7 @@ from typing import Any
 from keras_caffe.errors import CaffeError, ReadError, WeightsError, unreadable
 
 COMPRESSION_LIMIT = 1100  # no filter of HDF5 packs numbers tighter than deflate's 1032 to 1
+MOST_LINKS = 16  # soft links on the way to one name
 # What h5py raises for damage: its own RuntimeErrors, and Python's where a number in the file makes no sense.
 DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError, AttributeError)
 
@@ -35,6 +36,30 @@ def opened(
         raise unreadable(path, error, kind, problem, "Fetch or write it again.") from None
 
 
+def find(file: Any, name: str, path: Path) -> Any:
+    """The group or dataset of a path in this very file, or None. Soft links are followed, as Caffe does.
+
+    Raises:
+        ReadError: the way leads to another file, or in a circle.
+    """
+    import h5py
+
+    found, keys, links = file, name.split("/"), 0
+    while keys:
+        key = keys.pop(0)
+        if key in ("", "."):
+            continue
+        if not isinstance(found, h5py.Group):
+            return None
+        link = found.get(key, getlink=True)
+        if isinstance(link, h5py.SoftLink) and links < MOST_LINKS:
+            found, links = file if link.path.startswith("/") else found, links + 1
+            keys = [*link.path.split("/"), *keys]
+        else:
+            found = member(found, key, path)
+    return found
+
+
 def member(group: Any, key: str, path: Path) -> Any:
     """A group or dataset that this very file holds, or None; links to other files are not followed.
 
@@ -50,16 +75,47 @@ def member(group: Any, key: str, path: Path) -> Any:
     if isinstance(found, h5py.Group):
         return found
     if isinstance(found, h5py.Dataset) and not found.external and not found.is_virtual:
+        _check_chunks(found, path)
         return found
     raise ReadError(f"{group.name}/{key} is neither a group nor a dataset of this file", where=str(path))
 
 
-def check_size(dataset: Any, path: Path, layer: str | None = None, kind: type[CaffeError] = WeightsError) -> None:
-    """Raises an error of this kind if a dataset's shape asks for more than the file can hold."""
-    stored = dataset.id.get_storage_size()
-    allowed = stored * (COMPRESSION_LIMIT if dataset.chunks else 1)
+def _check_chunks(dataset: Any, path: Path) -> None:
+    """Refuses chunks that would unpack to more than the file can hold: one is unpacked whole, whatever is read of it.
+
+    Raises:
+        ReadError: a chunk is larger than what is stored can give, or is packed twice.
+    """
+    if not dataset.chunks:
+        return
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
+    chunk, stored = math.prod(dataset.chunks) * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    if len(set(filters)) < len(filters) or chunk > COMPRESSION_LIMIT * (stored or path.stat().st_size):
+        raise ReadError(
+            f"the chunks of {dataset.name} unpack to more than the file can hold",
+            where=str(path),
+            expected=f"at most {COMPRESSION_LIMIT} times the {stored} bytes that are stored, packed once",
+            received=f"{chunk} bytes a chunk, filters {filters}",
+        )
+
+
+def check_size(
+    dataset: Any,
+    path: Path,
+    layer: str | None = None,
+    kind: type[CaffeError] = WeightsError,
+    unwritten: bool = False,
+) -> None:
+    """Raises an error of this kind if a dataset's shape asks for more than the file can hold.
+
+    What was never written is zeros, of which `unwritten` allows as many as the file could hold.
+    """
+    size, stored = path.stat().st_size, dataset.id.get_storage_size()
+    given = size if unwritten and not stored else stored
+    allowed = given * (COMPRESSION_LIMIT if dataset.chunks or not stored else 1)
     needed = math.prod(dataset.shape) * dataset.dtype.itemsize
-    if needed > allowed or stored > path.stat().st_size:
+    if needed > allowed or stored > size:
         raise kind(
             "the number of stored values does not match the shape",
             where=str(path),

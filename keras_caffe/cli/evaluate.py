@@ -19,7 +19,7 @@ from rich.table import Table
 from keras_caffe import CaffeModel
 from keras_caffe.cli.images import Preparation, mean_of
 from keras_caffe.cli.labelled import Labelled, image_input
-from keras_caffe.cli.options import add_engine_options, add_net_options, load, working
+from keras_caffe.cli.options import add_engine_options, add_net_options, add_places, load, places, working
 from keras_caffe.cli.predict import input_shape, output_blob
 from keras_caffe.engines import PRECISIONS
 from keras_caffe.engines.evaluate import evaluate
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
     add("--output", metavar="BLOB", help="the blob with a value for each class (default: the net's output)")
     add("--json", action="store_true", help="print JSON")
+    add_places(parser)
     add_engine_options(parser, "auto")
     add_net_options(parser)
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     part = model.extract([blob])
     shape = input_shape(model, part)
     prepare = Preparation(shape, mean_of(args.mean, shape), args.scale)
-    data = Labelled(model, image_input(model, part), args.data, prepare)
+    data = Labelled(model, image_input(model, part), args.data, prepare, **places(args))
     with working(f"Evaluating on {args.data}"):
         prices = evaluate(model, blob, data, args.precision, args.engine, args.threads, args.cache)
     rows = [price.summary() for price in prices]

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from keras_caffe.cli.features import DATABASES, KINDS, Features, Parts, kind_of, write_features
-from keras_caffe.cli.options import add_engine_options, engine_of, positive, working
+from keras_caffe.cli.options import add_engine_options, add_places, engine_of, places, positive, working
 from keras_caffe.cli.progress import progress
 from keras_caffe.cli.train import names
 from keras_caffe.errors import DataError
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--level", type=int, default=0, metavar="N", help="level for include/exclude rules (default: 0)")
     add("--stage", dest="stages", action="append", default=[], metavar="NAME[,NAME]", help="stages for these rules")
     add("--allow-python-imports", action="store_true", help="import the modules that Python layers name")
+    add_places(parser)
     add_engine_options(parser)
 
 
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> None:
             stages=names(args.stages),
             allow_python_imports=args.allow_python_imports,
             engine=partial(engine_of, args),
+            **places(args),
         )
     parts = Parts(args.output, features)
     if parts.done:

@@ -35,6 +35,7 @@ class Features:
         batches: how many; the data begin again where they end. Default: those that hold each record once.
         level, stages: for include/exclude rules.
         engine: (model, blobs) -> what computes in place of Keras, or None.
+        base_dir, confine: as of `keras_caffe.dataset`.
         options: further arguments of `keras_caffe.load`.
 
     Raises:
@@ -51,14 +52,17 @@ class Features:
         level: int = 0,
         stages: Sequence[str] = (),
         engine: Callable[[Any, Sequence[str]], Any] | None = None,
+        base_dir: str | None = None,
+        confine: bool = False,
         **options: Any,
     ) -> None:
         definition = read_definition(net)
         selection: dict[str, Any] = {"level": level, "stages": stages}
+        places: dict[str, Any] = {"base_dir": base_dir, "confine": confine}
         allowed = {"allow_python_imports": options.get("allow_python_imports", False)}
-        self.data = dataset(definition, "TEST", data_format="channels_first", seed=0, **selection, **allowed)
+        self.data = dataset(definition, "TEST", data_format="channels_first", seed=0, **selection, **allowed, **places)
         model, _ = open_test_net(
-            definition, weights, data=self.data, data_format="channels_first", **selection, **options
+            definition, weights, data=self.data, data_format="channels_first", **selection, **options, **places
         )
         self.blobs, self._part = tuple(blobs), model.extract(blobs)
         self._compute = (engine and engine(model, blobs)) or self._part.predict_on_batch

@@ -33,10 +33,12 @@ class Labelled:
         data: an .npz of `images` and `labels`; a folder with a folder of images for each class, in the order of their
             names; a file of lines "image label"; an LMDB or LevelDB; a prototxt with a data layer.
         prepare: what makes an input of an image; a prototxt's data layer says that itself.
+        places: `base_dir` and `confine` for that layer, as of `keras_caffe.dataset`.
     """
 
-    def __init__(self, model: CaffeModel, input: str, data: Path, prepare: Preparation) -> None:
+    def __init__(self, model: CaffeModel, input: str, data: Path, prepare: Preparation, **places: Any) -> None:
         self.model, self.input, self.data, self.prepare = model, input, data, prepare
+        self.places = places
         self.fixed = next(t.shape[0] for t in model.inputs if t.name == keras_name(input))
         self.size = self.fixed or BATCH
 
@@ -104,11 +106,11 @@ class Labelled:
             yield self._prepared(self._as_caffes(images)), labels
 
     def _data_layer(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return self._read(str(self.data))
+        return self._read(str(self.data), **self.places)
 
-    def _read(self, prototxt: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _read(self, prototxt: str, **places: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Images and labels of a data layer: once all records, or those of the first top and the second."""
-        for batch in keras_caffe.dataset(prototxt, "TEST", epochs=1, data_format="channels_first"):
+        for batch in keras_caffe.dataset(prototxt, "TEST", epochs=1, data_format="channels_first", **places):
             if len(batch) < 2:
                 raise DataError("the data layer gives no labels", where=str(self.data), received=", ".join(batch))
             images, labels = (value.numpy() for value in list(batch.values())[:2])

@@ -59,6 +59,18 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that tell where files that the net names are looked for."""
+    add = parser.add_argument_group("where the files are that it names").add_argument
+    add("--root-dir", dest="base_dir", metavar="DIR", help="names start there (default: at the working directory)")
+    add("--confine", action="store_true", help="refuse names that leave --root-dir, by .., an absolute path or a link")
+
+
+def places(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that the options of `add_places` stand for."""
+    return {"base_dir": args.base_dir, "confine": args.confine}
+
+
 def add_engine_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Adds `--engine` and `--threads`."""
     add = parser.add_argument_group("what computes").add_argument

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.cli.options import working
+from keras_caffe.cli.options import add_places, places, working
 from keras_caffe.cli.train import add_selection, names
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.solver.display import loss_weights, output_lines, say
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--iterations", type=_positive, default=50, metavar="N", help="number of batches (default: 50)")
     add_selection(parser)
     add("--allow-python-imports", action="store_true", help="import the modules that Python layers name")
+    add_places(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
             level=args.level or 0,
             data_format=args.data_format,
             allow_python_imports=args.allow_python_imports,
+            **places(args),
         )
     score(model, data, args.iterations, say)
 

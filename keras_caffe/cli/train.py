@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from keras_caffe.cli.options import working
+from keras_caffe.cli.options import add_places, places, working
 from keras_caffe.errors import SolverError
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.solver import Solver, load_solver
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--tensorboard", metavar="DIR", help="write losses, scores, the rate and the parameters there for TensorBoard")
     add("--jit", action="store_true", help="compile the training step with XLA")
     add("--allow-python-imports", action="store_true", help="import the modules that Python layers name")
+    add_places(parser)
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> None:
             level=args.level,
             jit=args.jit,
             allow_python_imports=args.allow_python_imports,
+            **places(args),
         )
         if args.restore:
             solver.restore(args.restore)

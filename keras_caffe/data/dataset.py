@@ -16,12 +16,12 @@ from keras_caffe.converters.missing import rule_cures
 from keras_caffe.converters.select import is_kept
 from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.data.jpeg_stream import JpegStream, PixelStream
-from keras_caffe.data.places import Places
 from keras_caffe.data.sources import SOURCES, Settings, Source
 from keras_caffe.data.sources.base import Form
 from keras_caffe.data.stream import Share, Stream, WindowStream
 from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.layout import DATA_FORMATS
+from keras_caffe.places import Places
 from keras_caffe.proto.unknown_value import refuse_unknown_values
 
 ON_ERROR = ("raise", "skip")
@@ -44,6 +44,7 @@ def dataset(
     level: int = 0,
     stages: Sequence[str] = (),
     base_dir: str | os.PathLike[str] | None = None,
+    confine: bool = False,
     seed: int | None = None,
     reader: str = "auto",
     data_format: str | None = None,
@@ -62,16 +63,16 @@ def dataset(
         prototxt: path, prototxt text, NetParameter, or a Definition that was read before.
         phase, level, stages: for include/exclude rules; in phase "TRAIN" crops are drawn, in "TEST" they are central.
         base_dir: folder that names start at; default: the working directory, then the prototxt's folder.
+        confine: refuse names that leave base_dir, by `..`, an absolute path or a link.
         seed: of everything random; the same seed gives the same batches. Default: another one each time.
         reader: "lmdb" or "tensorflow-io" reads LMDBs; "auto" takes the first.
         data_format: order of the axes of images: "channels_last" or "channels_first"; default: Keras's.
         python_layers: {"module.Class": class} for data layers of type "Python"; allow_python_imports imports others.
         on_error: "raise", or "skip" to leave out records that cannot be read; `.skipped` of the result lists them.
         arrays: {top: array} for MemoryData, in Caffe's order.
-        epochs: passes over the records; default: without end, as Caffe reads.
-        drop_remainder: leave out a last batch that is not full.
-        shard: (index, workers): this worker takes every record whose running number is index modulo workers.
-        input_context: the same for `strategy.distribute_datasets_from_function`.
+        epochs, drop_remainder: passes (default: no end, as in Caffe); leave out a last batch that is not full.
+        shard, input_context: (index, workers): this worker takes every record whose running number is index modulo
+            workers; the same for `strategy.distribute_datasets_from_function`.
 
     Returns:
         A tf.data.Dataset of {top: float32 batch}. In a `tf.distribute` strategy's scope a batch holds batch_size
@@ -85,7 +86,7 @@ def dataset(
     share = _share(shard, input_context, epochs, drop_remainder)
     definition = read_definition(prototxt).select(phase, level, stages)
     settings = Settings(
-        places=Places(base_dir, definition.path),
+        places=Places(base_dir, definition.path, confine),
         train=definition.phase == "TRAIN",
         seed=_seed(seed, share),
         data_format=_data_format(data_format),
@@ -95,7 +96,10 @@ def dataset(
         arrays=arrays or {},
         skip=_choice("on_error", on_error, ON_ERROR) == "skip",
     )
-    streams = _streams(definition, settings, share)
+    return _opened(_streams(definition, settings, share))
+
+
+def _opened(streams: Sequence[Stream]) -> CaffeDataset:
     return CaffeDataset(_joined(streams), streams)
 
 

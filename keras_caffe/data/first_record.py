@@ -8,6 +8,7 @@ from keras_caffe.data.dataset import open_source
 from keras_caffe.data.sources import Settings
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.errors import is_there
+from keras_caffe.layers.context import load_context
 from keras_caffe.layers.source import record_reader
 from keras_caffe.shapes import Shape
 
@@ -18,12 +19,12 @@ from keras_caffe.shapes import Shape
 def first_record(layer: Any) -> Shape | None:
     """(C, H, W) of the first image before it is transformed; None if the source is not where the layer says.
 
-    Names start at the working directory, as in Caffe.
+    Names start where the load says: at the working directory, as in Caffe.
 
     Raises:
         DataError: the source is there but cannot be read.
     """
-    settings = Settings()
+    settings = Settings(places=load_context().places)
     param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
     if not param.source or not is_there(settings.places.find(param.source)):
         return None

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.data.image_size import BMP, GIF, JPEG, PNG, check_pixels, stated_pixels
 from keras_caffe.errors import DataError
 
 NATIVE, GRAY, COLOR = 0, 1, 3
-JPEG = b"\xff\xd8"
-FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a JPEG that tell its size
-PNG = b"\x89PNG"
 TIFF = (b"II*\0", b"MM\0*")
+KINDS, EXPECTED = (JPEG, PNG, BMP, GIF), "a JPEG, PNG, BMP or GIF"
 
 # Weights of blue, green and red, and what is added before the division by their sum: libpng's for PNG, else OpenCV's.
 PNG_GRAY = (3737, 19234, 9797), 0
@@ -29,10 +28,15 @@ def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
         channels: 0 as stored, 1 grey, 3 colour.
 
     Raises:
-        DataError: they are no such image, or one of 16 bits where Caffe takes none.
+        DataError: they are no such image, one of 16 bits where Caffe takes none, or one that would unpack to too much.
     """
     data = bytes(data)
+    if not data.startswith(KINDS):  # of which some TensorFlows decode more
+        raise DataError(
+            "the image cannot be decoded", expected=EXPECTED, received=f"bytes that begin with {data[:8]!r}"
+        )
     try:
+        check_pixels(stated_pixels(data), data)
         if data.startswith(JPEG):
             return decode_jpeg(data, channels).numpy()
         bits16 = data.startswith(PNG) and len(data) > 24 and data[24] == 16
@@ -43,7 +47,7 @@ def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
         image = tf.io.decode_image(data, expand_animations=False).numpy()
     except tf.errors.OpError as error:
         reason = str(error.message).split("}} ")[-1].split(" [Op:")[0]
-        raise DataError("the image cannot be decoded", expected="a JPEG, PNG, BMP or GIF", received=reason) from None
+        raise DataError("the image cannot be decoded", expected=EXPECTED, received=reason) from None
     return like_opencv(image, channels, data.startswith(PNG))
 
 
@@ -56,6 +60,7 @@ def decode_wide(data: bytes) -> np.ndarray:
     if data.startswith(TIFF):
         return _decode_tiff(data)
     if data.startswith(PNG) and len(data) > 24 and data[24] == 16:
+        check_pixels(stated_pixels(data), data)
         try:
             return tf.io.decode_png(data, dtype=tf.uint16).numpy()
         except tf.errors.OpError as error:
@@ -72,8 +77,11 @@ def _decode_tiff(data: bytes) -> np.ndarray:
         raise DataError("TIFF files need Pillow", fix=fix) from None
     try:
         with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+            check_pixels(image.width * image.height, data)
             wide = image.mode.startswith(("I", "F", "L", "RGB"))
             pixels = np.asarray(image if wide else image.convert("RGB"))
+    except DataError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError("the image cannot be decoded", expected="a TIFF", received=str(error)) from None
     pixels = pixels.astype(np.uint16) if pixels.dtype.kind == "i" else pixels  # modes I have 16 bits in a TIFF
@@ -103,17 +111,3 @@ def gray(image: np.ndarray, png: bool = True) -> np.ndarray:
     weights, half = PNG_GRAY if png else OTHER_GRAY
     weighted = image.astype(np.int32) @ np.array(weights, np.int32)
     return ((weighted + half) // sum(weights)).astype(np.uint8)[:, :, None]
-
-
-def jpeg_size(data: Any) -> tuple[int, int] | None:
-    """(height, width) as the header of a JPEG says; None if it has none."""
-    if data[:2] != JPEG:
-        return None
-    position = 2
-    while position + 9 <= len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], data[position + 2] << 8 | data[position + 3]
-        if marker in FRAMES:
-            height, width = (data[position + i] << 8 | data[position + i + 1] for i in (5, 7))
-            return height, width
-        position += 2 + length
-    return None

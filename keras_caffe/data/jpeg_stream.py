@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_caffe.data import images
 from keras_caffe.data.fused import window_mean
+from keras_caffe.data.image_size import check_pixels, jpeg_size
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.data.stream import AT_ONCE, Share, Stream, in_python
 from keras_caffe.errors import CaffeError
@@ -87,9 +87,11 @@ class JpegStream(Stream):
             self.recent.append(int(batch))
             numbers = self.running_numbers(int(batch))
             records = [self.source.record_at(entry) for entry in self.source.entries(numbers)]
-            sizes = [size for size in (images.jpeg_size(record.data) for record in records) if size is not None]
+            sizes = [size for size in (jpeg_size(record.data) for record in records) if size is not None]
             if len(sizes) < len(records):
                 return [False, np.zeros(0, object), np.zeros((0, FACTS), np.int64)]
+            for record, (height, width) in zip(records, sizes, strict=True):
+                check_pixels(height * width, record.data, record.where)
             placements = self.source.augment.placements(numbers, self._shapes(sizes))
         facts, missing = np.zeros((len(records), FACTS), np.int64), self.batch - len(records)
         facts[:, NUMBER], facts[:, SIZE] = numbers, sizes

@@ -14,9 +14,9 @@ from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read import read_mean
 from keras_caffe.data.augment import Augment, from_layer
 from keras_caffe.data.dataset import data_layers
-from keras_caffe.data.places import Places
 from keras_caffe.errors import DataError, instead
 from keras_caffe.layers.records import check_transform
+from keras_caffe.places import Places
 from keras_caffe.shapes import Shape, known
 
 PHASES = ("TRAIN", "TEST")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+
+from keras_caffe.places import Places
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class LoadContext:
         python_layers: {"module.Class": class} for layers of type "Python"; None: these layers are sources of inputs.
         allow_python_imports: whether the modules that a file names may be imported.
         files: {path: content} of the files that `from_caffe` reads, kept with the model.
+        places: where files that layers name are looked for.
     """
 
     fork: str | None = None
     python_layers: Mapping[str, type | None] | None = None
     allow_python_imports: bool = False
     files: dict[str, bytes] | None = None
+    places: Places = field(default_factory=Places)
 
 
 _CONTEXT: ContextVar[LoadContext | None] = ContextVar("_CONTEXT", default=None)
@@ -46,9 +49,8 @@ def loading(context: LoadContext) -> Iterator[None]:
 
 def read_file(path: str) -> bytes:
     """The content of a file that a layer names, kept in the load's context. Raises OSError if it cannot be read."""
-    files = load_context().files
-    if files is None:
-        return Path(path).read_bytes()
+    context = load_context()
+    files = {} if context.files is None else context.files
     if path not in files:
-        files[path] = Path(path).read_bytes()
+        files[path] = context.places.find(path).read_bytes()
     return files[path]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_caffe.errors import Cure, DataError, LayerError, is_there, unreadable
-from keras_caffe.hdf5_file import opened
+from keras_caffe.hdf5_file import find, opened
+from keras_caffe.layers.context import load_context
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -44,21 +45,26 @@ class HDF5Data(SourceLayer):
 
 def _first_file(source: str) -> Path | None:
     """The first file of the list, if both exist."""
-    if not source or not is_there(source) or not Path(source).is_file():
+    places = load_context().places
+    listed = places.find(source)
+    if not source or not is_there(listed) or not listed.is_file():
         return None
     try:
-        with Path(source).open(errors="replace") as lines:
+        with listed.open(errors="replace") as lines:
             names = next((line.split() for line in lines if line.strip()), [])
     except OSError as error:
         raise unreadable(source, error, DataError) from None
-    return Path(names[0]) if names and is_there(names[0]) and Path(names[0]).is_file() else None
+    if not names:
+        return None
+    first = places.find(names[0])
+    return first if is_there(first) and first.is_file() else None
 
 
 def _row_shape(path: Path, name: str) -> tuple[int, ...]:
     import h5py
 
     with opened(path, DataError) as file:
-        dataset = file.get(name)
+        dataset = find(file, name, path)
         if isinstance(dataset, h5py.Dataset) and dataset.shape:
             return tuple(dataset.shape[1:])
         known = ", ".join(file) or "none"

@@ -14,6 +14,7 @@ from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan
 from keras_caffe.errors import Call, DataError, Option
 from keras_caffe.layers.python_class import class_name
+from keras_caffe.places import Places
 from keras_caffe.pycaffe.blob import NetBlob
 
 READ = ("AnnotatedData", "Data", "DummyData", "HDF5Data", "ImageData", "WindowData")
@@ -25,9 +26,11 @@ class Feeder:
 
     Args:
         planned: the net.
+        places: where what they name is looked for.
     """
 
-    def __init__(self, planned: Plan) -> None:
+    def __init__(self, planned: Plan, places: Places) -> None:
+        self.places = places
         self.nodes = [source.node for source in planned.sources.values()]
         self.phase = planned.net.phase
         self._batches: dict[int, Iterator[Any]] = {}
@@ -59,7 +62,7 @@ class Feeder:
 
         net = proto.NetParameter(layer=[node.message])
         seed = random.getrandbits(32)  # so that `set_random_seed` decides
-        return iter(dataset(net, self.phase, data_format="channels_first", seed=seed))
+        return iter(dataset(net, self.phase, data_format="channels_first", seed=seed, **self.places.arguments))
 
     def _nothing_given(self, node: Node) -> DataError:
         first = next(other for other in self.nodes if other.type == GIVEN)
@@ -91,7 +94,7 @@ class Feeder:
                 received=f"{np.shape(data)} and {np.shape(labels)}",
             )
         arrays = dict(zip(node.message.top, (data, labels), strict=True))
-        settings = Settings(data_format="channels_first", arrays=arrays)
+        settings = Settings(self.places, data_format="channels_first", arrays=arrays)
         self._batches[node.index] = _in_turn(open_source(node.message, settings, node.where))
 
 

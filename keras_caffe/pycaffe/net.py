@@ -20,6 +20,7 @@ from keras_caffe.errors import CaffeWarning, NetError, ShapeError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named, unknown
 from keras_caffe.ops.python_layer import own_exceptions
+from keras_caffe.places import Places
 from keras_caffe.pycaffe import settings
 from keras_caffe.pycaffe.batches import Batches
 from keras_caffe.pycaffe.blob import NetBlob
@@ -44,6 +45,7 @@ class Net(Parameters, Batches):
         phase: `TRAIN` (0) or `TEST` (1).
         level, stages: for include/exclude rules.
         weights: caffemodel to load.
+        base_dir, confine: where files that the net names are, as for `keras_caffe.dataset`.
         fork, custom_layers, python_layers, allow_python_imports, input_shapes: as for `keras_caffe.load`.
 
     Attributes:
@@ -68,7 +70,8 @@ class Net(Parameters, Batches):
         given.setdefault("python_layers", settings.python_layers())
         definition = read_definition(network_file, strict=given.pop("strict", False), fork=given.get("fork"))
         selected = definition.select(PHASES[self.phase], given.pop("level", 0), given.pop("stages"))
-        self._settings = PlanSettings(**given | {"data_format": "channels_first"})
+        places = Places(given.pop("base_dir", None), confine=given.pop("confine", False))
+        self._settings = PlanSettings(**given | {"data_format": "channels_first", "places": places})
         selected = selected.with_inputs(self._settings.input_shapes or {})
         split = with_splits(selected.message, selected.where, selected.bottom_cures)
         self._definition = replace(selected, message=split)
@@ -79,7 +82,7 @@ class Net(Parameters, Batches):
         self._context, self._first_shapes = self._settings.context(recipe), recipe.input_shapes
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
         self._set_up(first)
-        self._feeder = Feeder(first)
+        self._feeder = Feeder(first, places)
         if weights is not None:
             self.copy_from(weights)
 
@@ -224,7 +227,7 @@ class Net(Parameters, Batches):
         for node in self.plan.net.nodes[start : end + 1]:
             if node.type == "HDF5Output":
                 data, label = (self._blob(value).data for value in node.inputs)
-                write_hdf5(node.message.hdf5_output_param.file_name, data, label)
+                write_hdf5(self._settings.places.find(node.message.hdf5_output_param.file_name), data, label)
 
     def _backward(self, start: int, end: int) -> None:
         """Runs layers backward by number, from `start` down to `end`."""

@@ -30,7 +30,7 @@ class Solver:
     Args:
         solver_file: path or text of a solver prototxt, or a SolverParameter. The classes SGDSolver to AdamSolver take
             their own method whatever `type` it states.
-        **options: further arguments of `Net` (custom_layers, python_layers, fork, ...).
+        **options: further arguments of `Net` (base_dir, confine, python_layers, fork, ...).
 
     Attributes:
         net, test_nets: pycaffe nets; test nets use the parameters of `net`.
@@ -60,16 +60,16 @@ class Solver:
 
     def _open(self, definition: SolverDefinition, options: dict[str, Any]) -> None:
         """Makes the nets and the optimizer."""
-        folder = definition.folder
+        self.places = definition.places(options.get("base_dir"), options.get("confine", False))
         if definition.seed is not None:
             keras.utils.set_random_seed(definition.seed % 2**32)
-        read = nets.reader(folder, options)
+        read = nets.reader(self.places, options)
         self.net = _net(nets.train_net(self.param, read), options)
         self.test_nets = [_net(choice, options) for choice in nets.test_nets(self.param, read)]
-        self.net.copy_from(*(nets.locate(name, folder) for name in definition.weights))
+        self.net.copy_from(*(nets.locate(name, self.places) for name in definition.weights))
         for net in self.test_nets:
             net.share_with(self.net)
-        self.prefix = snapshots.prefix_of(self.param, definition.path)
+        self.prefix = snapshots.prefix_of(self.param, self.places, definition.path)
         snapshots.check_prefix(self.prefix, needed=bool(self.param.snapshot))
         self._make_optimizer()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from keras_caffe.converters.upgrade import upgrade_solver
 from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError, instead
 from keras_caffe.forks.unread import warn_unread_of_solver
 from keras_caffe.optimizers.base import REGULARIZATIONS
+from keras_caffe.places import Places
 
 POLICIES: dict[str, tuple[type[optimizers.Policy], tuple[str, ...]]] = {
     "fixed": (optimizers.Fixed, ()),
@@ -55,10 +57,9 @@ class SolverDefinition:
     param: Any
     path: Path | None = None
 
-    @property
-    def folder(self) -> Path | None:
-        """Where the files that it names are looked for, too."""
-        return None if self.path is None else self.path.parent
+    def places(self, base_dir: str | os.PathLike[str] | None = None, confine: bool = False) -> Places:
+        """Where the files that it names are looked for."""
+        return Places(base_dir, self.path, confine)
 
     @contextmanager
     def located(self) -> Iterator[None]:

@@ -14,8 +14,9 @@ from keras_caffe.converters.definition import Definition, weight_files
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.read import Readable
 from keras_caffe.errors import CaffeWarning, SolverError
+from keras_caffe.places import Places
 from keras_caffe.solver import nets, snapshots
-from keras_caffe.solver.definition import make_optimizer, read_solver
+from keras_caffe.solver.definition import SolverDefinition, make_optimizer, read_solver
 from keras_caffe.solver.feed import Feed
 from keras_caffe.solver.nets import NetChoice
 from keras_caffe.solver.opener import Opener
@@ -29,6 +30,8 @@ def load_solver(
     weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     train_data: Any = None,
     test_data: Any = None,
+    base_dir: str | os.PathLike[str] | None = None,
+    confine: bool = False,
     data_format: str | None = None,
     stages: Sequence[str] = (),
     level: int | None = None,
@@ -38,8 +41,8 @@ def load_solver(
 ) -> Solver:
     """Loads a Caffe solver with its nets.
 
-    Relative names start at the working directory, as in Caffe, those of snapshots too; nets, weights and data that are
-    not there are looked for beside the solver's file.
+    Names in the solver and its nets start at the working directory, as in Caffe, those of snapshots too; nets,
+    weights and data that are not there are looked for beside the solver's file.
 
     Args:
         solver: path, prototxt text, or SolverParameter.
@@ -47,9 +50,9 @@ def load_solver(
         train_data: a tf.data.Dataset or an iterable of {blob: batch}, which starts again when it ends; default: the
             train net's own data layers. Axes of images are in the order of `data_format`.
         test_data: the same for the test nets: one for all of them, or a list with one for each.
+        base_dir, confine: where these names start, and whether they may leave it, as for `keras_caffe.dataset`.
         data_format: order of blobs at the models' edges: "channels_last" or "channels_first"; default: Keras's.
-        stages: added to train_state, as by Caffe's `-stage`.
-        level: replaces the level of train_state, as by `-level`.
+        stages, level: added to train_state, and in place of its level, as by Caffe's `-stage` and `-level`.
         dtype: Keras dtype policy, such as "mixed_bfloat16"; default: Keras's own.
         jit: compile the training step with XLA.
         **options: further arguments of `keras_caffe.load` for all nets (custom_layers, python_layers, fork, ...).
@@ -58,31 +61,35 @@ def load_solver(
         A Solver; under the scope of a `tf.distribute` strategy, one that takes a batch for each replica.
 
     Raises:
-        ReadError, SolverError: the definition is refused.
-        NetError, LayerError, ShapeError, UnknownLayerError, WeightsError, DataError: a net, its weights or data are.
+        ReadError, SolverError: the definition is refused; what `load` and `dataset` raise of its nets and their data.
 
     Caffe: src/caffe/solver.cpp
     """
     definition = read_solver(solver)
     with definition.located():
-        param, folder = definition.param, definition.folder
-        read = nets.reader(folder, options)
+        param, places = definition.param, definition.places(base_dir, confine)
+        read = nets.reader(places, options)
         train, tests = nets.train_net(param, read, stages, level), nets.test_nets(param, read)
-        prefix = snapshots.prefix_of(param, definition.path)
+        prefix = snapshots.prefix_of(param, places, definition.path)
         snapshots.check_prefix(prefix, needed=bool(param.snapshot))
         if definition.seed is not None:
             keras.utils.set_random_seed(definition.seed % 2**32)
-        names = definition.weights if weights is None else map(os.fspath, weight_files(weights))
-        files = [nets.locate(name, folder) for name in names]
-        opened = Opener(data_format, definition.seed, {**options, "dtype": dtype})
+        files = _weights(weights, definition, places)
+        opened = Opener(data_format, definition.seed, {**options, "dtype": dtype}, places)
         model, train_feed = opened.net(train, train_data, param.iter_size, files, "train data")
         donors = {name: layer.caffe_blobs for name, layer in model.caffe_layers.items() if layer.caffe_blobs}
-        test_nets = [
-            opened.net(test, data, 1, files, f"data of test net {number}", donors)
-            for number, (test, data) in enumerate(zip(tests, _each(test_data, len(tests)), strict=True))
-        ]
+        pairs = enumerate(zip(tests, _each(test_data, len(tests)), strict=True))
+        test_nets = [opened.net(test, data, 1, files, f"data of test net {n}", donors) for n, (test, data) in pairs]
         params = _prepare(param, model, jit)
-        return Solver(param, model, [m for m, _ in test_nets], params, train_feed, [f for _, f in test_nets], prefix)
+        return Solver(
+            param, model, [m for m, _ in test_nets], params, train_feed, [f for _, f in test_nets], prefix, places
+        )
+
+
+def _weights(given: Any, definition: SolverDefinition, places: Places) -> list[str]:
+    """The files of parameters: those that the caller names, wherever they are, or the solver's own."""
+    own = [nets.locate(name, places) for name in definition.weights]
+    return own if given is None else [nets.locate(os.fspath(n), definition.places()) for n in weight_files(given)]
 
 
 def _prepare(param: Any, model: Any, jit: bool) -> list[Param]:
@@ -108,12 +115,15 @@ def open_test_net(
     level: int = 0,
     stages: Sequence[str] = (),
     data: Any = None,
+    base_dir: str | os.PathLike[str] | None = None,
+    confine: bool = False,
     data_format: str | None = None,
     **options: Any,
 ) -> tuple[CaffeModel, Feed]:
     """A net of phase TEST with the batches that its data layers read, or with `data`; arguments as of `load_solver`."""
-    choice = NetChoice(nets.reader(None, options)(prototxt), "TEST", level, tuple(stages))
-    return Opener(data_format, None, options).net(
+    given, places = Places(), Places(base_dir, confine=confine)
+    choice = NetChoice(nets.reader(given, options)(prototxt), "TEST", level, tuple(stages))
+    return Opener(data_format, None, options, places).net(
         choice, data, 1, [os.fspath(file) for file in weights], "test data", {}
     )
 

@@ -13,6 +13,7 @@ from keras_caffe import proto
 from keras_caffe.converters.definition import Definition, read_definition
 from keras_caffe.converters.select import phase_name, solver_state
 from keras_caffe.errors import SolverError, is_there
+from keras_caffe.places import Places
 
 Reader: TypeAlias = Callable[[Any], Definition]
 TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
@@ -38,15 +39,15 @@ class NetChoice:
         return {"phase": self.phase, "level": self.level, "stages": self.stages}
 
 
-def reader(folder: Path | None, options: Mapping[str, Any]) -> Reader:
+def reader(places: Places, options: Mapping[str, Any]) -> Reader:
     """What reads the nets that a solver names or holds; a file that it names twice is read once.
 
     Args:
-        folder: where names are looked for that are not in the working directory.
+        places: where what the solver names is looked for.
         options: arguments of `keras_caffe.load`, of which `strict` and `fork` count here.
     """
     read = partial(read_definition, strict=options.get("strict", False), fork=options.get("fork"))
-    read_file = cache(lambda name: read(Path(locate(name, folder))))
+    read_file = cache(lambda name: read(Path(locate(name, places))))
     return lambda source: read_file(source) if isinstance(source, str) else read(source)
 
 
@@ -111,8 +112,8 @@ def _choice(source: Any, phase: str, state: Any, read: Reader) -> NetChoice:
     return NetChoice(definition, phase_name(merged.phase), merged.level, tuple(dict.fromkeys(merged.stage)))
 
 
-def locate(name: str, folder: Path | None) -> str:
-    """A file that a solver names: in the working directory, as in Caffe, or else in `folder`, if it is there."""
-    if not os.path.lexists(name) and folder is not None and is_there(folder / name):
-        return str(folder / name)
-    return name
+def locate(name: str, places: Places) -> str:
+    """A file that a solver names: as it names it where it starts at the working directory, or else where it is."""
+    path = places.find(name)
+    here = places.base_dir is None and (os.path.lexists(name) or not is_there(path))
+    return name if here else str(path)

@@ -17,6 +17,7 @@ from keras_caffe.data.dataset import dataset
 from keras_caffe.errors import DataError, Option
 from keras_caffe.layers.python_class import class_name
 from keras_caffe.layout import edge_order, to_caffe
+from keras_caffe.places import Places
 from keras_caffe.solver.feed import Feed, peek
 from keras_caffe.solver.nets import NetChoice
 from keras_caffe.solver.train_net import TrainNet
@@ -32,13 +33,14 @@ class Opener:
         data_format: order of blobs at the models' edges; default: Keras's.
         seed: of the nets' own data layers.
         options: arguments of `keras_caffe.load`; `strict` counted when the nets were read.
+        places: where what the nets name is looked for.
     """
 
-    def __init__(self, data_format: str | None, seed: int | None, options: Mapping[str, Any]) -> None:
+    def __init__(self, data_format: str | None, seed: int | None, options: Mapping[str, Any], places: Places) -> None:
         self.data_format, self.seed = data_format or keras.config.image_data_format(), seed
         self.skip_mismatch = options.get("skip_mismatch", False)
         rest = {name: value for name, value in options.items() if name not in ("skip_mismatch", "strict")}
-        self.settings = PlanSettings(data_format=self.data_format, **rest)
+        self.settings = PlanSettings(data_format=self.data_format, places=places, **rest)
 
     def net(
         self,
@@ -112,6 +114,7 @@ class Opener:
             seed=self.seed,
             data_format=self.data_format,
             python_layers=self.settings.python_layers,
+            **self.settings.places.arguments,
             allow_python_imports=self.settings.allow_python_imports,
             **share,
         )

@@ -21,19 +21,22 @@ from keras_caffe.errors import (
     not_found,
     shown_path,
 )
+from keras_caffe.places import Places
 from keras_caffe.solver.nets import locate
 from keras_caffe.solver.params import last_steps
 from keras_caffe.solver.state import State, read_state, write_state
 
 
-def prefix_of(param: Any, solver: Path | None = None) -> str:
-    """What the names of snapshots begin with, from the working directory on as in Caffe: snapshot_prefix; where that is
-    a folder, the solver's name in it; without it, the solver's path without its suffix.
+def prefix_of(param: Any, places: Places, solver: Path | None = None) -> str:
+    """What the names of snapshots begin with, from the working directory or `base_dir` on: snapshot_prefix; where that
+    is a folder, the solver's name in it; without it, the solver's path without its suffix.
     """
     stem = solver.stem if solver is not None else "solver"
     prefix = param.snapshot_prefix
     if not prefix:
         return str(solver.absolute().with_suffix("")) if solver is not None else stem
+    if places.base_dir is not None:
+        prefix = str(places.find(prefix))
     return str(Path(prefix) / stem) if is_there(prefix) and Path(prefix).is_dir() else prefix
 
 
@@ -93,7 +96,10 @@ def restore(solver: Any, path: str | os.PathLike[str], load_params: Callable[[st
     history.check(state.history, str(path))
     if state.learned_net:
         name = state.learned_net
-        file = name if is_there(name) else locate(Path(name).name, Path(path).parent)
+        confined = solver.places.confine
+        beside = Places(Path(path).parent if confined else None, Path(path), confined)
+        named = locate(name, solver.places)
+        file = named if is_there(named) else locate(Path(name).name, beside)
         try:
             report = (load_params or solver.model.load_weights_from)(file)
         except CaffeError as error:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import SolverError
+from keras_caffe.places import Places
 from keras_caffe.solver import snapshots
 from keras_caffe.solver.diagnose import Bad, first_bad_blob
 from keras_caffe.solver.display import Display, say
@@ -44,6 +45,7 @@ class Solver:
         iter: iterations done.
         params: the learnable parameters in Caffe's order.
         prefix: what the names of snapshots begin with.
+        places: where files that it names are looked for.
         tell: takes each line that Caffe would log; default: prints it.
         tells: whether there are lines of tests and snapshots; default: if the solver displays any.
 
@@ -59,9 +61,10 @@ class Solver:
         train_data: Feed,
         test_data: Sequence[Feed],
         prefix: str,
+        places: Places,
     ) -> None:
         self.param, self.model, self.test_models, self.params = param, model, list(test_models), list(params)
-        self.prefix = prefix
+        self.prefix, self.places = prefix, places
         self.iter = 0
         self.request: str | None = None
         """"stop" or "snapshot": asked for from outside, done after the iteration that runs."""

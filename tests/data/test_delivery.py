@@ -10,10 +10,10 @@ import pytest
 
 from keras_caffe import proto
 from keras_caffe.data.dataset import STREAMS, open_source
-from keras_caffe.data.places import Places
 from keras_caffe.data.sources import Settings, Source
 from keras_caffe.data.sources.base import Delivery, Form
 from keras_caffe.data.stream import Share, Stream
+from keras_caffe.places import Places
 from keras_caffe.proto.text import parse
 from tests.data.golden_data import DATA
 from tests.data.records import datum, write_lmdb

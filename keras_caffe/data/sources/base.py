@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from keras_caffe.data.places import Places
 from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.layout import edge_order, to_stored
+from keras_caffe.places import Places
 from keras_caffe.shapes import Shape
 
 

@@ -15,7 +15,7 @@ from keras_caffe.data.draws import generator
 from keras_caffe.data.sources.base import Settings, Source
 from keras_caffe.data.sources.image_data import read_text
 from keras_caffe.errors import DataError, LayerError
-from keras_caffe.hdf5_file import check_size, opened
+from keras_caffe.hdf5_file import check_size, find, opened
 from keras_caffe.layers.records import positive
 from keras_caffe.shapes import Shape
 
@@ -83,7 +83,7 @@ class HDF5Data(Source):
 
     def _load(self, file: int) -> list[np.ndarray]:
         with opened(self.files[file], DataError) as data:
-            return [data[top].astype(np.float32)[()] for top in self.tops]
+            return [find(data, top, self.files[file]).astype(np.float32)[()] for top in self.tops]
 
 
 def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[tuple[int, ...]]]:
@@ -95,7 +95,7 @@ def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[tuple[int, .
     import h5py
 
     with opened(path, DataError) as file:
-        sets = [file.get(name) for name in names]
+        sets = [find(file, name, path) for name in names]
         for name, data in zip(names, sets, strict=True):
             if not isinstance(data, h5py.Dataset) or not data.shape:
                 known = ", ".join(file) or "none"
@@ -109,8 +109,7 @@ def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[tuple[int, .
                     expected="floats or integers",
                     received=data.dtype,
                 )
-            if data.id.get_storage_size():  # What was never written is zeros.
-                check_size(data, path, kind=DataError)
+            check_size(data, path, kind=DataError, unwritten=True)
         if len({data.shape[0] for data in sets}) > 1:
             rows = {name: data.shape[0] for name, data in zip(names, sets, strict=True)}
             raise DataError(

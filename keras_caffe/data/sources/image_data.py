@@ -13,11 +13,11 @@ import numpy as np
 from keras_caffe.data import images
 from keras_caffe.data.database import empty
 from keras_caffe.data.draws import draws, generator
-from keras_caffe.data.places import BASE_DIR
 from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_source import ImageSource, Record
 from keras_caffe.errors import DataError, unreadable
+from keras_caffe.places import BASE_DIR
 
 SKIP_DRAW = -1  # the number that rand_skip is drawn for; no record has it
 

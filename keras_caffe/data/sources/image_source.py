@@ -132,7 +132,7 @@ class ImageSource(Source):
         loaded = [(number, self._loaded(entry)) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
         readable = [(number, *pair) for number, pair in loaded if pair is not None]
         sizes = [self.augment.size(image.shape) for _, _, image in readable]
-        wanted = self.augment.size(self.first_shape) if self.batch_size > 1 else sizes[0]
+        wanted = self.augment.size(self.first_shape) if self.batch_size > 1 or not sizes else sizes[0]
         for (_, record, _), size in zip(readable, sizes, strict=True):
             if size != wanted:
                 raise _sizes_differ(record.where, wanted, size)
