@@ -2,7 +2,8 @@
 
 keras_caffe.converters lives in converters/, everything else where its name says. KERAS_CAFFE_BUILD_OPS decides about
 the native operations: "auto" (the default) builds them if TensorFlow and a C++ compiler are there, which with pip takes
---no-build-isolation; "1" insists; "0" leaves them out. Without them the wheel is one for every platform.
+--no-build-isolation; "1" insists; "0" leaves them out; the path of a folder takes the libraries in it, which may be for
+several TensorFlows. Without them the wheel is one for every platform.
 """
 
 import os
@@ -19,49 +20,51 @@ CONVERTERS = f"{PACKAGE}.converters"  # keras_caffe/converters is a symlink in a
 CHOICE = os.environ.get("KERAS_CAFFE_BUILD_OPS", "auto")
 
 
-def native_library(folder: str) -> Path | None:
-    """Builds the native operations into a folder; None where they are not wanted or cannot be built."""
+def native_libraries(folder: str) -> list[Path]:
+    """Native operations: built into a folder, or those that $KERAS_CAFFE_BUILD_OPS names; none if that cannot be."""
     if CHOICE == "0":
-        return None
+        return []
+    if "/" in CHOICE:
+        return sorted(Path(CHOICE).glob("native-*.so"))
     sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
     import build_ops
 
     try:
-        return build_ops.build(Path(folder))
+        return [build_ops.build(Path(folder))]
     except build_ops.BuildError as error:
         if CHOICE == "1":
             raise
         print(f"Without native operations: {error}", file=sys.stderr)
-        return None
+        return []
 
 
 class BuildPy(build_py):
-    """Adds the library, if one was built, to the modules, and takes away what an earlier build left."""
+    """Adds the libraries to the modules, and takes away what an earlier build left."""
 
-    library: Path | None = None
+    libraries: list[Path] = []
 
     def run(self) -> None:
         super().run()
         target = Path(self.build_lib) / PACKAGE / "ops"
         for earlier in target.glob("native-*.so"):
             earlier.unlink()
-        if self.library:
-            self.copy_file(str(self.library), str(target / self.library.name))
+        for library in self.libraries:
+            self.copy_file(str(library), str(target / library.name))
 
 
 class BdistWheel(bdist_wheel):
-    """A wheel for one platform if the library is in it, for any Python 3 in either case."""
+    """A wheel for one platform if libraries are in it, for any Python 3 in either case."""
 
     def run(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            BuildPy.library = native_library(folder)
-            self.root_is_pure = BuildPy.library is None
+            BuildPy.libraries = native_libraries(folder)
+            self.root_is_pure = not BuildPy.libraries
             self.distribution.has_ext_modules = lambda: not self.root_is_pure
             super().run()
 
     def get_tag(self) -> tuple[str, str, str]:
         python, abi, platform = super().get_tag()
-        return ("py3", "none", platform) if BuildPy.library else (python, abi, platform)
+        return ("py3", "none", platform) if BuildPy.libraries else (python, abi, platform)
 
 
 setup(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Style, format and types of every Python file, in a few seconds. In the tests' virtual environment (.venv-test;
+# Style, format and types of every Python file, and the Dockerfile's style, in a few seconds. In the tests' virtual environment (.venv-test;
 # KERAS_CAFFE_VENV= names another).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,3 +10,4 @@ step() { echo "== $*"; "$@"; }
 step ruff check .
 step ruff format --check .
 step mypy
+step hadolint Dockerfile

@@ -3,15 +3,15 @@
 # used again until pyproject.toml, setup.py or the choice changes.
 
 find_python() {
-  local candidate candidates=(python3.11 python3.12 python3.10 python3)
+  local candidate candidates=(python3.11 python3.12 python3.13 python3.10 python3)
   [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
   for candidate in "${candidates[@]}"; do
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
       echo "$candidate"
       return
     fi
   done
-  echo "No Python 3.10, 3.11 or 3.12 with its venv module was found (tried: ${candidates[*]})." >&2
+  echo "No Python 3.10 to 3.13 with its venv module was found (tried: ${candidates[*]})." >&2
   echo "Install one (on Debian and Ubuntu: apt install python3 python3-venv) or name it: PYTHON=/path/to/python $0" >&2
   return 1
 }

@@ -140,6 +140,20 @@ def test_a_wheel_with_native_operations_is_one_for_a_platform(
     )
 
 
+def test_a_wheel_takes_libraries_for_several_tensorflows(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    names = ["native-tensorflow-2.16.2.so", "native-tensorflow-2.21.0.so"]
+    for name in names:
+        (libraries / name).write_text("stands for one")
+    monkeypatch.setenv("KERAS_CAFFE_BUILD_OPS", str(libraries))
+    run(*PIP_WHEEL, "--wheel-dir", tmp_path, checkout, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("keras_caffe-*-py3-none-linux_*.whl")
+    assert sorted(name for name in packed(wheel) if name.endswith(".so")) == [f"keras_caffe/ops/{n}" for n in names]
+
+
 def library_name() -> str:
     import tensorflow as tf
 
