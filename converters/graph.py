@@ -124,6 +124,11 @@ class Net:
         written = [v for v in together if not shares_memory(self.nodes[v.producer].message)]
         return max([last, *written], key=lambda v: v.producer)
 
+    def held(self, value: str) -> str:
+        """The id of the value that is in an output's memory after a forward pass; see `last_write`."""
+        name = self.values[value].blob
+        return self.last_write(name).id if self.blobs.get(name) == value else value
+
     def producer(self, name: str) -> Node:
         """The layer that wrote the value of this blob name or value id."""
         return self.nodes[self.value(name).producer]

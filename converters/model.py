@@ -196,7 +196,7 @@ class CaffeModel(BlobModel):
     ) -> CaffeModel:
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
-        outputs = {output_name(net, v): tensors.at_edge(v) for v in tensors.plan.outputs()}
+        outputs = {output_name(net, v): tensors.at_edge_as(net.held(v), v) for v in tensors.plan.outputs()}
         if not outputs:  # Keras has no models without: that of an empty net hands its only input on.
             outputs = {ANCHOR: tensors.anchor()}
         inputs = tensors.inputs(tensors.plan.inputs)

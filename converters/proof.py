@@ -70,7 +70,7 @@ def prove(model: CaffeModel, engine: Engine, tolerance: float, given: Arrays | N
     Raises:
         ExportError: the engine computes something else, or refuses the export; the error names the worst blob.
     """
-    values = {output_name(model.net, value): value for value in model.plan.outputs()}
+    values = {output_name(model.net, value): model.net.held(value) for value in model.plan.outputs()}
     names = {name: values.get(name, name) for name in engine.outputs}
     rows: dict[str, Row] = {}
     for inputs, sized in _runs(model, engine):

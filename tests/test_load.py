@@ -102,6 +102,21 @@ def test_a_layer_that_reads_what_caffe_has_overwritten_gets_a_warning(kind: str)
     assert {name: np.unique(net.blobs[name].data).tolist() for name in found} == found
 
 
+@pytest.mark.parametrize("kind", ["Split", "Flatten"])
+def test_outputs_are_what_caffe_has_in_their_memory(kind: str) -> None:
+    """An in-place layer on another blob of the same memory shows in an output, which no layer reads."""
+    more = "" if kind == "Split" else VIEWS[kind]
+    shared = layer("shared", kind, "x0", "a", more) + layer("other", kind, "x0", "b", more)
+    text = net_with("AbsVal", (2, 3, 4, 5)) + shared + layer("twice", "Power", "b", "b", "power_param { scale: 2 }")
+    model, x = keras_caffe.load(text, data_format="channels_first"), np.ones((2, 3, 4, 5), "float32")
+    net = pycaffe.Net(text, pycaffe.TEST)
+    net.blobs["x0"].data[...] = 1
+    wanted = {name: (blob.shape, np.unique(blob).tolist()) for name, blob in net.forward().items()}
+    assert {values[0] for name, (_, values) in wanted.items() if name in "ab"} == {2}
+    for found in (model(x), model.predict(x, verbose=0), model.extract(list(wanted))(x)):
+        assert {name: (tuple(blob.shape), np.unique(blob).tolist()) for name, blob in found.items()} == wanted
+
+
 def test_extract_refuses_unknown_blobs() -> None:
     with pytest.raises(NetError, match="no blob 'nope'"):
         keras_caffe.load(NET).extract(["nope"])

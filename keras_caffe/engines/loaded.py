@@ -99,7 +99,7 @@ class LoadedNet:
         net = self.model.net
         if self.outputs is not None:
             return {name: net.last_write(name).id for name in self.outputs}
-        return {output_name(net, value): value for value in self.model.plan.outputs()}
+        return {output_name(net, value): net.held(value) for value in self.model.plan.outputs()}
 
     def _export(self, runtime: Runtime) -> Export:
         """Inputs go by their blobs' names in a graph of ONNX, and by names that functions allow in TensorFlow's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -48,9 +49,12 @@ class RNN(Recurrent):
         if static is not None:
             inner = inner + ops.matmul(ops.reshape(static, (-1, self.W_xh_static.shape[0])), self.W_xh_static)
         weights = as_tensor(self.W_hh)
-        last, h = over_time(
-            lambda state, now: (ops.tanh(now[0] + ops.matmul(now[1] * state[0], weights)),), state, (inner, cont)
-        )
+
+        def step(state: tuple[Any, ...], now: Sequence[Any]) -> tuple[Any, ...]:
+            # In this order: OpenVINO's loop adds another step's input where that comes first.
+            return (ops.tanh(ops.matmul(now[1] * state[0], weights) + now[0]),)
+
+        last, h = over_time(step, state, (inner, cont))
         return last, ops.tanh(ops.matmul(h, self.W_ho) + self.b_o)
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:

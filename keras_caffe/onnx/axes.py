@@ -160,8 +160,12 @@ def reduction(site: Site, x: Tensor) -> Tensor:
     x = {"ASUM": lambda: site.op("Abs", x), "SUMSQ": lambda: site.op("Mul", x, x)}.get(layer.operation, lambda: x)()
     type = "ReduceMean" if layer.operation == "MEAN" else "ReduceSum"
     # OpenCV fails where a list of axes names all of them.
-    y = site.op(type, x, keepdims=0) if len(axes) == site.rank else site.reduce(type, x, axes, keepdims=False)
-    return scaled(site, y, layer.coeff)
+    if len(axes) == site.rank:
+        return scaled(site, site.op(type, x, keepdims=0), layer.coeff)
+    if layer.coeff == 1:
+        return site.reduce(type, x, axes, keepdims=False)
+    # OpenCV 4 multiplies the first of a blob's values alone where it has one axis.
+    return site.op("Squeeze", scaled(site, site.reduce(type, x, axes), layer.coeff), axes)
 
 
 @writes(layers.BatchReindex, precise=True)

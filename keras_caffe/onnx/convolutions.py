@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,12 +100,21 @@ def _with_holes(kernel: np.ndarray, dilation: Sequence[int]) -> np.ndarray:
 def convolved(site: Site, type: str, x: Tensor, weights: Sequence[Tensor], group: int, batch: int) -> Tensor:
     """A Conv or ConvTranspose with the layer's geometry; kernel and bias are given."""
     attributes = _geometry(site, type, batch)
-    if type == "Conv" and set(attributes["kernel_shape"]) == {1}:  # OpenCV 5 reads beyond the image there.
+    if type == "Conv" and _padded_before(site.bottoms[0][batch + 1 :], group, attributes):
         axes = len(attributes["kernel_shape"])
         first, last = attributes["pads"][:axes], attributes["pads"][axes:]
         x = site.pad(x, [(0, 0), (0, 0), *zip(first, last, strict=True)])
         attributes["pads"] = [0] * 2 * axes
     return str(site.op(type, x, *weights, group=group, **attributes))
+
+
+def _padded_before(sizes: Sequence[int | None], group: int, attributes: Mapping[str, Any]) -> bool:
+    """Whether engines get pads of their own wrong: OpenCV 5 reads beyond the image where kernels have size 1, OpenCV 4
+    where an image is narrower than the kernel of a group."""
+    kernel, dilations = attributes["kernel_shape"], attributes["dilations"]
+    wide = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    narrow = any(size is not None and size < extent for size, extent in zip(sizes, wide, strict=True))
+    return set(kernel) == {1} or (group > 1 and narrow)
 
 
 def _geometry(site: Site, type: str, batch: int) -> dict[str, Any]:

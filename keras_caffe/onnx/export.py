@@ -197,7 +197,7 @@ def _composed(subject: Subject, settings: Settings) -> tuple[Any, dict[str, np.n
 
     net, graph, shapes = subject.plan.net, Graph(settings.opset), open_shapes(subject.plan)
     wanted = {name: net.last_write(name).id for name in settings.blobs} or {
-        output_name(net, value): value for value in subject.plan.outputs()
+        output_name(net, value): net.held(value) for value in subject.plan.outputs()
     }
     edges = Edges(graph, settings.data_format, _pictures(subject, settings.preprocessing))
     values = written(subject, shapes, edges, wanted.values(), settings.precision)

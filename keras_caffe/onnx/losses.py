@@ -42,22 +42,22 @@ def integers(site: Site, labels: Tensor, bottom: int = 1) -> Tensor:
     return site.cast(flat, "int64")
 
 
-def classes_last(site: Site, scores: Tensor, axis: int) -> tuple[Tensor, int]:
+def classes_last(site: Site, scores: Tensor, axis: int) -> tuple[Tensor, Length]:
     """(places, classes) of scores with their classes on an axis, and the number of classes."""
-    (classes,) = site.known(site.bottoms[0][axis : axis + 1], "the number of classes")
+    classes = site.sizes()[axis]
     order = [*(a for a in range(site.rank) if a != axis), axis]
     turned = scores if order == sorted(order) else site.op("Transpose", scores, perm=order)
-    return site.op("Reshape", turned, [-1, classes]), classes
+    return site.op("Reshape", turned, site.vector([-1, classes])), classes
 
 
-def inside(site: Site, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+def inside(site: Site, labels: Tensor, classes: Length) -> tuple[Tensor, Tensor]:
     """Which labels are those of a class, and the labels with 0 in place of the others."""
-    above, below = site.op("GreaterOrEqual", labels, [0]), site.op("Less", labels, [classes])
+    above, below = site.op("GreaterOrEqual", labels, [0]), site.op("Less", labels, site.length(classes))
     known = site.op("And", above, below)
     return known, site.where(known, labels, [0])
 
 
-def at_label(site: Site, values: Tensor, labels: Tensor, classes: int) -> Tensor:
+def at_label(site: Site, values: Tensor, labels: Tensor, classes: Length) -> Tensor:
     """(places,) the value of each place's class; NaN where a label is out of range."""
     known, safe = inside(site, labels, classes)
     picked = site.op("GatherElements", values, site.op("Unsqueeze", safe, [1]), axis=1)
@@ -79,6 +79,8 @@ def normalized(site: Site, loss: Tensor, counted: Tensor | None, sizes: Sequence
         batch_axes: how many of these make up the batch.
     """
     mode = site.layer.normalization
+    if counted is None and mode in ("FULL", "VALID"):
+        return site.op("ReduceMean", loss, keepdims=0)
     summed = total(site, loss if counted is None else site.where(counted, loss, 0.0))
     if mode == "NONE":
         return summed
@@ -125,10 +127,10 @@ def multinomial_logistic_loss(site: Site, probabilities: Tensor, label: Tensor) 
     return per_sample(site, site.op("Neg", site.op("Log", site.op("Max", p, SMALLEST))))
 
 
-def _flat(site: Site, x: Tensor, bottom: int = 0) -> tuple[Tensor, int]:
+def _flat(site: Site, x: Tensor, bottom: int = 0) -> tuple[Tensor, Length]:
     """(N, everything else), and how much that is."""
-    rest = math.prod(site.known(site.bottoms[bottom][1:], "what a sample holds"))
-    return (x if len(site.bottoms[bottom]) == 2 else site.op("Reshape", x, [-1, rest])), rest
+    rest = site.product(site.sizes(bottom)[1:])
+    return (x if len(site.bottoms[bottom]) == 2 else site.op("Flatten", x, axis=1)), rest
 
 
 @writes(layers.SigmoidCrossEntropyLoss, precise=True)
@@ -147,7 +149,7 @@ def like_first(site: Site, x: Tensor, bottom: int) -> Tensor:
 @writes(layers.HingeLoss, precise=True)
 def hinge_loss(site: Site, scores: Tensor, label: Tensor) -> Tensor:
     flat, classes = _flat(site, scores)
-    own = site.op("Equal", site.op("Unsqueeze", _first_labels(site, label), [1]), list(range(classes)))
+    own = site.op("Equal", site.op("Unsqueeze", _first_labels(site, label), [1]), site.range(classes))
     hinge = site.op("Relu", site.op("Sub", 1.0, site.op("Mul", site.where(own, 1.0, -1.0), flat)))
     return per_sample(site, site.op("Mul", hinge, hinge) if site.layer.norm == "L2" else hinge)
 
@@ -216,7 +218,7 @@ def accuracy(site: Site, scores: Tensor, label: Tensor) -> Sequence[Tensor]:
     mean = _share(site, total(site, hits), total(site, counted), layer.ties == "bvlc")
     if not layer.per_class:
         return [mean]
-    own = site.cast(site.op("Equal", site.op("Unsqueeze", safe, [1]), list(range(classes))), "float")
+    own = site.cast(site.op("Equal", site.op("Unsqueeze", safe, [1]), site.range(classes)), "float")
     of_class = (site.op("Mul", own, site.op("Unsqueeze", which, [1])) for which in (hits, counted))
     sums = [site.reduce("ReduceSum", which, [0], keepdims=False) for which in of_class]
     return [mean, _share(site, sums[0], sums[1], nothing_is_zero=True)]
@@ -227,14 +229,14 @@ def _share(site: Site, hits: Tensor, of: Tensor, nothing_is_zero: bool) -> Tenso
     return site.where(site.op("Greater", of, 0.0), share, 0.0) if nothing_is_zero else share
 
 
-def _better(site: Site, scores: Tensor, labels: Tensor, classes: int) -> Tensor:
+def _better(site: Site, scores: Tensor, labels: Tensor, classes: Length) -> Tensor:
     """(places,) how many classes stand before the true one."""
     place = site.op("Unsqueeze", labels, [1])
     true = site.op("GatherElements", scores, place, axis=1)
     if site.layer.ties == "bvlc":
         before = site.op("GreaterOrEqual", scores, true)
     else:
-        later = site.op("Less", place, list(range(classes)))
+        later = site.op("Less", place, site.range(classes))
         ties = site.op("And", site.op("Equal", scores, true), later)
         before = site.op("Or", site.op("Greater", scores, true), ties)
     number_before = site.reduce("ReduceSum", site.cast(before, "int64"), [1], keepdims=False)

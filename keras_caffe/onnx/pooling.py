@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_caffe import layers
 from keras_caffe.onnx.graph import Tensor
+from keras_caffe.onnx.losses import number
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Site
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.pooling import FLT_MAX
+from keras_caffe.shapes import known
 
 Pads = list[tuple[int, int]]
+BLANK = float(np.nextafter(np.float32(-FLT_MAX), np.float32(0)))
+"""Where a window has no input: OpenCV 5 finds no maximum among values of -FLT_MAX."""
 
 
 def windows_pads(axes: Sequence[Axis], sizes: Sequence[int | None]) -> Pads:
@@ -56,18 +60,49 @@ def pool_axes(site: Site) -> list[Axis]:
 
 
 def max_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
-    x, pads = _framed(site, x, axes, sizes, -FLT_MAX)
-    return site.op("MaxPool", x, **_geometry(axes, pads))
+    framed = _framed(site, x, axes, sizes)
+    top = site.op("MaxPool", framed.x, **_geometry(axes, framed.pads))
+    if framed.blank:
+        return site.where(site.op("Greater", top, BLANK), top, -FLT_MAX)
+    return site.pad(top, [(0, 0), (0, 0), *framed.empty], -FLT_MAX)
 
 
-def _framed(
-    site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None], value: float
-) -> tuple[Tensor, Pads]:
-    """Pads as wide as a window, which engines refuse, go in front: they are for windows without any input."""
-    pads = windows_pads(axes, sizes)
+class Framed(NamedTuple):
+    """What is pooled so that every window has input, as engines need it.
+
+    Args:
+        x: the bottom, or with pixels of BLANK around it.
+        frame: for each axis how many of these are before and behind.
+        pads: what the pooling itself adds.
+        empty: for each axis (0, how many windows behind the top have no input).
+    """
+
+    x: Tensor
+    frame: Pads
+    pads: Pads
+    empty: Pads
+
+    @property
+    def blank(self) -> bool:
+        """Whether windows may lie on the pixels around the bottom alone."""
+        return any(n for pair in self.frame for n in pair)
+
+
+def _framed(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Framed:
+    """Engines refuse pads as wide as a window."""
+    pads, none = windows_pads(axes, sizes), [(0, 0)] * len(axes)
     if _all_reach(axes, pads):
-        return x, pads
-    return site.pad(x, [(0, 0), (0, 0), *pads], value), [(0, 0)] * len(pads)
+        return Framed(x, none, pads, none)
+    if None in sizes or any(axis.pad >= axis.kernel for axis in axes):  # Windows anywhere may be empty.
+        return Framed(site.pad(x, [(0, 0), (0, 0), *pads], BLANK), pads, none, none)
+    empty = [(0, _empty(axis, size)) for axis, size in zip(axes, known(sizes), strict=True)]
+    narrower = zip(pads, empty, axes, strict=True)
+    return Framed(x, none, [(p, max(0, after - n * axis.stride)) for (p, after), (_, n), axis in narrower], empty)
+
+
+def _empty(axis: Axis, size: int) -> int:
+    """How many of the last windows begin behind the image."""
+    return int(np.sum(np.arange(axis.output(size)) * axis.stride - axis.pad >= size))
 
 
 def _all_reach(axes: Sequence[Axis], pads: Pads) -> bool:
@@ -94,12 +129,14 @@ def average_pool(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[in
 
 def _average_with_empty_windows(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
     """Sums over Caffe's divisors, which are not positive for windows without any input."""
-    sizes = site.known(sizes, "the size of images with windows beyond them")
-    mean = _whole_means(site, x, axes, sizes)
-    extents = reduce(np.multiply.outer, map(_extent, axes, sizes))
-    with np.errstate(divide="ignore"):
-        factor = math.prod(axis.kernel for axis in axes) / extents
-    return site.op("Mul", mean, factor.astype("float32"))
+    mean, places = _whole_means(site, x, axes, sizes), math.prod(axis.kernel for axis in axes)
+    if None not in sizes:
+        extents = reduce(np.multiply.outer, map(_extent, axes, known(sizes)))
+        with np.errstate(divide="ignore"):
+            return str(site.op("Mul", mean, (places / extents).astype("float32")))
+    for index, axis in enumerate(axes):
+        mean = site.op("Div", mean, _open_extent(site, axis, index, mean))
+    return str(site.op("Mul", mean, float(places)))
 
 
 def _whole_means(site: Site, x: Tensor, axes: Sequence[Axis], sizes: Sequence[int | None]) -> Tensor:
@@ -114,20 +151,40 @@ def _extent(axis: Axis, size: int) -> np.ndarray:
     return np.minimum(start + axis.kernel, size + axis.pad) - start
 
 
+def _open_extent(site: Site, axis: Axis, index: int, top: Tensor) -> Tensor:
+    """`_extent` along one axis of an image of open size, to divide the top by."""
+    windows = site.range(site.graph.size(top, 2 + index))
+    start = site.op("Sub", site.op("Mul", windows, [axis.stride]), [axis.pad])
+    end = site.length(site.calculate("Add", site.sizes()[2 + index], axis.pad))
+    extent = site.op("Sub", site.op("Min", site.op("Add", start, [axis.kernel]), end), start)
+    return str(site.op("Reshape", site.cast(extent, "float"), [-1, *[1] * (site.rank - 3 - index)]))
+
+
 def _max_with_mask(site: Site, x: Tensor, axes: Sequence[Axis]) -> tuple[Tensor, Tensor]:
-    frames = windows_pads(axes, site.bottoms[0][2:])
-    x, pads = _framed(site, x, axes, site.bottoms[0][2:], -FLT_MAX)
-    top, index = site.op("MaxPool", x, outputs=2, **_geometry(axes, pads))
-    if pads == frames:
-        return top, site.cast(site.op("Mod", index, site.length(site.product(site.sizes()[2:]))), "float")
-    # The index counts in the framed plane; an empty window has none.
-    sizes = site.known(site.bottoms[0][2:], "the size of images with windows beyond them")
-    (above, below), (left, right) = frames
-    high, wide = sizes[0] + above + below, sizes[1] + left + right
-    plane = site.op("Mod", index, [high * wide])
-    row, column = site.op("Sub", site.op("Div", plane, [wide]), [above]), site.op("Mod", plane, [wide])
-    place = site.op("Add", site.op("Mul", row, [sizes[1]]), site.op("Sub", column, [left]))
-    return top, site.where(site.op("Greater", top, -FLT_MAX), site.cast(place, "float"), -1.0)
+    framed = _framed(site, x, axes, site.bottoms[0][2:])
+    top, index = site.op("MaxPool", framed.x, outputs=2, **_geometry(axes, framed.pads))
+    place = _place(site, index, framed)
+    if framed.blank:
+        found = site.op("Greater", top, BLANK)
+        return site.where(found, top, -FLT_MAX), site.where(found, place, -1.0)
+    around = [(0, 0), (0, 0), *framed.empty]
+    return site.pad(top, around, -FLT_MAX), site.pad(place, around, -1.0)
+
+
+def _place(site: Site, index: Tensor, framed: Framed) -> Tensor:
+    """Where in its plane of the bottom a maximum is; its index counts through all planes of the framed bottom."""
+    height, width = site.sizes()[2:]
+    if framed.x == site.inputs[0]:
+        return site.cast(site.op("Mod", index, site.length(site.calculate("Mul", height, width))), "float")
+    (above, below), (left, right) = framed.frame
+    wide = site.calculate("Add", width, left + right)
+    high = site.calculate("Add", height, above + below)
+    plane = site.op("Mod", index, site.length(site.calculate("Mul", high, wide)))
+    # OpenCV 4 divides whole numbers as if they were not.
+    column, line = site.cast(site.op("Mod", plane, site.length(wide)), "float"), number(site, wide)
+    row = site.op("Floor", site.op("Div", site.cast(plane, "float"), line))
+    shifted = site.op("Mul", site.op("Sub", row, float(above)), number(site, width))
+    return str(site.op("Add", shifted, site.op("Sub", column, float(left))))
 
 
 def _global_mask(site: Site, x: Tensor) -> Tensor:

@@ -112,6 +112,13 @@ class Site:
             return self.graph.constant(list(sizes), "int64")
         return str(self.op("Concat", *map(self.length, sizes), axis=0))
 
+    def range(self, count: Length) -> Operand:
+        """0, 1, 2, ..., so many."""
+        if isinstance(count, int):
+            return list(range(count))
+        zero, one = (self.graph.constant(np.int64(n)) for n in (0, 1))
+        return str(self.op("Range", zero, self.op("Squeeze", count, [0]), one))
+
     def reshape(self, x: Tensor, sizes: Sequence[Length]) -> Tensor:
         """The same values with other axes."""
         unknown = [i for i, size in enumerate(sizes) if not isinstance(size, int)]

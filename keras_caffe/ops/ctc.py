@@ -11,6 +11,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.ops.indices import checked_labels
+from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.recurrent import over_time
 
 NEVER = -1e30  # the logarithm of no probability: as good as minus infinity, but with a gradient
@@ -47,7 +48,7 @@ def ctc_costs(
     stays = ops.ones_like(is_label) if merge_repeated else ~is_label
     before = ops.concatenate([ops.full_like(states[:, :2], -1), states], axis=1)[:, : ops.shape(states)[1]]
     skips = is_label & (place > 1) & ((states != before) | (not merge_repeated))
-    log = ops.log_softmax(scores, axis=-1)
+    log = log_softmax(scores)
     emitted = ops.take_along_axis(log, ops.broadcast_to(states, (ops.shape(log)[0], *ops.shape(states))), axis=-1)
     active = ops.arange(ops.shape(log)[0], dtype="int32")[:, None, None] < lengths[:, None]
 

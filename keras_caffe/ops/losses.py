@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_caffe.ops import native
 from keras_caffe.ops.indices import checked_labels, leading
+from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.rectify import relu
 from keras_caffe.ops.stock import native_ops_allowed
 
@@ -105,7 +106,7 @@ def _softmax_losses(scores: Any, labels: Any, weight: Any) -> Any:
 
 def log_probability(scores: Any, labels: Any) -> Any:
     """log softmax(scores)[label]."""
-    return at_label(ops.log_softmax(scores, axis=-1), labels)
+    return at_label(log_softmax(scores), labels)
 
 
 def focal_loss(
@@ -161,7 +162,7 @@ def infogain_loss(
     inside = (labels >= 0) & (labels < classes)
     matrix = ops.reshape(ops.stop_gradient(ops.convert_to_tensor(matrix, scores.dtype)), (classes, classes))
     gain = ops.take(matrix, ops.where(inside, labels, 0), axis=0)
-    log = ops.log_softmax(scores, axis=-1)
+    log = log_softmax(scores)
     log = with_gradient_of(ops.maximum(log, math.log(SMALLEST)), log)
     loss = ops.where(inside, ops.sum(gain * log, axis=-1), ops.cast(np.nan, scores.dtype))
     return -ops.sum(ops.where(valid > 0, loss, 0)) / normalizer(normalization, valid, batch_axes)

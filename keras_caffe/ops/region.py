@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.yolo import Anchors, by_anchor
 
 
@@ -55,7 +56,7 @@ def region_errors(
 
 
 def _activated(x: Any) -> Any:
-    classes = ops.exp(ops.log_softmax(x[..., 5:], axis=-1))
+    classes = ops.exp(log_softmax(x[..., 5:]))
     return ops.concatenate([ops.sigmoid(x[..., :2]), x[..., 2:4], ops.sigmoid(x[..., 4:5]), classes], axis=-1)
 
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, nms
 from keras_caffe.ops.detection import chosen_or_nothing
+from keras_caffe.ops.log_softmax import log_softmax
 
 Anchors = Sequence[Sequence[float]]
 """(width, height) of the boxes of a cell"""
@@ -28,7 +29,7 @@ def yolo2_detections(maps: Sequence[Any], anchors: Anchors, *, threshold: float,
     boxes, scores = [], []
     for x in (by_anchor(x, len(anchors)) for x in maps):
         boxes.append(yolo_boxes(x, anchors, 1.0))
-        scores.append(_flat(ops.sigmoid(x[..., 4:5]) * ops.exp(ops.log_softmax(x[..., 5:], axis=-1))))
+        scores.append(_flat(ops.sigmoid(x[..., 4:5]) * ops.exp(log_softmax(x[..., 5:]))))
     score = ops.concatenate(scores)
     best = ops.arange(score.shape[1]) == ops.argmax(score, axis=1)[:, None]
     return yolo_rows(boxes, score, best & (score >= threshold), nms_threshold, ops.shape(maps[0])[0])

@@ -165,7 +165,7 @@ class _Turning:
 
     def _finished(self) -> keras.Model:
         plan, net = self.plan, self.plan.net
-        outputs = {output_name(net, v): self.tensors.at_edge(v) for v in plan.outputs()}
+        outputs = {output_name(net, v): self.tensors.at_edge_as(net.held(v), v) for v in plan.outputs()}
         if not outputs:
             outputs = {ANCHOR: self.tensors.anchor()}
         inputs = {**self.tensors.inputs(plan.inputs), **self.edges}

@@ -91,8 +91,8 @@ def picture_inputs(plain: Inputs, name: str, fitted: FittedPreprocessing, data_f
 
 def net_outputs(model: CaffeModel) -> BlobModel:
     """The whole model with a dict {blob: tensor} as its output, also if there is only one."""
-    tensors = model.tensors
-    named = {output_name(model.net, value): tensors.at_edge(value) for value in tensors.plan.outputs()}
+    tensors, net = model.tensors, model.net
+    named = {output_name(net, v): tensors.at_edge_as(net.held(v), v) for v in tensors.plan.outputs()}
     part = BlobModel(model.input, named, name=f"{model.name}_outputs")
     part.tensors = tensors
     return part

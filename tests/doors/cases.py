@@ -98,7 +98,7 @@ def _difference(got: Any, want: np.ndarray) -> str | None:
 
 
 def _fed(case: Golden) -> dict[str, np.ndarray]:
-    return {f"in{i}": np.ascontiguousarray(array, "float32") for i, array in case.group("bottom").items()}
+    return {f"in{i}": np.array(array, "float32", order="C") for i, array in case.group("bottom").items()}
 
 
 def _wanted(case: Golden, names: Sequence[str]) -> dict[str, np.ndarray]:

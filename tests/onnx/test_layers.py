@@ -36,14 +36,9 @@ REFUSED = {
 
 NEEDS_SIZES = {
     "Accum": "the size of the images must be known",
-    "ContrastiveLoss": "what a sample holds must be known",
     "Downsample": "the size of the images must be known",
-    "HingeLoss": "what a sample holds must be known",
     "Im2col": "the number of channels must be known",  # of windows along the channels
-    "MultinomialLogisticLoss": "what a sample holds must be known",
-    "Pooling": "windows beyond them must be known",  # windows without any input
     "Resample": "the size of the images must be known",
-    "SoftmaxWithLoss": "the number of classes must be known",  # over height or width
     "Yolov3DetectionOutput": "the size of the maps must be known",
 }
 """{type: what some cases of it say with open sizes}"""
