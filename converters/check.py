@@ -28,6 +28,7 @@ from keras_caffe.errors import (
     is_there,
 )
 from keras_caffe.forks.dialects import named, taken
+from keras_caffe.places import Places
 from keras_caffe.registry import type_cures
 
 FILES = ("source", "mean_file", "label_map_file", "root_folder")
@@ -86,16 +87,16 @@ def check(
     Args:
         prototxt, weights, phase, level, stages, strict, skip_mismatch: as `load` takes them.
         flags: of a command, so that cures name them.
-        **settings: `input_shapes`, `data_format`, `custom_layers`, `python_layers`, `fork`, `dtype` and
-            `allow_python_imports`, as `load` takes them.
+        **settings: `input_shapes`, `data_format`, `custom_layers`, `python_layers`, `fork`, `dtype`,
+            `allow_python_imports`, `base_dir` and `confine`, as `load` takes them.
     """
     following = _Check(flags)
-    wanted = PlanSettings(**settings)
+    wanted = PlanSettings.of(**settings)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", CaffeWarning)
         try:
             following.read(prototxt, weights, strict, wanted.fork)
-            following.select(phase, level, stages)
+            following.select(phase, level, stages, wanted.places)
             following.plan(wanted, weights, skip_mismatch)
         except (CaffeError, OSError) as error:
             following.add("error", error)
@@ -116,9 +117,9 @@ class _Check:
         self.definition = read_definition(source, strict=strict, fork=fork)
         self.notes.append(Finding("generation", "note", None, None, self.definition.generation))
 
-    def select(self, phase: str, level: int, stages: Sequence[str]) -> None:
+    def select(self, phase: str, level: int, stages: Sequence[str], places: Places) -> None:
         self.definition = self.definition.select(phase, level, stages)
-        self.found += [*missing_sources(self.definition), *batch_statistics(self.definition)]
+        self.found += [*missing_sources(self.definition, places), *batch_statistics(self.definition)]
 
     def plan(self, settings: PlanSettings, weights: Weights, skip_mismatch: bool) -> None:
         fork = taken(self.definition.whole, named(settings.fork), self.definition.where)
@@ -165,14 +166,14 @@ def _line(where: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def missing_sources(definition: Definition) -> Iterator[Finding]:
+def missing_sources(definition: Definition, places: Places) -> Iterator[Finding]:
     """The files that layers name and that are not there."""
     for layer in definition.message.layer:
         for known, param in layer.ListFields():
             for name in FILES:
                 if known.name.endswith("_param") and name in getattr(known.message_type, "fields_by_name", {}):
                     path = getattr(param, name)
-                    if isinstance(path, str) and path and not is_there(path):
+                    if isinstance(path, str) and path and not is_there(places.find(path)):
                         line = definition.lines.get(layer.name)
                         text = f"there is no {path}, which {known.name}.{name} names"
                         cure = "Put it there, or feed the layer's tops yourself."

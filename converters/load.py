@@ -46,6 +46,8 @@ def load(
     strict: bool = False,
     dtype: Any = None,
     allow_python_imports: bool = False,
+    base_dir: str | Path | None = None,
+    confine: bool = False,
 ) -> CaffeModel:
     """Loads a Caffe network as a Keras model.
 
@@ -65,6 +67,7 @@ def load(
         strict: unknown fields in the prototxt are an error instead of a warning.
         dtype: Keras dtype or policy for the layers; default: Keras's own policy.
         allow_python_imports: import the modules that layers of type "Python" name; only for files you trust.
+        base_dir, confine: where the names of files start, and whether they may leave it, as of `keras_caffe.dataset`.
 
     Returns:
         A CaffeModel; see there for how it is called and what it knows about the net.
@@ -73,7 +76,10 @@ def load(
         ReadError, WeightsError: a file is missing, broken, or of another format; the weights do not fit.
         NetError, UnknownLayerError, LayerError, ShapeError: the net is refused, with file, line, layer and reason.
     """
-    settings = PlanSettings(input_shapes, data_format, custom_layers, python_layers, fork, dtype, allow_python_imports)
+    places = Places(base_dir, confine=confine)
+    settings = PlanSettings(
+        input_shapes, data_format, custom_layers, python_layers, fork, dtype, allow_python_imports, places
+    )
     check_not_swapped(prototxt, weights)
     definition = read_definition(prototxt, strict=strict, fork=fork).select(phase, level, stages)
     planned, recipe = plan(definition, settings)
@@ -121,6 +127,11 @@ class PlanSettings:
                 expected="{input: its shape in Caffe's order}, such as {'data': (1, 3, 224, 224)}",
                 received=repr(self.input_shapes),
             )
+
+    @classmethod
+    def of(cls, base_dir: str | Path | None = None, confine: bool = False, **settings: Any) -> PlanSettings:
+        """The settings that arguments of `load` stand for."""
+        return cls(**settings, places=Places(base_dir, confine=confine))
 
     def context(self, recipe: Recipe) -> LoadContext:
         """What layer classes may look up while a net of this recipe is planned."""

@@ -266,7 +266,8 @@ class DataError(CaffeError):
         net = 'layer { name: "d" type: "Data" top: "data" data_param { source: "none_lmdb" batch_size: 1 } }'
         keras_caffe.dataset(net)
 
-    Cure: change `source` in the prototxt, or pass the folder that it starts at as `base_dir=`: [data.md](data.md).
+    Cure: change `source` in the prototxt, or pass the folder that it starts at as `base_dir=` (`--root-dir`):
+    [data.md](data.md).
     """
 
 

@@ -18,7 +18,7 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from keras_caffe.cli.options import add_net_options, given, working
+from keras_caffe.cli.options import add_net_options, add_weights, given, need_weights, working
 from keras_caffe.converters.comparison import TOLERANCE, Comparison, compare
 
 WIDTH = 10_000  # columns of what is no terminal
@@ -27,7 +27,7 @@ WIDTH = 10_000  # columns of what is no terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="NET", help="prototxt")
-    add("weights", metavar="WEIGHTS", nargs="+", help="caffemodel or caffemodel.h5, applied one after the other")
+    add_weights(parser)
     add("--reference", metavar="REF.npz", required=True, help="what Caffe computed")
     add(
         "--tolerance",
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    need_weights(args, args.weights)
     with working(f"Running {args.net}"):
         options = {**given(args), "skip_mismatch": args.skip_mismatch}
         comparison = compare(args.net, args.weights, args.reference, tolerance=args.tolerance, **options)

@@ -19,7 +19,15 @@ from rich.table import Table
 from keras_caffe import CaffeModel
 from keras_caffe.cli.images import Preparation, mean_of
 from keras_caffe.cli.labelled import Labelled, image_input
-from keras_caffe.cli.options import add_engine_options, add_net_options, add_places, load, places, working
+from keras_caffe.cli.options import (
+    add_engine_options,
+    add_net_options,
+    add_weights,
+    load,
+    need_weights,
+    places,
+    working,
+)
 from keras_caffe.cli.predict import input_shape, output_blob
 from keras_caffe.engines import PRECISIONS
 from keras_caffe.engines.evaluate import evaluate
@@ -31,19 +39,19 @@ WIDTH = 10_000  # columns of what is no terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
-    add("weights", metavar="WEIGHTS", nargs="+", help="caffemodel or caffemodel.h5, applied one after the other")
+    add_weights(parser)
     add("--data", required=True, type=Path, metavar="DATA", help="labelled images, see above")
     add("--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="which (default: all)")
     add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
     add("--output", metavar="BLOB", help="the blob with a value for each class (default: the net's output)")
     add("--json", action="store_true", help="print JSON")
-    add_places(parser)
     add_engine_options(parser, "auto")
     add_net_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
+    need_weights(args, args.weights)
     with working(f"Loading {args.net}"):
         model = load(args, args.weights)
     blob = _classes(model, args.output)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe import CaffeModel
-from keras_caffe.cli.options import add_net_options, given, load, plan, positive, working
+from keras_caffe.cli.options import add_net_options, add_weights, given, load, need_weights, plan, positive, working
 from keras_caffe.converters.comparison import TOLERANCE, Row
 from keras_caffe.converters.detections import raw_outputs
 from keras_caffe.converters.proof import write_report
@@ -31,7 +31,7 @@ PRECISIONS = ("float32", "float16")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
-    add("weights", metavar="WEIGHTS", nargs="+", help="caffemodel or caffemodel.h5, applied one after the other")
+    add_weights(parser)
     add("-o", "--output", metavar="OUT", required=True, type=Path, help="the folder of versions, or the file to write")
     add(
         "--format",
@@ -113,6 +113,7 @@ def _add_tflite(add: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    need_weights(args, args.weights)
     if args.detections == "raw":
         if args.outputs:
             args.wrong_usage("--detections raw says which blobs to give; leave out --blob")

@@ -12,7 +12,16 @@ from functools import partial
 from pathlib import Path
 
 from keras_caffe.cli.features import DATABASES, KINDS, Features, Parts, kind_of, write_features
-from keras_caffe.cli.options import add_engine_options, add_places, engine_of, places, positive, working
+from keras_caffe.cli.options import (
+    add_engine_options,
+    add_places,
+    add_weights,
+    engine_of,
+    need_weights,
+    places,
+    positive,
+    working,
+)
 from keras_caffe.cli.progress import progress
 from keras_caffe.cli.train import names
 from keras_caffe.errors import DataError
@@ -21,7 +30,7 @@ from keras_caffe.errors import DataError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="NET", help="prototxt with a data layer")
-    add("weights", metavar="WEIGHTS", nargs="+", help="caffemodel or caffemodel.h5; the later one wins")
+    add_weights(parser)
     add("--blobs", "--blob", action="append", required=True, metavar="NAME[,NAME]", help="the blobs to write")
     add("-o", "--output", required=True, metavar="OUT", help="what to write")
     add("--to", choices=KINDS, help="kind of OUT (default: as its ending says, else lmdb)")
@@ -34,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    need_weights(args, args.weights)
     blobs, kind = names(args.blobs), kind_of(args.output, args.to)
     if kind in DATABASES and len(blobs) > 1:
         args.wrong_usage("a database holds one blob; several fit into an .h5 or .npz file")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from keras_caffe.converters.pictures import read_image, resized
 from keras_caffe.converters.preprocessing import Preprocessing, centre
 from keras_caffe.converters.read import read_array, read_mean
 from keras_caffe.errors import DataError, ReadError, is_there
+from keras_caffe.places import Places
 
 SUFFIXES = {
     ".bmp",
@@ -84,7 +86,7 @@ def ten_crops(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return oversample([pixels], size)
 
 
-def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int] | None) -> Preparation:
+def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int] | None, **places: Any) -> Preparation:
     """How the data layer of a net prepares pictures in phase TEST, but for random mirror images.
 
     Args:
@@ -92,6 +94,7 @@ def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int
         shape: (C, H, W) of the net's input.
         resize: (height, width) before the crop; default: the layer's new_height and new_width, the mean picture's
             size, or the size of the crop.
+        places: `base_dir` and `confine` for the name of a mean_file, as of `keras_caffe.dataset`.
 
     Raises:
         ReadError, DataError, ExportError: there is no such layer, or what it says does not fit the net's input.
@@ -107,10 +110,11 @@ def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int
     declared = layer.image_data_param.new_height, layer.image_data_param.new_width
     if resize is None and all(declared):
         resize = declared
-    if resize is None and param.mean_file:
-        resize = read_mean(param.mean_file).shape[-2:]
+    mean_file = Places(prototxt=Path(file), **places).need(param.mean_file, "mean_file") if param.mean_file else None
+    if resize is None and mean_file:
+        resize = read_mean(mean_file).shape[-2:]
     crop = (param.crop_size,) * 2 if param.crop_size else None
-    mean = param.mean_file or list(param.mean_value) or 0.0
+    mean = mean_file or list(param.mean_value) or 0.0
     fitted = Preprocessing(resize or crop, crop, mean, param.scale).fitted((None, *shape))
     return Preparation(shape, fitted.mean.transpose(2, 0, 1), param.scale, fitted.resize)
 

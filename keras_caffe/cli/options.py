@@ -15,7 +15,10 @@ import keras_caffe
 from keras_caffe.converters import load as loading
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.infer import Plan
+from keras_caffe.converters.missing import TRAINED
+from keras_caffe.converters.read import is_text_file
 from keras_caffe.converters.select import PHASES
+from keras_caffe.errors import Cure, Option, ReadError
 from keras_caffe.known import recognise
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.shapes import Shape
@@ -57,6 +60,7 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="import the modules that Python layers name, if you trust them",
     )
+    add_places(parser)
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +108,33 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Adds WEIGHTS, of which there must be some; `need_weights` checks that."""
+    parser.add_argument("weights", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5; the later one wins")
+
+
+def need_weights(args: argparse.Namespace, weights: Sequence[str]) -> None:
+    """Refuses a net without trained values. Of a caffemodel alone it says what belongs in front of it.
+
+    Raises:
+        ReadError: `args.net` is a caffemodel; anything else is a wrong usage.
+    """
+    if weights:
+        return
+    if not Path(args.net).is_file() or is_text_file(args.net):
+        args.wrong_usage("the following arguments are required: WEIGHTS")
+    cures: list[Cure] = [TRAINED]
+    if "input_shapes" in args.flags:
+        purpose = "and give the file twice, as NET and as WEIGHTS, to use the net that was trained"
+        cures.append(Option("input_shapes", {"data": tuple("NCHW")}, purpose))
+    raise ReadError(
+        "this is a caffemodel, and it stands alone",
+        where=args.net,
+        expected="the prototxt of the net (deploy.prototxt), then the caffemodel",
+        fix=cures,
+    )
+
+
 def load(args: argparse.Namespace, weights: Sequence[str | Path]) -> keras_caffe.CaffeModel:
     """The model of `args.net`."""
     model = keras_caffe.load(args.net, weights, skip_mismatch=args.skip_mismatch, **given(args))
@@ -125,7 +156,7 @@ def suggest(args: argparse.Namespace, net: Any) -> None:
 def plan(args: argparse.Namespace) -> Plan:
     """The plan of `args.net`."""
     definition = read_definition(args.net, strict=args.strict, fork=args.fork).select(**selection(args))
-    return loading.plan(definition, loading.PlanSettings(**settings(args)))[0]
+    return loading.plan(definition, loading.PlanSettings.of(**settings(args)))[0]
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
@@ -145,6 +176,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
         "data_format": args.data_format,
         "fork": args.fork,
         "allow_python_imports": args.allow_python_imports,
+        **places(args),
     }
 
 

@@ -20,8 +20,17 @@ from rich.progress import track
 
 from keras_caffe import CaffeModel, proto
 from keras_caffe.cli.files import output_file
-from keras_caffe.cli.images import Preparation, mean_of, of_data_layer, pictures
-from keras_caffe.cli.options import add_engine_options, add_net_options, engine_of, load, positive, working
+from keras_caffe.cli.images import SUFFIXES, Preparation, mean_of, of_data_layer, pictures
+from keras_caffe.cli.options import (
+    add_engine_options,
+    add_net_options,
+    engine_of,
+    load,
+    need_weights,
+    places,
+    positive,
+    working,
+)
 from keras_caffe.cli.predictions import FORMATS, Prediction, best, boxes
 from keras_caffe.converters.detections import by_picture, detects
 from keras_caffe.converters.keras_file import read_keras
@@ -38,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [options] NET WEIGHTS IMAGE ...\n       %(prog)s [options] MODEL.keras IMAGE ..."
     add = parser.add_argument
     add("net", metavar="NET", help="prototxt, or a .keras file that `convert` wrote")
-    add("files", metavar="FILE", nargs="+", help="WEIGHTS (unless NET is a .keras file) and pictures")
+    add("files", metavar="FILE", nargs="*", help="WEIGHTS (unless NET is a .keras file) and pictures")
     add("--mean", metavar="MEAN", help="a .binaryproto or .npy file, or one number, or B,G,R (default: 0)")
     add("--scale", type=float, help="factor after the mean is subtracted (default: 1)")
     add("--resize", type=size, metavar="N|H,W", help="size before the crop (default: the input's); as pycaffe resizes")
@@ -77,6 +86,8 @@ def size(text: str) -> tuple[int, int]:
 def run(args: argparse.Namespace) -> None:
     is_keras = Path(args.net).suffix == ".keras"
     weights, names = ([], args.files) if is_keras else (args.files[:1], args.files[1:])
+    if not is_keras:
+        need_weights(args, [file for file in weights if Path(file).suffix.lower() not in SUFFIXES])
     if not names:
         args.wrong_usage("the following arguments are required: IMAGE")
     images = pictures(names)
@@ -108,7 +119,7 @@ def preparation(args: argparse.Namespace, shape: tuple[int, int, int]) -> Prepar
     if args.transform:
         if args.oversample or any(value is not None for value in (args.mean, args.scale, args.raw_scale)):
             args.wrong_usage("--transform already says what --mean, --scale, --raw-scale and --oversample would")
-        return of_data_layer(args.transform, shape, args.resize)
+        return of_data_layer(args.transform, shape, args.resize, **places(args))
     raw_scale = 255.0 if args.raw_scale is None and (args.resize or args.oversample) else args.raw_scale
     scale = 1.0 if args.scale is None else args.scale
     return Preparation(shape, mean_of(args.mean or "0", shape), scale, args.resize, raw_scale, args.oversample)

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_caffe.converters.definition import Definition, read_definition
-from keras_caffe.converters.missing import rule_cures
+from keras_caffe.converters.missing import TRAINED, rule_cures
 from keras_caffe.converters.select import is_kept
 from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.data.jpeg_stream import JpegStream, PixelStream
@@ -129,11 +129,12 @@ def _no_data_layers(definition: Definition) -> DataError:
     message, whole = definition.message, definition.whole or definition.message
     data = [layer for layer in whole.layer if layer.type in SOURCES and not layer.bottom]
     left_out = [layer for layer in data if not is_kept(layer, message.state)]
+    cures = [TRAINED] if definition.binary else []
     return DataError(
         f"the net has no data layer in phase {definition.phase}",
         where=definition.file,
         received=", ".join(f"{layer.name} ({layer.type})" for layer in message.layer[:3]) or "no layers",
-        fix=[*rule_cures(left_out, whole, message.state)] if left_out else "Give the train_val prototxt.",
+        fix=[*cures, *rule_cures(left_out, whole, message.state)] if left_out else "Give the train_val prototxt.",
     )
 
 

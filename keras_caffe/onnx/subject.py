@@ -110,7 +110,7 @@ def of_files(prototxt: Any, weights: Any, options: Mapping[str, Any]) -> Subject
     reading = {name: chosen.pop(name) for name in ("strict", "fork") if name in chosen}
     selection = {name: chosen.pop(name) for name in ("phase", "level", "stages") if name in chosen}
     skip_mismatch = chosen.pop("skip_mismatch", False)
-    settings = PlanSettings(**chosen, fork=reading.get("fork"), data_format=CAFFE, dtype="float32")
+    settings = PlanSettings.of(**chosen, fork=reading.get("fork"), data_format=CAFFE, dtype="float32")
     check_not_swapped(prototxt, weights)
     definition = read_definition(prototxt, **reading).select(**selection)
     planned, recipe = plan(definition, settings)

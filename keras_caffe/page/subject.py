@@ -89,7 +89,7 @@ def _of_files(source: Any, weights: Weights, options: dict[str, Any]) -> Subject
     definition = read_definition(source, strict=options.get("strict", False), fork=options.get("fork"))
     selection = {name: options.get(name, default) for name, default in (("level", 0), ("stages", ()))}
     phase = options.get("phase", "TEST")
-    settings = PlanSettings(**{k: v for k, v in options.items() if k not in (*READING, *selection, "phase")})
+    settings = PlanSettings.of(**{k: v for k, v in options.items() if k not in (*READING, *selection, "phase")})
     scenes = {one: scene(definition, settings, one, **selection) for one in dict.fromkeys((phase, "TEST", "TRAIN"))}
     scenes = {one: found for one, found in scenes.items() if one == phase or found.layers}
     if len({str(list(found.layers)) for found in scenes.values()}) == 1:
