@@ -21,6 +21,7 @@ from keras_caffe.converters.read_weights import LayerBlobs, read_mean, read_weig
 from keras_caffe.errors import ReadError, not_found, unreadable
 from keras_caffe.proto import text
 from keras_caffe.proto.formats import HEAD, foreign, is_text
+from keras_caffe.proto.strings import with_text
 from keras_caffe.proto.wire import Mapped, StoredBlob
 
 __all__ = ["StoredBlob", "LayerBlobs", "NetFile", "read_array", "read_mean", "read_message", "read_net", "read_weights"]
@@ -102,7 +103,7 @@ def read_message(source: Readable, message_class: Any, *, strict: bool = False) 
         return text.parse(content, message_class, file=file, strict=strict).message
     mapped = Mapped(file)
     try:
-        return message_class.FromString(mapped.bytes(0, mapped.size))
+        return with_text(message_class.FromString(mapped.bytes(0, mapped.size)))
     except DecodeError:
         mapped.refuse(f"this is not a {message_class.DESCRIPTOR.name}")
 
@@ -139,7 +140,7 @@ def _own(message: Message, message_class: Any) -> Any:
             expected=message_class.DESCRIPTOR.name,
             received=message.DESCRIPTOR.name,
         )
-    return message_class.FromString(message.SerializePartialToString())
+    return with_text(message_class.FromString(message.SerializePartialToString()))
 
 
 def path_of(source: object) -> Path | None:

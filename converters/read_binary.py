@@ -14,7 +14,8 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from keras_caffe import proto
 from keras_caffe.errors import CaffeWarning, ReadError
-from keras_caffe.proto.text import DECLARE, UNKNOWN_FIELD
+from keras_caffe.proto.strings import with_text
+from keras_caffe.proto.text import DECLARE, NOTED, UNKNOWN_FIELD
 from keras_caffe.proto.wire import DELIMITED, END_GROUP, FIXED32, VARINT, Field, Mapped, fields, is_c3d_width
 
 # Types whose parameters are not called after them.
@@ -50,12 +51,14 @@ def read_binary_net(file: Mapped, *, fork: str | None = None, strict: bool = Fal
         ReadError: the file is no NetParameter; with `strict`, it has fields that the schema does not know.
     """
     try:
-        net = proto.NetParameter.FromString(_without_blobs(file))
+        net = with_text(proto.NetParameter.FromString(_without_blobs(file)))
     except DecodeError:
         file.refuse("this is not a net")
     missing = net.FindInitializationErrors()
     if missing:
         file.refuse(f"required fields are missing: {', '.join(missing)}")
+    for layer in (*net.layer, *net.layers):
+        layer.ClearField(NOTED)
     adopted = [] if fork == "bvlc" else [_adopt(layer) for layer in net.layer]
     if fork == "rfcn" or (fork is None and any(layer.type.endswith("OHEM") for layer in net.layer)):
         for layer in filter(lambda layer: layer.HasField("loss_param"), net.layer):

@@ -52,6 +52,7 @@ _ONE_STRING = re.compile(_STRING)
 _ESCAPE = r"""\\(?:[abfnrtv\\?'"]|[0-7]{1,3}|[xX][0-9a-fA-F]|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})"""
 _UNESCAPED = re.compile(rf"""(["'])(?:[^\\"']|(?!\1)["']|{_ESCAPE})*""")
 _WINDOWS_PATH = re.compile(r"""["'][A-Za-z]:\\[^\\]""")
+NOTED = "unknown_value"  # a layer's field for what its enums do not know: set by readers, never by a file
 _UNKNOWN_VALUE = re.compile(r'^( *)unknown_value \{\n *field: "([\w.]+)"\n *value: "(-?\w+)"\n *\}\n', re.MULTILINE)
 _CLOSING = {"{": "}", "<": ">", "[": "]"}
 
@@ -173,7 +174,7 @@ class _Scan:
 
     def field(self, match: re.Match[str], frame: _Frame) -> None:
         name = match["name"]
-        known = frame.fields.get(name)
+        known = frame.fields.get(name) if name != NOTED else None
         if known is not None:
             self.once(match, known, frame)
             self.value(match, known, frame)

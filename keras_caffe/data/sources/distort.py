@@ -8,17 +8,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.errors import DataError
+
 HUES = 180  # of a full turn, as OpenCV counts them in 8 bits
 
 
 def distort(image: np.ndarray, param: Any, random: np.random.Generator) -> np.ndarray:
-    """(H, W, 3) uint8, blue-green-red: brightness, contrast, saturation, hue, order of channels, each at random."""
+    """(H, W, 3) uint8, blue-green-red: brightness, contrast, saturation, hue, order of channels, each at random.
+
+    Raises:
+        DataError: hue, saturation or the order is drawn for an image of other than three channels.
+    """
     orders = ("brightness", "contrast", "saturation", "hue"), ("brightness", "saturation", "hue", "contrast")
     for what in orders[0] if random.random() > 0.5 else orders[1]:
         if random.random() < getattr(param, f"{what}_prob"):
             image = _STEPS[what](image, param, random)
     if random.random() < param.random_order_prob:
-        image = image[:, :, random.permutation(3)]
+        image = _colour(image)[:, :, random.permutation(3)]
     return image
 
 
@@ -37,6 +43,18 @@ def expanded(
     canvas[top : top + height, left : left + width] = image
     start = np.array([-left / width, -top / height])
     return canvas, np.concatenate([start, start + size / (width, height)]).astype(np.float32)
+
+
+def _colour(image: np.ndarray) -> np.ndarray:
+    """The image, which must have three channels: grey has no hue, and OpenCV refuses it, too."""
+    if image.shape[2] != 3:
+        raise DataError(
+            "distort_param changes the colours of an image that has none",
+            expected="3 channels",
+            received=image.shape[2],
+            fix="Set force_color: true in transform_param.",
+        )
+    return image
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
@@ -60,7 +78,7 @@ def _hue(image: np.ndarray, param: Any, random: np.random.Generator) -> np.ndarr
 
 
 def _in_hsv(image: np.ndarray, turn: float, factor: float) -> np.ndarray:
-    hsv = tf.image.rgb_to_hsv(image[..., ::-1].astype(np.float32) / 255).numpy()
+    hsv = tf.image.rgb_to_hsv(_colour(image)[..., ::-1].astype(np.float32) / 255).numpy()
     hsv = np.stack([(hsv[..., 0] + turn) % 1, (hsv[..., 1] * factor).clip(0, 1), hsv[..., 2]], -1)
     return _rounded(tf.image.hsv_to_rgb(hsv).numpy() * 255)[..., ::-1]
 

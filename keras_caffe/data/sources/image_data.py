@@ -16,7 +16,7 @@ from keras_caffe.data.draws import draws, generator
 from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_source import ImageSource, Record
-from keras_caffe.errors import DataError, unreadable
+from keras_caffe.errors import DataError, not_found, unreadable
 from keras_caffe.places import BASE_DIR
 
 SKIP_DRAW = -1  # the number that rand_skip is drawn for; no record has it
@@ -122,7 +122,8 @@ def read_file(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as reason:  # the latter of a name with a zero byte
+        error = reason if isinstance(reason, OSError) else not_found(path)
         raise DataError(
             f"the image {str(path)!r} cannot be read",
             received=error.strerror or error,

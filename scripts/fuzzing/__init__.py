@@ -1,0 +1,1 @@
+"""Fuzzing of all that reads files: `targets/` has one function for each reader, `campaign.py` runs them."""
