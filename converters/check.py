@@ -89,6 +89,14 @@ def check(
         flags: of a command, so that cures name them.
         **settings: `input_shapes`, `data_format`, `custom_layers`, `python_layers`, `fork`, `dtype`,
             `allow_python_imports`, `base_dir` and `confine`, as `load` takes them.
+
+    Examples:
+        >>> net = 'layer { name: "act" type: "ReLU" bottom: "x" top: "y" }'
+        >>> for finding in keras_caffe.check(net):
+        ...     print(finding.severity, finding.layer, finding.text)
+        note None V2
+        note None bvlc (nothing in the file tells of another Caffe)
+        error act bottom 'x' is not the top of any layer; expected the top of a layer higher up in the file
     """
     following = _Check(flags)
     wanted = PlanSettings.of(**settings)

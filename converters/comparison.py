@@ -85,6 +85,15 @@ def compare(
     Raises:
         ReadError: the reference cannot be read, or has no blob of the net.
         NetError: it lacks an input. All that `load` raises.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> files = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
+        >>> model = keras_caffe.load(*files, data_format="channels_first")
+        >>> digits = samples.digits()[0][:2] * np.float32(samples.SCALE)
+        >>> reference = {"data": digits, "prob": model.predict_on_batch(digits)}
+        >>> bool(keras_caffe.compare(model, None, reference))
+        True
     """
     arrays = read_reference(reference)
     model = prototxt if isinstance(prototxt, CaffeModel) else _loaded(prototxt, weights, arrays, options)

@@ -31,6 +31,14 @@ def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
 
     Raises:
         UnknownNameError: `keep` names what is no blob.
+
+    Examples:
+        >>> net = '''
+        ... layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 2] } } }
+        ... layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 3 } }
+        ... layer { name: "scale" type: "Scale" bottom: "ip" top: "ip" }'''
+        >>> list(keras_caffe.fold(keras_caffe.load(net)).caffe_layers)
+        ['ip']
     """
     keep = [keep] if isinstance(keep, str) else list(keep)
     model.net.check_blobs(keep)

@@ -75,6 +75,13 @@ def load(
     Raises:
         ReadError, WeightsError: a file is missing, broken, or of another format; the weights do not fit.
         NetError, UnknownLayerError, LayerError, ShapeError: the net is refused, with file, line, layer and reason.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> images = samples.digits()[0][:3].transpose(0, 2, 3, 1) * samples.SCALE
+        >>> model.predict(images, verbose=0).argmax(axis=1)
+        array([9, 9, 1])
     """
     places = Places(base_dir, confine=confine)
     settings = PlanSettings(

@@ -180,6 +180,16 @@ class CaffeModel(BlobModel):
         caffe_layers: {Caffe layer name: Keras layer}.
         data_format: "channels_last" or "channels_first".
         load_report: what the last loading of weights did.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> list(model.blobs)
+        ['data', 'conv1', 'pool1', 'conv2', 'pool2', 'ip1', 'ip2', 'prob']
+        >>> model.extract(["pool2"]).output_shape
+        (None, 4, 4, 50)
+        >>> [array.shape for array in model.get_caffe_params()["conv1"]]
+        [(20, 1, 5, 5), (20,)]
     """
 
     tensors: Tensors

@@ -41,6 +41,13 @@ def save(model: Any, prototxt: FileName | None = None, caffemodel: FileName | No
     Raises:
         NetError: lists the layers of a Keras model that cannot be expressed in Caffe; or no file is named.
         ReadError: a file cannot be written. WeightsError: too many parameters for a binary file.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> keras_caffe.save(model, "net.prototxt", "net.caffemodel")
+        >>> keras_caffe.load("net.prototxt", "net.caffemodel").count_params()
+        431080
     """
     if prototxt is None and caffemodel is None:
         raise NetError("neither prototxt nor caffemodel is given", expected="prototxt=, caffemodel=, or both")

@@ -41,6 +41,13 @@ def readNetFromCaffe(prototxt: Any, caffeModel: Any = None) -> Net:
 
     Raises:
         ExportError: the package onnx or ONNX Runtime is missing. All that `keras_caffe.load` raises.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> net = keras_caffe.cv_dnn.readNetFromCaffe(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> net.setInput(samples.digits()[0][:1], scalefactor=samples.SCALE)
+        >>> print(net.forward().argmax())
+        9
     """
     Settings()  # Refuses now, and not in the first forward pass, where onnx is missing.
     OnnxRuntime.library()

@@ -226,6 +226,12 @@ def recognise(net: Any) -> Known | None:
 
     Args:
         net: a loaded model, its `.net`, a plan, a definition, or a NetParameter.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> str(keras_caffe.known.recognise(model)).partition(";")[0]
+        'LeNet: grey 0 to 255, less nothing, times 0.00390625, 28 x 28'
     """
     net = getattr(net, "net", net)
     sizes = {layer.name: _size(layer) for layer in getattr(net, "message", net).layer}

@@ -50,6 +50,10 @@ def grid(array: Any, *, per_map: bool = True, columns: int | None = None, title:
 
     Raises:
         ShapeError: these are no maps. DataError: matplotlib is missing.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> keras_caffe.plots.grid(samples.digits()[0][:20, 0], columns=10).savefig("digits.png")
     """
     maps = np.asarray(array)
     maps = maps[0] if maps.ndim == 4 and len(maps) == 1 and maps.shape[-1] != 3 else maps
@@ -73,6 +77,12 @@ def filters(model: CaffeModel, layer: str, *, per_map: bool = False) -> Any:
 
     Raises:
         UnknownNameError: no such layer, or it has no weights.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> keras_caffe.plots.filters(model, "conv1").axes[0].get_title()
+        'conv1: weights 20x1x5x5'
     """
     weights = model.get_caffe_params()[layer][0]
     return grid(filter_maps(weights), per_map=per_map, title=f"{layer}: weights {_shape(weights)}")
@@ -90,6 +100,13 @@ def feature_maps(model: CaffeModel, image: Any, blob: str, *, per_map: bool = Tr
 
     Raises:
         UnknownNameError: no such blob. DataError, ReadError, NetError: the picture does not suit the net.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> digit = samples.digits()[0][0] * samples.SCALE
+        >>> keras_caffe.plots.feature_maps(model, digit, "pool1").axes[0].get_title()
+        'pool1 20x12x12'
     """
     model.net.check_blobs([blob])
     name, values = prepared(model, image, **preparation)
@@ -112,6 +129,10 @@ def training(log: Log | Sequence[File], *, logarithmic: bool = False) -> Any:
 
     Raises:
         DataError: there is no curve. ReadError: a log cannot be read.
+
+    Examples:
+        >>> losses = [2.3, 1.1, 0.6]
+        >>> keras_caffe.plots.training({"loss": ([0, 100, 200], losses)}).savefig("loss.png")
     """
     runs = _runs(log)
     curves = list(dict.fromkeys(curve for run in runs.values() for curve in run))

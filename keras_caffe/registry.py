@@ -38,6 +38,17 @@ def register_layer(*types: str) -> Callable[[LayerClass], LayerClass]:
 
     Raises:
         CaffeError: a type is already registered by another class.
+
+    Examples:
+        >>> from keras_caffe.layers.base import CaffeLayer
+        >>> @keras_caffe.register_layer("Doubled")
+        ... class Doubled(CaffeLayer):
+        ...     def call(self, inputs):
+        ...         return 2 * inputs
+        >>> net = '''layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 2] } } }
+        ... layer { name: "d" type: "Doubled" bottom: "x" top: "d" }'''
+        >>> np.asarray(keras_caffe.load(net)(np.float32([[1, 2]])))
+        array([[2., 4.]], dtype=float32)
     """
 
     def decorate(cls: LayerClass) -> LayerClass:

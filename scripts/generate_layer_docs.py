@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -167,6 +168,8 @@ def prose(doc: str) -> Iterator[str]:
             yield "As a Keras layer:\n"
             rest = re.sub(r"^ {4}(?! )([\w*, ]+): ", r"- `\1`: ", rest, flags=re.M)
             yield re.sub(r"^ {5,}", "  ", rest, flags=re.M) + "\n"
+        elif head == "Examples:":
+            yield f"```pycon\n{dedent(rest)}\n```\n"
         elif head == "Raises:":
             yield "*Raises*: " + " ".join(line.strip() for line in rest.splitlines()) + "\n"
         else:

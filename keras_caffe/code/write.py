@@ -34,6 +34,12 @@ def to_code(model: CaffeModel, style: str = "keras") -> str:
 
     Raises:
         ExportError: no such style, or a layer that Keras's own layers and operations cannot say.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> next(line for line in keras_caffe.to_code(model).splitlines() if "Conv2D" in line)
+        '    x = layers.Conv2D(20, 5, name="conv1")(data)'
     """
     if style not in STYLES:
         raise ExportError("no such style", expected=" or ".join(STYLES), received=style)

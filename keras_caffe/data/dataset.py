@@ -81,6 +81,15 @@ def dataset(
     Raises:
         ReadError, NetError, LayerError, DataError: what is refused of net and sources; the iterator raises others.
 
+    Examples:
+        >>> from keras_caffe import samples
+        >>> digits = samples.path("db/mnist_test_lmdb")
+        >>> net = f'''layer {{ name: "digits" type: "Data" top: "data" top: "label"
+        ...   data_param {{ source: "{digits}" batch_size: 4 backend: LMDB }} }}'''
+        >>> batch = next(iter(keras_caffe.dataset(net, data_format="channels_first")))
+        >>> batch["data"].shape, batch["label"].numpy()
+        (TensorShape([4, 1, 28, 28]), array([9., 9., 1., 2.], dtype=float32))
+
     Caffe: src/caffe/layers/*_data_layer.cpp
     """
     share = _share(shard, input_context, epochs, drop_remainder)

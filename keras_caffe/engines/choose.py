@@ -59,6 +59,15 @@ def engine(
         ExportError: no such engine or precision; int8 without calibration data; the engine is missing, too old, cannot
             compile the net or computes something else; with "auto": no engine is left.
         ReadError: the file cannot be read. UnknownNameError: there is no such blob.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> files = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
+        >>> model = keras_caffe.load(*files, data_format="channels_first")
+        >>> digits = samples.digits()[0][:2] * np.float32(samples.SCALE)
+        >>> engine = keras_caffe.engine(model, "tensorflow")
+        >>> engine(digits).argmax(axis=1)
+        array([9, 9])
     """
     how = How(precision, threads, calibration)
     source = _source(model_or_export, [outputs] if isinstance(outputs, str) else outputs)

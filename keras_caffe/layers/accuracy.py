@@ -38,6 +38,10 @@ class Accuracy(CaffeLayer):
         ShapeError: another number of labels than places.
         LayerError: top_k is beyond the classes; a label is out of range (in your own tf.function it is skipped).
 
+    Examples:
+        >>> float(keras_caffe.layers.Accuracy()([np.float32([[0.9, 0.1], [0.2, 0.8]]), np.float32([0, 0])]))
+        0.5
+
     Caffe: src/caffe/layers/accuracy_layer.cpp
     """
 

@@ -43,6 +43,10 @@ class BatchNorm(CaffeLayer):
     Raises:
         LayerError, ShapeError: unknown statistics, fewer than 2 axes.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.BatchNorm()(np.float32([[1], [3]]), training=True)).ravel().round(3)
+        array([-1.,  1.], dtype=float32)
+
     Caffe: src/caffe/layers/batch_norm_layer.cpp, also of NVIDIA/caffe
     """
 
@@ -81,8 +85,7 @@ class BatchNorm(CaffeLayer):
         x = ops.cast(inputs, self.variable_dtype)
         mean, variance = self._stored_statistics() if stored else self._batch_statistics(x)
         learned = [ops.cast(blob, x.dtype) for blob in (self.scale, self.bias)] if self.scale_bias else []
-        y = normalize(x, mean, variance, self.eps, *learned, constant=stored)
-        return ops.cast(y, self.compute_dtype)
+        return ops.cast(normalize(x, mean, variance, self.eps, *learned, constant=stored), self.compute_dtype)
 
     def _stored_statistics(self) -> tuple[Any, Any]:
         if self.statistics == "averages":
@@ -94,8 +97,7 @@ class BatchNorm(CaffeLayer):
         axes = tuple(range(len(x.shape) - 1))
         mean = ops.mean(x, axis=axes)
         variance = ops.mean(ops.square(x - mean), axis=axes)
-        keep = self._average if self.statistics == "averages" else self._add_up
-        keep(x, mean, variance)
+        (self._average if self.statistics == "averages" else self._add_up)(x, mean, variance)
         return mean, variance
 
     def _average(self, x: Any, mean: Any, variance: Any) -> None:
@@ -121,10 +123,8 @@ class BatchNorm(CaffeLayer):
         channels = known(shapes[0][-1:])
         first = fillers.ONE if self.statistics == "averages" else "constant"
         statistics = [Blob("mean", channels), Blob("variance", channels), Blob("factor", (1,), first)]
-        blobs = [blob._replace(trainable=False) for blob in statistics]
-        if self.scale_bias:
-            blobs += [Blob("scale", channels, self.scale_filler), Blob("bias", channels, self.bias_filler)]
-        return blobs
+        learned = [Blob("scale", channels, self.scale_filler), Blob("bias", channels, self.bias_filler)]
+        return [blob._replace(trainable=False) for blob in statistics] + learned * self.scale_bias
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return (4 if self.scale_bias else 2) * total_count(tops)  # with the stored statistics
@@ -132,12 +132,10 @@ class BatchNorm(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.batch_norm_param
-        if any(spec.lr_mult for spec in layer.param[:3]):
-            raise LayerError(
-                "the statistics of BatchNorm cannot be trained",
-                expected="lr_mult: 0 in each of its param entries",
-                received=[spec.lr_mult for spec in layer.param[:3]],
-            )
+        rates = [spec.lr_mult for spec in layer.param[:3]]
+        if any(rates):
+            cure = "lr_mult: 0 in each of its param entries"
+            raise LayerError("the statistics of BatchNorm cannot be trained", expected=cure, received=rates)
         return cls(
             use_global_stats=param.use_global_stats if param.HasField("use_global_stats") else None,
             moving_average_fraction=param.moving_average_fraction,

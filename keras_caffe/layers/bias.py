@@ -30,6 +30,10 @@ class Bias(CaffeLayer):
     Raises:
         LayerError, ShapeError: axes out of range, a second bottom that does not match.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.Bias()([np.float32([[1, 2]]), np.float32([10, 100])]))
+        array([[ 11., 102.]], dtype=float32)
+
     Caffe: src/caffe/layers/bias_layer.cpp
     """
 

@@ -27,6 +27,10 @@ class Concat(CaffeLayer):
     Raises:
         LayerError, ShapeError: the axis is out of range or given in two ways, other sizes differ.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.Concat()([np.float32([[1, 2]]), np.float32([[3]])]))
+        array([[1., 2., 3.]], dtype=float32)
+
     Caffe: src/caffe/layers/concat_layer.cpp
     """
 

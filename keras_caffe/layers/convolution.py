@@ -25,23 +25,24 @@ class Convolution(CaffeLayer):
 
     y[n, o, c] = b[c] + sum over taps t and input channels of x[n, o s - p + t d, .] w[t, ., c], zeros outside x;
     o = trunc((i + 2p - (d(k-1)+1)) / s) + 1 per spatial axis (trunc, not floor: an input smaller than the kernel can
-    still give one output). Some of TensorFlow's kernels skip the zeros outside: where w is NaN or infinite, y at the
-    border may then be finite; Caffe multiplies them, which gives NaN.
+    still give one output). Some of TensorFlow's kernels skip the zeros outside; in Caffe a w of NaN or infinity counts.
 
     Args:
         num_output: number of output channels.
         kernel_size: one number per spatial axis, () for none; a number alone (1) means two axes. Files must give it.
-        stride, pad, dilation: one number per spatial axis, or one for all (1, 0, 1); in DeepLab's files
-            dilation is called `hole`.
+        stride, pad, dilation: one number per spatial axis, or one for all (1, 0, 1); DeepLab's `hole` is dilation.
         group: the channels are split into this many groups (1).
         bias_term: add a bias (True).
         weight_filler, bias_filler: see `keras_caffe.fillers` (0).
 
-    Shapes: (..., *spatial, C_in) -> (..., *out, num_output); axes before the spatial ones are batch. Several bottoms of
-    one shape give as many tops with the same weights.
+    Shapes: (..., *spatial, C_in) -> (..., *out, num_output), batch axes before; bottoms of one shape give a top each.
 
     Raises:
         LayerError, ShapeError: parameters that Caffe refuses, channels that the groups do not divide.
+
+    Examples:
+        >>> keras_caffe.layers.Convolution(16, kernel_size=3, stride=2).compute_output_shape((1, 8, 8, 3))
+        (1, 3, 3, 16)
 
     Caffe: src/caffe/layers/conv_layer.cpp
     """
@@ -138,10 +139,9 @@ class Convolution(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.convolution_param
-        spatial = bottoms[0].rank - 1 - canonical_axis(param.axis, bottoms[0].rank)
         return cls(
             num_output=required(param, "num_output"),
-            **spatial_params(param, spatial),
+            **spatial_params(param, bottoms[0].rank - 1 - canonical_axis(param.axis, bottoms[0].rank)),
             group=param.group,
             bias_term=param.bias_term,
             weight_filler=fillers.from_caffe(param.weight_filler),

@@ -24,6 +24,10 @@ class Deconvolution(Convolution):
     Raises:
         LayerError, ShapeError: as `Convolution`.
 
+    Examples:
+        >>> keras_caffe.layers.Deconvolution(16, kernel_size=4, stride=2, pad=1).compute_output_shape((1, 8, 8, 3))
+        (1, 16, 16, 16)
+
     Caffe: src/caffe/layers/deconv_layer.cpp
     """
 

@@ -30,6 +30,10 @@ class Dropout(CaffeLayer):
     Raises:
         LayerError: a ratio that is no probability.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.Dropout(0.5)(np.float32([1, 2]), training=False))
+        array([1., 2.], dtype=float32)
+
     Caffe: src/caffe/layers/dropout_layer.cpp
     """
 

@@ -32,6 +32,10 @@ class Eltwise(CaffeLayer):
     Raises:
         LayerError, ShapeError: another number of coefficients than bottoms, coefficients with PROD, different shapes.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.Eltwise("SUM", coeff=(1, -1))([np.float32([[5, 7]]), np.float32([[2, 2]])]))
+        array([[3., 5.]], dtype=float32)
+
     Caffe: src/caffe/layers/eltwise_layer.cpp
     """
 

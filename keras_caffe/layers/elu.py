@@ -23,6 +23,10 @@ class ELU(CaffeLayer):
 
     Shapes: any; the top has the bottom's shape.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.ELU()(np.float32([-100, 1])))
+        array([-1.,  1.], dtype=float32)
+
     Caffe: src/caffe/layers/elu_layer.cpp
     """
 

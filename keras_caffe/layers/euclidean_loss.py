@@ -24,6 +24,10 @@ class EuclideanLoss(LossLayer):
     Raises:
         ShapeError: the values per sample differ in number, or over 4 axes.
 
+    Examples:
+        >>> float(keras_caffe.layers.EuclideanLoss()([np.float32([[1, 2]]), np.float32([[1, 4]])]))
+        2.0
+
     Caffe: src/caffe/layers/euclidean_loss_layer.cpp
     """
 

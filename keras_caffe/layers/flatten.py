@@ -28,6 +28,10 @@ class Flatten(CaffeLayer):
     Raises:
         LayerError: an axis is out of range, or `end_axis` lies before `axis`.
 
+    Examples:
+        >>> keras_caffe.layers.Flatten().compute_output_shape((1, 50, 4, 4))
+        (1, 800)
+
     Caffe: src/caffe/layers/flatten_layer.cpp
     """
 

@@ -38,6 +38,10 @@ class InnerProduct(CaffeLayer):
     Raises:
         LayerError, ShapeError: no outputs, an axis out of range, flattened axes of unknown size.
 
+    Examples:
+        >>> keras_caffe.layers.InnerProduct(10).compute_output_shape((1, 50, 4, 4))
+        (1, 10)
+
     Caffe: src/caffe/layers/inner_product_layer.cpp
     """
 

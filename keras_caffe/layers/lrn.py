@@ -32,6 +32,10 @@ class LRN(CaffeLayer):
     Raises:
         LayerError, ShapeError: an even size, a bottom without exactly 4 axes.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.LRN(3)(np.ones((1, 1, 1, 3), "float32"))).round(3)
+        array([[[[0.682, 0.595, 0.682]]]], dtype=float32)
+
     Caffe: src/caffe/layers/lrn_layer.cpp
     """
 

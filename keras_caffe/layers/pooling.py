@@ -24,9 +24,8 @@ class Pooling(CaffeLayer):
     """Maximum, average or a random value of sliding windows.
 
     P = ceil((H + 2p - k) / s) + 1 windows per axis, one less if either pad is set and the last would start beyond H+p.
-    MAX: the first maximum wins, padding never does. AVE: sum over the pixels / the window's area up to H + p (padding
-    counts, what sticks out beyond it does not). STOCHASTIC: in training a value drawn with probability x / sum x, else
-    sum x^2 / sum x.
+    MAX: the first maximum wins, padding never does. AVE: sum / the window's area up to H + p (padding counts, what
+    sticks out beyond it does not). STOCHASTIC: in training drawn with probability x / sum x, else sum x^2 / sum x.
 
     Args:
         pool: "MAX" (default), "AVE" or "STOCHASTIC".
@@ -39,6 +38,10 @@ class Pooling(CaffeLayer):
 
     Raises:
         LayerError, ShapeError: parameters that Caffe refuses, a bottom without exactly 4 axes.
+
+    Examples:
+        >>> keras_caffe.layers.Pooling(kernel_size=3, stride=2).compute_output_shape((1, 6, 6, 8))
+        (1, 3, 3, 8)
 
     Caffe: src/caffe/layers/pooling_layer.cpp
     """
@@ -93,10 +96,8 @@ class Pooling(CaffeLayer):
         axes = self._axes(ops.shape(inputs))
         if self.with_mask:
             return list(max_pool_with_index(inputs, axes))
-        if self.pool == "MAX":
-            return max_pool(inputs, axes, training)
-        if self.pool == "AVE":
-            return average_pool(inputs, axes)
+        if self.pool != "STOCHASTIC":
+            return max_pool(inputs, axes, training) if self.pool == "MAX" else average_pool(inputs, axes)
         return stochastic_pool(inputs, axes, self._draw(inputs, axes) if training else None)
 
     def _draw(self, x: Any, axes: Sequence[Axis]) -> Any:
@@ -115,8 +116,7 @@ class Pooling(CaffeLayer):
         return [(shape[0], *out, shape[3])] * (2 if self.with_mask else 1)
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        high, wide = self.kernel_size
-        return total_count(bottoms) if self.global_pooling else high * wide * total_count(tops[:1])
+        return total_count(bottoms) if self.global_pooling else total_count([self.kernel_size]) * total_count(tops[:1])
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

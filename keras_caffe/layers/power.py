@@ -23,6 +23,10 @@ class Power(CaffeLayer):
 
     Shapes: any; the top has the bottom's shape.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.Power(2, shift=1)(np.float32([1, 2])))
+        array([4., 9.], dtype=float32)
+
     Caffe: src/caffe/layers/power_layer.cpp
     """
 

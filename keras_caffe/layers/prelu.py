@@ -33,6 +33,10 @@ class PReLU(CaffeLayer):
     Raises:
         LayerError: the axis is out of range. ShapeError: a bottom of fewer than 2 axes.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.PReLU()(np.float32([[-1, 2]])))
+        array([[-0.25,  2.  ]], dtype=float32)
+
     Caffe: src/caffe/layers/prelu_layer.cpp
     """
 

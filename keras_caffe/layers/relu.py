@@ -25,6 +25,10 @@ class ReLU(CaffeLayer):
 
     Shapes: any; the top has the bottom's shape.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.ReLU(0.5)(np.float32([-1, 2])))
+        array([-0.5,  2. ], dtype=float32)
+
     Caffe: src/caffe/layers/relu_layer.cpp
     """
 

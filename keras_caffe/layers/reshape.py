@@ -31,6 +31,10 @@ class Reshape(CaffeLayer):
     Raises:
         LayerError, ShapeError: two -1, a 0 where the bottom has no axis, another number of values.
 
+    Examples:
+        >>> keras_caffe.layers.Reshape((0, -1, 4)).compute_output_shape((1, 50, 4, 4))
+        (1, 200, 4)
+
     Caffe: src/caffe/layers/reshape_layer.cpp
     """
 

@@ -31,6 +31,10 @@ class Scale(CaffeLayer):
     Raises:
         LayerError, ShapeError: axes out of range, a second bottom that does not match.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.Scale()([np.float32([[1, 2]]), np.float32([10, 100])]))
+        array([[ 10., 200.]], dtype=float32)
+
     Caffe: src/caffe/layers/scale_layer.cpp
     """
 

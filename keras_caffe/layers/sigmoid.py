@@ -17,6 +17,10 @@ class Sigmoid(CaffeLayer):
 
     Shapes: any; the top has the bottom's shape.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.Sigmoid()(np.float32([0, 100])))
+        array([0.5, 1. ], dtype=float32)
+
     Caffe: src/caffe/layers/sigmoid_layer.cpp
     """
 

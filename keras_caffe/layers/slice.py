@@ -32,6 +32,10 @@ class Slice(CaffeLayer):
         LayerError, ShapeError: the axis is out of range or given in two ways, cuts that do not rise or lie beyond the
         bottom, a size that `num_tops` does not divide.
 
+    Examples:
+        >>> keras_caffe.layers.Slice(3).compute_output_shape((1, 6))
+        [(1, 2), (1, 2), (1, 2)]
+
     Caffe: src/caffe/layers/slice_layer.cpp
     """
 

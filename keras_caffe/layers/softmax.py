@@ -26,6 +26,10 @@ class Softmax(CaffeLayer):
     Raises:
         LayerError: the axis is out of range.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.Softmax()(np.float32([[0, 0]])))
+        array([[0.5, 0.5]], dtype=float32)
+
     Caffe: src/caffe/layers/softmax_layer.cpp
     """
 

@@ -33,6 +33,10 @@ class SoftmaxWithLoss(ClassLossLayer):
         ShapeError: another number of labels than places.
         LayerError: a label is out of range (in your own tf.function the loss is NaN).
 
+    Examples:
+        >>> round(float(keras_caffe.layers.SoftmaxWithLoss()([np.float32([[0, 0]]), np.float32([1])])), 4)
+        0.6931
+
     Caffe: src/caffe/layers/softmax_loss_layer.cpp
     """
 

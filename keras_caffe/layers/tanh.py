@@ -16,6 +16,10 @@ class TanH(CaffeLayer):
 
     Shapes: any; the top has the bottom's shape.
 
+    Examples:
+        >>> np.asarray(keras_caffe.layers.TanH()(np.float32([0, 100])))
+        array([0., 1.], dtype=float32)
+
     Caffe: src/caffe/layers/tanh_layer.cpp
     """
 

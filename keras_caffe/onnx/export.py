@@ -83,6 +83,12 @@ def to_onnx(
         ExportError: the package onnx is missing, the file would compute something else than the model, or ONNX cannot
             say some layers exactly: it names all of them. An old file of this name is whole then.
         ReadError: the file cannot be written. With a prototxt all that `load` raises.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> files = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
+        >>> print(keras_caffe.to_onnx(*files, "lenet.onnx"))
+        lenet.onnx
     """
     weights, file = (weights, file) if file is not None else (None, weights)
     if file is None:

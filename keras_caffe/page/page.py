@@ -97,6 +97,13 @@ def view(
 
     Raises:
         ReadError: a file cannot be read. DataError: Jinja2, igraph or Pillow is missing.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> page = keras_caffe.view(model)
+        >>> print(page.save("lenet.html"))
+        lenet.html
     """
     _template()
     shown = subject(model, weights, options)

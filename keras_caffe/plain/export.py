@@ -49,6 +49,13 @@ def to_keras(
 
     Raises:
         ExportError: some layers cannot be said exactly: it names all of them; or a name in `allow` is no layer's.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> plain = keras_caffe.to_keras(model)
+        >>> {type(layer).__module__.partition(".")[0] for layer in plain.layers}
+        {'keras'}
     """
     if not isinstance(model, CaffeModel):
         raise ExportError("to_keras turns loaded Caffe nets", expected="a CaffeModel", received=type(model).__name__)

@@ -91,6 +91,12 @@ def export(
             pictures or labels do not fit the net, the version would compute something else than the model. Nothing is
             left behind then.
         NetError: there is no such blob; or lists the layers of a Keras model that Caffe has not.
+
+    Examples:
+        >>> from keras_caffe import samples
+        >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
+        >>> print(keras_caffe.export(model, "served/lenet"))
+        served/lenet/1
     """
     how = (outputs, signatures, preprocessing, inputs, labels, top, fold, dynamic, data_format, warm_up, tolerance)
     path, rows = export_version(model, directory, version, Settings(*how))

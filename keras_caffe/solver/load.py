@@ -63,6 +63,17 @@ def load_solver(
     Raises:
         ReadError, SolverError: the definition is refused; what `load` and `dataset` raise of its nets and their data.
 
+    Examples:
+        >>> solver = '''base_lr: 0.1 lr_policy: "fixed" max_iter: 10 net_param {
+        ... layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 1] } } }
+        ... layer { name: "wanted" type: "Input" top: "wanted" input_param { shape { dim: [1, 1] } } }
+        ... layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 1 } }
+        ... layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "wanted" top: "loss" } }'''
+        >>> batches = [{"x": np.float32([[1]]), "wanted": np.float32([[3]])}]
+        >>> solver = keras_caffe.load_solver(solver, train_data=batches)
+        >>> [round(loss, 2) for loss in solver.step(3)]
+        [4.5, 2.88, 1.84]
+
     Caffe: src/caffe/solver.cpp
     """
     definition = read_solver(solver)
