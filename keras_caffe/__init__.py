@@ -20,7 +20,7 @@ if requirements.whole and requirements.HAS_TENSORFLOW:
     from keras_caffe.solver import load_solver
 
 __all__ = [
-    "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "check", "compare", "cv_dnn", "data", "dataset",
+    "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "beam", "check", "compare", "cv_dnn", "data", "dataset",
     "engine", "export", "fold", "known", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers",
     "plots", "pycaffe", "register_layer", "save", "to_code", "to_keras", "to_onnx", "view",
 ]  # fmt: skip

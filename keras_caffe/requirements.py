@@ -51,8 +51,21 @@ LATER = {
     "view": "page",
 }
 """Public functions whose modules are imported when they are first asked for: `import keras_caffe` shall be fast"""
-ROOMS = ("code", "cv_dnn", "engines", "known", "onnx", "page", "plain", "plots", "pycaffe", "runtimes", "serving")
-WITH_TENSORFLOW = {"engine", "engines", "export", "pycaffe", "serving"}
+ROOMS = (
+    "beam",
+    "code",
+    "cv_dnn",
+    "engines",
+    "known",
+    "onnx",
+    "page",
+    "plain",
+    "plots",
+    "pycaffe",
+    "runtimes",
+    "serving",
+)
+WITH_TENSORFLOW = {"beam", "engine", "engines", "export", "pycaffe", "serving"}
 
 
 def later(name: str) -> Any:

@@ -29,6 +29,7 @@ FLOORS = [
     {"losses", "metrics", "optimizers"},  # Keras's classes of the same names
     {"converters"},
     {"data", "code", "onnx", "plain", "solver", "serving", "pycaffe", "samples", "cv_dnn", "engines", "page", "plots"},
+    {"beam"},
     {"public"},  # keras_caffe/__init__.py
     {"cli"},
     {"__main__"},
@@ -45,7 +46,7 @@ NEIGHBOURS |= {("code", "plain"), ("cv_dnn", "onnx"), ("plots", "page"), ("plots
 NEIGHBOURS |= {("engines", "onnx"), ("engines", "serving"), ("pycaffe", "engines")}
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
-TENSORFLOW = {"ops", "data", "runtimes", "solver", "serving", "pycaffe", "page"}
+TENSORFLOW = {"beam", "ops", "data", "runtimes", "solver", "serving", "pycaffe", "page"}
 NO_KERAS = {"cures", "deprecation", "errors", "version", "requirements", "proto", "registry", "shapes", "layout"}
 NO_KERAS |= {"forks", "hdf5_file", "lmdb_file", "named", "places", "samples"}
 BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "definition", "graph")}
@@ -64,6 +65,7 @@ SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of it
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
 CONTRACT |= {"check", "data", "engine", "known", "pycaffe", "ops", "plots", "to_code", "to_keras", "to_onnx", "view"}
+CONTRACT |= {"beam"}
 NOT_YET: set[str] = set()
 BESIDE_CONTRACT = {
     "known",

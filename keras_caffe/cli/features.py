@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe import proto
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.model import keras_name
 from keras_caffe.converters.write import replacing
 from keras_caffe.data.dataset import dataset
+from keras_caffe.data.datum import feature_datum
 from keras_caffe.data.writers import write
 from keras_caffe.errors import DataError
 from keras_caffe.proto.text import to_text
@@ -180,8 +180,4 @@ def write_features(target: str, kind: str, arrays: Mapping[str, np.ndarray]) -> 
 
 def _datums(name: str, values: np.ndarray) -> Iterator[tuple[bytes, bytes]]:
     """Caffe's records: the row's number as ten digits, and its values as `float_data`."""
-    if values.ndim > 4:
-        raise DataError(f"blob {name!r} does not fit a Datum", expected="four axes at most", received=values.shape)
-    sizes = dict(zip(("channels", "height", "width"), (*values.shape[1:], 1, 1, 1), strict=False))
-    for number, row in enumerate(values):
-        yield b"%010d" % number, proto.Datum(**sizes, float_data=row.ravel().tolist()).SerializeToString()
+    return ((b"%010d" % number, feature_datum(name, row)) for number, row in enumerate(values))

@@ -76,6 +76,22 @@ def parse(record: Buffer) -> Datum:
     return Datum(shape, _signed(ints[LABEL]), data, bool(ints[ENCODED]), values)
 
 
+def feature_datum(blob: str, values: np.ndarray) -> bytes:
+    """A record of the values that a blob holds for one item, as Caffe's extract_features makes it: `float_data`.
+
+    Raises:
+        DataError: they have more than three axes.
+    """
+    from keras_caffe import proto
+
+    if values.ndim > 3:
+        raise DataError(
+            f"blob {blob!r} does not fit a Datum", expected="three axes at most for an item", received=values.shape
+        )
+    sizes = dict(zip(("channels", "height", "width"), (*values.shape, 1, 1, 1), strict=False))
+    return proto.Datum(**sizes, float_data=values.ravel().tolist()).SerializeToString()
+
+
 def no_datum(record: Buffer) -> DataError:
     """The error for bytes that are no Datum."""
     return DataError(

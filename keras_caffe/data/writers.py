@@ -147,11 +147,12 @@ def _write_tfrecord(path: Path, records: Iterable[KeyValue], shards: int) -> int
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(tf.io.TFRecordWriter(name)) for name in names]
         for count, (key, value) in enumerate(records, 1):
-            files[(count - 1) % shards].write(_example(key, value))
+            files[(count - 1) % shards].write(example(key, value))
     return count
 
 
-def _example(key: bytes, value: bytes) -> bytes:
+def example(key: bytes, value: bytes) -> bytes:
+    """A record of a TFRecord file."""
     feature = {
         name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))
         for name, data in (("key", bytes(key)), ("datum", bytes(value)))

@@ -23,11 +23,13 @@ class Engine:
         name: of the engine: "openvino", "onnxruntime", "litert" or "tensorflow".
         precision: "float32", "bfloat16" or "int8".
         report: what was measured, see `Report`.
+        inputs: {input: its shape}, None for sizes that are open.
     """
 
     def __init__(self, runtime: Runtime, names: Mapping[str, str], single: str | None, report: Report) -> None:
         self.name, self.precision, self.report = report.engine, report.precision, report
         self._runtime, self._names, self._single = runtime, names, single
+        self.inputs = dict(runtime.inputs)
 
     def __call__(self, inputs: Any = None) -> Any:
         """Computes the outputs of a batch.
