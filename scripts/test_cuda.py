@@ -1,12 +1,16 @@
-"""Tests and measures the CUDA kernels on this machine's GPU, through PyTorch or CuPy: `scripts/build_cuda.sh` first.
+"""Tests and measures the CUDA kernels on this machine's GPU, through PyTorch or CuPy.
 
-Everything that real Caffe computed, then random shapes against NumPy, then the share of a copy's bandwidth. Without a
-GPU or without the library nothing is done, and the last line says why.
+Everything that real Caffe computed, then random shapes against NumPy, then the share of a copy's bandwidth. Where the
+library is missing, `scripts/build_cuda.sh` builds it first, if there is an nvcc. Without a GPU or without the library
+nothing is done, and the last line says why.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,11 +22,14 @@ from scripts.cuda_tests import bandwidth, goldens, random_cases  # noqa: E402
 from scripts.cuda_tests.library import Library  # noqa: E402
 from scripts.cuda_tests.memory import gpu_memory  # noqa: E402
 
+BUILT = ROOT / "build" / "cuda" / "libkeras_caffe_cuda.so"
 COLUMNS = ("kernel", "sizes", "MB", "µs", "GB/s", "% of a copy")
 
 
 def find(path: Path) -> Library | str:
     """The library on the GPU's memory, or what is missing."""
+    if path == BUILT and not path.exists() and shutil.which(os.environ.get("NVCC", "nvcc")):
+        subprocess.run(["bash", str(ROOT / "scripts" / "build_cuda.sh")], check=True)
     if not path.exists():
         return f"there is no {path} (scripts/build_cuda.sh makes it)"
     memory = gpu_memory()
@@ -44,7 +51,7 @@ def check(library: Library) -> bool:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--library", type=Path, default=ROOT / "build" / "cuda" / "libkeras_caffe_cuda.so")
+    parser.add_argument("--library", type=Path, default=BUILT)
     parser.add_argument("--no-bandwidth", action="store_true", help="compare only")
     args = parser.parse_args(argv)
     library = find(args.library)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from keras_caffe.lmdb_file import LmdbFile
 from keras_caffe.runtimes.base import library
 
 beam: Any = library("apache_beam", "Apache Beam", "beam", "2.60")
+fileio: Any = import_module("apache_beam.io.fileio")
 ON_ERROR = ("raise", "skip")
 
 
@@ -39,7 +41,7 @@ class Read(beam.PTransform):
             return begin | beam.io.ReadFromTFRecord(self.source) | beam.Map(_of_example)
         if (Path(self.source) / "data.mdb").exists():
             return begin | beam.Create([self.source]) | beam.FlatMap(_of_lmdb) | beam.Reshuffle()
-        files = begin | beam.io.fileio.MatchFiles(self.source) | beam.Reshuffle() | beam.io.fileio.ReadMatches()
+        files = begin | fileio.MatchFiles(self.source) | beam.Reshuffle() | fileio.ReadMatches()
         return files | beam.Map(lambda file: (file.metadata.path, file.read()))
 
 

@@ -18,7 +18,8 @@ from keras_caffe.engines.processor import processor
 from keras_caffe.errors import CaffeError
 from keras_caffe.runtimes.base import threads_of
 
-PACKAGES = ("keras-caffe", "openvino", "onnxruntime", "onnx", "ai-edge-litert", "tensorflow", "tensorflow-cpu")
+PACKAGES = ("keras-caffe", "openvino", "onnxruntime", "onnxruntime-gpu", "onnx", "ai-edge-litert", "tensorflow")
+PACKAGES += ("tensorflow-cpu",)
 
 
 def folder() -> Path:

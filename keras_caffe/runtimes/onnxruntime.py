@@ -1,4 +1,4 @@
-"""ONNX Runtime, on the CPU."""
+"""ONNX Runtime, on a GPU where the package `onnxruntime-gpu` is, else on the CPU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.runtimes.base import Arrays, Runtime, library, refused, threads_of
+
+CPU = "CPUExecutionProvider"
+GPU = ("CUDAExecutionProvider", {"use_tf32": "0"})  # TF32 keeps ten bits of float32's fraction
 
 
 class OnnxRuntime(Runtime):
@@ -30,7 +33,7 @@ class OnnxRuntime(Runtime):
         options.log_severity_level = 3  # errors; it warns of what it optimises away
         content = file if isinstance(file, bytes) else str(file)
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers(onnxruntime))
         except Exception as error:  # its classes are no part of its interface
             raise refused(self.title, error) from error
         self.outputs = [output.name for output in self._session.get_outputs()]
@@ -47,3 +50,13 @@ class OnnxRuntime(Runtime):
     def call(self, fed: Arrays) -> dict[str, np.ndarray]:
         found = self._session.run(self.outputs, {name: np.ascontiguousarray(fed[name]) for name in self.inputs})
         return dict(zip(self.outputs, found, strict=True))
+
+
+def providers(onnxruntime: Any) -> list[Any]:
+    """What computes, the first that can: CUDA where the package has it, and the CPU.
+
+    Args:
+        onnxruntime: the package.
+    """
+    has_cuda = GPU[0] in onnxruntime.get_available_providers()
+    return [GPU, CPU] if has_cuda else [CPU]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_caffe.converters.build import build
 from keras_caffe.converters.definition import Definition
@@ -14,7 +15,7 @@ from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.weights import match
 from keras_caffe.data.dataset import dataset
-from keras_caffe.errors import DataError, Option
+from keras_caffe.errors import DataError, Option, SolverError
 from keras_caffe.layers.python_class import class_name
 from keras_caffe.layout import edge_order, to_caffe
 from keras_caffe.places import Places
@@ -34,9 +35,13 @@ class Opener:
         seed: of the nets' own data layers.
         options: arguments of `keras_caffe.load`; `strict` counted when the nets were read.
         places: where what the nets name is looked for.
+
+    Raises:
+        SolverError: it is made in the scope of a ParameterServerStrategy.
     """
 
     def __init__(self, data_format: str | None, seed: int | None, options: Mapping[str, Any], places: Places) -> None:
+        _refuse_asynchronous(tf.distribute.get_strategy())
         self.data_format, self.seed = data_format or keras.config.image_data_format(), seed
         self.skip_mismatch = options.get("skip_mismatch", False)
         rest = {name: value for name, value in options.items() if name not in ("skip_mismatch", "strict")}
@@ -117,6 +122,16 @@ class Opener:
             **self.settings.places.arguments,
             allow_python_imports=self.settings.allow_python_imports,
             **share,
+        )
+
+
+def _refuse_asynchronous(strategy: tf.distribute.Strategy) -> None:
+    if isinstance(strategy, tf.distribute.experimental.ParameterServerStrategy):
+        raise SolverError(
+            "a solver does not run under ParameterServerStrategy",
+            expected="a strategy whose replicas make each update together, as Caffe's GPUs do",
+            received="workers that update at different times, which gives other numbers, and which Keras 3 cannot fit",
+            fix="Use tf.distribute.MultiWorkerMirroredStrategy.",
         )
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import shlex
 import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -45,7 +46,17 @@ def show(made: Table, command: Sequence[str], console: Console | None = None) ->
 
 def machine() -> str:
     found = [f"{name} {version(name)}" for name in PACKAGES if _installed(name)]
-    return f"{_processor()} ({os.cpu_count()} cores), Python {platform.python_version()}, {', '.join(found)}"
+    gpus = "".join(f", {name}" for name in _gpus())
+    return f"{_processor()} ({os.cpu_count()} cores){gpus}, Python {platform.python_version()}, {', '.join(found)}"
+
+
+def _gpus() -> list[str]:
+    """The names of the GPUs that TensorFlow computes on."""
+    if "tensorflow" not in sys.modules:
+        return []
+    config = sys.modules["tensorflow"].config
+    details = map(config.experimental.get_device_details, config.list_physical_devices("GPU"))
+    return [found.get("device_name", "a GPU") for found in details]
 
 
 def _installed(name: str) -> bool:

@@ -26,15 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nets", nargs="+", default=tuple(BATCHES), metavar="NET", choices=[*BATCHES, "update"])
     parser.add_argument("--runs", type=int, default=10, help="rounds; some iterations of each side a round")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--policy", metavar="NAME", help="of both sides, such as mixed_bfloat16 (default: float32)")
 
 
 def measure(args: argparse.Namespace) -> Any:
+    import keras
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
+    if args.policy:
+        keras.config.set_dtype_policy(args.policy)
     rows = [row for name in args.nets for row in (_update(args.runs) if name == "update" else _net(name, args.runs))]
     columns = UPDATE_COLUMNS if tuple(args.nets) == ("update",) else COLUMNS
-    return table(f"Training, {args.threads} threads, medians of {args.runs} interleaved rounds", columns, rows)
+    policy = f" in {args.policy}" if args.policy else ""
+    return table(f"Training{policy}, {args.threads} threads, medians of {args.runs} interleaved rounds", columns, rows)
 
 
 def _net(name: str, runs: int) -> Iterator[tuple[Any, ...]]:

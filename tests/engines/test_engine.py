@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from keras_caffe.engines.how import How
 from keras_caffe.engines.loaded import LoadedNet
 from keras_caffe.errors import ExportError, NetError, ReadError, ShapeError, UnknownNameError
 from keras_caffe.layers.base import CaffeLayer
-from keras_caffe.runtimes.onnxruntime import OnnxRuntime
+from keras_caffe.runtimes.onnxruntime import OnnxRuntime, providers
 from keras_caffe.runtimes.openvino import OpenVino
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
@@ -194,6 +195,14 @@ def test_an_engine_that_is_missing_is_named_with_the_cure(
         keras_caffe.engine(lenet, name)
     engine = keras_caffe.engine(lenet, cache=False)
     assert engine.name != name and f"keras-caffe[{extra}]" in engine.report.refused[name]
+
+
+def test_onnx_runtime_computes_on_a_gpu_where_its_package_can() -> None:
+    with_cuda = SimpleNamespace(get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    without = SimpleNamespace(get_available_providers=lambda: ["AzureExecutionProvider", "CPUExecutionProvider"])
+    # In float32 as Caffe's, not in the shorter numbers that a GPU takes by itself.
+    assert providers(with_cuda) == [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
+    assert providers(without) == ["CPUExecutionProvider"]
 
 
 def test_an_engine_that_is_too_old_is_named(lenet: Any, monkeypatch: pytest.MonkeyPatch) -> None:

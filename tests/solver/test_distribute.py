@@ -84,6 +84,13 @@ def test_a_cluster_of_one_worker(tmp_path: Path) -> None:
     same(result(worker, tmp_path, "cluster"), result(alone, tmp_path, "alone"))
 
 
+def test_parameter_servers_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy = object.__new__(tf.distribute.ParameterServerStrategy)  # making one waits for its servers
+    monkeypatch.setattr(tf.distribute, "get_strategy", lambda: strategy)
+    with pytest.raises(keras_caffe.errors.SolverError, match="ParameterServerStrategy.*at different times.*Keras 3"):
+        keras_caffe.load_solver(f"{SOLVERS['SGD']} train_net_param {{ {NET} }}", train_data=[{}])
+
+
 NET = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }
 layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 4 } } }
