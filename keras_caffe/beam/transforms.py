@@ -131,7 +131,7 @@ class _Compute(beam.DoFn):
             return self.computer.prepare(picture)
         except (DataError, LayerError) as error:
             if not self.skip:
-                raise error.at(where=name) from None
+                raise DataError(str(error.at(where=name))) from None  # of an error Beam shows the first argument
             self.unreadable.inc()
             return None
 

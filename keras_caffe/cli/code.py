@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
 def _write_weights(text: str, model: Any, file: Path) -> None:
     """Builds the net with the code, which came from `to_code` a moment ago, so that the file fits it."""
     code: dict[str, Any] = {"__name__": "net"}
-    exec(compile(text, "net.py", "exec"), code)  # noqa: S102  # Texts of the net stand in it as literals only.
+    exec(compile(text, "net.py", "exec"), code)  # noqa: S102  # nosec B102  # Texts of the net stand in it as literals only.
     built, plain = code["build_model"](), to_keras(model)
     for layer in plain.layers:
         if layer.weights:

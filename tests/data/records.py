@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lmdb
 import numpy as np
+from PIL import Image
 
 from keras_caffe import proto
 
@@ -19,6 +21,13 @@ def datum(label: int, shape: tuple[int, int, int] = (3, 8, 9), **fields: Any) ->
     pixels = np.random.default_rng(label).integers(0, 256, shape, dtype=np.uint8).tobytes()
     sizes = dict(zip(("channels", "height", "width"), shape, strict=True))
     return proto.Datum(**{**sizes, "data": pixels, "label": label, **fields}).SerializeToString()
+
+
+def encoded(kind: str, width: int = 12, height: int = 7, **options: object) -> bytes:
+    """An image file of a kind that Pillow writes: "png", "jpeg", "gif"."""
+    file = io.BytesIO()
+    Image.fromarray(np.arange(width * height * 3, dtype=np.uint8).reshape(height, width, 3)).save(file, kind, **options)
+    return file.getvalue()
 
 
 def annotated(number: int, boxes: list[tuple[int, int, int, int]]) -> bytes:

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe import data
-from tests.data.records import datum
-from tests.data.test_image_size import encoded
+from tests.data.records import datum, encoded
 from tests.nets import data_net
 
 SERVER = """

@@ -7,7 +7,6 @@ import struct
 import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -15,16 +14,10 @@ from PIL import Image
 from keras_caffe.data import dataset, images
 from keras_caffe.data.image_size import MOST_PIXELS, PIXELS_PER_BYTE, check_pixels, jpeg_size, stated_pixels
 from keras_caffe.errors import DataError
-from tests.data.records import datum, write_lmdb
+from tests.data.records import datum, encoded, write_lmdb
 from tests.nets import data_net
 
 SIDE = 70_000  # 4.9e9 pixels
-
-
-def encoded(kind: str, width: int = 12, height: int = 7, **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.arange(width * height * 3, dtype=np.uint8).reshape(height, width, 3)).save(file, kind, **options)
-    return file.getvalue()
 
 
 def png_bomb() -> bytes:
