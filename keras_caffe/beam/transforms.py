@@ -1,8 +1,9 @@
-"""The transforms. This module needs Apache Beam."""
+"""The transforms: functions, not classes, so that this module can be imported where Apache Beam is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,34 +19,46 @@ from keras_caffe.errors import DataError, LayerError
 from keras_caffe.lmdb_file import LmdbFile
 from keras_caffe.runtimes.base import library
 
-beam: Any = library("apache_beam", "Apache Beam", "beam", "2.60")
-fileio: Any = import_module("apache_beam.io.fileio")
 ON_ERROR = ("raise", "skip")
 
 
-class Read(beam.PTransform):
+def Read(source: str) -> Any:
     """Picture files, or the records of a database, as (name, picture).
 
     Args:
         source: a pattern of picture files (`/photos/*.jpg`, `gs://bucket/**.jpg`), whose names are their paths; a
             pattern of TFRecord files of Datums (`*.tfrecord`) or an LMDB's folder, whose names are the records' keys.
             Files are read by many workers, an LMDB by one, from which the records go to the others.
+
+    Returns:
+        A PTransform.
+
+    Raises:
+        ExportError: Apache Beam is missing.
     """
+    beam, fileio = _beam(), import_module("apache_beam.io.fileio")
 
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.source = source
-
-    def expand(self, begin: Any) -> Any:
-        if self.source.endswith(SUFFIX):
-            return begin | beam.io.ReadFromTFRecord(self.source) | beam.Map(_of_example)
-        if (Path(self.source) / "data.mdb").exists():
-            return begin | beam.Create([self.source]) | beam.FlatMap(_of_lmdb) | beam.Reshuffle()
-        files = begin | fileio.MatchFiles(self.source) | beam.Reshuffle() | fileio.ReadMatches()
+    def read(begin: Any) -> Any:
+        if source.endswith(SUFFIX):
+            return begin | beam.io.ReadFromTFRecord(source) | beam.Map(_of_example)
+        if (Path(source) / "data.mdb").exists():
+            return begin | beam.Create([source]) | beam.FlatMap(_of_lmdb) | beam.Reshuffle()
+        files = begin | fileio.MatchFiles(source) | beam.Reshuffle() | fileio.ReadMatches()
         return files | beam.Map(lambda file: (file.metadata.path, file.read()))
 
+    return beam.ptransform_fn(read)()
 
-class Predict(beam.PTransform):
+
+def Predict(
+    net: Any,
+    weights: Any = None,
+    *,
+    outputs: Sequence[str],
+    preprocessing: Mapping[str, Any] | Callable[[Picture], np.ndarray] | None = None,
+    batch_size: int = 32,
+    on_error: str = "raise",
+    **options: Any,
+) -> Any:
     """(name, picture) -> (name, {blob: array}), in Caffe's order, without the axis of the batch.
 
     Args:
@@ -60,33 +73,26 @@ class Predict(beam.PTransform):
         **options: further arguments of `keras_caffe.engine`: name, precision, threads (default here: 1, as Beam runs a
             process for each processor), ...
 
+    Returns:
+        A PTransform.
+
     Raises:
+        ExportError: Apache Beam is missing.
         DataError: no such on_error; while it runs, a picture that cannot be decoded.
     """
+    if on_error not in ON_ERROR:
+        raise DataError("no such on_error", expected=" or ".join(ON_ERROR), received=repr(on_error))
+    beam, computer = _beam(), Computer(net, weights, tuple(outputs), preprocessing or {}, options)
+    compute = _Compute(computer, on_error == "skip")
 
-    def __init__(
-        self,
-        net: Any,
-        weights: Any = None,
-        *,
-        outputs: Sequence[str],
-        preprocessing: Mapping[str, Any] | Callable[[Picture], np.ndarray] | None = None,
-        batch_size: int = 32,
-        on_error: str = "raise",
-        **options: Any,
-    ) -> None:
-        super().__init__()
-        if on_error not in ON_ERROR:
-            raise DataError("no such on_error", expected=" or ".join(ON_ERROR), received=repr(on_error))
-        self.computer = Computer(net, weights, tuple(outputs), preprocessing or {}, options)
-        self.batch_size, self.skip = batch_size, on_error == "skip"
+    def predict(pictures: Any) -> Any:
+        batches = pictures | beam.BatchElements(min_batch_size=batch_size, max_batch_size=batch_size)
+        return batches | beam.FlatMap(compute)
 
-    def expand(self, pictures: Any) -> Any:
-        batches = pictures | beam.BatchElements(min_batch_size=self.batch_size, max_batch_size=self.batch_size)
-        return batches | beam.ParDo(_Compute(self.computer, self.skip))
+    return beam.ptransform_fn(predict)()
 
 
-class Write(beam.PTransform):
+def Write(prefix: str, blob: str, shards: int = 0) -> Any:
     """(name, {blob: array}) -> TFRecord files of one blob's Datums, which `keras_caffe.dataset` reads.
 
     Each name is written once, however often a runner repeats a part of the work or a source gives it. The files get
@@ -96,34 +102,39 @@ class Write(beam.PTransform):
         prefix: what the files' names begin with.
         blob: which one.
         shards: how many files; 0: as the runner likes.
+
+    Returns:
+        A PTransform.
+
+    Raises:
+        ExportError: Apache Beam is missing.
     """
+    beam = _beam()
 
-    def __init__(self, prefix: str, blob: str, shards: int = 0) -> None:
-        super().__init__()
-        self.prefix, self.blob, self.shards = prefix, blob, shards
-
-    def expand(self, found: Any) -> Any:
-        blob = self.blob
+    def write(found: Any) -> Any:
         records = found | beam.MapTuple(lambda name, arrays: (name, feature_datum(blob, arrays[blob])))
-        once = records | beam.GroupByKey() | beam.MapTuple(lambda name, values: _first(name, values))
-        return once | beam.io.WriteToTFRecord(self.prefix, file_name_suffix=SUFFIX, num_shards=self.shards)
+        once = records | beam.GroupByKey() | beam.MapTuple(_first)
+        return once | beam.io.WriteToTFRecord(prefix, file_name_suffix=SUFFIX, num_shards=shards)
+
+    return beam.ptransform_fn(write)()
 
 
-class _Compute(beam.DoFn):
-    def __init__(self, computer: Computer, skip: bool) -> None:
-        self.computer, self.skip = computer, skip
-        self.unreadable = beam.metrics.Metrics.counter("keras_caffe", "unreadable")
+def _beam() -> Any:
+    return library("apache_beam", "Apache Beam", "beam", "2.60")
 
-    def setup(self) -> None:
-        _ = self.computer.engine
 
-    def process(self, batch: Sequence[tuple[str, Picture]]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-        inputs = [
-            (name, x) for name, x in ((name, self._input(name, picture)) for name, picture in batch) if x is not None
-        ]
-        if inputs:
-            names, arrays = zip(*inputs, strict=True)
-            yield from zip(names, self.computer(arrays), strict=True)
+@dataclass
+class _Compute:
+    """A batch of (name, picture) -> (name, {blob: array}); pictures that cannot be read stop it or are left out."""
+
+    computer: Computer
+    skip: bool
+
+    def __call__(self, batch: Sequence[tuple[str, Picture]]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        pairs = [(name, self._input(name, picture)) for name, picture in batch]
+        inputs = [(name, x) for name, x in pairs if x is not None]
+        found = self.computer([x for _, x in inputs]) if inputs else []
+        return zip((name for name, _ in inputs), found, strict=True)
 
     def _input(self, name: str, picture: Picture) -> np.ndarray | None:
         """The net's input; None for a picture that cannot be read and is left out."""
@@ -132,7 +143,7 @@ class _Compute(beam.DoFn):
         except (DataError, LayerError) as error:
             if not self.skip:
                 raise DataError(str(error.at(where=name))) from None  # of an error Beam shows the first argument
-            self.unreadable.inc()
+            _beam().metrics.Metrics.counter("keras_caffe", "unreadable").inc()
             return None
 
 

@@ -18,8 +18,9 @@ from keras_caffe.engines.processor import processor
 from keras_caffe.errors import CaffeError
 from keras_caffe.runtimes.base import threads_of
 
-PACKAGES = ("keras-caffe", "openvino", "onnxruntime", "onnxruntime-gpu", "onnx", "ai-edge-litert", "tensorflow")
-PACKAGES += ("tensorflow-cpu",)
+TENSORFLOWS = ("tensorflow", "tensorflow-cpu")
+ONNX = ("onnx", "onnxruntime", "onnxruntime-gpu")
+PACKAGES = ("keras-caffe", "openvino", "ai-edge-litert", *ONNX, *TENSORFLOWS)
 
 
 def folder() -> Path:
