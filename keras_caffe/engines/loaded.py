@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -67,21 +67,20 @@ class LoadedNet:
         Raises:
             ExportError: the engine is missing, fails, or computes something else.
         """
-        make = {
-            "openvino": lambda graph: OpenVino(graph, how.precision, how.threads),
-            "onnxruntime": lambda graph: _onnxruntime(graph, how),
-        }.get(name)
-        if make is None:
-            return self._proved({"litert": self._litert, "tensorflow": self._tensorflow}[name](how), how)
+        if name == "tensorflow":
+            return self._proved(self._tensorflow(how), how)
+        detections = self._detections()
+        if name == "litert" and detections:  # Its converter would write pages about them before it refuses them.
+            return self._behind(name, how, detections)
         try:
-            return self._proved(make(self._graph(how, self.outputs)), how)
+            return self._proved(self._run(name, how, self.outputs), how)
         except NoWriterError as error:
             kept = list(error.layers)
         except ExportError:
-            kept = [p.node.name for p in self.model.plan.layers.values() if isinstance(p.layer, DetectionOutput)]
-            if not kept:
+            if not detections:
                 raise
-        return self._behind(make, how, kept)
+            kept = detections
+        return self._behind(name, how, kept)
 
     def names(self, runtime: Runtime) -> dict[str, str]:
         """{what callers may call an input: its name in the runtime}, in the model's order."""
@@ -101,6 +100,13 @@ class LoadedNet:
             return {name: net.last_write(name).id for name in self.outputs}
         return {output_name(net, value): net.held(value) for value in self.model.plan.outputs()}
 
+    def _detections(self) -> list[str]:
+        """Layers that what is asked for needs and not every engine can compute."""
+        plan = self.model.plan
+        needed = plan.needed_for(self._wanted.values())
+        found = (p.node for p in plan.layers.values() if isinstance(p.layer, DetectionOutput))
+        return [node.name for node in found if not needed.isdisjoint(node.outputs)]
+
     def _export(self, runtime: Runtime) -> Export:
         """Inputs go by their blobs' names in a graph of ONNX, and by names that functions allow in TensorFlow's."""
         blobs = [self.model.net.values[value].blob for value in self.model.plan.inputs]
@@ -118,11 +124,21 @@ class LoadedNet:
         except Exception as error:  # TensorFlow's, where the net itself takes no random numbers
             raise ExportError("the net computes nothing of random inputs", received=own_words(error)) from error
 
-    def _behind(self, make: Callable[[bytes], Runtime], how: How, layers: Sequence[str]) -> Made:
+    def _behind(self, name: str, how: How, layers: Sequence[str]) -> Made:
         """The engine for what is before these layers, and Keras for the rest."""
         tail = Tail(self.model, layers, self._wanted)
-        head = make(self._graph(how, tail.read))
+        head = self._run(name, how, tail.read)
         return self._proved(Cut(head, tail, list(self._wanted)), how, tail.layers)
+
+    def _run(self, name: str, how: How, outputs: Sequence[str] | None) -> Runtime:
+        """What computes these outputs, and no layer of it in Keras."""
+        if name == "litert":
+            return self._litert(how, outputs)
+        if name == "openvino":
+            return OpenVino(self._graph(how, outputs), how.precision, how.threads)
+        if how.precision == "bfloat16":
+            raise ExportError("ONNX Runtime computes no bfloat16 on processors", expected="openvino or tensorflow")
+        return OnnxRuntime(self._graph(how, outputs), how.threads)
 
     def _graph(self, how: How, outputs: Sequence[str] | None) -> bytes:
         """The folded net as ONNX, with the model's order of axes at its edges."""
@@ -133,10 +149,10 @@ class LoadedNet:
             self._graphs[key] = quantized(content, how.batches) if how.precision == "int8" else content
         return self._graphs[key]
 
-    def _litert(self, how: How) -> Runtime:
+    def _litert(self, how: How, outputs: Sequence[str] | None) -> Runtime:
         if how.precision == "bfloat16":
             raise ExportError("TensorFlow Lite computes no bfloat16", expected="openvino or tensorflow")
-        content, _ = tflite_bytes(self.model, how.precision, how.batches, self.outputs, single=False)
+        content, _ = tflite_bytes(self.model, how.precision, how.batches, outputs, single=False)
         return LiteRt(content, how.threads)
 
     def _tensorflow(self, how: How) -> Runtime:
@@ -148,12 +164,6 @@ class LoadedNet:
         part = built.extract(self.outputs) if self.outputs is not None else net_outputs(built)
         inputs = plain_inputs(built, sample_shapes(self.model.plan))
         return TensorFlow(signature(part, inputs, in_float32))
-
-
-def _onnxruntime(graph: bytes, how: How) -> Runtime:
-    if how.precision == "bfloat16":
-        raise ExportError("ONNX Runtime computes no bfloat16 on processors", expected="openvino or tensorflow")
-    return OnnxRuntime(graph, how.threads)
 
 
 def _first(batch: Any, names: Mapping[str, str]) -> dict[str, np.ndarray]:

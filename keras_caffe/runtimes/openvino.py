@@ -37,7 +37,8 @@ class OpenVino(Runtime):
     title = "OpenVINO"
 
     def __init__(self, file: Path | bytes, precision: str = "float32", threads: int | None = None) -> None:
-        self._core = self.library().Core()
+        openvino = self.library()
+        self._core, self._tensor = openvino.Core(), openvino.Tensor
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and "BF16" not in capabilities:
             raise ExportError(
@@ -56,7 +57,7 @@ class OpenVino(Runtime):
         except Exception as error:  # its classes are no part of its interface
             raise refused(self.title, error) from error
         self.inputs = {port.get_any_name(): _sizes(port) for port in self._model.inputs}
-        self.outputs = [port.get_any_name() for port in self._model.outputs]
+        self.outputs = [_output_name(port) for port in self._model.outputs]
         self._compiled = lru_cache(CACHED)(self._compile)
 
     @staticmethod
@@ -65,10 +66,11 @@ class OpenVino(Runtime):
         return library("openvino", OpenVino.title, "openvino", "2024.4")
 
     def call(self, fed: Arrays) -> dict[str, np.ndarray]:
-        arrays = [np.ascontiguousarray(fed[name]) for name in self.inputs]
+        arrays = [np.require(fed[name], requirements=("C", "W")) for name in self.inputs]
         request = self._compiled(tuple(array.shape for array in arrays))
-        found = request.infer(arrays, share_inputs=True)
-        return {name: np.array(found[index]) for index, name in enumerate(self.outputs)}
+        for index, array in enumerate(arrays):  # `infer(arrays)` does the same in 0.1 ms more
+            request.set_input_tensor(index, self._tensor(array, shared_memory=True))
+        return dict(zip(self.outputs, request.infer().values(), strict=True))
 
     def _compile(self, shapes: tuple[Shape, ...]) -> Any:
         """The net for inputs of these shapes, ready to run."""
@@ -76,6 +78,12 @@ class OpenVino(Runtime):
         if any(None in sizes for sizes in self.inputs.values()):
             model.reshape({name: list(shape) for name, shape in zip(self.inputs, shapes, strict=True)})
         return self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+
+
+def _output_name(port: Any) -> str:
+    """A constant that is an output has its own name beside the output's, which the node behind it tells."""
+    own = str(port.get_node().get_friendly_name()).removesuffix("/sink_port_0")
+    return own if own in port.get_names() else str(port.get_any_name())
 
 
 def _sizes(port: Any) -> Shape:

@@ -42,6 +42,26 @@ layer { name: "conv" type: "Convolution" bottom: "a/b" top: "conv" convolution_p
   weight_filler { type: "xavier" } } }
 layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE global_pooling: true } }
 """
+BOXES = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 16, 16] } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 6 kernel_size: 3
+  stride: 4 weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "loc" type: "Convolution" bottom: "conv" top: "loc" convolution_param { num_output: 4 kernel_size: 1
+  weight_filler { type: "xavier" } } }
+layer { name: "conf" type: "Convolution" bottom: "conv" top: "conf" convolution_param { num_output: 3 kernel_size: 1
+  weight_filler { type: "xavier" } } }
+layer { name: "loc_perm" type: "Permute" bottom: "loc" top: "loc_perm" permute_param { order: [0, 2, 3, 1] } }
+layer { name: "conf_perm" type: "Permute" bottom: "conf" top: "conf_perm" permute_param { order: [0, 2, 3, 1] } }
+layer { name: "loc_flat" type: "Flatten" bottom: "loc_perm" top: "loc_flat" }
+layer { name: "rows" type: "Reshape" bottom: "conf_perm" top: "rows" reshape_param { shape { dim: [0, -1, 3] } } }
+layer { name: "softmax" type: "Softmax" bottom: "rows" top: "softmax" softmax_param { axis: 2 } }
+layer { name: "flat" type: "Flatten" bottom: "softmax" top: "flat" }
+layer { name: "prior" type: "PriorBox" bottom: "conv" bottom: "data" top: "prior" prior_box_param { min_size: 6
+  variance: [0.1, 0.1, 0.2, 0.2] } }
+layer { name: "detections" type: "DetectionOutput" bottom: "loc_flat" bottom: "flat" bottom: "prior" top: "detections"
+  detection_output_param { num_classes: 3 keep_top_k: 9 nms_param { nms_threshold: 0.4 top_k: 12 } } }
+"""
 TWO = """
 layer { name: "a" type: "Input" top: "a" input_param { shape { dim: [2, 3, 4, 4] } } }
 layer { name: "b" type: "Input" top: "b" input_param { shape { dim: [2, 3, 4, 4] } } }
@@ -108,6 +128,21 @@ def test_several_inputs_and_outputs(name: str, data_format: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_arrays_are_taken_as_they_are_and_results_are_the_callers(lenet: Any, name: str) -> None:
+    engine = keras_caffe.engine(lenet, name)
+    fixed = DIGITS.copy()
+    fixed.setflags(write=False)
+    every_other = np.repeat(DIGITS, 2, axis=2)[:, :, ::2]
+    wanted = lenet.predict_on_batch(DIGITS)
+    close(engine(fixed), wanted)
+    first = engine(every_other)
+    kept = first.copy()
+    engine(DIGITS[::-1])
+    close(first, wanted)
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_open_sizes_stay_open(name: str) -> None:
     model = keras_caffe.load(OPEN, input_shapes={"a/b": (1, 3, None, None)})
     engine = keras_caffe.engine(model, name)
@@ -168,6 +203,34 @@ def test_a_layer_that_an_engine_lacks_stays_in_keras_with_what_is_behind_it(name
     before = keras_caffe.engine(model, name, outputs=["conv"])
     close(before({"data": x["data"]}), model.extract(["conv"]).predict_on_batch(x["data"]))
     assert before.report.kept == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_detections_are_the_models_and_stay_in_keras_where_an_engine_lacks_them(name: str) -> None:
+    model = keras_caffe.load(BOXES)
+    x = np.random.default_rng(0).random((3, 16, 16, 3), "float32")
+    engine = keras_caffe.engine(model, name)
+    close(engine(x), model.predict_on_batch(x))
+    assert engine.report.kept == (("detections",) if name == "litert" else ())
+    scores = keras_caffe.engine(model, name, outputs="conf")
+    close(scores(x), model.extract("conf").predict_on_batch(x))
+    assert scores.report.kept == ()
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_detections_that_an_engine_computes_otherwise_stay_in_keras(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = keras_caffe.load(BOXES)
+    runtime = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}[name]
+    whole = runtime.call
+
+    def other(self: Any, fed: Any) -> Any:
+        return {n: x + 0.01 if n == "detections" else x for n, x in whole(self, fed).items()}
+
+    monkeypatch.setattr(runtime, "call", other)
+    x = np.random.default_rng(0).random((2, 16, 16, 3), "float32")
+    engine = keras_caffe.engine(model, name)
+    close(engine(x), model.predict_on_batch(x))
+    assert engine.report.kept == ("detections",) and "in Keras, behind the engine: detections" in str(engine.report)
 
 
 def test_a_net_that_begins_with_such_a_layer_goes_to_another_engine() -> None:
