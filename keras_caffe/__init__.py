@@ -14,11 +14,6 @@ if requirements.whole:
     from keras_caffe.errors import CaffeError, CaffeWarning
     from keras_caffe.registry import register_layer
 
-if requirements.whole and requirements.HAS_TENSORFLOW:
-    from keras_caffe import data
-    from keras_caffe.data import dataset
-    from keras_caffe.solver import load_solver
-
 __all__ = [
     "CaffeError", "CaffeModel", "CaffeWarning", "__version__", "beam", "check", "compare", "cv_dnn", "data", "dataset",
     "engine", "export", "fold", "known", "layers", "load", "load_solver", "losses", "metrics", "ops", "optimizers",

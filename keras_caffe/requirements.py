@@ -43,18 +43,22 @@ def load_whole() -> None:
 LATER = {
     "check": "converters.check",
     "compare": "converters.comparison",
+    "dataset": "data",
     "engine": "engines",
     "export": "serving",
+    "load_solver": "solver",
     "to_code": "code",
     "to_keras": "plain",
     "to_onnx": "onnx",
     "view": "page",
 }
-"""Public functions whose modules are imported when they are first asked for: `import keras_caffe` shall be fast"""
+"""Public functions whose modules are imported when they are first asked for: `import keras_caffe` shall be fast, and
+with another backend than TensorFlow imports no TensorFlow, which takes seconds."""
 ROOMS = (
     "beam",
     "code",
     "cv_dnn",
+    "data",
     "engines",
     "known",
     "onnx",
@@ -64,8 +68,10 @@ ROOMS = (
     "pycaffe",
     "runtimes",
     "serving",
+    "solver",
 )
-WITH_TENSORFLOW = {"beam", "engine", "engines", "export", "pycaffe", "serving"}
+WITH_TENSORFLOW = {"data", "dataset", "engine", "engines", "export", "load_solver", "pycaffe", "serving", "solver"}
+WITH_TENSORFLOW |= {"beam"}
 
 
 def later(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -375,10 +376,19 @@ def test_without_tensorflow_the_import_says_what_to_install() -> None:
 
 def test_the_import_leaves_for_later_what_not_everybody_needs() -> None:
     """It shall add little to Keras's own; each public name is there when it is asked for."""
-    late = ("cv_dnn", "engines", "onnx", "page", "plots", "pycaffe", "serving")
+    late = ("cv_dnn", "data", "engines", "onnx", "page", "plots", "pycaffe", "serving", "solver")
     code = (
         f"import sys, {PACKAGE}; print([name for name in {late!r} if f'{PACKAGE}.{{name}}' in sys.modules]); "
         f"print(all(hasattr({PACKAGE}, name) for name in {PACKAGE}.__all__), {PACKAGE}.serving.to_tflite.__name__)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert run.stdout.splitlines() == ["[]", "True to_tflite"]
+
+
+def test_the_import_with_another_backend_leaves_tensorflow_out() -> None:
+    code = f"import sys, {PACKAGE}; print('tensorflow' in sys.modules)"
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment, check=True
+    )
+    assert run.stdout == "False\n"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
+from keras_caffe import requirements
 from keras_caffe.errors import Cure
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.shapes import Shape
@@ -31,6 +33,8 @@ def record_reader(type: str) -> Callable[[RecordReader], RecordReader]:
 
 def record_shape(layer: Any) -> Shape | None:
     """(C, H, W) of the first record that a data layer would read; None if nobody can tell."""
+    if requirements.HAS_TENSORFLOW:
+        import_module("keras_caffe.data")  # Its readers register themselves.
     reader = _record_readers.get(layer.type)
     return None if reader is None else reader(layer)
 
