@@ -1,129 +1,220 @@
-"""Exported models beside OpenCV's importer, ONNX Runtime and OpenVINO, on the same net in the same run."""
+"""Engines of `keras_caffe.engine` beside OpenCV, ONNX Runtime and OpenVINO on the same net, one a process."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import shutil
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
-from .report import ratio, table
+from .load import peak
+from .report import table
 
 NETS = ("googlenet", "alexnet", "mobilenet", "resnet50", "squeezenet", "vgg16", "mobilenet_ssd")
-ENGINES = {"ours": "SavedModel", "opencv": "OpenCV", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+OURS = ("auto", "openvino", "onnxruntime", "litert", "tensorflow")
+PEERS = ("OpenCV", "ONNX Runtime", "OpenVINO")
+LOWER = {"bfloat16": ("openvino", "tensorflow"), "int8": ("openvino", "onnxruntime", "litert")}
+"""The engines that compute a lower precision"""
 AGREE = 1e-3
-PAUSE = 0.02  # Seconds in which an engine's threads, which wait for more work for a while, come to rest.
+"""Greatest difference in float32 from the first row, as a part of the largest value"""
+COLUMNS = ("precision, engine", "net", "batch", "ms", "10 %", "90 %", "processor ms", "peak MB", "/ fastest peer")
+COLUMNS += ("/ its processor time", "difference")
+WARM = 3
+Call = Callable[[], Sequence[np.ndarray]]
+Found = dict[tuple[str, str], list[dict[str, Any]]]
+"""{(precision, engine): what each of its processes measured}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nets", nargs="+", default=NETS, metavar="NET", help="see benchmarks/nets.py")
     parser.add_argument("--batches", nargs="+", type=int, default=(1, 16), metavar="N")
-    parser.add_argument(
-        "--runs", type=int, default=15, help="rounds; each engine's turn in a round is two calls, the second counts"
-    )
+    parser.add_argument("--engines", nargs="+", default=(*OURS, *PEERS), choices=(*OURS, *PEERS), metavar="NAME")
+    parser.add_argument("--precisions", nargs="+", default=("float32",), choices=("float32", *LOWER))
+    parser.add_argument("--processes", type=int, default=5, help="for each engine, in turn")
+    parser.add_argument("--calls", type=int, default=20, help="in each process, one after the other")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--dynamic", action="store_true", help="export with open height and width")
+    parser.add_argument(
+        "--converted",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with NET.onnx files of batch 1 that another tool made, for the peers; default: those of to_onnx",
+    )
 
 
-def measure(args: argparse.Namespace) -> Table:
-    set_threads(args.threads)
-    rows = []
-    for name in args.nets:
-        for batch in args.batches:
-            with TemporaryDirectory() as folder:
-                rows.append(row(name, batch, args, Path(folder)))
-    columns = ("net", "batch", *(f"{title} ms" for title in ENGINES.values()), "SavedModel / fastest", "transposes")
-    return table(f"Inference, {args.threads} threads, medians of {args.runs} interleaved rounds", columns, rows)
+def measure(args: argparse.Namespace) -> Any:
+    rows: list[tuple[Any, ...]] = []
+    with TemporaryDirectory() as folder:
+        for name in args.nets:
+            for batch in args.batches:
+                subject = Path(folder, f"{name}-{batch}")
+                prepare(name, batch, subject, args.converted)
+                found = in_processes(subject, wanted(args.engines, args.precisions), args)
+                rows += rows_of(name, batch, found)
+    title = f"Inference, {args.threads} threads, medians over {args.processes} processes of {args.calls} calls"
+    return table(title, COLUMNS, sorted(rows, key=lambda row: list(("float32", *LOWER)).index(row[0].split(",")[0])))
 
 
-def set_threads(count: int) -> None:
-    import cv2
-    import tensorflow as tf
-
-    cv2.setNumThreads(count)
-    tf.config.threading.set_intra_op_parallelism_threads(count)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+def wanted(engines: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of precision and engine that there are."""
+    return [(p, e) for p in precisions for e in engines if p == "float32" or e in (*LOWER[p], "auto")]
 
 
-def row(name: str, batch: int, args: argparse.Namespace, folder: Path) -> tuple[Any, ...]:
-    calls, transposes = engines(name, batch, args, folder)
-    check(name, {engine: call() for engine, call in calls.items()})
-    seconds = in_turn(calls, args.runs)
-    medians = [1e3 * statistics.median(seconds[engine]) for engine in ENGINES]
-    fastest = min((engine for engine in ENGINES if engine != "ours"), key=lambda e: statistics.median(seconds[e]))
-    return name, str(batch), *medians, ratio(seconds["ours"], seconds[fastest]), str(transposes)
-
-
-def engines(
-    name: str, batch: int, args: argparse.Namespace, folder: Path
-) -> tuple[dict[str, Callable[[], list[np.ndarray]]], int]:
-    """What is timed, each with NumPy arrays in its own order of axes; and our number of transposes."""
+def prepare(name: str, batch: int, folder: Path, converted: Path | None) -> None:
+    """Writes what all engines read: net.prototxt, net.caffemodel, net.onnx, image.npy."""
     import keras_caffe
-    from keras_caffe.serving import export, to_onnx
 
     from . import nets, weights
 
-    files = weights.write(nets.NETS[name](batch), folder)
-    model = keras_caffe.load(*files, data_format="channels_last")
-    image = np.random.default_rng(0).standard_normal(model.caffe_shapes["data"], "float32")
-    path = export(model, folder / "net", dynamic=args.dynamic, warm_up=False)
-    onnx = to_onnx(model, folder / "net.onnx", data_format="channels_first")
-    outputs = [model.net.values[value].blob for value in model.net.outputs]
-    calls = {
-        "ours": _saved_model(path, image),
-        "opencv": _opencv(files, image, outputs),
-        "onnxruntime": _onnxruntime(onnx, image, args.threads),
-        "openvino": _openvino(onnx, image, args.threads),
+    folder.mkdir()
+    net = nets.NETS[name](batch)
+    net.name = "net"
+    files = weights.write(net, folder)
+    other = converted / f"{name}.onnx" if converted and batch == 1 else None
+    if other and other.is_file():
+        shutil.copy(other, folder / "net.onnx")
+    else:
+        keras_caffe.to_onnx(*files, folder / "net.onnx", data_format="channels_first")
+    shape = tuple(net.layer[0].input_param.shape[0].dim)
+    np.save(folder / "image.npy", np.random.default_rng(0).standard_normal(shape, "float32"))
+
+
+def in_processes(folder: Path, pairs: Sequence[tuple[str, str]], args: argparse.Namespace) -> Found:
+    """Runs each engine in processes of its own, in turn, so that what else the machine does meets all of them."""
+    found: Found = {pair: [] for pair in pairs}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    for _ in range(args.processes):
+        for precision, engine in pairs:
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.inference",
+                folder,
+                precision,
+                engine,
+                args.threads,
+                args.calls,
+            ]
+            done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                said = (done.stderr.strip() or "nothing").splitlines()[-1]
+                raise SystemExit(f"{folder.name}: {engine} in {precision} fails: {said}")
+            found[precision, engine].append(json.loads(done.stdout.splitlines()[-1]))
+    return found
+
+
+def rows_of(name: str, batch: int, found: Found) -> list[tuple[Any, ...]]:
+    """Lines of the table. Raises SystemExit if an engine computes something else in float32."""
+    peers = {engine: of(runs, "ms") for (_, engine), runs in found.items() if engine in PEERS}
+    fastest = min(peers, key=peers.__getitem__, default=None)
+    base = found["float32", fastest] if fastest else None
+    reference = next(iter(found.values()))[0]["outputs"]
+    rows = []
+    for (precision, engine), runs in found.items():
+        different = difference(reference, runs[0]["outputs"])
+        if precision == "float32" and different > AGREE:
+            raise SystemExit(f"{name}: {engine} differs by {different:.2g} of the greatest; nothing to compare.")
+        said = f"{precision}, {runs[0]['title']}"
+        measured = [of(runs, key) for key in ("ms", "low", "high", "processor", "peak")]
+        ratios = [of(runs, key) / of(base, key) if base else "-" for key in ("ms", "processor")]
+        rows.append((said, name, str(batch), *measured, *ratios, different))
+    return rows
+
+
+def of(runs: Sequence[Mapping[str, Any]], key: str) -> float:
+    return statistics.median(run[key] for run in runs)
+
+
+def difference(wanted: Sequence[Sequence[float]], found: Sequence[Sequence[float]]) -> float:
+    """The greatest, as a part of the largest value; the orders of axes may differ where a row of values is one axis."""
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(wanted, found, strict=True)]
+    return float(max(np.abs(a - b).max() / np.abs(a).max() for a, b in pairs))
+
+
+def child(folder: Path, precision: str, engine: str, threads: int, calls: int) -> dict[str, Any]:
+    """One process: milliseconds of a call with their quantiles, processor time, memory, and what it computes."""
+    image = np.load(folder / "image.npy")
+    if engine in PEERS:
+        peer = {"OpenCV": _opencv, "ONNX Runtime": _onnxruntime, "OpenVINO": _openvino}[engine]
+        call, title = peer(folder, image, threads), engine
+    else:
+        call, title = _ours(folder, image, precision, engine, threads)
+    for _ in range(WARM):
+        outputs = call()
+    wall, processor = [], []
+    for _ in range(calls):
+        start = time.perf_counter(), time.process_time()
+        call()
+        wall.append(1e3 * (time.perf_counter() - start[0]))
+        processor.append(1e3 * (time.process_time() - start[1]))
+    low, middle, high = np.quantile(wall, (0.1, 0.5, 0.9))
+    return {
+        "title": title,
+        "ms": middle,
+        "low": low,
+        "high": high,
+        "processor": statistics.median(processor),
+        "peak": peak() / 2**20,
+        "outputs": [one.ravel()[:1000].tolist() for one in outputs],
     }
-    return calls, _transposes(path)
 
 
-def _saved_model(path: Path, image: np.ndarray) -> Callable[[], list[np.ndarray]]:
+def _ours(folder: Path, image: np.ndarray, precision: str, engine: str, threads: int) -> tuple[Call, str]:
     import tensorflow as tf
 
-    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-    fed = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+    import keras_caffe
 
-    def call() -> list[np.ndarray]:
-        found = serve(data=tf.constant(fed))
-        return [found[name].numpy() for name in sorted(found)]
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    model = keras_caffe.load(folder / "net.prototxt", folder / "net.caffemodel", data_format="channels_last")
+    x = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+    calibration = x[:1] if precision == "int8" else None
+    names = sorted(model.net.values[value].blob for value in model.net.outputs)
+    made = keras_caffe.engine(
+        model, engine, precision=precision, threads=threads, calibration=calibration, outputs=names, cache=False
+    )
+    title = f"engine({engine!r})" + (f": {made.name}" if engine == "auto" else "")
+    return lambda: list(made(x).values()), title
 
-    return call
 
-
-def _opencv(files: Sequence[Path], image: np.ndarray, outputs: Sequence[str]) -> Callable[[], list[np.ndarray]]:
+def _opencv(folder: Path, image: np.ndarray, threads: int) -> Call:
     import cv2
 
-    net = cv2.dnn.readNetFromCaffe(*map(str, files))
+    cv2.setNumThreads(threads)
+    net = cv2.dnn.readNetFromCaffe(str(folder / "net.prototxt"), str(folder / "net.caffemodel"))
+    names = sorted(net.getUnconnectedOutLayersNames())
 
     def call() -> list[np.ndarray]:
         net.setInput(image)
-        return list(net.forward(sorted(outputs)))
+        return list(net.forward(names))
 
     return call
 
 
-def _onnxruntime(file: Path, image: np.ndarray, threads: int) -> Callable[[], list[np.ndarray]]:
+def _onnxruntime(folder: Path, image: np.ndarray, threads: int) -> Call:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    names = sorted(output.name for output in session.get_outputs())
-    return lambda: session.run(names, {"data": image})
+    session = onnxruntime.InferenceSession(str(folder / "net.onnx"), options, providers=["CPUExecutionProvider"])
+    names, given = sorted(output.name for output in session.get_outputs()), session.get_inputs()[0].name
+    return lambda: session.run(names, {given: image})
 
 
-def _openvino(file: Path, image: np.ndarray, threads: int) -> Callable[[], list[np.ndarray]]:
+def _openvino(folder: Path, image: np.ndarray, threads: int) -> Call:
     import openvino
 
     core = openvino.Core()
-    net = core.read_model(str(file))
+    net = core.read_model(str(folder / "net.onnx"))
     net.reshape(list(image.shape))
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     compiled = core.compile_model(net, "CPU", settings)
@@ -131,40 +222,11 @@ def _openvino(file: Path, image: np.ndarray, threads: int) -> Callable[[], list[
 
     def call() -> list[np.ndarray]:
         found = compiled([image])
-        return [np.array(found[output]) for output in outputs]
+        return [found[output] for output in outputs]
 
     return call
 
 
-def _transposes(path: Path) -> int:
-    import json
-
-    card = json.loads((path / "model_card.json").read_text())
-    return int(card["operations"]["serving_default"].get("Transpose", 0))
-
-
-def check(name: str, outputs: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """All engines must give the same numbers; ours come last channel last, which softmax's sums do not change."""
-    for engine, found in outputs.items():
-        for mine, theirs in zip(outputs["ours"], found, strict=True):
-            difference = np.abs(mine.ravel() - theirs.ravel()).max() / np.abs(mine).max()
-            if difference > AGREE:
-                raise SystemExit(f"{name}: {engine} differs by {difference:.2g} of the greatest; nothing to compare.")
-
-
-def in_turn(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each engine, round by round: a rest, one call to come up to speed, and one that counts."""
-    seconds: dict[str, list[float]] = {engine: [] for engine in calls}
-    for _ in range(rounds):
-        for engine, times in turns(calls):
-            seconds[engine].append(times)
-    return seconds
-
-
-def turns(calls: Mapping[str, Callable[[], Any]]) -> Iterator[tuple[str, float]]:
-    for engine, call in calls.items():
-        time.sleep(PAUSE)
-        call()
-        start = time.perf_counter()
-        call()
-        yield engine, time.perf_counter() - start
+if __name__ == "__main__":
+    folder, precision, engine, threads, calls = sys.argv[1:]
+    print(json.dumps(child(Path(folder), precision, engine, int(threads), int(calls))))

@@ -76,7 +76,7 @@ def child(task: str, what: str, prototxt: str, caffemodel: str) -> dict[str, flo
     }
     if what == "peak":
         kept = calls[task]()
-        return {"peak": _peak(), "kept": kept is not None}
+        return {"peak": peak(), "kept": kept is not None}
     first, *again = (_timed(calls[task]) for _ in range(1 + AGAIN))
     return {"first": first, "again": statistics.median(again)}
 
@@ -90,7 +90,7 @@ def _timed(call: Callable[[], Any]) -> float:
     return seconds
 
 
-def _peak() -> int:
+def peak() -> int:
     """Greatest memory that this process ever held; resource.getrusage would count its parent's too."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
