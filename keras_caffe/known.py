@@ -10,6 +10,9 @@ IMAGENET = (104.0, 117.0, 123.0)
 VGG_MEAN = (103.939, 116.779, 123.68)
 SHICAI: Any = {"mean": (103.94, 116.78, 123.68), "scale": 0.017, "size": (224, 224)}
 ILSVRC12 = "the 1000 classes of ILSVRC 2012 in the order of Caffe's synset_words.txt"
+MEAN_PICTURE = (
+    "trained with a picture as mean, imagenet_mean.binaryproto, of which these are the channels' rounded means"
+)
 VOC = "background, then the 20 classes of PASCAL VOC by the alphabet"
 
 
@@ -60,7 +63,7 @@ def _vgg(name: str, **last: int) -> Known:
         "fc8": 1000,
     } | last
     without = () if last else ("conv3_4",)
-    source = "gist.github.com/ksimonyan"
+    source = "gist.github.com/ksimonyan" if last else "gist.github.com/ksimonyan/211839e770f7b538e2d8"
     return Known(name, layers, source, mean=VGG_MEAN, labels=ILSVRC12, without=without)
 
 
@@ -77,12 +80,18 @@ def _alexnet(name: str, source: str, classes: int, labels: str, **more: Any) -> 
 
 def _densenet(name: str, last: str) -> Known:
     layers = {"conv2_1/x1": None, f"{last}/x2": None, "fc6": 1000}
-    return Known(name, layers, "github.com/shicai/DenseNet-Caffe", labels=ILSVRC12, **SHICAI)  # type: ignore[arg-type]
+    return Known(name, layers, "github.com/shicai/DenseNet-Caffe, README.md", labels=ILSVRC12, **SHICAI)  # type: ignore[arg-type]
+
+
+def _nin(**last: int) -> Known:
+    note = "the mean is a picture, made of the training images"
+    source = "gist.github.com/mavenlin/d802a5849de39225bcc6"
+    return Known("NIN", {"conv1": 96, "cccp1": 96, **last}, source, mean=(), labels=ILSVRC12, note=note)
 
 
 BVLC, PLACES = "github.com/BVLC/caffe, models", "places.csail.mit.edu"
 MTCNN = {
-    "source": "github.com/kpzhang93/MTCNN_face_detection_alignment",
+    "source": "github.com/kpzhang93/MTCNN_face_detection_alignment, detect_face.m",
     "channels": "RGB",
     "mean": (127.5, 127.5, 127.5),
     "scale": 0.0078125,
@@ -95,7 +104,7 @@ CIFAR10 = {
     "size": (32, 32),
     "note": "the mean is a picture, mean.binaryproto, made of the training images",
 }
-SHICAI_MOBILE = "github.com/shicai/MobileNet-Caffe"
+SHICAI_MOBILE = "github.com/shicai/MobileNet-Caffe, README.md"
 
 NETS: tuple[Known, ...] = (
     Known("MTCNN det1", {"conv1": 10, "conv2": 16, "conv3": 32, "conv4-1": 2, "conv4-2": 4}, size=None, **MTCNN),  # type: ignore[arg-type]
@@ -112,7 +121,7 @@ NETS: tuple[Known, ...] = (
     Known(
         "Faster R-CNN",
         {"rpn_cls_score": None, "rpn_bbox_pred": None, "cls_score": None, "bbox_pred": None},
-        "github.com/rbgirshick/py-faster-rcnn",
+        "github.com/rbgirshick/py-faster-rcnn, lib/fast_rcnn/config.py",
         mean=(102.9801, 115.9465, 122.7717),
         size=None,
         note="pictures are scaled so that the shorter side has 600 pixels, the longer one at most 1000",
@@ -120,7 +129,7 @@ NETS: tuple[Known, ...] = (
     Known(
         "MobileNet-SSD",
         {"conv0": 32, "conv11_mbox_loc": None, "conv17_2_mbox_loc": None},
-        "github.com/chuanqi305/MobileNet-SSD",
+        "github.com/chuanqi305/MobileNet-SSD, demo.py",
         mean=(127.5, 127.5, 127.5),
         scale=0.007843,
         size=(300, 300),
@@ -144,8 +153,8 @@ NETS: tuple[Known, ...] = (
     Known(
         "FCN",
         {"conv1_1": 64, "fc6": 4096, "score_fr": None},
-        "github.com/shelhamer/fcn.berkeleyvision.org",
-        mean=(104.00699, 116.66877, 122.67892),
+        "github.com/shelhamer/fcn.berkeleyvision.org, infer.py",
+        mean=(104.006988, 116.668768, 122.678914),
         size=None,
     ),
     _vgg("VGG-19", conv3_4=256),
@@ -162,14 +171,14 @@ NETS: tuple[Known, ...] = (
     Known(
         "SqueezeNet 1.0",
         {"conv1": 96, "fire2/squeeze1x1": 16, "fire9/expand3x3": 256, "conv10": 1000},
-        "github.com/forresti/SqueezeNet",
+        "github.com/forresti/SqueezeNet, train_val.prototxt",
         size=(227, 227),
         labels=ILSVRC12,
     ),
     Known(
         "SqueezeNet 1.1",
         {"conv1": 64, "fire2/squeeze1x1": 16, "fire9/expand3x3": 256, "conv10": 1000},
-        "github.com/forresti/SqueezeNet",
+        "github.com/forresti/SqueezeNet, train_val.prototxt",
         size=(227, 227),
         labels=ILSVRC12,
     ),
@@ -188,11 +197,11 @@ NETS: tuple[Known, ...] = (
     Known(
         "SENet",
         {"conv2_1_global_pool": None, "conv2_1_1x1_down": None, "conv5_3_1x1_up": None},
-        "github.com/hujie-frank/SENet",
+        "github.com/hujie-frank/SENet, models",
         labels=ILSVRC12,
     ),
-    Known("NIN", {"conv1": 96, "cccp1": 96, "cccp2": 96, "cccp8": 1000}, "gist.github.com/mavenlin", labels=ILSVRC12),
-    Known("NIN", {"conv1": 96, "cccp1": 96, "cccp8-1024": 1000}, "gist.github.com/mavenlin", labels=ILSVRC12),
+    _nin(cccp2=96, cccp8=1000),
+    _nin(**{"cccp8-1024": 1000}),
     _alexnet("Places-CNN", PLACES, 205, "the 205 categories of Places", mean=(), note="the mean is a file of theirs"),
     _alexnet("Hybrid-CNN", PLACES, 1183, "205 places and 978 objects", mean=(), note="the mean is a file of theirs"),
     _alexnet(
@@ -204,8 +213,9 @@ NETS: tuple[Known, ...] = (
         f"{BVLC}/bvlc_reference_rcnn_ilsvrc13",
         size=(227, 227),
         labels="the 200 classes of ILSVRC 2013, scores of an SVM",
+        note=MEAN_PICTURE,
     ),
-    _alexnet("CaffeNet or AlexNet", f"{BVLC}/bvlc_reference_caffenet, bvlc_alexnet", 1000, ILSVRC12),
+    _alexnet("CaffeNet or AlexNet", f"{BVLC}/bvlc_reference_caffenet, bvlc_alexnet", 1000, ILSVRC12, note=MEAN_PICTURE),
     Known("cifar10_quick", {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 64, "ip2": 10}, **CIFAR10),  # type: ignore[arg-type]
     Known("cifar10_full", {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 10}, **CIFAR10),  # type: ignore[arg-type]
     Known(

@@ -1,4 +1,4 @@
-"""The layers on Keras's JAX backend, without TensorFlow, against arrays that Caffe computed."""
+"""The layers on Keras's other backends, without TensorFlow, against arrays that Caffe computed."""
 
 from __future__ import annotations
 
@@ -11,46 +11,53 @@ from typing import Any
 
 import pytest
 
-from tests.layers.golden_case import KINDS
+from tests.backends import BACKENDS
 from tests.shared_goldens import ROOT
 
-pytestmark = pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed (pip install jax)")
-
-CASES_PER_KIND = 4
-# Compiling is most of the work, and what is compiled runs once.
-JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
 WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None; "
 
 
-def python(*arguments: str) -> Any:
-    environment = {**os.environ, **JAX, "PYTHONPATH": str(ROOT)}
+def python(backend: str, *arguments: str) -> Any:
+    environment = {**os.environ, **BACKENDS[backend].environment, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def problems() -> dict[str, list[str]]:
-    run = python("-m", "tests.other_backend", str(CASES_PER_KIND))
+def installed(backend: str) -> Any:
+    package = BACKENDS[backend].package
+    missing = pytest.mark.skipif(find_spec(package) is None, reason=f"{package} is not installed")
+    return pytest.param(backend, marks=missing)
+
+
+@pytest.mark.parametrize("backend", map(installed, BACKENDS))
+def test_matches_caffe(backend: str) -> None:
+    """What the page says of each kind is so. One test for all kinds: test processes would each run them all."""
+    run = python(backend, "-m", "tests.other_backend", str(BACKENDS[backend].cases))
     assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout.splitlines()[-1])
+    wrong = {kind: found for kind, found in json.loads(run.stdout.splitlines()[-1]).items() if found}
+    cannot = BACKENDS[backend].cannot.keys()
+    assert wrong.keys() == cannot, "\n".join(text for kind in wrong.keys() - cannot for text in wrong[kind])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_matches_caffe(kind: str, problems: dict[str, list[str]]) -> None:
-    assert problems[kind] == []
+def test_the_page_is_up_to_date() -> None:
+    from scripts import generate_backend_docs as docs
+
+    assert docs.page() == docs.PAGE.read_text(), "run scripts/generate_backend_docs.py"
 
 
-def test_what_needs_tensorflow_says_so() -> None:
-    run = python("-c", WITHOUT_TENSORFLOW + "import keras_caffe; keras_caffe.dataset")
+@pytest.mark.parametrize("backend", [installed("jax")])
+def test_what_needs_tensorflow_says_so(backend: str) -> None:
+    run = python(backend, "-c", WITHOUT_TENSORFLOW + "import keras_caffe; keras_caffe.dataset")
     assert "need TensorFlow, and none is installed" in run.stderr.splitlines()[-1]
 
 
-def test_python_layers_say_what_they_need() -> None:
+@pytest.mark.parametrize("backend", [installed("jax")])
+def test_python_layers_say_what_they_need(backend: str) -> None:
     net = 'layer { name: "p" type: "Python" bottom: "x" top: "p" python_param { module: "m" layer: "C" } }'
     source = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }'
     cls = "type('C', (), {n: lambda self, b, t: t[0].reshape(1) for n in ('setup', 'reshape', 'forward')})"
     code = (
         f"import keras_caffe, numpy; keras_caffe.load({source + net!r}, python_layers={{'m.C': {cls}}})(numpy.zeros(1))"
     )
-    run = python("-c", WITHOUT_TENSORFLOW + code)
+    run = python(backend, "-c", WITHOUT_TENSORFLOW + code)
     assert "TensorFlow backend only" in run.stderr

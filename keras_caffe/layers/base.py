@@ -98,7 +98,9 @@ class SharedView:
     def __init__(self, owner: BoundBlob, blob: Blob) -> None:
         self.owner, self.blob, self.shape, self.dtype = owner, blob, blob.keras_shape, owner.variable.dtype
 
-    def _seen(self) -> Any:
+    @property
+    def value(self) -> Any:
+        """The tensor in this view's shape."""
         own, view = self.owner.blob, self.blob
         tensor = keras.ops.convert_to_tensor(self.owner.variable)
         if own.permutation is not None:
@@ -107,25 +109,25 @@ class SharedView:
         return tensor if view.permutation is None else keras.ops.transpose(tensor, view.permutation)
 
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
-        return keras.ops.cast(self._seen(), dtype) if dtype is not None else self._seen()
+        return keras.ops.cast(self.value, dtype) if dtype is not None else self.value
 
     def __jax_array__(self) -> Any:
-        return self._seen()
+        return self.value
 
     def __add__(self, other: Any) -> Any:
-        return self._seen() + other
+        return self.value + other
 
     def __radd__(self, other: Any) -> Any:
-        return other + self._seen()
+        return other + self.value
 
     def __mul__(self, other: Any) -> Any:
-        return self._seen() * other
+        return self.value * other
 
     def __rmul__(self, other: Any) -> Any:
-        return other * self._seen()
+        return other * self.value
 
     def numpy(self) -> np.ndarray:
-        return np.asarray(keras.ops.convert_to_numpy(self._seen()))
+        return np.asarray(keras.ops.convert_to_numpy(self.value))
 
     def assign(self, array: np.ndarray) -> None:
         """Sets the owner's values from an array in this view's stored shape."""

@@ -84,7 +84,8 @@ class Lstm(CaffeLayer):
         first = ops.cast(ops.arange(ops.shape(steps)[0])[:, None, None] == 0, x.dtype)
         flags = ops.stop_gradient(ops.reshape(cont[0], (-1, streams, 1))) if cont else 1 - first
         counted = 1 - first * ops.cast(ops.arange(streams)[:, None] > 0, x.dtype)
-        state = tuple(ops.stop_gradient(ops.cast(v, x.dtype)) for v in self.carried)
+        # PyTorch assigns in place: the pass goes on from a copy.
+        state = tuple(ops.stop_gradient(ops.cast(ops.copy(v), x.dtype)) for v in self.carried)
         last, tops = self._run(steps, flags, counted, state or (ops.zeros((streams, self.num_output), x.dtype),) * 2)
         for variable, value in zip(self.carried, last, strict=False):
             variable.assign(ops.cast(value, variable.dtype))

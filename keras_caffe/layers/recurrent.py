@@ -64,7 +64,8 @@ class Recurrent(CaffeLayer):
 
     def _first(self, hidden: Sequence[Any]) -> tuple[Any, ...]:
         states = [h[0] for h in hidden] if self.expose_hidden else self.carried
-        return tuple(ops.stop_gradient(ops.cast(state, self.compute_dtype)) for state in states)
+        # PyTorch assigns in place: the pass goes on from a copy.
+        return tuple(ops.stop_gradient(ops.cast(ops.copy(state), self.compute_dtype)) for state in states)
 
     def run(self, x: Any, cont: Any, static: Any, state: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         """The last state, and the first top (T, N, H)."""

@@ -41,8 +41,8 @@ def accuracy(
     check_top_k(top_k, classes)
     scores = ops.reshape(scores, (-1, classes))
     labels = checked_labels(ops.reshape(integer_labels(labels), (-1,)), classes, ignore_label)
-    member = ops.one_hot(labels, classes, dtype="float32")
-    valid = ops.any(member > 0, axis=-1)
+    of_class = ops.equal(labels[:, None], ops.arange(classes, dtype=labels.dtype))
+    member, valid = ops.cast(of_class, "float32"), ops.any(of_class, axis=-1)
     if ignore_label is not None:
         valid = valid & ops.not_equal(labels, ignore_label)
     counted = ops.cast(valid, "float32")

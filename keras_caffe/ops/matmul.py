@@ -23,4 +23,5 @@ def matmul(a: Any, b: Any, *, transpose_b: bool = False) -> Any:
         import tensorflow as tf
 
         return tf.matmul(a, b, transpose_b=transpose_b)
+    b = getattr(b, "value", b)  # Not every backend takes a SharedView for a tensor.
     return ops.matmul(a, ops.transpose(b) if transpose_b else b)

@@ -183,14 +183,17 @@ def _patches(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
     images, *sizes, channels = ops.shape(x)
     high, wide = (axis.output(n) for n, axis in zip(sizes, axes, strict=True))
     rows, columns = (_taps(n, axis) for n, axis in zip(sizes, axes, strict=True))
-    inside = [(taps >= 0) & (taps < n) for taps, n in zip((rows, columns), sizes, strict=True)]
     # Two gathers: Keras's `extract_patches` multiplies by a unit matrix, which makes NaN of an infinity's neighbours.
     x = ops.take(_framed(x, axes, 0.0), ops.reshape(rows + axes[0].pad, (-1,)), axis=1)
     x = ops.take(x, ops.reshape(columns + axes[1].pad, (-1,)), axis=2)
     k_h, k_w = axes[0].kernel, axes[1].kernel
     x = ops.reshape(x, (images, ops.shape(rows)[0], k_h, ops.shape(columns)[0], k_w, channels))
     x = ops.transpose(x, (0, 1, 3, 2, 4, 5))[:, :high, :wide]
-    valid = inside[0][:high, None, :, None] & inside[1][None, :wide, None, :]
+    # Sliced first: Keras's OpenVINO backend puts new axes in other places where one index cuts, too.
+    down, across = (
+        ((t >= 0) & (t < n))[:count] for t, n, count in zip((rows, columns), sizes, (high, wide), strict=True)
+    )
+    valid = down[:, None, :, None] & across[None, :, None, :]
     return ops.reshape(x, (images, high, wide, k_h * k_w, channels)), ops.reshape(valid, (high, wide, k_h * k_w, 1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,14 +85,15 @@ class Golden:
         return set(re.findall(r'^  type: "(\w+)"', self.text, re.M))
 
 
-def cases(kind: str) -> Iterator[Golden]:
-    """All cases of one file."""
+def cases(kind: str, wanted: Callable[[str, str], bool] = lambda name, key: True) -> Iterator[Golden]:
+    """All cases of one file, with those of their arrays that are wanted by the case's name and the key."""
     with np.load(GOLDENS / f"{kind}.npz") as file:
         grouped: dict[str, dict[str, np.ndarray]] = {}
         for key in file.files:
             name, _, rest = key.partition("/")
             rest = rest.replace("_kink", "") if kind in FORKS_GRADIENT else rest
-            grouped.setdefault(name, {})[rest] = file[key]
+            if wanted(name, rest):
+                grouped.setdefault(name, {})[rest] = file[key]
     for name, arrays in grouped.items():
         yield Golden(kind, name, arrays)
 

@@ -17,6 +17,7 @@ from keras_caffe import samples
 from keras_caffe.cli import main
 from keras_caffe.errors import ExportError
 from keras_caffe.plain.table import CANNOT, how
+from tests.backends import BACKENDS
 from tests.golden_models import checker, load, variants
 from tests.layers.golden_case import KINDS, Golden, Run, assert_close, cases, from_edge
 from tests.shared_goldens import MODELS, needs_models
@@ -111,10 +112,13 @@ def test_trained_nets_need_no_keras_caffe(tmp_path: Path) -> None:
     assert len(alone(tmp_path)) == 2 * len(SMALL)
 
 
-def test_a_file_is_for_every_backend(tmp_path: Path) -> None:
-    pytest.importorskip("jax")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_file_is_for_every_backend(backend: str, tmp_path: Path) -> None:
+    pytest.importorskip(BACKENDS[backend].package)
+    files = [samples.path(f"lenet.{suffix}") for suffix in ("prototxt", "caffemodel")]
+    keep(tmp_path, "lenet", keras_caffe.load(*files), {"data": values(2, 28, 28, 1)})
     keep(tmp_path, "net", keras_caffe.load(NET), {"data": values(2, 9, 8, 3)})
-    assert alone(tmp_path, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu") == ["net"]
+    assert alone(tmp_path, KERAS_BACKEND=backend, **BACKENDS[backend].environment) == ["lenet", "net"]
 
 
 def test_names_and_weights_are_kept() -> None:
