@@ -28,6 +28,7 @@ from keras_caffe.errors import (
     is_there,
 )
 from keras_caffe.forks.dialects import named, taken
+from keras_caffe.known import recognise
 from keras_caffe.places import Places
 from keras_caffe.registry import type_cures
 
@@ -51,8 +52,9 @@ class Finding:
     """One thing to know about a net.
 
     Attributes:
-        kind: "generation", "dialect", "unknown type", "unknown field", "field", "weights", "batch statistics",
-            "in-place", "missing source", "warning", or what an error is about: "file", "net", "layer", "shape", "data".
+        kind: "generation", "known net", "dialect", "unknown type", "unknown field", "field", "weights",
+            "batch statistics", "in-place", "missing source", "warning", or what an error is about: "file", "net",
+            "layer", "shape", "data".
         severity: "error" (the net would not load), "warning" or "note".
         layer: name of the layer, if it is about one.
         line: the layer's line in the prototxt, or a nearer one, where that is known.
@@ -124,6 +126,9 @@ class _Check:
         check_not_swapped(source, weights)
         self.definition = read_definition(source, strict=strict, fork=fork)
         self.notes.append(Finding("generation", "note", None, None, self.definition.generation))
+        found = recognise(self.definition.message)
+        if found is not None:
+            self.notes.append(Finding("known net", "note", None, None, f"looks like {found}"))
 
     def select(self, phase: str, level: int, stages: Sequence[str], places: Places) -> None:
         self.definition = self.definition.select(phase, level, stages)

@@ -27,8 +27,8 @@ Step = tuple[dict[str, Any], dict[str, Any]]
 
 
 def chosen(kind: str, number: int) -> list[Golden]:
-    """The last case of a kind, the first, and some between them: the last ones are hand-picked edges."""
-    found = [case.name for case in cases(kind, lambda name, key: key == "note") if case.compares][::-1]
+    """The first case of a kind, the last, and some between them: the last ones are hand-picked edges."""
+    found = [case.name for case in cases(kind, lambda name, key: key == "note") if case.compares]
     names = [found[round(place)] for place in np.linspace(0, len(found) - 1, min(number, len(found)))]
     return sorted(cases(kind, lambda name, key: name in names), key=lambda case: names.index(case.name))
 

@@ -29,7 +29,7 @@ def installed(backend: str) -> Any:
     return pytest.param(backend, marks=missing)
 
 
-@pytest.mark.parametrize("backend", map(installed, BACKENDS))
+@pytest.mark.parametrize("backend", [installed(backend) for backend in BACKENDS])
 def test_matches_caffe(backend: str) -> None:
     """What the page says of each kind is so. One test for all kinds: test processes would each run them all."""
     run = python(backend, "-m", "tests.other_backend", str(BACKENDS[backend].cases))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import keras_caffe
+from keras_caffe import samples
 from keras_caffe.cli import main
 from tests.nets import input_layer, layer
 from tests.shared_goldens import WILD
@@ -70,6 +71,12 @@ def test_a_file_that_is_not_there() -> None:
 def test_old_formats(check) -> None:
     text = 'input: "x" input_dim: [1, 1, 2, 2] layers { name: "r" type: RELU bottom: "x" top: "y" }'
     assert of_kind(check(text)[1], "generation")[0]["text"] == "V1"
+
+
+def test_a_famous_net_is_named(check) -> None:
+    (known,) = of_kind(check(samples.path("lenet.prototxt").read_text())[1], "known net")
+    assert known["severity"] == "note"
+    assert known["text"].startswith("looks like LeNet: grey 0 to 255")
 
 
 def test_all_unknown_types_at_once(check) -> None:
