@@ -117,14 +117,12 @@ class SharedView:
     def __add__(self, other: Any) -> Any:
         return self.value + other
 
-    def __radd__(self, other: Any) -> Any:
-        return other + self.value
+    __radd__ = __add__
 
     def __mul__(self, other: Any) -> Any:
         return self.value * other
 
-    def __rmul__(self, other: Any) -> Any:
-        return other * self.value
+    __rmul__ = __mul__
 
     def numpy(self) -> np.ndarray:
         return np.asarray(keras.ops.convert_to_numpy(self.value))
