@@ -117,10 +117,15 @@ def get_layer_label(layer: Any, rankdir: str, display_lrm: bool = False) -> str:
         sizes = {name: stated(param, name) or [default] for name, default in defaults.items()}
         words += [f"{name.replace('_', ' ')}: {'x'.join(map(str, size))}" for name, size in sizes.items()]
     if display_lrm and hasattr(param, "num_output"):
-        factors = [spec.lr_mult for spec in layer.param]
-        factors += [1.0] * (2 - len(factors))
+        factors = get_layer_lr_mult(layer)
         words += [f"lr mult: {', '.join(f'{factor:.1f}' for factor in factors)}"] if any(factors) else []
     return _quoted(*words, separator=" " if rankdir in ("TB", "BT") else r"\n")
+
+
+def get_layer_lr_mult(layer: Any) -> tuple[float, ...]:
+    """The learning rate multipliers of a layer's weights and bias; 1 where the file has none."""
+    factors = [spec.lr_mult for spec in layer.param]
+    return (*factors, *[1.0] * (2 - len(factors)))
 
 
 def get_edge_label(layer: Any) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from keras_caffe import proto
 from keras_caffe.converters.in_place import check_in_place, is_in_place, warn_in_place, warn_overwritten
@@ -59,6 +61,15 @@ def shares_memory(layer: proto.LayerParameter) -> bool:
     order = list(layer.permute_param.order)
     moves_nothing = {"Concat": one, "Slice": one, "Permute": order == [*range(len(order))]}
     return layer.type in {"Flatten", "Reshape", "Split"} or moves_nothing.get(layer.type, False)
+
+
+class OutputFile(NamedTuple):
+    """A file that a layer writes: the node, the path, and the ids of the two values in it."""
+
+    node: int
+    path: Path
+    data: str
+    label: str
 
 
 @dataclass(frozen=True, eq=False)

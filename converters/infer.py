@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_caffe import registry
 from keras_caffe.converters.backward import Backward, needs_backward
-from keras_caffe.converters.graph import Net, Node
+from keras_caffe.converters.graph import Net, Node, OutputFile
 from keras_caffe.converters.input_shapes import shapes_missing, shapes_not_known, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, instead
@@ -76,6 +76,7 @@ class Plan:
         frozen: (node, blob) of the blobs that are not trained: lr_mult 0 in a net without force_backward.
         open_axes: input's value id -> Caffe axes whose size may change from batch to batch, mostly the first one.
         dynamic: these axes may have any size; some layers need to know them, then all are fixed.
+        output_files: what layers write into files, where whoever runs the net does write them.
     """
 
     net: Net
@@ -89,6 +90,12 @@ class Plan:
     frozen: set[Slot] = field(default_factory=set)
     open_axes: dict[str, Sequence[int]] = field(default_factory=dict)
     dynamic: bool = True
+    output_files: Sequence[OutputFile] = ()
+
+    @property
+    def also_out(self) -> list[str]:
+        """Ids of the values that a model has as outputs beside the net's, under these ids: those for files."""
+        return [value for file in self.output_files for value in (file.data, file.label)]
 
     def input_shape(self, value: str) -> Shape:
         """The shape of an input in Caffe's order, left open where its size may change, if it can be."""

@@ -207,6 +207,7 @@ class CaffeModel(BlobModel):
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
         outputs = {output_name(net, v): tensors.at_edge_as(net.held(v), v) for v in tensors.plan.outputs()}
+        outputs |= {value: tensors.at_edge(value) for value in tensors.plan.also_out}
         if not outputs:  # Keras has no models without: that of an empty net hands its only input on.
             outputs = {ANCHOR: tensors.anchor()}
         inputs = tensors.inputs(tensors.plan.inputs)

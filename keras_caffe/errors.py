@@ -1,7 +1,7 @@
 """The errors keras_caffe raises, and how their messages are put together.
 
     CaffeError                        also a ValueError
-    ├── ReadError
+    ├── ReadError                     also a RuntimeError
     ├── NetError
     │   ├── UnknownNameError          also a KeyError
     │   │   └── UnknownAttributeError also an AttributeError
@@ -125,7 +125,7 @@ def _as_os_error(kind: type[Message], os_kind: type[OSError]) -> Any:
     return type(kind.__name__, (kind, os_kind), {"__module__": kind.__module__, "__reduce__": reduce})
 
 
-class ReadError(CaffeError):
+class ReadError(CaffeError, RuntimeError):
     """A file is missing, empty, truncated, of another format, or not what protobuf accepts.
 
     Cause: a wrong path, an unfinished download, a prototxt where a caffemodel is expected, or a typing error in a

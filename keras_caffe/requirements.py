@@ -21,9 +21,13 @@ if not HAS_TENSORFLOW and os.environ.get("KERAS_BACKEND", "tensorflow") == "tens
     )
 
 
-COMMAND_LINE = Path(sys.argv[0]).stem == "keras-caffe" or not {"keras_caffe", "keras_caffe.cli"}.isdisjoint(
-    sys.orig_argv[:3]
-)
+PROGRAMS = (
+    "keras-caffe", "caffe", "convert_imageset", "compute_image_mean", "extract_features", "upgrade_net_proto_text",
+    "upgrade_net_proto_binary", "upgrade_solver_proto_text", "convert_mnist_data", "convert_cifar_data",
+)  # fmt: skip
+"""The commands by which the command line is called; those of Caffe are the shim's"""
+CALLED_AS = Path(sys.argv[0]).name.removesuffix(".exe")
+COMMAND_LINE = CALLED_AS in PROGRAMS or not {"keras_caffe", "keras_caffe.cli"}.isdisjoint(sys.orig_argv[:3])
 whole = not COMMAND_LINE
 """Whether `keras_caffe` imports all public names, which takes seconds; the command line answers some calls before."""
 

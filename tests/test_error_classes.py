@@ -17,7 +17,7 @@ from keras_caffe.errors import CaffeError, CaffeWarning, DataError, Option, Read
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.Message)]
 KINDS.remove(errors.Message)
 ABOUT_FILES = [kind for kind in KINDS if issubclass(kind, CaffeError) and not issubclass(kind, AttributeError)]
-BUILTIN = {"ValueError", "KeyError", "AttributeError", "TypeError", "UserWarning"}
+BUILTIN = {"ValueError", "RuntimeError", "KeyError", "AttributeError", "TypeError", "UserWarning"}
 BRANCH = re.compile(r"^ {4}((?:[│ ] {3})*(?:[├└]── )?)(\w+)(?: +also an? (\w+))?$", re.MULTILINE)
 
 OS_ERRORS = [

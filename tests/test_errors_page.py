@@ -35,6 +35,8 @@ def test_the_example_raises_the_error(name: str, tmp_path: Path, monkeypatch: py
 
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "ReadError"]) == 0
-    assert capsys.readouterr().out.startswith("ReadError (also a CaffeError, ValueError)\n\nA file is missing")
+    assert capsys.readouterr().out.startswith(
+        "ReadError (also a CaffeError, ValueError, RuntimeError)\n\nA file is missing"
+    )
     assert main(["explain"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(KINDS)

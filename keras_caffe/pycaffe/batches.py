@@ -61,6 +61,8 @@ class Batches:
         for first in range(0, _items(arrays), size):
             yield {name: _filled_up(np.asarray(array[first : first + size]), size) for name, array in arrays.items()}
 
+    _batch = _batches  # as scripts call it
+
 
 def _items(arrays: Mapping[str, Any]) -> int:
     return next((len(array) for array in arrays.values()), 0)

@@ -9,6 +9,7 @@ from keras_caffe.converters.draw import (
     draw_net_to_file,
     get_edge_label,
     get_layer_label,
+    get_layer_lr_mult,
     get_pooling_types_dict,
     get_pydot_graph,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "draw_net_to_file",
     "get_edge_label",
     "get_layer_label",
+    "get_layer_lr_mult",
     "get_pooling_types_dict",
     "get_pydot_graph",
 ]

@@ -339,12 +339,11 @@ class Engine:
     def _runs_backward(self, first: int, last: int) -> list[int]:
         return [i for i in range(first, last + 1) if i in self.backward_plan.layers and i in self.plan.layers]
 
-    def take_over(self, other: Engine) -> None:
-        """Goes on where another engine for the same net is: with its Python layers, and with states where they fit."""
-        self._states.take(other.plan)
-        for index, planned in self.plan.layers.items():
-            if _is_python(planned):
-                planned.layer.runner = other.plan.layers[index].layer.runner
+    def use(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
+        """Lets layers use other blobs, {node: blobs}, from now on; their states stay."""
+        for index, blobs in bound.items():
+            before = self._reshaper.use(index, blobs)
+            self._states.hand_over(before.layer, index)
 
 
 def _is_python(planned: PlannedLayer) -> bool:
@@ -354,7 +353,7 @@ def _is_python(planned: PlannedLayer) -> bool:
 
 def _python_tops(layer: Any, bottoms: Sequence[Any]) -> list[Any]:
     """What forward of a pycaffe-style class gives. Its blobs are the net's; what it writes there counts at once."""
-    _, tops = layer.runner.forward([tensor.numpy() for tensor in bottoms], _params(layer))
+    _, tops = layer.runner.forward([tensor.numpy() for tensor in bottoms], _held(layer))
     for blob in layer.runner.blobs:
         blob.data_memory.push()
     return [tf.constant(top) for top in tops]
@@ -365,11 +364,12 @@ def _python_gradients(layer: Any, bottoms: Sequence[Any], tops: Sequence[Any], d
     if not layer.caffe_blobs and not bottoms and not hasattr(layer.runner.layer, "backward"):
         return []  # A data layer needs none; in Caffe it would be an error.
     bottoms, tops, diffs = ([tensor.numpy() for tensor in tensors] for tensors in (bottoms, tops, diffs))
-    return [tf.constant(diff) for diff in layer.runner.backward_on(bottoms, tops, _params(layer), diffs)]
+    return [tf.constant(diff) for diff in layer.runner.backward_on(bottoms, tops, _held(layer), diffs)]
 
 
-def _params(layer: Any) -> list[np.ndarray]:
-    return [bound.get() for bound in layer.caffe_blobs]
+def _held(layer: Any) -> list[np.ndarray]:
+    """What the blobs of a pycaffe-style class hold: they are the net's, and stay as they are."""
+    return [blob.data for blob in layer.runner.blobs]
 
 
 def _owner(bound: BoundBlob) -> BoundBlob:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,8 +14,8 @@ from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.splits import with_splits
-from keras_caffe.data.writers import write_hdf5
-from keras_caffe.errors import CaffeWarning, NetError, ShapeError
+from keras_caffe.data.output_files import files_written, output_files, write_output_files
+from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named, unknown
 from keras_caffe.ops.python_layer import own_exceptions
@@ -75,14 +74,13 @@ class Net(Parameters, Batches):
         selected = selected.with_inputs(self._settings.input_shapes or {})
         split = with_splits(selected.message, selected.where, selected.bottom_cures)
         self._definition = replace(selected, message=split)
-        with own_exceptions(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*it does not write", CaffeWarning)  # of HDF5Output: this net does
+        with own_exceptions(), files_written():
             first, recipe = plan(self._definition, self._settings)
         build_layers(first)
-        self._context, self._first_shapes = self._settings.context(recipe), recipe.input_shapes
+        self._context = self._settings.context(recipe)
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
         self._set_up(first)
-        self._feeder = Feeder(first, places)
+        self._feeder, self._files = Feeder(first, places), output_files(first.net.nodes, places)
         if weights is not None:
             self.copy_from(weights)
 
@@ -219,15 +217,9 @@ class Net(Parameters, Batches):
             if self._engine.backward_plan.layers:
                 blob.note(tensor, order)
         self._pull(start, end)
-        self._write_outputs(start, end)
+        files = [file for file in self._files if start <= file.node <= end]
+        write_output_files(files, lambda value: self._blob(value).data)
         return loss
-
-    def _write_outputs(self, start: int, end: int) -> None:
-        """HDF5Output layers write their bottoms; Caffe can do so once, here the file holds the last pass."""
-        for node in self.plan.net.nodes[start : end + 1]:
-            if node.type == "HDF5Output":
-                data, label = (self._blob(value).data for value in node.inputs)
-                write_hdf5(self._settings.places.find(node.message.hdf5_output_param.file_name), data, label)
 
     def _backward(self, start: int, end: int) -> None:
         """Runs layers backward by number, from `start` down to `end`."""
@@ -284,12 +276,8 @@ class Net(Parameters, Batches):
         for value, shape in self.plan.shapes.items():
             self._blob(value).take_shape(shape)
 
-    def _plan_again(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
-        new, _ = plan(self._definition, replace(self._settings, input_shapes=self._first_shapes))
-        build_layers(new, bound)
-        engine = Engine(new, self._context, training=self.phase == TRAIN)
-        engine.take_over(self._engine)
-        self.plan, self._engine = new, engine
+    def _use(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
+        self._engine.use(bound)
 
     def _layer_index(self, name: str | None, default: int) -> int:
         if name is None:
@@ -347,8 +335,10 @@ def _arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]
     if len(args) > len(names):
         raise TypeError(f"Net takes {', '.join(names)} after the prototxt")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
-    if given.get("phase") not in (TRAIN, TEST):
-        raise NetError("Net needs a phase", expected="caffe.TRAIN (0) or caffe.TEST (1)", received=given.get("phase"))
+    if "phase" not in given:
+        raise TypeError("Net needs a phase, caffe.TRAIN or caffe.TEST, behind the prototxt or the weights")
+    if given["phase"] not in (TRAIN, TEST):
+        raise NetError("Net knows two phases", expected="caffe.TRAIN (0) or caffe.TEST (1)", received=given["phase"])
     given["stages"] = tuple(given.get("stages") or ())
     return given
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_caffe.converters import weights as weight_files
@@ -57,10 +57,6 @@ class Parameters:
     def own_params(self) -> list[ParamBlob]:
         """The blobs that no other layer owns, in Caffe's order."""
         return [blob for slot, blob in self._params.items() if slot not in self.plan.owners]
-
-    def _bound_blobs(self) -> dict[int, Mapping[int, BoundBlob]]:
-        """{node: its blobs with their variables}, for another plan to use."""
-        return {index: dict(enumerate(self.plan.bound_blobs(index))) for index in self.plan.layers}
 
     def push_params(self) -> None:
         """What was written into the arrays goes into the variables."""
@@ -122,18 +118,20 @@ class Parameters:
         """
         self.push_params()
         theirs = {node.name: node.index for node in reversed(other.plan.net.nodes)}
-        bound, common = self._bound_blobs(), {}
+        bound, common = {}, {}
         for index, planned in self.plan.layers.items():
             source = theirs.get(planned.node.name)
             if planned.blobs and source is not None:
-                bound[index] = _same_blobs(planned, other._bound_blobs().get(source, {}))
-                common.update({(index, n): other._params[source, n] for n in bound[index]})
-        self._plan_again(bound)
+                blobs = _same_blobs(planned, other.plan.bound_blobs(source))
+                common.update({(index, n): other._params[source, n] for n in blobs})
+                if not isinstance(planned.layer, Python):  # It has its blobs in place of variables.
+                    bound[index] = blobs
+        self._use(bound)
         for slot, blob in common.items():
             self._params[slot].data_memory = blob.data_memory
 
-    def _plan_again(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
-        """Plans the net once more, its parameters held by the variables of the given blobs."""
+    def _use(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
+        """Lets layers use other blobs, {node: blobs}, from now on."""
         raise NotImplementedError
 
     def clear_param_diffs(self) -> None:
@@ -142,10 +140,10 @@ class Parameters:
             blob.diff[...] = 0
 
 
-def _same_blobs(planned: PlannedLayer, shared: Mapping[int, BoundBlob]) -> Mapping[int, BoundBlob]:
+def _same_blobs(planned: PlannedLayer, shared: Sequence[BoundBlob]) -> dict[int, BoundBlob]:
     mine = [tuple(blob.shape) for blob in planned.blobs]
-    theirs = [tuple(bound.blob.shape) for bound in shared.values()]
+    theirs = [tuple(bound.blob.shape) for bound in shared]
     if mine != theirs:
         problem = "the other net's layer has other blobs"
         raise WeightsError(problem, layer=repr(planned.node.name), expected=mine, received=theirs)
-    return shared
+    return dict(enumerate(shared))

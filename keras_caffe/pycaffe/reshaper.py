@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -58,9 +58,22 @@ class Reshaper:
             ShapeError, LayerError: the layer refuses its bottoms, or would need other parameters.
         """
         before = self.plan.layers[index]
-        fitted = self._fitted[index].get(self._bottoms(index), lambda: self._planned_again(before))
+        own = dict(enumerate(before.layer.caffe_blobs))
+        fitted = self._fitted[index].get(self._bottoms(index), lambda: self._planned_again(before, own))
         self.plan.add(*fitted)
         return None if fitted.planned is before else before
+
+    def use(self, index: int, blobs: Mapping[int, BoundBlob]) -> PlannedLayer:
+        """Lets a layer use these blobs from now on, in place of its own.
+
+        Returns:
+            The layer that another one has taken the place of.
+        """
+        before = self.plan.layers[index]
+        fitted = self._planned_again(before, blobs)
+        self._fitted[index] = Recent({self._bottoms(index): fitted})
+        self.plan.add(*fitted)
+        return before
 
     def reorder(self, index: int) -> None:
         """Lets a layer in Caffe's order, which stays the same one, take bottoms with another number of axes."""
@@ -71,7 +84,7 @@ class Reshaper:
     def _bottoms(self, index: int) -> Bottoms:
         return tuple((self.plan.shapes[v], self.plan.orders[v]) for v in self.plan.net.nodes[index].inputs)
 
-    def _planned_again(self, before: PlannedLayer) -> Fitted:
+    def _planned_again(self, before: PlannedLayer, blobs: Mapping[int, BoundBlob]) -> Fitted:
         node, layer = before.node, before.layer
         keras_args = {"name": layer.name, "dtype": layer.dtype_policy}
         with loading(self._context):
@@ -79,7 +92,7 @@ class Reshaper:
         _check_blobs(planned, layer.caffe_blobs)
         self.plan.layers[node.index] = planned
         try:
-            build_layer(self.plan, node.index, {node.index: dict(enumerate(layer.caffe_blobs))})
+            build_layer(self.plan, node.index, {node.index: blobs})
         finally:
             self.plan.layers[node.index] = before
         return Fitted(planned, tops)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import runpy
 import site
 import sys
@@ -15,7 +16,13 @@ from keras_caffe.errors import CaffeError, unreadable
 from keras_caffe.pycaffe import settings
 from keras_caffe.pycaffe.install import install
 
-PYTHON_2 = ("Missing parentheses in call to 'print'", "Missing parentheses in call to 'exec'", "invalid octal")
+PYTHON_2 = re.compile(  # how Python 3 calls what Python 2 takes
+    r"Missing parentheses in call|multiple exception types must|leading zeros in decimal|.*parameters cannot be paren"
+)
+PYTHON_2_LINE = re.compile(  # what it has no words for
+    r"\s*except\b.*,\s*\w+\s*:|.*(\braise\s+[\w.]+\s*,|<>|`|\b(\d+|0x[\da-f]+)L\b|\bur['\"]|\blambda\s*\()",
+    re.IGNORECASE,
+)
 
 
 class ScriptClasses(Mapping[str, type]):
@@ -59,9 +66,9 @@ def check_source(source: str | bytes, script: str) -> None:
     try:
         compile(source, script, "exec", dont_inherit=True)
     except SyntaxError as error:
-        if not any(words in (error.msg or "") for words in PYTHON_2):
-            raise
         where, text = f"{script}:{error.lineno}", (error.text or "").strip()
+        if not PYTHON_2.match(error.msg or "") and not PYTHON_2_LINE.match(text):
+            raise
         fix = f"Convert it first: 2to3 --write {script}"
         raise CaffeError("the script is written for Python 2", where=where, received=text, fix=fix) from None
 

@@ -40,20 +40,9 @@ class States:
     def hand_over(self, old: CaffeLayer, index: int) -> None:
         """The layer that takes another one's place goes on with its state; what does not fit begins with 0."""
         self._before.pop(index, None)
-        for mine, theirs in self._pairs(index, old):
+        for mine, theirs in zip(_carried(self._plan.layers[index].layer), _carried(old), strict=True):
             same = tuple(mine.shape) == tuple(theirs.shape)
             mine.assign(theirs.value if same else tf.zeros_like(mine.value))
-
-    def take(self, other: Plan) -> None:
-        """Goes on with the states of another plan's layers for the same net, where they fit."""
-        for index in self._plan.layers:
-            for mine, theirs in self._pairs(index, other.layers[index].layer):
-                if tuple(mine.shape) == tuple(theirs.shape):
-                    mine.assign(theirs.value)
-
-    def _pairs(self, index: int, other: CaffeLayer) -> list[tuple[Any, Any]]:
-        pairs = zip(self._variables(index), _state_variables(other), strict=True)
-        return [(mine, theirs) for mine, theirs in pairs if mine is not theirs]
 
     def _now(self, index: int) -> list[Any]:
         return [tf.identity(variable.value) for variable in self._variables(index)]
@@ -70,3 +59,9 @@ class States:
 def _state_variables(layer: CaffeLayer) -> list[Any]:
     learned = {id(bound.variable) for bound in layer.caffe_blobs if bound.blob.trainable}
     return [v for v in layer.non_trainable_variables if id(v) not in learned]
+
+
+def _carried(layer: CaffeLayer) -> list[Any]:
+    """A layer's states that are no blobs: those of a net stay with the net whose blobs they are."""
+    blobs = {id(bound.variable) for bound in layer.caffe_blobs}
+    return [v for v in layer.non_trainable_variables if id(v) not in blobs]

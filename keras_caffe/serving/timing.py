@@ -65,7 +65,7 @@ def passes(model: CaffeModel, runs: int = 20, seed: int = 0) -> Iterator[tuple[f
         yield 1e3 * seconds, None if both is None else 1e3 * max(0.0, _seconds(both) - seconds)
 
 
-def random_inputs(model: CaffeModel, seed: int) -> dict[str, Any]:
+def random_inputs(model: CaffeModel, seed: int = 0) -> dict[str, Any]:
     """A value for each input of the model, in the sizes that the net declares."""
     rng, fed = np.random.default_rng(seed), {}
     for name, tensor in zip(model.input_names, model.inputs, strict=True):

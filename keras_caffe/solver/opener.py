@@ -11,10 +11,13 @@ import tensorflow as tf
 
 from keras_caffe.converters.build import build
 from keras_caffe.converters.definition import Definition
+from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.weights import match
 from keras_caffe.data.dataset import dataset
+from keras_caffe.data.output_files import files_written, output_files
 from keras_caffe.errors import DataError, Option, SolverError
 from keras_caffe.layers.python_class import class_name
 from keras_caffe.layout import edge_order, to_caffe
@@ -60,7 +63,7 @@ class Opener:
         definition = choice.definition.select(**choice.selection)
         sources = [layer for layer in definition.message.layer if not layer.bottom and layer.type not in FED]
         shapes, data = self._data(choice, definition, sources, data, what)
-        planned, recipe = plan(definition, self._plan_settings(sources, shapes))
+        planned, recipe = self._plan(definition, self._plan_settings(sources, shapes))
         initial, report = match(planned, files, skip_mismatch=self.skip_mismatch)
         kind = TrainNet if donors is None else CaffeModel
         model = kind.from_tensors(build(planned, initial, donors=donors), recipe, load_report=report)
@@ -68,6 +71,15 @@ class Opener:
         fed = own | (set(_inputs(model)) - set(model.tensors.defaults))
         inputs = {name: tensor for name, tensor in _inputs(model).items() if name in fed}
         return model, Feed(data, inputs, per_step, what)
+
+    def _plan(self, definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
+        """The plan of a net whose HDF5Output layers write; several replicas would write over each other."""
+        if tf.distribute.has_strategy():
+            return plan(definition, settings)
+        with files_written():
+            planned, recipe = plan(definition, settings)
+        planned.output_files = output_files(planned.net.nodes, settings.places)
+        return planned, recipe
 
     def _plan_settings(self, sources: Sequence[Any], shapes: Mapping[str, Any]) -> PlanSettings:
         """The settings for a net whose data layers, those in Python too, are inputs of these shapes."""

@@ -12,7 +12,7 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.named import unknown
 from keras_caffe.ops.refusals import refusals_raised
 from keras_caffe.solver.feed import Feed
-from keras_caffe.solver.train_net import named_outputs
+from keras_caffe.solver.train_net import named_outputs, write_files
 
 
 class Scores(list):
@@ -41,6 +41,7 @@ class Scorer:
     def __init__(self, model: CaffeModel, feed: Feed) -> None:
         self.model, self.feed = model, feed
         self._names = {model.net.values[v].blob for v in model.net.outputs}
+        self._asked = {*self._names, *model.plan.also_out}
         self._run = tf.function(self._next_outputs, autograph=False)
 
     def __call__(self, batches: int, each: Callable[[int, dict[str, Any]], None] | None = None) -> dict[str, Any]:
@@ -53,7 +54,8 @@ class Scorer:
             except tf.errors.OpError:
                 self.feed.raise_error()
                 raise
-            values = {name: value.numpy() for name, value in outputs.items()}
+            write_files(self.model, outputs)
+            values = {name: value.numpy() for name, value in outputs.items() if name in self._names}
             for name, value in values.items():
                 sums[name] = sums.get(name, 0) + value
             if each is not None:
@@ -71,4 +73,4 @@ class Scorer:
 
     def _outputs(self, batches: Any) -> dict[str, Any]:
         outputs = named_outputs(self.model, self.model(batches[0], training=False))
-        return {name: tf.cast(value, "float32") for name, value in outputs.items() if name in self._names}
+        return {name: tf.cast(value, "float32") for name, value in outputs.items() if name in self._asked}

@@ -12,7 +12,9 @@ import tensorflow as tf
 from keras.optimizers import LossScaleOptimizer
 
 from keras_caffe.converters.model import CaffeModel, output_name
+from keras_caffe.data.output_files import write_output_files
 from keras_caffe.layers.base import serializable
+from keras_caffe.layout import edge_order, inverse
 from keras_caffe.ops.refusals import refusals_collected
 from keras_caffe.ops.update import dense
 from keras_caffe.optimizers import CaffeOptimizer, Plateau
@@ -187,7 +189,9 @@ class TrainNet(CaffeModel):
             def function(iterator: Any) -> dict[str, Any]:
                 loss, outputs, batches = step(iterator)
                 self.last_step = LastStep(batches, outputs)
-                return {**{name: np.mean(value) for name, value in outputs.items()}, "loss": loss}
+                write_files(self, outputs)
+                shown = {name: np.mean(value) for name, value in outputs.items() if name not in self.plan.also_out}
+                return {**shown, "loss": loss}
 
             self.train_function = function
         return self.train_function
@@ -205,6 +209,16 @@ class TrainNet(CaffeModel):
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         """There is nothing left to build; Keras would take a batch for it."""
+
+
+def write_files(model: CaffeModel, outputs: Mapping[str, Any]) -> None:
+    """Writes what the net's HDF5Output layers write, of a pass that gave these outputs."""
+
+    def array(value: str) -> np.ndarray:
+        at_edge = np.asarray(outputs[value])
+        return at_edge.transpose(inverse(edge_order(at_edge.ndim, model.data_format)))
+
+    write_output_files(model.plan.output_files, array)
 
 
 def named_outputs(model: CaffeModel, outputs: Any) -> dict[str, Any]:

@@ -175,6 +175,58 @@ def test_images_that_cannot_be_read_are_left_out(caffe, tmp_path: Path) -> None:
     assert caffe("convert_imageset", *arguments[:2])[0] == 1
 
 
+def idx(path: Path, magic: int, values: np.ndarray) -> Path:
+    """One of MNIST's files."""
+    path.write_bytes(np.array([magic, *values.shape], ">u4").tobytes() + values.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("backend", ["lmdb", "leveldb"])
+def test_the_tutorials_databases(backend: str, caffe, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    digits, numbers = rng.integers(0, 256, (5, 4, 3), np.uint8), rng.integers(0, 10, 5, np.uint8)
+    images = idx(tmp_path / "images", 2051, digits)
+    labels = idx(tmp_path / "labels", 2049, numbers)
+    code, log, _ = caffe("convert_mnist_data", images, labels, tmp_path / "mnist", f"--backend={backend}")
+    assert code == 0
+    assert [text for *_, text in log] == ["A total of 5 items.", "Rows: 4 Cols: 3", "Processed 5 files."]
+    keys, datums = zip(*open_any(tmp_path / "mnist").items(), strict=True)
+    assert [bytes(key) for key in keys] == [f"{number:08d}".encode() for number in range(5)]
+    last = proto.Datum.FromString(bytes(datums[4]))
+    assert (last.channels, last.height, last.width, last.label) == (1, 4, 3, numbers[4])
+    assert last.data == digits[4].tobytes()
+
+    batch = rng.integers(0, 10, (2, 3073), np.uint8)
+    for name in [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]:
+        (tmp_path / name).write_bytes(batch.tobytes())
+    assert caffe("convert_cifar_data", tmp_path, tmp_path, backend)[0] == 0
+    keys, datums = zip(*open_any(tmp_path / f"cifar10_train_{backend}").items(), strict=True)
+    assert len(keys) == 10 and bytes(keys[9]) == b"00009"
+    last = proto.Datum.FromString(bytes(datums[9]))
+    assert (last.channels, last.height, last.width, last.label) == (3, 32, 32, batch[1, 0])
+    assert last.data == batch[1, 1:].tobytes()
+    assert open_any(tmp_path / f"cifar10_test_{backend}").count() == 2
+
+
+def test_other_files_are_none_of_the_tutorials(caffe, tmp_path: Path) -> None:
+    images, labels = tmp_path / "images", idx(tmp_path / "labels", 2049, np.zeros(2, np.uint8))
+    target = tmp_path / "db"
+    for content, words in (
+        (b"", "no such file of MNIST"),
+        (b"\x00\x00\x08\x03", "no such file of MNIST"),
+        (np.array([2051, 2, 1, 1], ">u4").tobytes() + b"a", "not whole"),
+        (np.array([2051, 1, 1, 1], ">u4").tobytes() + b"a", "do not belong together"),
+    ):
+        images.write_bytes(content)
+        code, log, _ = caffe("convert_mnist_data", images, labels, target)
+        assert code == ABORTED and words in log[-1][2]
+    (tmp_path / "data_batch_1.bin").write_bytes(b"short")
+    code, log, _ = caffe("convert_cifar_data", tmp_path, tmp_path, "lmdb")
+    assert code == ABORTED and "no binary file of CIFAR-10" in log[-1][2]
+    assert caffe("convert_mnist_data")[0] == caffe("convert_cifar_data")[0] == 0
+    assert not target.exists()
+
+
 V1 = 'name: "old" layers { name: "ip" type: INNER_PRODUCT top: "ip" bottom: "x" inner_product_param { num_output: 2 } }'
 
 
@@ -217,6 +269,7 @@ def test_exit_codes_of_upgrades(program: str, caffe, tmp_path: Path) -> None:
         (("test", "-iterations=many"), 1, "ERROR: illegal value 'many' specified for int32 flag 'iterations'"),
         (("train", "--solver"), 1, "ERROR: flag '--solver' is missing its argument; flag description: The solver "),
         (("--version",), 0, "caffe version 1.0.0"),
+        (("train", "-helpshort"), 1, "    -solver (The solver definition"),
         ((), 0, "usage: caffe <command> <args>"),
     ],
 )

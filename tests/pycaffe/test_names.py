@@ -17,9 +17,9 @@ NAMES = {
     "set_solver_rank set_multiprocess BlobVec RawBlobVec Blob layer_type_list Solver get_solver",
     "io": "caffe_pb2 load_image resize_image oversample Transformer array_to_datum",
     "net_spec": "assign_proto param_name_dict _param_names caffe_pb2 Top Function to_proto",
-    "draw": "get_pooling_types_dict get_edge_label get_layer_label choose_color_by_layertype LAYER_STYLE_DEFAULT "
-    "NEURON_LAYER_STYLE BLOB_STYLE",
-    "Net": "_blobs _inputs _outputs _blob_loss_weights _set_input_arrays",
+    "draw": "get_pooling_types_dict get_edge_label get_layer_label get_layer_lr_mult choose_color_by_layertype "
+    "LAYER_STYLE_DEFAULT NEURON_LAYER_STYLE BLOB_STYLE",
+    "Net": "_blobs _inputs _outputs _blob_loss_weights _batch _set_input_arrays",
     "SGDSolver": "share_weights add_callback apply_update",
 }
 
@@ -34,6 +34,25 @@ def test_solvers_form_caffes_hierarchy() -> None:
     methods = [getattr(caffe, f"{name}Solver") for name in ("Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")]
     assert all(method.__bases__ == (caffe.SGDSolver,) for method in methods)
     assert caffe.SGDSolver.__bases__ == (caffe.Solver,)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: caffe.Net("nowhere.prototxt", caffe.TEST),
+        lambda: caffe.Net(input_layer("x", 1, 2), "nowhere.caffemodel", caffe.TEST),
+        lambda: caffe.Net(input_layer("x", 1, 2), caffe.TEST).load_hdf5("nowhere.h5"),
+        lambda: caffe.get_solver("nowhere.prototxt"),
+    ],
+)
+def test_a_missing_file_is_a_runtime_error_as_in_caffe(call) -> None:
+    with pytest.raises(RuntimeError, match="there is no such file"):
+        call()
+
+
+def test_a_net_without_a_phase_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match=r"caffe\.TRAIN or caffe\.TEST"):
+        caffe.Net(input_layer("x", 1, 2))
 
 
 def test_what_several_gpus_need_is_refused() -> None:
@@ -60,6 +79,8 @@ def test_a_timer_and_the_names_of_parameters() -> None:
     message = caffe.proto.caffe_pb2.LayerParameter()
     caffe.net_spec.assign_proto(message, "bottom", ["a", "b"])
     assert list(message.bottom) == ["a", "b"]
+    message = caffe.proto.caffe_pb2.LayerParameter(type="InnerProduct", param=[dict(lr_mult=3)])
+    assert caffe.draw.get_layer_lr_mult(message) == (3, 1)
     assert caffe.draw.get_pooling_types_dict()[1] == "AVE"
     assert caffe.draw.choose_color_by_layertype("Pooling") != caffe.draw.choose_color_by_layertype("LRN")
 

@@ -75,8 +75,10 @@ def test_spellings_of_the_constructor(arguments) -> None:
 
 
 def test_file_and_phase_are_needed(tmp_path: Path) -> None:
-    with pytest.raises(NetError, match="phase"):
+    with pytest.raises(TypeError, match="phase"):
         caffe.Net(TINY)
+    with pytest.raises(NetError, match="two phases"):
+        caffe.Net(TINY, 2)
     with pytest.raises(ReadError, match="none.prototxt: there is no such file"):
         caffe.Net(str(tmp_path / "none.prototxt"), caffe.TEST)
     (tmp_path / "net.prototxt").write_text(TINY)

@@ -77,3 +77,29 @@ def test_what_is_written_and_let_go_counts() -> None:
     net.forward()
     assert (net.params[name][0].data == 5).all()
     assert net.params[name][0].data is net.params[name][0].data
+
+
+NORMALISED = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 2 } } }
+layer { name: "bn" type: "BatchNorm" bottom: "data" top: "bn" }
+layer { name: "ip" type: "InnerProduct" bottom: "bn" top: "ip" inner_product_param { num_output: 2 } }
+"""
+
+
+def test_who_shares_takes_the_other_s_statistics() -> None:
+    trained, other = caffe.Net(NORMALISED, caffe.TRAIN), caffe.Net(NORMALISED, caffe.TEST)
+    trained.forward(data=np.arange(8).reshape(4, 2))
+    statistics = [blob.data.copy() for blob in trained.params["bn"]]
+    assert statistics[0].any()
+    other.share_with(trained)
+    for net in (trained, other):
+        for blob, expected in zip(net.params["bn"], statistics, strict=True):
+            np.testing.assert_array_equal(blob.data, expected)
+    trained.forward(data=np.ones((4, 2)))
+    np.testing.assert_array_equal(other.params["bn"][0].data, trained.params["bn"][0].data)
+    assert not np.array_equal(other.params["bn"][0].data, statistics[0])
+    other.forward(data=np.ones((4, 2)))  # statistics alone, which TEST leaves as they are
+    mean = trained.params["bn"][0].data / trained.params["bn"][2].data
+    variance = trained.params["bn"][1].data / trained.params["bn"][2].data
+    expected = (1 - mean) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(other.blobs["bn"].data[0], expected, rtol=1e-5)

@@ -8,6 +8,7 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_caffe.pycaffe import install, settings
 
@@ -88,6 +89,7 @@ def test_net_surgery_and_style_gradients() -> None:
 
 LAYERS = """
 import caffe, numpy as np
+from xml.dom import minidom
 
 class Pictures(caffe.Layer):
     "A picture of its own size for each pass, as FCN's voc_layers.py."
@@ -124,6 +126,36 @@ class RoIData(caffe.Layer):
     def backward(self, top, propagate_down, bottom):
         pass
     def reshape(self, bottom, top):
+        pass
+
+class Multilabel(caffe.Layer):
+    "Pictures with any number of labels, as pascal_multilabel_datalayers.py: read from a folder, flipped at random."
+    def setup(self, bottom, top):
+        self.top_names = ["data", "label"]
+        params = eval(self.param_str)
+        assert {"split", "batch_size", "root", "im_shape"} <= params.keys()
+        self.batch_size, self.root, self.shape = params["batch_size"], params["root"], params["im_shape"]
+        with open(f"{self.root}/{params['split']}.txt") as file:
+            self.names, self.current = file.read().split(), 0
+        top[0].reshape(self.batch_size, 3, *self.shape)
+        top[1].reshape(self.batch_size, 20)
+    def load_next_image(self):
+        if self.current == len(self.names):
+            self.current = 0
+            np.random.shuffle(self.names)
+        name = self.names[self.current]
+        self.current += 1
+        image = caffe.io.resize_image(caffe.io.load_image(f"{self.root}/{name}.png"), self.shape)
+        multilabel = np.zeros(20).astype(np.float32)
+        for element in minidom.parse(f"{self.root}/{name}.xml").getElementsByTagName("label"):
+            multilabel[int(element.childNodes[0].data)] = 1
+        return image[:, :: np.random.choice(2) * 2 - 1].transpose(2, 0, 1) - 0.5, multilabel
+    def forward(self, bottom, top):
+        for item in range(self.batch_size):
+            top[0].data[item, ...], top[1].data[item, ...] = self.load_next_image()
+    def reshape(self, bottom, top):
+        pass
+    def backward(self, top, propagate_down, bottom):
         pass
 """
 
@@ -237,6 +269,53 @@ def test_create_lmdb_then_a_multilabel_solver_reads_it() -> None:
     solver.solve()
     assert solver.iter == 4
     assert solver.net.blobs["label"].data.tolist() == [1, 0, 1]
+
+
+def test_a_multilabel_net_with_its_own_data_layer(own_layers: str) -> None:
+    import caffe
+    from caffe import layers as L
+    from caffe import params as P
+
+    lines = {"train": [], "val": []}
+    for number in range(8):
+        labels = [number % 2, 5 + number % 2, 19]  # bright pictures have 1, 6 and 19, dark ones 0, 5 and 19
+        pixels = np.full((12, 10, 3), 40 + 150 * (number % 2), np.uint8)
+        Image.fromarray(pixels).save(f"{number}.png")
+        tags = "".join(f"<label>{label}</label>" for label in labels)
+        Path(f"{number}.xml").write_text(f"<annotation>{tags}</annotation>")
+        lines["train" if number < 4 else "val"].append(str(number))
+    for split, names in lines.items():
+        Path(f"{split}.txt").write_text("\n".join(names))
+        n = caffe.NetSpec()
+        params = dict(batch_size=4, im_shape=[8, 8], split=split, root=".")
+        n.data, n.label = L.Python(module=own_layers, layer="Multilabel", ntop=2, param_str=str(params))
+        n.pool = L.Pooling(n.data, pool=P.Pooling.MAX, kernel_size=4, stride=4)
+        n.fc, n.relu = (lambda fc: (fc, L.ReLU(fc, in_place=True)))(L.InnerProduct(n.pool, num_output=8))
+        n.drop = L.Dropout(n.relu, in_place=True)
+        n.score = L.InnerProduct(n.drop, num_output=20)
+        n.loss = L.SigmoidCrossEntropyLoss(n.score, n.label)
+        Path(f"{split}.prototxt").write_text(str(n.to_proto()))
+    values = dict(base_lr="0.02", momentum="0.9", test_iter="1", test_interval="250", display="25", snapshot="2500")
+    values |= dict(snapshot_prefix='"snapshot"', lr_policy='"fixed"', gamma="0.1", weight_decay="0.0005", iter_size="1")
+    values |= dict(max_iter="100000", test_initialization="false", average_loss="25", random_seed="1")
+    values |= dict(train_net='"train.prototxt"', test_net='"val.prototxt"')
+    Path("solver.prototxt").write_text("".join(f"{key}: {value}\n" for key, value in sorted(values.items())))
+
+    solver = caffe.SGDSolver("solver.prototxt")
+    rng = np.random.default_rng(0)
+    for name in ("fc", "score"):
+        solver.net.params[name][0].data[...] = rng.normal(0, 0.1, solver.net.params[name][0].data.shape)
+    solver.net.save("pretrained.caffemodel")
+    solver.net.copy_from("pretrained.caffemodel")
+    solver.test_nets[0].share_with(solver.net)
+    solver.step(80)
+    test_net = solver.test_nets[0]
+    test_net.forward()
+    truth, found = test_net.blobs["label"].data, test_net.blobs["score"].data > 0
+    equal = [sum(g == e for g, e in zip(gt, est, strict=True)) / 20 for gt, est in zip(truth, found, strict=True)]
+    assert np.mean(equal) > 0.95  # without any label it would be 0.85
+    assert np.where(truth[1].astype(int))[0].tolist() == [1, 6, 19]
+    assert solver.net.blobs["data"].data[0, ...].transpose(1, 2, 0).shape == (8, 8, 3)
 
 
 def test_siamese_twins_share_their_weights() -> None:

@@ -76,6 +76,16 @@ class Counter(Tenfold):
         self.blobs[0].diff[0] += 1
 
 
+def test_sharing_sets_no_layer_up_again() -> None:
+    Tenfold.made = 0
+    net, other = (caffe.Net(NET, caffe.TRAIN, python_layers={"m.Tenfold": Tenfold}) for _ in range(2))
+    before = list(other.layers)
+    other.share_with(net)
+    assert Tenfold.made == 4 and all(
+        mine is known for mine, known in zip(other.layers[1::2], before[1::2], strict=True)
+    )
+
+
 def test_a_layer_s_blobs_are_the_net_s(tmp_path: Path) -> None:
     net, other = (caffe.Net(NET, caffe.TRAIN, python_layers={"m.Tenfold": Counter}) for _ in range(2))
     net.forward()

@@ -12,7 +12,7 @@ import pytest
 from keras_caffe import pycaffe
 from keras_caffe.errors import CaffeError
 from keras_caffe.pycaffe.install import install
-from keras_caffe.pycaffe.script import check
+from keras_caffe.pycaffe.script import check, check_source
 from tests.shared_goldens import ROOT
 
 SCRIPT = """
@@ -98,6 +98,23 @@ def test_a_script_of_python_2_is_refused_with_its_line(tmp_path: Path) -> None:
         match=r"old\.py:2: the script is written for Python 2; received print 'hello'. Convert it first: 2to3 --write",
     ):
         check(str(script))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["except ValueError, e: pass", "except (ValueError, OSError), e: pass", "finally: x = 0777", "finally: x = 10L"]
+    + ["finally: raise ValueError, 'x'", "finally: x = 1 <> 2", "finally: x = `1`", "finally: x = ur'a'"]
+    + ["finally: f = lambda (a, b): a", "finally: x = 0xFFL", "finally: exec 'x'", "finally: print 'a' % 1,"],
+)
+def test_everything_that_only_python_2_takes_gets_the_hint(line: str) -> None:
+    with pytest.raises(CaffeError, match=r"old\.py:3: the script is written for Python 2"):
+        check_source(f"try:\n    pass\n{line}\n", "old.py")
+
+
+def test_other_mistakes_are_python_s_own() -> None:
+    for source in ("x = (1,\n", "def f(:\n    pass\n", "x = 1 +\n"):
+        with pytest.raises(SyntaxError, match=r"never closed|invalid syntax|EOF"):
+            check_source(source, "new.py")
 
 
 def test_no_script_is_an_error(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from keras_caffe import requirements
 from keras_caffe.cli.programs.flags import ALLOW, NoRun, Program
 from keras_caffe.cli.programs.glog import FATAL, WARNING, log, logging_to
 from keras_caffe.errors import CaffeError, CaffeWarning, Message
@@ -20,6 +21,8 @@ MODULES = {
     "caffe": "brew",
     "convert_imageset": "databases",
     "compute_image_mean": "databases",
+    "convert_mnist_data": "tutorials",
+    "convert_cifar_data": "tutorials",
     "extract_features": "features",
     "upgrade_net_proto_text": "upgrades",
     "upgrade_net_proto_binary": "upgrades",
@@ -31,7 +34,8 @@ INTERRUPTED = 130
 
 def console() -> int:
     """The program that has the name by which it was called."""
-    return main([Path(sys.argv[0]).stem, *sys.argv[1:]])
+    requirements.load_whole()
+    return main([requirements.CALLED_AS, *sys.argv[1:]])
 
 
 def main(arguments: Sequence[str]) -> int:

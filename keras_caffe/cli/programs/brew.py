@@ -8,14 +8,16 @@ from typing import Any
 
 import keras_caffe
 from keras_caffe.cli.programs.flags import Program, Values
-from keras_caffe.cli.programs.glog import ERROR, log, log_solver
+from keras_caffe.cli.programs.glog import ERROR, WARNING, log, log_solver
 from keras_caffe.cli.test import score
 from keras_caffe.cli.train import EFFECTS, names, requests
 from keras_caffe.errors import CaffeError
 from keras_caffe.pycaffe import install
 from keras_caffe.pycaffe.settings import gpus
 from keras_caffe.serving import layer_times, passes
+from keras_caffe.serving.timing import random_inputs
 from keras_caffe.solver.load import load_solver, open_test_net
+from keras_caffe.solver.opener import FED
 from keras_caffe.solver.solver import Solver
 
 USAGE = """command line brew
@@ -102,8 +104,25 @@ def time(values: Values) -> None:
         raise CaffeError('phase must be "TRAIN" or "TEST"')
     _tell_device("caffe.cpp:352")
     model = keras_caffe.load(values.model, phase=values.phase or "TRAIN", level=values.level, **_options(values))
+    log("Performing Forward", "caffe.cpp:361")
+    log(f"Initial loss: {_first_loss(model, values):.6g}", "caffe.cpp:366")
+    log("Performing Backward", "caffe.cpp:367")
     for line in _time_lines(model, values.iterations):
         log(line, "caffe.cpp:373")
+
+
+def _first_loss(model: keras_caffe.CaffeModel, values: Values) -> float:
+    """The loss of the first batch that the net's data layers read; of random numbers where they cannot."""
+    inputs = random_inputs(model)
+    sources = [planned.node.type for planned in model.plan.sources.values()]
+    if not set(sources) <= set(FED):
+        try:
+            data = keras_caffe.dataset(values.model, model.net.phase, level=values.level, **_options(values))
+            inputs |= next(iter(data))
+        except (CaffeError, OSError) as error:
+            log(f"Random numbers are timed in place of the net's data: {error}", "caffe.cpp:361", WARNING)
+    model(inputs, training=model.net.phase == "TRAIN")
+    return float(sum(model.losses))
 
 
 def _time_lines(model: keras_caffe.CaffeModel, iterations: int) -> Iterator[str]:

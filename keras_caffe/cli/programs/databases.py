@@ -22,7 +22,7 @@ def convert(values: Values, positional: Sequence[str]) -> int:
         print(convert_imageset.help("convert_imageset"))
         return 1
     root, listing, target = positional[:3]
-    _check_backend(values.backend)
+    check_backend(values.backend)
     lines, _ = find_images(listing)
     if values.shuffle:
         log("Shuffling data", "convert_imageset.cpp:86")
@@ -51,7 +51,7 @@ def mean(values: Values, positional: Sequence[str]) -> int:
     if len(positional) not in (1, 2):
         print(compute_image_mean.help("compute_image_mean"))
         return 1
-    _check_backend(values.backend)
+    check_backend(values.backend)
     walk = open_any(positional[0])
     log("Starting iteration", "compute_image_mean.cpp:71")
     count = itertools.count()
@@ -66,7 +66,8 @@ def mean(values: Values, positional: Sequence[str]) -> int:
     return 0
 
 
-def _check_backend(backend: str) -> None:
+def check_backend(backend: str) -> None:
+    """Refuses a kind of database that Caffe has not."""
     if backend not in ("lmdb", "leveldb"):
         raise CaffeError(f"Unknown database backend {backend}", expected="lmdb or leveldb")
 

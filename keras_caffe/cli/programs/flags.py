@@ -33,6 +33,7 @@ GLOG = (  # glog's flags that change nothing here: (name, its default)
     ("log_link", ""),
     ("log_backtrace_at", ""),
 )
+HELP = ("help", "helpshort", "helpfull", "helppackage")
 ALLOW = {"allow_python_imports": Flag("--allow_python_imports")}
 
 
@@ -83,7 +84,7 @@ class Program:
             raise NoRun(_missing(str(error), values), wrong=True) from None
         if values["version"].value:
             raise NoRun(f"{name} version {VERSION}")
-        if values["help"].value:
+        if any(values[flag].value for flag in HELP):
             raise NoRun(self.help(name), code=1)
         return values, positional
 
@@ -91,7 +92,11 @@ class Program:
         values = Values()
         values.set_gnu_getopt(True)
         environment = os.environ.get
-        own = [*self.define, ("help", False, "show this text"), ("version", False, "show the version")]
+        own = [
+            *self.define,
+            *((flag, False, "show this text") for flag in HELP),
+            ("version", False, "show the version"),
+        ]
         own += [("minloglevel", int(environment("GLOG_minloglevel", "0")), "log messages from this level on")]
         own += [("log_dir", environment("GLOG_log_dir", ""), "folder for a log file besides standard error")]
         for flag, default, text in [*own, *((flag, default, "no effect") for flag, default in GLOG)]:

@@ -1,0 +1,92 @@
+"""Caffe's programs that make the databases of its two tutorials: examples/mnist and examples/cifar10."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_caffe import proto
+from keras_caffe.cli.programs.databases import check_backend
+from keras_caffe.cli.programs.flags import Program, Values
+from keras_caffe.cli.programs.glog import log
+from keras_caffe.data.writers import KeyValue, write
+from keras_caffe.errors import ReadError
+
+IMAGES, LABELS = 2051, 2049  # what MNIST's files begin with
+CIFAR = (3, 32, 32)
+BATCHES = {"train": [f"data_batch_{number}.bin" for number in range(1, 6)], "test": ["test_batch.bin"]}
+MNIST_PLACE, CIFAR_PLACE = "convert_mnist_data.cpp", "convert_cifar_data.cpp"
+
+
+def mnist(values: Values, positional: Sequence[str]) -> int:
+    if len(positional) != 3:
+        print(convert_mnist_data.help("convert_mnist_data"))
+        return 0
+    images, labels = _idx(positional[0], IMAGES, 3), _idx(positional[1], LABELS, 1)
+    check_backend(values.backend)
+    if len(images) != len(labels):
+        received = f"{len(images)} images and {len(labels)} labels"
+        raise ReadError("the files do not belong together", where=positional[1], received=received)
+    log(f"A total of {len(images)} items.", f"{MNIST_PLACE}:90")
+    log(f"Rows: {images.shape[1]} Cols: {images.shape[2]}", f"{MNIST_PLACE}:91")
+    count = write(positional[2], _records(zip(labels, images[:, None], strict=True), 8), values.backend)
+    log(f"Processed {count} files.", f"{MNIST_PLACE}:109")
+    return 0
+
+
+def cifar(values: Values, positional: Sequence[str]) -> int:
+    if len(positional) != 3:
+        print("This script converts the CIFAR dataset to the leveldb format used\nby caffe to perform classification.")
+        print("Usage:\n    convert_cifar_data input_folder output_folder db_type")
+        return 0
+    folder, target, kind = positional
+    check_backend(kind)
+    for which, names in BATCHES.items():
+        log(f"Writing {which.capitalize()}ing data", f"{CIFAR_PLACE}:52")
+        images = (image for name in names for image in _cifar(Path(folder) / name))
+        write(Path(target) / f"cifar10_{which}_{kind}", _records(images, 5), kind)
+    return 0
+
+
+def _idx(path: str, magic: int, axes: int) -> np.ndarray:
+    """The bytes of one of MNIST's files: a number that says what it is, the sizes, the values.
+
+    Raises:
+        ReadError: it is another file, or not whole.
+    """
+    data = Path(path).read_bytes()
+    head = np.frombuffer(data[: 4 * (axes + 1)], ">u4").astype(np.int64).tolist()
+    if len(head) <= axes or head[0] != magic:
+        raise ReadError("this is no such file of MNIST", where=path, expected=f"a file that begins with {magic}")
+    values = np.frombuffer(data, np.uint8, offset=4 * (axes + 1))
+    if len(values) != np.prod(head[1:]):
+        raise ReadError("the file is not whole", where=path, expected=head[1:], received=f"{len(values)} bytes")
+    return values.reshape(head[1:])
+
+
+def _cifar(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """(label, image) of one of CIFAR-10's files, in which each image follows its label."""
+    data, size = np.frombuffer(path.read_bytes(), np.uint8), 1 + int(np.prod(CIFAR))
+    if len(data) == 0 or len(data) % size:
+        raise ReadError("this is no binary file of CIFAR-10", where=str(path), expected=f"a multiple of {size} bytes")
+    yield from ((int(image[0]), image[1:].reshape(CIFAR)) for image in data.reshape(-1, size))
+
+
+def _records(images: Iterable[tuple[int, np.ndarray]], digits: int) -> Iterator[KeyValue]:
+    for number, (label, image) in enumerate(images):
+        channels, height, width = image.shape
+        datum = proto.Datum(channels=channels, height=height, width=width, data=image.tobytes(), label=int(label))
+        yield f"{number:0{digits}d}".encode(), datum.SerializeToString()
+
+
+convert_mnist_data = Program(
+    """This script converts the MNIST dataset to
+the lmdb/leveldb format used by Caffe to load data.
+Usage:
+    convert_mnist_data [FLAGS] input_image_file input_label_file output_db_file""",
+    mnist,
+    (("backend", "lmdb", "The backend for storing the result"),),
+)
+convert_cifar_data = Program("Usage: convert_cifar_data input_folder output_folder db_type", cifar)
