@@ -44,12 +44,12 @@ def opened(browser: Any, page: Path) -> Any:
 
 
 def wait(ready: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if found := ready():
             return found
         time.sleep(0.05)
-    raise AssertionError("the page did not come so far in 10 seconds")
+    raise AssertionError("the page did not come so far in a minute")
 
 
 def texts(browser: Any, selector: str) -> list[str]:
