@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,9 @@ from keras_caffe import proto
 from keras_caffe.converters.read_binary import varint_bytes
 from keras_caffe.converters.share import Slot
 from keras_caffe.errors import CaffeError, ReadError, WeightsError
+from keras_caffe.hdf5_file import created
 from keras_caffe.proto.wire import DELIMITED
+from keras_caffe.whole import place, scratch
 
 Params = Sequence[Sequence[np.ndarray]]
 """The blobs of each layer in Caffe's order"""
@@ -56,40 +57,18 @@ def write_caffemodel(
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A new file with the suffix of `path` that takes its place, once it is on the disk, if the block ends well."""
+    """A new file with the name of `path` that takes its place, once it is on the disk, if the block ends well."""
     target = Path(path).resolve()  # where `path` is a link, the link stays
     try:
-        handle, name = tempfile.mkstemp(target.suffix, f".{target.stem}.", target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
+        with scratch(target.parent) as folder:
+            temporary = folder / target.name
             yield temporary
-            temporary.chmod(0o666 & ~_umask())
-            _sync(temporary)
-            temporary.replace(target)
-            _sync(target.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+            place(temporary, target)
     except CaffeError:  # about another file, though it may be an OSError
         raise
     except OSError as error:
         problem = f"the file cannot be written: {error.strerror or error}"
         raise ReadError(problem, where=str(path), cause=error) from None
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file, or what a folder lists, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _number(message_class: Any, field: str) -> int:
@@ -151,9 +130,7 @@ def blob_field(message_class: Any, name: str, array: np.ndarray, diff: np.ndarra
 
 
 def _write_hdf5(path: Path, net: Any, params: Params, diffs: Params | None, shared: Collection[Slot]) -> None:
-    import h5py  # loaded only where it is needed
-
-    with h5py.File(path, "w") as file:
+    with created(path) as file:
         for name, values, left_out in (("data", params, shared), ("diff", diffs, ())):
             if values is not None:
                 group = file.create_group(name)

@@ -60,6 +60,18 @@ def find(file: Any, name: str, path: Path) -> Any:
     return found
 
 
+@contextmanager
+def created(path: Path) -> Iterator[Any]:
+    """A new h5py.File; raises OSError where it cannot be written, which h5py puts otherwise when it closes the file."""
+    import h5py  # loaded only where it is needed
+
+    try:
+        with h5py.File(path, "w") as file:
+            yield file
+    except RuntimeError as error:
+        raise OSError(f"HDF5 cannot write it: {error}") from error
+
+
 def member(group: Any, key: str, path: Path) -> Any:
     """A group or dataset that this very file holds, or None; links to other files are not followed.
 

@@ -23,7 +23,7 @@ from tests.shared_goldens import ROOT
 
 # Imports point one way. A room may import the rooms of lower floors; on its own floor only what NEIGHBOURS lists.
 FLOORS = [
-    {"cures", "deprecation", "errors", "known", "version", "requirements"},
+    {"cures", "deprecation", "errors", "known", "version", "requirements", "whole"},
     {"proto", "registry", "named", "shapes", "layout", "fillers", "forks", "lmdb_file", "hdf5_file", "places"},
     {"ops", "runtimes"},
     {"layers"},
@@ -48,7 +48,18 @@ NEIGHBOURS |= {("engines", "onnx"), ("engines", "serving"), ("pycaffe", "engines
 ONLY = {"samples": {"errors", "proto", "lmdb_file"}}  # rooms that need less than their floor allows
 
 TENSORFLOW = {"beam", "ops", "data", "runtimes", "solver", "serving", "pycaffe", "page"}
-NO_KERAS = {"cures", "deprecation", "errors", "version", "requirements", "proto", "registry", "shapes", "layout"}
+NO_KERAS = {
+    "whole",
+    "cures",
+    "deprecation",
+    "errors",
+    "version",
+    "requirements",
+    "proto",
+    "registry",
+    "shapes",
+    "layout",
+}
 NO_KERAS |= {"forks", "hdf5_file", "lmdb_file", "named", "places", "samples"}
 BEFORE_BUILD = {f"{PACKAGE}.converters.{name}" for name in ("read", "upgrade", "select", "definition", "graph")}
 STEPS_OF_READING = {"read": ("read_net",), "upgrade": ("upgrade",), "select": ("select", "select_state")}

@@ -60,16 +60,16 @@ def run(args: argparse.Namespace) -> None:
             engine=partial(engine_of, args),
             **places(args),
         )
-    parts = Parts(args.output, features)
-    if parts.done:
-        print(f"going on from batch {parts.done} of {features.batches}")
-    for _ in progress(parts.collect(), "Extracting", features.batches - parts.done):
-        pass
-    arrays = parts.arrays()
-    write_features(args.output, kind, arrays)
-    for name, array in arrays.items():
-        print(f"{name}: {' x '.join(map(str, array.shape))}")
-    parts.remove()
+    with Parts(args.output, features) as parts:
+        if parts.done:
+            print(f"going on from batch {parts.done} of {features.batches}")
+        for _ in progress(parts.collect(), "Extracting", features.batches - parts.done):
+            pass
+        arrays = parts.arrays()
+        write_features(args.output, kind, arrays)
+        for name, array in arrays.items():
+            print(f"{name}: {' x '.join(map(str, array.shape))}")
+        parts.remove()
     print(f"wrote {args.output}")
 
 

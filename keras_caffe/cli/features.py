@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from keras_caffe.converters.write import replacing
 from keras_caffe.data.dataset import dataset
 from keras_caffe.data.datum import feature_datum
 from keras_caffe.data.writers import write
-from keras_caffe.errors import DataError
+from keras_caffe.errors import CaffeError, DataError
+from keras_caffe.hdf5_file import created
 from keras_caffe.proto.text import to_text
 from keras_caffe.shapes import ceil_div
 from keras_caffe.solver.load import open_test_net
+from keras_caffe.whole import locked
 
 DATABASES = ("lmdb", "leveldb", "tfrecord")
 KINDS = (*DATABASES, "hdf5", "npz")
@@ -94,6 +98,8 @@ class Features:
 class Parts:
     """The features so far, in a folder beside what they become; a run that was interrupted goes on from there.
 
+    As a context manager, it keeps other processes away until the block ends.
+
     Args:
         target: the file or database that is made at last.
         features: where they come from.
@@ -102,13 +108,44 @@ class Parts:
     def __init__(self, target: str, features: Features) -> None:
         self.features, self.folder = features, Path(f"{target}.part")
         self._state, self._identity = self.folder / "state.json", json.dumps(features.identity)
-        state = self._read()
-        if state["identity"] != json.loads(self._identity):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            state = {"batches": 0, "shapes": {}}
+        with self._written():
+            self._lock = self._alone()
+            state = self._read()
+            if state["identity"] != json.loads(self._identity):
+                for left in self.folder.iterdir():
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                state = {"batches": 0, "shapes": {}}
         self.done: int = state["batches"]
         self._shapes: dict[str, list[int]] = state["shapes"]
-        self.folder.mkdir(exist_ok=True)
+
+    def _alone(self) -> int | None:
+        """Makes the folder and locks it.
+
+        Raises:
+            DataError: another process is writing there.
+        """
+        while True:
+            self.folder.mkdir(exist_ok=True)
+            try:
+                lock = locked(self.folder)
+            except BlockingIOError as error:
+                fix = "Wait until it is done, or name another file."
+                raise DataError("another process writes here", where=str(self.folder), fix=fix, cause=error) from None
+            if self.folder.is_dir():  # the other process may have come to its end meanwhile
+                return lock
+            if lock is not None:
+                os.close(lock)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """What the system refuses inside is an error about the folder."""
+        try:
+            yield
+        except CaffeError:
+            raise
+        except OSError as error:
+            problem = f"the features so far cannot be written: {error.strerror or error}"
+            raise DataError(problem, where=str(self.folder), cause=error) from None
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -119,8 +156,9 @@ class Parts:
     def collect(self) -> Iterator[int]:
         """Computes what is missing; gives the number of each batch that is kept."""
         for values in self.features.batches_from(self.done):
-            for name, array in values.items():
-                self._append(name, array)
+            with self._written():
+                for name, array in values.items():
+                    self._append(name, array)
             self.done += 1
             state = {"identity": json.loads(self._identity), "batches": self.done, "shapes": self._shapes}
             with replacing(self._state) as file:
@@ -149,6 +187,13 @@ class Parts:
     def remove(self) -> None:
         shutil.rmtree(self.folder)
 
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+
 
 def kind_of(target: str, kind: str | None) -> str:
     """The kind of what is written: as asked for, or as the name's ending says; else an LMDB."""
@@ -171,9 +216,7 @@ def write_features(target: str, kind: str, arrays: Mapping[str, np.ndarray]) -> 
             with file.open("wb") as stream:  # a name would get another ending
                 np.savez(stream, **named)
             return
-        import h5py
-
-        with h5py.File(file, "w") as store:
+        with created(file) as store:
             for name, values in arrays.items():
                 store[name] = values
 

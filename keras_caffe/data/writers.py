@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ import tensorflow as tf
 from keras_caffe.converters.write import replacing
 from keras_caffe.data.sources.leveldb import library
 from keras_caffe.data.sources.tfrecord import SUFFIX
-from keras_caffe.errors import DataError, not_found
+from keras_caffe.errors import CaffeError, DataError, not_found
+from keras_caffe.hdf5_file import created
+from keras_caffe.whole import place, scratch
 
 KeyValue = tuple[bytes, bytes]
 
@@ -41,27 +42,48 @@ def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str =
     target = Path(path)
     if kind not in KINDS:
         raise DataError("no such kind of database", expected=" or ".join(KINDS), received=repr(kind))
-    if target.exists():
-        raise DataError(
-            "something with this name exists already",
-            where=str(target),
-            fix="Remove it, or name another.",
-            cause=FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)),
-        )
-    folder = target.resolve().parent
-    if not folder.is_dir():
-        raise DataError("there is no folder for the database", where=str(folder), cause=not_found(target.absolute()))
-    new = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        count = KINDS[kind](new, _checked(records), shards)
-        if not count:
-            raise DataError("there are no records to write", where=str(target))
-        new.rename(target)
-        return count
-    finally:
-        if new.is_dir():
-            shutil.rmtree(new)
-        new.unlink(missing_ok=True)
+        if target.exists():
+            raise _exists(target)
+        folder = target.resolve().parent
+        if not folder.is_dir():
+            problem = "there is no folder for the database"
+            raise DataError(problem, where=str(folder), cause=not_found(target.absolute()))
+        with scratch(folder) as made:
+            new = made / target.name
+            count = KINDS[kind](new, _checked(records), shards)
+            if not count:
+                raise DataError("there are no records to write", where=str(target))
+            if target.exists():
+                raise _exists(target)
+            place(new, target)
+            return count
+    except CaffeError:
+        raise
+    except _failures() as error:
+        if isinstance(error, OSError) and error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise _exists(target) from None
+        reason = getattr(error, "strerror", None) or error
+        cause = error if isinstance(error, OSError) else None
+        raise DataError(f"the database cannot be written: {reason}", where=str(target), cause=cause) from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What the system and the libraries raise where a disk is full or a folder closed."""
+    import lmdb
+
+    with contextlib.suppress(DataError):
+        return OSError, lmdb.Error, tf.errors.OpError, library().Error
+    return OSError, lmdb.Error, tf.errors.OpError
+
+
+def _exists(target: Path) -> DataError:
+    return DataError(
+        "something with this name exists already",
+        where=str(target),
+        fix="Remove it, or name another.",
+        cause=FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)),
+    )
 
 
 def _checked(records: Iterable[KeyValue]) -> Iterator[KeyValue]:
@@ -95,7 +117,7 @@ def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:
         raise DataError("HDF5Output takes blobs of at most four axes and the same number of rows", received=shapes)
     if Path(path).exists() and not h5py.is_hdf5(path):  # whose name a net from elsewhere may have
         raise DataError("HDF5Output does not replace a file of another kind", where=str(path), fix="Remove it.")
-    with replacing(path) as new, h5py.File(new, "w") as file:
+    with replacing(path) as new, created(new) as file:
         for name, array in arrays.items():
             file[name] = array.reshape(array.shape + (1,) * (4 - array.ndim))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from pathlib import Path
 
 from keras_caffe.converters.comparison import Row
@@ -14,6 +13,7 @@ from keras_caffe.onnx.export import Settings, model_bytes, prepared
 from keras_caffe.onnx.subject import of_model
 from keras_caffe.runtimes.base import refused
 from keras_caffe.runtimes.openvino import OpenVino
+from keras_caffe.whole import place, scratch
 
 
 def write_openvino(model: CaffeModel, file: Path, settings: Settings, tolerance: float | None) -> tuple[Row, ...]:
@@ -35,8 +35,8 @@ def write_openvino(model: CaffeModel, file: Path, settings: Settings, tolerance:
     subject, settings = prepared(of_model(model), settings)
     content = model_bytes(subject.opened() if settings.dynamic else subject, settings)
     try:
-        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".unfinished-") as folder:
-            written = Path(folder, file.name)
+        with scratch(file.parent) as folder:
+            written = folder / file.name
             try:
                 read = openvino.Core().read_model(io.BytesIO(content))
                 openvino.save_model(read, str(written), compress_to_fp16=False)
@@ -45,7 +45,7 @@ def write_openvino(model: CaffeModel, file: Path, settings: Settings, tolerance:
             runtime = OpenVino(written)
             rows = () if tolerance is None else prove(model, Engine(runtime, settings.data_format), tolerance)
             for part in (written.with_suffix(".bin"), written):
-                part.replace(file.with_name(part.name))
+                place(part, file.with_name(part.name))
             return rows
     except OSError as error:
         raise unreadable(file, error, problem="the file cannot be written") from error

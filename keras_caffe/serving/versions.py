@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keras_caffe.errors import CaffeError, ExportError, Option
+from keras_caffe.errors import CaffeError, ExportError, Option, is_there
+from keras_caffe.whole import place, scratch
 
 
 class NewVersion:
-    """A version under construction. `path` is a hidden folder until `publish` gives it its number.
+    """A version under construction. `path` is in a hidden folder until `publish` gives it its number.
 
     Args:
         directory: the folder of versions.
@@ -34,7 +33,8 @@ class NewVersion:
         while True:
             target = self.directory / str(self.version or next_version(self.directory))
             try:
-                return self.path.rename(target)
+                place(self.path, target)
+                return target
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                     raise
@@ -64,40 +64,31 @@ def new_version(directory: str | Path, version: int | None) -> Iterator[NewVersi
             "no such version", where=str(directory), expected="a whole number from 1 on", received=version
         )
     new_folders = _missing(directory)
-    scratch = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if version is not None and (directory / str(version)).exists():
             raise _taken(directory / str(version))
-        scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory))
-        scratch.chmod(0o777 & ~_umask())
-        yield NewVersion(directory, version, scratch)
+        with scratch(directory) as folder:
+            (folder / "version").mkdir()
+            yield NewVersion(directory, version, folder / "version")
     except CaffeError:  # about another file, though it may be an OSError
         raise
     except OSError as error:
         raise _failed(directory, error) from error
     finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
         _remove_empty(new_folders)
 
 
 def _missing(directory: Path) -> list[Path]:
     """The folders on the way that are not there yet, the deepest first."""
-    return [path for path in (directory, *directory.parents) if not path.exists()]
+    return [path for path in (directory, *directory.parents) if not is_there(path)]
 
 
 def _remove_empty(folders: list[Path]) -> None:
     for path in folders:
-        if not path.is_dir() or any(path.iterdir()):
+        if not is_there(path) or not path.is_dir() or any(path.iterdir()):
             return
         path.rmdir()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _taken(path: Path) -> ExportError:

@@ -13,7 +13,7 @@ import numpy as np
 from keras_caffe import proto
 from keras_caffe.converters import write
 from keras_caffe.errors import CaffeError, Option, ReadError
-from keras_caffe.hdf5_file import member, opened
+from keras_caffe.hdf5_file import created, member, opened
 from keras_caffe.proto.wire import (
     DELIMITED,
     FIXED32,
@@ -76,9 +76,7 @@ def write_state(path: str | os.PathLike[str], state: State) -> None:
 
 
 def _write_hdf5(path: Path, state: State) -> None:
-    import h5py  # loaded only where it is needed
-
-    with h5py.File(path, "w") as file:
+    with created(path) as file:
         file.create_dataset("iter", data=np.array([state.iteration], "int32"))
         learned = np.bytes_(state.learned_net.encode() + b"\0")  # of fixed length, as C writes it
         file.create_dataset("learned_net", data=learned)

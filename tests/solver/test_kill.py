@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from keras_caffe import whole
 from keras_caffe.converters import write
 from keras_caffe.solver import Solver, load_solver
 from keras_caffe.solver import state as states
@@ -84,7 +85,7 @@ def killed_at(moment: int) -> Iterator[None]:
         return made
 
     names = [(os, "fsync"), (os, "replace"), (os, "unlink"), (Path, "replace"), (Path, "unlink"), (Path, "chmod")]
-    names += [(write, "_pieces"), (states.write, "blob_field"), (write.tempfile, "mkstemp")]
+    names += [(write, "_pieces"), (states.write, "blob_field"), (whole.tempfile, "mkdtemp"), (whole.shutil, "rmtree")]
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in names:
             patch.setattr(owner, name, dying(getattr(owner, name)))

@@ -33,13 +33,13 @@ def run(values: Values, positional: Sequence[str]) -> int:
     allowed = values.allow_python_imports
     features = Features(net, [weights], list(pairs), _count(count), allow_python_imports=allowed)
     log("Extracting Features", f"{PLACE}134", ERROR)
-    parts = Parts(next(iter(pairs.values())), features)
-    for _ in parts.collect():
-        pass
-    for name, array in parts.arrays().items():
-        write_features(pairs[name], kind, {name: array})
-        log(f"Extracted features of {len(array)} query images for feature blob {name}", f"{PLACE}178", ERROR)
-    parts.remove()
+    with Parts(next(iter(pairs.values())), features) as parts:
+        for _ in parts.collect():
+            pass
+        for name, array in parts.arrays().items():
+            write_features(pairs[name], kind, {name: array})
+            log(f"Extracted features of {len(array)} query images for feature blob {name}", f"{PLACE}178", ERROR)
+        parts.remove()
     log("Successfully extracted the features!", f"{PLACE}183", ERROR)
     return 0
 
