@@ -109,7 +109,7 @@ def _group(prog: str, about: str | None, commands: Commands) -> argparse.Argumen
         prog=prog,
         usage=f"{prog} COMMAND ...",
         description=about,
-        epilog=f"commands:\n{listing}\n\n{prog} COMMAND --help tells more about one.",
+        epilog=f"commands:\n{listing}\n\n{prog} COMMAND --help describes one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", metavar="COMMAND", choices=commands, help="one of the commands below")
@@ -124,7 +124,7 @@ def _parser(name: str, command: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     light = hasattr(command, "NEEDS_NO_KERAS")
     parser.set_defaults(run=command.run, wrong_usage=parser.error, flags=flags_of(parser), light=light)
     return parser

@@ -1,6 +1,6 @@
-"""All there is to say about a net before it is loaded: format, Caffe, unknown types and fields, weights, traps.
+"""Checks a net before you load it: format, dialect, unknown types and fields, weights, known traps.
 
-Nothing is built. The exit code is 1 if the net would not load.
+No model is built. The exit code is 1 if the net would not load.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A net as a Python file that builds it with Keras alone, or with pycaffe.
+"""Writes a net as a Python file that builds it with Keras alone, or with pycaffe.
 
-The file has one line a layer and a function for each part that the net repeats. Run, it checks the shapes.
+The file has one line per layer and a function for each part that repeats. Running it checks the shapes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     add("files", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5, applied one after the other")
     add("-o", "--output", metavar="NET.py", required=True, type=output_file(".py"), help="the file to write")
-    add("--weights", metavar="NET.weights.h5", type=output_file(".h5"), help="write the weights for it, too")
+    add("--weights", metavar="NET.weights.h5", type=output_file(".h5"), help="also write its weights")
     add("--style", choices=STYLES, default="keras", help="(default: keras; caffe: pycaffe's NetSpec)")
     add_net_options(parser)
 

@@ -1,14 +1,14 @@
-"""Every blob beside what Caffe computed.
+"""Compares every blob with what Caffe computed.
 
-REF.npz holds arrays {blob: values in Caffe's order}, the net's inputs among them, as pycaffe dumps them:
+REF.npz holds {blob: array in Caffe's order}, including the net's inputs. In pycaffe, dump it like this:
 
     net = caffe.Net("deploy.prototxt", "net.caffemodel", caffe.TEST)
     fed = {name: net.blobs[name].data.copy() for name in net.inputs}     # after filling them
     net.forward()
     numpy.savez("REF.npz", **{**{name: blob.data for name, blob in net.blobs.items()}, **fed})
 
-The relative difference is the largest absolute one over the largest value of the reference. The exit code is 1 if a
-blob diverges.
+The relative difference is the largest absolute difference divided by the reference's largest value. The exit code is 1
+if a blob diverges.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=TOLERANCE,
         metavar="T",
-        help=f"greatest relative difference that is rounding (default: {TOLERANCE:g})",
+        help=f"largest relative difference that counts as rounding (default: {TOLERANCE:g})",
     )
     add_net_options(parser)
 

@@ -1,4 +1,4 @@
-"""Completion of commands and options for a shell.
+"""Prints a script that completes commands and options in your shell.
 
 bash: `keras-caffe completion bash > ~/.local/share/bash-completion/completions/keras-caffe`;
 zsh: `keras-caffe completion zsh > DIR/_keras-caffe`, where DIR is in $fpath;
@@ -16,7 +16,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
+    parser.add_argument("shell", choices=SHELLS, help="your shell")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
-"""Caffe files -> a Keras model.
+"""Converts Caffe files to a Keras model.
 
-OUT.keras is loaded again with `keras.saving.load_model` after `import keras_caffe`; with --plain by Keras alone, as it
-then holds Keras's own layers and operations only. A file that is there already is replaced once the new one is
-complete; after an error it is as it was.
+Load OUT.keras with `keras.saving.load_model` after `import keras_caffe`. With --plain it holds only Keras's own layers
+and operations, so Keras alone can load it. An existing file is replaced only once the new one is complete; after an
+error it is unchanged.
 """
 
 from __future__ import annotations
@@ -26,23 +26,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", metavar="OUT.keras", required=True, type=output_file(".keras"), help="the file to write"
     )
     add = parser.add_argument_group("without keras_caffe").add_argument
-    add("--plain", action="store_true", help="write Keras's own layers and operations: the file needs no keras_caffe")
-    add("--fold", action="store_true", help="with --plain: fold BatchNorm, Scale and Dropout layers away first")
-    add("--rgb", action="store_true", help="with --plain: turn the first convolution for pictures that come red first")
+    add(
+        "--plain",
+        action="store_true",
+        help="use only Keras's own layers and operations; the file does not need keras_caffe",
+    )
+    add("--fold", action="store_true", help="with --plain: fold BatchNorm, Scale and Dropout layers first")
+    add(
+        "--rgb",
+        action="store_true",
+        help="with --plain: reorder the first convolution so that pictures are red-green-blue",
+    )
     add(
         "--allow",
         action="append",
         default=[],
         metavar="LAYER",
-        help="with --plain: a layer that may stay keras_caffe's; may be repeated",
+        help="with --plain: a layer that may remain one of keras_caffe's; may be repeated",
     )
     add(
         "--mean",
         type=numbers,
         metavar="M[,M,M]",
-        help="with --plain: take pictures (0 to 255, red first), less this",
+        help="with --plain: the model takes pictures (0 to 255, red-green-blue) and subtracts this mean",
     )
-    add("--scale", type=float, metavar="S", help="with --plain: take such pictures, times this afterwards")
+    add("--scale", type=float, metavar="S", help="with --plain: and multiplies them by this factor")
     add_net_options(parser)
 
 

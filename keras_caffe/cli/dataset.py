@@ -1,6 +1,6 @@
-"""Databases of images: make them, and see what is in them.
+"""Makes databases of images and shows what is in them.
 
-An LMDB, a LevelDB and TFRecord files are read; which of them a database is shows by itself.
+Reads LMDB, LevelDB and TFRecord; the kind of database is detected.
 """
 
 from __future__ import annotations

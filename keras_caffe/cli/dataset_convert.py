@@ -1,8 +1,8 @@
-"""Makes a database of a folder of images, a list of images, or another database.
+"""Makes a database from a folder of images, a list of images or another database.
 
-SOURCE is a folder that holds a folder of images for each class, a list with lines `name label` as convert_imageset
-takes it, or a database. TARGET must not exist yet; an interrupted command leaves nothing under its name. Datums of
-images have convert_imageset's keys, `%08d_name`; those of a database are copied as they are.
+SOURCE is a folder with one subfolder of images per class, a list of `name label` lines as for convert_imageset, or a
+database. TARGET must not exist; an interrupted command leaves nothing under its name. Images get convert_imageset's
+keys, `%08d_name`; records of a database are copied unchanged.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", choices=KINDS, help=f"kind of the new database (default: lmdb, or tfrecord for a name in {SUFFIX})")
     add("--shards", type=int, default=1, metavar="N", help="spread a tfrecord over N files in a folder")
     images = parser.add_argument_group("images")
-    images.add_argument("--root", default="", metavar="FOLDER", help="folder that the names in a list start at")
-    images.add_argument("--gray", action="store_true", help="one channel")
-    images.add_argument("--resize", nargs=2, type=int, metavar=("HEIGHT", "WIDTH"), help="size to resize to")
+    images.add_argument("--root", default="", metavar="FOLDER", help="folder that contains the files in a list")
+    images.add_argument("--gray", action="store_true", help="convert to one channel")
+    images.add_argument("--resize", nargs=2, type=int, metavar=("HEIGHT", "WIDTH"), help="resize images to this size")
     images.add_argument("--encoded", choices=("jpg", "png"), default="", help="keep images compressed")
-    images.add_argument("--check-size", action="store_true", help="refuse images of another size than the first")
-    images.add_argument("--shuffle", action="store_true", help="another order than that of SOURCE")
-    images.add_argument("--seed", type=int, metavar="N", help="of that order")
+    images.add_argument("--check-size", action="store_true", help="refuse images that differ in size from the first")
+    images.add_argument("--shuffle", action="store_true", help="shuffle the records")
+    images.add_argument("--seed", type=int, metavar="N", help="seed for --shuffle")
 
 
 def run(args: argparse.Namespace) -> None:

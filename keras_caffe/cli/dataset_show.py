@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("database", metavar="DATABASE", help="LMDB, LevelDB or TFRecord of images")
     parser.add_argument("picture", metavar="PICTURE", type=output_file(".png"), help="the PNG to write")
     parser.add_argument("--count", type=int, default=64, metavar="N", help="records to draw (default: 64)")
-    parser.add_argument("--skip", type=int, default=0, metavar="N", help="records to pass over first (default: 0)")
-    parser.add_argument("--columns", type=int, default=0, metavar="N", help="pictures in a row")
+    parser.add_argument("--skip", type=int, default=0, metavar="N", help="records to skip first (default: 0)")
+    parser.add_argument("--columns", type=int, default=0, metavar="N", help="pictures per row")
     parser.add_argument("--size", type=int, default=96, metavar="N", help="longest side in pixels (default: 96)")
 
 

@@ -1,4 +1,4 @@
-"""Counts the records of a database, their sizes and labels, and the mean of each channel."""
+"""Counts a database's records, sizes and labels, and computes each channel's mean."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A net as a picture.
+"""Draws a net as a picture.
 
-The name of OUT ends in the format: .png, .svg, .pdf, whatever Graphviz draws, or .dot, which Graphviz reads. Layers are
-boxes, green where they work in place; blobs are octagons. An arrow to a blob carries a layer's num_output.
+The ending of OUT chooses the format: .png, .svg, .pdf or any other that Graphviz draws, or .dot. Layers are boxes,
+green if they work in place; blobs are octagons. An arrow from a layer to a blob is labelled with num_output.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     add("-o", "--output", metavar="OUT.png", required=True, type=output_file(), help="the file to write")
-    add("--rankdir", choices=("LR", "TB", "BT"), default="LR", help="where the arrows lead (default: LR)")
-    add("--phase", choices=PHASES, help="which include/exclude rules hold (default: all layers are drawn)")
-    add("--display-lrm", action="store_true", help="write learning rate multipliers into the layers")
+    add("--rankdir", choices=("LR", "TB", "BT"), default="LR", help="direction of the graph (default: LR)")
+    add("--phase", choices=PHASES, help="apply this phase's include/exclude rules (default: draw all layers)")
+    add("--display-lrm", action="store_true", help="show learning rate multipliers")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,9 +1,9 @@
-"""Accuracy, differences and time of a classifier in each precision, side by side.
+"""Compares a classifier's accuracy, error and speed in each precision.
 
 DATA is an .npz of `images` and `labels` (images in the net's order of channels), a folder with a folder of images for
-each class, a file of lines "image label", an LMDB or LevelDB, or a prototxt with a data layer. But for the last of
-them images become inputs as of `predict`: less the mean, times the scale. Errors are parts of the output's largest
-value, beside the net in float32 in Keras; the first 200 images calibrate int8.
+each class, a file of "image label" lines, an LMDB or LevelDB, or a prototxt with a data layer. Except for the last,
+images are prepared as in `predict`: minus the mean, times the scale. Errors are relative to the largest output of the
+float32 Keras model. The first 200 images calibrate int8.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     add_weights(parser)
     add("--data", required=True, type=Path, metavar="DATA", help="labelled images, see above")
-    add("--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="which (default: all)")
+    add("--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="precisions to compare (default: all)")
     add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
     add("--output", metavar="BLOB", help="the blob with a value for each class (default: the net's output)")

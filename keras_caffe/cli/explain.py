@@ -1,7 +1,7 @@
-"""What an error means, with its cause, an example and a cure.
+"""Explains a kind of error: cause, example and cure.
 
-KIND is the class that Python names and the command line prints: `keras-caffe explain ReadError`. Without KIND all are
-listed. docs/errors.md says the same.
+KIND is the name of the error class in Python: `keras-caffe explain ReadError`. Without KIND, all are listed.
+docs/errors.md has the same text.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""A net as a model for TensorFlow Serving, ONNX, TensorFlow Lite or OpenVINO.
+"""Exports a net for TensorFlow Serving, ONNX, TensorFlow Lite or OpenVINO.
 
 savedmodel: OUT is the folder of versions that tensorflow_model_server watches; the next free version is written.
-onnx, tflite: OUT is a file. openvino: OUT is an .xml, beside which goes a .bin. The result is run on random inputs
-beside the Keras model; if it differs by more than the tolerance, nothing is written and the exit code is 1.
+onnx, tflite: OUT is a file. openvino: OUT is an .xml file; a .bin file is written next to it. The export and the Keras
+model are run on the same random inputs; if they differ by more than the tolerance, nothing is written and the exit
+code is 1.
 """
 
 from __future__ import annotations
@@ -44,15 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="outputs",
         action="append",
         metavar="NAME",
-        help="a blob to give instead of the net's outputs; may be repeated",
+        help="a blob to output instead of the net's outputs; may be repeated",
     )
     add(
         "--detections",
         choices=("rows", "raw"),
         default="rows",
-        help="raw: of a detector what its last layer is given, for engines that cannot suppress boxes (default: rows)",
+        help="raw: output the inputs of a detector's last layer, for engines without box suppression (default: rows)",
     )
-    add("--no-fold", dest="fold", action="store_false", help="keep BatchNorm, Scale and Dropout layers as they are")
+    add("--no-fold", dest="fold", action="store_false", help="do not fold BatchNorm, Scale and Dropout layers")
     add(
         "--static",
         dest="dynamic",
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--tolerance",
         type=float,
-        help="greatest difference, as a part of a blob's largest value (default: 1e-4; float16: 1e-2; int8: any)",
+        help="largest difference allowed, relative to a blob's largest value (default: 1e-4; float16: 1e-2; int8: any)",
     )
     add("--report", type=Path, metavar="FILE.json", help="write the differences, blob by blob")
     _add_serving(parser.add_argument_group("savedmodel").add_argument)
@@ -83,33 +84,33 @@ def _add_serving(add: Any) -> None:
         default=[],
         type=signature,
         metavar="NAME=BLOB,...",
-        help="a further signature; may be repeated",
+        help="an additional signature; may be repeated",
     )
     add("--image-bytes", action="store_true", help="take encoded JPEG or PNG files")
-    add("--top", type=positive, default=5, metavar="K", help="how many classes `classify` gives (default: 5)")
+    add("--top", type=positive, default=5, metavar="K", help="number of classes `classify` returns (default: 5)")
 
 
 def _add_pictures(add: Any) -> None:
     add("--resize", type=sizes, metavar="H,W", help="resize pictures (default: to the net's input)")
-    add("--crop", type=sizes, metavar="H,W", help="then take the centre")
+    add("--crop", type=sizes, metavar="H,W", help="then crop the centre")
     add("--mean", type=mean, metavar="MEAN", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, help="factor after the mean is subtracted")
     add(
         "--labels",
         metavar="FILE",
-        help="names of the classes, one a line: the signature `classify`, or ONNX's metadata",
+        help="class names, one per line: adds the signature `classify`, or goes into ONNX's metadata",
     )
 
 
 def _add_onnx(add: Any) -> None:
-    add("--precision", choices=PRECISIONS, default="float32", help="of values and layers (default: float32)")
-    add("--losses", action="store_true", help="give losses and accuracies, too, not only what they are computed of")
+    add("--precision", choices=PRECISIONS, default="float32", help="precision of values and layers (default: float32)")
+    add("--losses", action="store_true", help="also output losses and accuracies, not only what they are computed from")
     add("--opset", type=positive, default=OPSET, metavar="N", help=f"version of ONNX's operations (default: {OPSET})")
 
 
 def _add_tflite(add: Any) -> None:
     add("--kind", default="float32", help="float32, float16 (weights) or int8 (default: float32)")
-    add("--calibration", metavar="FILE.npy", help="for int8: inputs as the model takes them, one a row")
+    add("--calibration", metavar="FILE.npy", help="for int8: sample inputs of the model, one per row")
 
 
 def run(args: argparse.Namespace) -> None:

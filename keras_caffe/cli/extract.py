@@ -1,8 +1,8 @@
-"""Writes what blobs of a net hold for every record of its data layer.
+"""Writes the contents of blobs for every record of the net's data layer.
 
 OUT is an HDF5 (.h5) or NPZ (.npz) file with an array for each blob in Caffe's order, or a database of one blob: LMDB,
-LevelDB or TFRecord of Datums with `float_data`, as Caffe's extract_features makes them. OUT appears once it is
-complete. What is done so far lies in OUT.part; the same command goes on from there after it was interrupted.
+LevelDB or TFRecord of Datums with `float_data`, as Caffe's extract_features writes them. OUT appears only when it is
+complete. Until then the results are in OUT.part; run the same command again to resume after an interruption.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("net", metavar="NET", help="prototxt with a data layer")
     add_weights(parser)
     add("--blobs", "--blob", action="append", required=True, metavar="NAME[,NAME]", help="the blobs to write")
-    add("-o", "--output", required=True, metavar="OUT", help="what to write")
-    add("--to", choices=KINDS, help="kind of OUT (default: as its ending says, else lmdb)")
+    add("-o", "--output", required=True, metavar="OUT", help="the file or database to write")
+    add("--to", choices=KINDS, help="kind of OUT (default: from its ending, else lmdb)")
     add("--iterations", type=positive, metavar="N", help="number of batches (default: all records once)")
     add("--level", type=int, default=0, metavar="N", help="level for include/exclude rules (default: 0)")
     add("--stage", dest="stages", action="append", default=[], metavar="NAME[,NAME]", help="stages for these rules")

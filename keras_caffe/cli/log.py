@@ -1,4 +1,4 @@
-"""Draws the curves in logs of trainings, Caffe's and ours, or writes them as a table.
+"""Draws the curves in training logs, Caffe's or ours, or writes them as a table.
 
 The loss (smoothed as the solver says), the rate, and each output of the train and the test nets. Several logs are drawn
 over each other.
@@ -24,9 +24,9 @@ PAGE = "<!doctype html>\n<meta charset=utf-8>\n<title>{title}</title>\n<h1>{titl
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("logs", metavar="LOG", nargs="+", help="what `caffe train` or `keras-caffe train` has written")
+    add("logs", metavar="LOG", nargs="+", help="log of `caffe train` or `keras-caffe train`")
     add("-o", "--output", required=True, type=_output, metavar="OUT", help="curves.png, .svg, .pdf, .html or .csv")
-    add("--log-scale", action="store_true", help="logarithmic values")
+    add("--log-scale", action="store_true", help="logarithmic axis")
 
 
 def _output(name: str) -> Path:

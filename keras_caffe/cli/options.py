@@ -27,7 +27,7 @@ from keras_caffe.shapes import Shape
 def add_net_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that tell how a net is read. Their `dest` is the argument of `load` that they stand for."""
     add = parser.add_argument_group("how the net is read").add_argument
-    add("--phase", choices=PHASES, default="TEST", help="which include/exclude rules hold (default: TEST)")
+    add("--phase", choices=PHASES, default="TEST", help="phase for include/exclude rules (default: TEST)")
     add("--level", type=int, default=0, metavar="N", help="level for these rules (default: 0)")
     add(
         "--stage",
@@ -37,7 +37,7 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a stage for these rules; may be repeated",
     )
-    add("--data-format", choices=DATA_FORMATS, help="order of the axes at the model's edges (default: Keras's own)")
+    add("--data-format", choices=DATA_FORMATS, help="axis order of inputs and outputs (default: Keras's setting)")
     add(
         "--input-shape",
         dest="input_shapes",
@@ -45,29 +45,38 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=input_shape,
         metavar="NAME=N,C,H,W",
-        help="an input's shape in Caffe's order, where the net does not state it or to replace it; ? for a "
-        "size that stays open; may be repeated",
+        help="shape of an input in Caffe's order, if the net does not state it or to override it; ? leaves a "
+        "size open; may be repeated",
     )
-    add("--skip-mismatch", action="store_true", help="leave layers that the weights do not fit as they are filled")
+    add("--skip-mismatch", action="store_true", help="keep the fillers' values in layers that the weights do not fit")
     add("--strict", action="store_true", help="unknown fields are an error, not a warning")
     add(
         "--fork",
         metavar="NAME",
-        help="the Caffe that the net is made for, such as bvlc, ssd or nvcaffe (default: the file tells)",
+        help="the Caffe that the net was made for, such as bvlc, ssd or nvcaffe (default: detected)",
     )
     add(
         "--allow-python-imports",
         action="store_true",
-        help="import the modules that Python layers name, if you trust them",
+        help="import the modules that Python layers name; only for files you trust",
     )
     add_places(parser)
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
     """Adds the options that tell where files that the net names are looked for."""
-    add = parser.add_argument_group("where the files are that it names").add_argument
-    add("--root-dir", dest="base_dir", metavar="DIR", help="names start there (default: at the working directory)")
-    add("--confine", action="store_true", help="refuse names that leave --root-dir, by .., an absolute path or a link")
+    add = parser.add_argument_group("where its files are").add_argument
+    add(
+        "--root-dir",
+        dest="base_dir",
+        metavar="DIR",
+        help="folder of the files that the net names (default: the working directory)",
+    )
+    add(
+        "--confine",
+        action="store_true",
+        help="refuse file names that leave --root-dir through .., an absolute path or a link",
+    )
 
 
 def places(args: argparse.Namespace) -> dict[str, Any]:
@@ -81,8 +90,10 @@ def add_engine_options(parser: argparse.ArgumentParser, default: str | None = No
     names = ("auto", "openvino", "onnxruntime", "litert", "tensorflow")
     said = f"default: {default or 'Keras'}; auto: the fastest that is installed, as measured"
     add("--engine", choices=names, default=default, help=f"({said})")
-    add("--threads", type=positive, metavar="N", help="threads of the engine (default: one for each processor)")
-    add("--no-cache", dest="cache", action="store_false", help="with auto: measure anew, and remember nothing")
+    add("--threads", type=positive, metavar="N", help="threads for the engine (default: one per processor)")
+    add(
+        "--no-cache", dest="cache", action="store_false", help="with auto: measure again and do not remember the result"
+    )
 
 
 def engine_of(args: argparse.Namespace, model: keras_caffe.CaffeModel, outputs: Sequence[str]) -> Any:

@@ -1,9 +1,9 @@
-"""What a net says of pictures.
+"""Classifies pictures, or finds objects in them.
 
-A picture is resized to the net's input and given as Caffe's nets are: blue-green-red (grey where the input has one
-channel), 0 to 255, less the mean, times the scale. Printed are the largest values of the net's output, or of a detector
-(SSD, YOLO) what it found: score, label, and the box in pixels of the picture. --resize, --raw-scale and
---oversample prepare pictures as pycaffe does, --transform as a net's own data layer does.
+Pictures are resized to the net's input and prepared as Caffe's nets expect them: blue-green-red (grey if the input has
+one channel), 0 to 255, minus the mean, times the scale. For a classifier the largest outputs are printed; for a
+detector (SSD, YOLO) the score, label and box in pixels of each object. --resize, --raw-scale and --oversample prepare
+pictures as pycaffe does, --transform as a net's own data layer does.
 """
 
 from __future__ import annotations
@@ -50,25 +50,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("files", metavar="FILE", nargs="*", help="WEIGHTS (unless NET is a .keras file) and pictures")
     add("--mean", metavar="MEAN", help="a .binaryproto or .npy file, or one number, or B,G,R (default: 0)")
     add("--scale", type=float, help="factor after the mean is subtracted (default: 1)")
-    add("--resize", type=size, metavar="N|H,W", help="size before the crop (default: the input's); as pycaffe resizes")
-    add("--crop", type=size, metavar="N|H,W", help="the centre that is kept (default: the input's size, and no other)")
+    add(
+        "--resize",
+        type=size,
+        metavar="N|H,W",
+        help="resize as pycaffe does, before the crop (default: to the input's size)",
+    )
+    add(
+        "--crop",
+        type=size,
+        metavar="N|H,W",
+        help="size of the centre crop; must be the input's size, which is the default",
+    )
     add(
         "--raw-scale",
         type=float,
         metavar="S",
-        help="as pycaffe: pictures are 0 to S (255 beside --resize)",
+        help="as in pycaffe: scale pictures to 0..S (default with --resize: 255)",
     )
-    add("--oversample", action="store_true", help="the mean over pycaffe's ten crops: corners, centre, mirror images")
-    add("--transform", metavar="PROTOTXT", help="prepare pictures as the TEST data layer of this net does")
-    add("--labels", metavar="FILE", help="names of the outputs, one a line, or SSD's labelmap prototxt")
-    add("--top", type=positive, metavar="K", default=5, help="how many values to print (default: 5)")
+    add(
+        "--oversample",
+        action="store_true",
+        help="average over pycaffe's ten crops: corners, centre and their mirror images",
+    )
+    add("--transform", metavar="PROTOTXT", help="prepare pictures as this net's TEST data layer does")
+    add("--labels", metavar="FILE", help="class names, one per line, or SSD's labelmap prototxt")
+    add("--top", type=positive, metavar="K", default=5, help="number of values to print (default: 5)")
     add("--output", metavar="BLOB", help="the blob to print (default: the net's output)")
     form = parser.add_mutually_exclusive_group()
     for name in ("json", "csv"):
         form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {name.upper()}")
     form.add_argument(
         "-o", dest="features", metavar="OUT.npz", type=output_file(".npz"),
-        help="write the blob of all pictures to a file in place of printing: `images` (names) and the blob's own name",
+        help="write the blob for all pictures to a file instead of printing it; the array `images` has their names",
     )  # fmt: skip
     parser.set_defaults(form="lines")
     add_engine_options(parser)

@@ -1,7 +1,7 @@
-"""The sample net through every door, in a minute: does this installation compute Caffe's numbers?
+"""Checks in a minute that this installation computes Caffe's numbers.
 
-Loads the LeNet that Caffe trained, and predicts, saves, fits, trains, exports and runs it under pycaffe, on the digits
-that come with the package. What a library is missing for is left out by name. The exit code is 1 if a step fails.
+Loads a LeNet trained by Caffe; then predicts, saves, fits, trains, exports and runs it under pycaffe, on the digits
+that come with the package. Steps whose library is missing are skipped and named. The exit code is 1 if a step fails.
 """
 
 from __future__ import annotations

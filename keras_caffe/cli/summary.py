@@ -1,4 +1,4 @@
-"""A net's layers, blobs, parameters and operations as a table.
+"""Prints a table of a net's layers, blobs, parameters and operations.
 
 Shapes are given for the batch that the net declares, in Caffe's order and as the Keras model has them at its edges and
 in `model.blobs`. FLOPs are those of one forward pass over that batch; a multiplication and the addition that follows
@@ -33,7 +33,7 @@ ROOMY = 10_000  # columns of what is no terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     parser.add_argument(
-        "weights", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5; tells which layers it fills"
+        "weights", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5; shows which layers it fills"
     )
     add_net_options(parser)
 

@@ -1,4 +1,4 @@
-"""Scores a net on the data that its TEST phase reads."""
+"""Scores a net on the data of its TEST phase."""
 
 from __future__ import annotations
 

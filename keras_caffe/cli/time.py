@@ -1,8 +1,8 @@
-"""Milliseconds of each layer, forward and backward, like `caffe time`.
+"""Times each layer, forward and backward, in milliseconds, like `caffe time`.
 
-Every layer runs by itself, compiled, on what the layers above it make of random inputs in the sizes that the net
-declares. The last lines are the whole net's: a compiled net fuses layers, so they are less than the sums. With
-`--engine` the forward pass of that engine follows; with `auto`, of all that are installed.
+Each layer runs by itself, compiled, on random inputs passed through the layers above it, in the sizes that the net
+declares. The last lines are for the whole net; they are less than the sums because a compiled net fuses layers. With
+`--engine`, the forward pass of that engine follows; with `auto`, that of every installed engine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     add("weights", metavar="WEIGHTS", nargs="*", help="caffemodel or caffemodel.h5; not needed")
-    add("--iterations", type=positive, default=20, metavar="N", help="runs of each layer; medians count (default: 20)")
+    add(
+        "--iterations",
+        type=positive,
+        default=20,
+        metavar="N",
+        help="runs per layer; the median is reported (default: 20)",
+    )
     add_engine_options(parser)
     add_net_options(parser)
 

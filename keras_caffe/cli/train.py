@@ -1,7 +1,7 @@
-"""Trains a net as a solver definition says.
+"""Trains a net from a solver definition.
 
-Prints what Caffe logs, and writes snapshots where the solver says. Interrupting (SIGINT) ends training with a snapshot;
-SIGHUP writes one and trains on.
+Prints what Caffe logs and writes snapshots where the solver says. SIGINT (Ctrl-C) takes a snapshot and stops training;
+SIGHUP takes one and continues.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--solver", required=True, metavar="FILE", help="prototxt of the solver")
     start = parser.add_mutually_exclusive_group().add_argument
-    start("--weights", metavar="FILE[,FILE]", help="caffemodels to begin with, copied by layer name (fine-tuning)")
-    start("--snapshot", dest="restore", metavar="FILE", help="solverstate to go on from")
+    start("--weights", metavar="FILE[,FILE]", help="caffemodels to start from, copied by layer name (fine-tuning)")
+    start("--snapshot", dest="restore", metavar="FILE", help="solverstate to resume from")
     add_selection(parser)
     add("--sigint-effect", choices=EFFECTS, default="stop", help="what SIGINT does (default: stop)")
     add("--sighup-effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)")
-    add("--tensorboard", metavar="DIR", help="write losses, scores, the rate and the parameters there for TensorBoard")
+    add("--tensorboard", metavar="DIR", help="write losses, scores, learning rate and parameters for TensorBoard")
     add("--jit", action="store_true", help="compile the training step with XLA")
     add("--allow-python-imports", action="store_true", help="import the modules that Python layers name")
     add_places(parser)

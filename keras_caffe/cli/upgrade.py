@@ -1,4 +1,4 @@
-"""Nets of any age -> prototxt of today.
+"""Upgrades old nets and solvers to the current prototxt format.
 
 V0 and V1 layers, `input` fields, padding layers and old transformation fields are rewritten as Caffe's
 upgrade_net_proto_text does; comments are lost. IN may be binary too: its definition is written, its values are not.

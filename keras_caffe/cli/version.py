@@ -1,4 +1,4 @@
-"""Versions, and with --all what a report of a fault needs: processor, native operations, engines, libraries.
+"""Prints versions; --all adds what a bug report needs: processor, native operations, engines, libraries.
 
 Copy what `keras-caffe version --all` prints into such a report.
 """
@@ -26,7 +26,7 @@ INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_til
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="the machine and all libraries, too")
+    parser.add_argument("--all", action="store_true", help="also describe the machine and all libraries")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -1,8 +1,8 @@
-"""A net as one page for the browser: graph, costs, weights, activations, findings.
+"""Shows a net as a page in the browser: graph, costs, weights, activations, findings.
 
-The page is one HTML file that needs no network. Without -o it goes into a temporary file, and the browser opens it. A
-picture is resized to the net's input and given as Caffe's nets are: blue-green-red (grey where the input has one
-channel), 0 to 255, less the mean, times the scale. What cannot be shown is said on the page.
+The page is a single HTML file that works offline. Without -o it is a temporary file, opened in your browser. Pictures
+are resized to the net's input and prepared as Caffe's nets expect them: blue-green-red (grey if the input has one
+channel), 0 to 255, minus the mean, times the scale. The page says what it cannot show.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--against",
         metavar="B",
-        help="what to compare with: another prototxt, other weights (.caffemodel), or a .npz of blobs",
+        help="compare with another prototxt, other weights (.caffemodel) or an .npz of blobs",
     )
     add("-o", "--output", metavar="OUT.html", type=output_file(), help="the file to write (default: a temporary one)")
     add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
-    add("--labels", metavar="FILE", help="names of the outputs, one a line, or SSD's labelmap prototxt")
+    add("--labels", metavar="FILE", help="class names, one per line, or SSD's labelmap prototxt")
     add_net_options(parser)
 
 
