@@ -229,7 +229,7 @@ def test_cures_are_those_of_the_command(layer: str, options: list[str], said: st
         (["convert", NET, "x.solverstate", "-o", "x.keras"], "In Python, call solver.restore(...) to go on"),
         (["train", "--solver=solver", "--snapshot", "x.caffemodel"], "Pass --weights FILE[,FILE] to begin anew"),
         (["train", "--solver=fed"], "Use a net with data layers. In Python, pass train_data=... to feed this one."),
-        (["test", "--model=data", "--weights", WEIGHTS], "In Python, pass base_dir=... to keras_caffe.dataset"),
+        (["test", "--model=data", "--weights", WEIGHTS], "Pass --root-dir DIR to let names start elsewhere."),
         (["export", NET, WEIGHTS, "-o", "out", "--version", "1"], "Leave out --version to get the next free one."),
         (
             ["export", NET, WEIGHTS, "-o", "out.tflite", "--format=tflite", "--kind=int8"],
