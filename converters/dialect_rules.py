@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from keras_caffe.errors import CaffeWarning, NetError, Option
 from keras_caffe.forks.dialects import Fork
 from keras_caffe.layers.bn_forks import is_affine
 from keras_caffe.layers.spatial import stated, stated_dilation
+from keras_caffe.registry import class_of
 
 ELEMENTWISE = {
     *("AbsVal", "BN", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Dropout", "ELU", "Eltwise", "Exp", "LRN", "Log"),
@@ -20,11 +21,18 @@ ELEMENTWISE = {
 }
 """Layers whose tops lie on their bottoms, position by position."""
 
+QUANTIZED = {
+    **{f"{name}Ristretto": name for name in ("Convolution", "Deconvolution", "LRN")},
+    **{"FcRistretto": "InnerProduct", "ConvolutionInq": "Convolution", "FcInq": "InnerProduct"},
+}
+"""Types that compute with fewer bits (Ristretto: pmgysel/caffe; INQ): the type that they are in floats"""
+
 Where = Callable[[str], str | None]
 
 
-def in_todays_words(net: proto.NetParameter, fork: Fork, where: Where) -> proto.NetParameter:
-    """The net with explicit offsets of Crop layers and lr_mult of BatchNorm layers, as the dialect has them.
+def in_todays_words(net: proto.NetParameter, fork: Fork, where: Where, own: Container[str] = ()) -> proto.NetParameter:
+    """The net with explicit offsets of Crop layers and lr_mult of BatchNorm layers, as the dialect has them, and
+    with quantised types, but the caller's `own`, as what they are in floats.
 
     Raises:
         NetError: the layers between the two bottoms of a Crop do not align them.
@@ -34,9 +42,32 @@ def in_todays_words(net: proto.NetParameter, fork: Fork, where: Where) -> proto.
     if fork.name == "nvcaffe":
         for layer in new.layer:
             _train_affine_only(layer)
+    _in_floats([layer for layer in new.layer if layer.type in QUANTIZED and not _has_class(layer.type, own)], where)
     for index in [i for i, layer in enumerate(new.layer) if _is_open_crop(layer)]:
         _align(new, index, fork, where)
     return new
+
+
+def _has_class(name: str, own: Container[str]) -> bool:
+    return name in own or class_of(name) is not None
+
+
+def _in_floats(quantized: Sequence[Any], where: Where) -> None:
+    if not quantized:
+        return
+    first, names = quantized[0], ", ".join(dict.fromkeys(layer.type for layer in quantized))
+    floats = ", ".join(dict.fromkeys(QUANTIZED[layer.type] for layer in quantized))
+    warnings.warn(
+        CaffeWarning(
+            f"{len(quantized)} layers compute with fewer bits in their Caffe ({names}); here they compute in floats "
+            f"({floats}): results lack that rounding",
+            where=where(first.name),
+            layer=f"{first.name!r} ({first.type})",
+        ),
+        stacklevel=5,
+    )
+    for layer in quantized:
+        layer.type = QUANTIZED[layer.type]
 
 
 def _train_affine_only(layer: Any) -> None:

@@ -155,7 +155,7 @@ def plan(definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
         raise no_layers(definition.whole, definition.message.state, definition.file)
     definition = definition.with_inputs(settings.input_shapes or {})
     fork = taken(definition.whole or definition.message, named(settings.fork), definition.where)
-    message = in_todays_words(definition.message, fork, definition.where)
+    message = in_todays_words(definition.message, fork, definition.where, settings.custom_layers or ())
     recipe = _recipe(message, settings, fork)
     warn_unread(message.layer, definition.where)
     net = graph(message, definition.where, definition.bottom_cures, fork)

@@ -33,7 +33,7 @@ DIALECTS = {
     "rfcn": Dialect("microsoft/caffe", "SmoothL1Loss is Fast R-CNN's; normalization knows PRE_FIXED"),
     "intel": Dialect("intel/caffe", "nothing in the numbers: engines of its own"),
     "openpose": Dialect("CMU-Perceptual-Computing-Lab/caffe_train", "nothing in Caffe's own layers"),
-    "ristretto": Dialect("pmgysel/caffe", "its types compute with fewer bits"),
+    "ristretto": Dialect("pmgysel/caffe", "its types compute with fewer bits, here in floats, with a warning"),
 }
 _NAMES = {name: name for name in DIALECTS} | {a: name for name, d in DIALECTS.items() for a in d.aliases}
 

@@ -22,7 +22,6 @@ def _types(source: str, names: str, why: str = ITS_OWN) -> Iterator[tuple[str, U
 DATA = "a reader of files: feed its tops, by input_shapes={top: ...}"
 RANDOM = "it changes images at random while a net trains: leave it out, or feed what it gives"
 LIBRARY = "it computes with a library of its own"
-FEW_BITS = "it computes with fewer bits: the type without that ending computes with all of them"
 
 UNBUILT: Mapping[str, Unbuilt] = dict(
     [
@@ -46,7 +45,6 @@ UNBUILT: Mapping[str, Unbuilt] = dict(
         *_types("alexgkendall/caffe-segnet", "DenseImageData", DATA),
         *_types("TheLegendAli/DeepLab-Context", "ImageSegData", DATA),
         *_types("s9xie/hed", "ImageLabelmapData", DATA),
-        *_types("pmgysel/caffe", "ConvolutionRistretto DeconvolutionRistretto FcRistretto LRNRistretto", FEW_BITS),
         *_types("NVIDIA/caffe", "DetectNetTransformation", RANDOM),
     ]
 )

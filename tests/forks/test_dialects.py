@@ -12,7 +12,7 @@ from keras_caffe import load, proto
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.errors import CaffeError, CaffeWarning, LayerError, NetError
 from keras_caffe.forks.dialects import BVLC, DIALECTS, MARKS, named, taken
-from keras_caffe.layers import BatchNorm
+from keras_caffe.layers import AbsVal, BatchNorm
 from tests.nets import input_layer, layer
 from tests.shared_goldens import WILD
 
@@ -201,3 +201,38 @@ def test_crop_refuses_layers_that_move_values() -> None:
 def test_crop_refuses_bottoms_without_a_common_ancestor() -> None:
     with pytest.raises(NetError, match="not made of one blob"):
         load(UP + input_layer("z", 1, 1, 8, 8) + layer("crop", "Crop", "up z", "y"), fork="fcn")
+
+
+FLOATS = input_layer("x", 2, 3, 6, 6) + "".join(
+    [
+        layer("conv", "Convolution", "x", "y", "convolution_param { num_output: 4 kernel_size: 3 }"),
+        layer("norm", "LRN", "y", "z", "lrn_param { local_size: 3 }"),
+        layer("fc", "InnerProduct", "z", "w", "inner_product_param { num_output: 5 }"),
+    ]
+)
+
+
+def quantized(ending: str) -> str:
+    names = {"Convolution": "Convolution", "InnerProduct": "Fc"} | ({"LRN": "LRN"} if ending == "Ristretto" else {})
+    return re.sub(r'type: "(\w+)"', lambda m: f'type: "{names[m[1]]}{ending}"' if m[1] in names else m[0], FLOATS)
+
+
+@pytest.mark.parametrize(("ending", "fork"), [("Ristretto", "ristretto"), ("Inq", "bvlc")])
+def test_quantised_types_compute_in_floats_and_say_so(ending: str, fork: str) -> None:
+    with pytest.warns(
+        CaffeWarning, match=rf"compute with fewer bits .*Convolution{ending}.*\n?.*here they compute in floats"
+    ):
+        model = load(quantized(ending))
+    assert model.net.fork.name == fork
+    floats = load(FLOATS)
+    floats.set_caffe_params(model.get_caffe_params())
+    x = np.random.default_rng(0).standard_normal((2, 6, 6, 3)).astype("float32")
+    np.testing.assert_array_equal(model(x), floats(x))
+
+
+def test_a_quantised_type_of_ones_own_stays() -> None:
+    text = input_layer("x", 2, 3, 6, 6) + layer("c", "ConvolutionInq", "x", "y")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = load(text, custom_layers={"ConvolutionInq": AbsVal})
+    assert isinstance(model.caffe_layers["c"], AbsVal)
