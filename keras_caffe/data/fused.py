@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,20 @@ class Fused:
     def __init__(self, augment: Augment, shape: Any, data_format: str) -> None:
         self.last = data_format == "channels_last"
         self.scale, self.mean = augment.scale, window_mean(augment, shape, data_format)
-        self.apply = tf.function(self._apply, jit_compile=True)
 
-    def _apply(self, windows: Any, mirrored: Any) -> Any:
-        windows = tf.transpose(windows, (0, 2, 3, 1)) if self.last else windows
-        return arithmetic(windows, mirrored, self.mean, self.scale, 2 if self.last else 3)
+    def apply(self, windows: Any, mirrored: Any) -> Any:
+        return _compiled(self.last)(windows, mirrored, self.mean, self.scale)
+
+
+@cache
+def _compiled(last: bool) -> Any:
+    """One function for all data sets: TensorFlow never lets go of what XLA compiled."""
+
+    def apply(windows: Any, mirrored: Any, mean: Any, scale: float) -> Any:
+        windows = tf.transpose(windows, (0, 2, 3, 1)) if last else windows
+        return arithmetic(windows, mirrored, mean, scale, 2 if last else 3)
+
+    return tf.function(apply, jit_compile=True)
 
 
 def window_mean(augment: Augment, shape: Any, data_format: str) -> np.ndarray | None:
