@@ -6,8 +6,9 @@
     datasets     opened, read and dropped
     drops        of iterators with a mean_file while they read ahead
 
-Each runs in a process of its own, which is measured, too, from its last word to its exit. What is done is kept in the
-folder --state: the same command goes on from there. Without counts a few of each are done, in some minutes.
+Each runs in a process of its own, which is measured, too, from its last word to its exit: that may take two seconds of
+a processor. What is done is kept in the folder --state: the same command goes on from there. Without counts a few of
+each are done, in some minutes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import faulthandler
 import gc
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -28,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 COUNTS = {"iterations": 3000, "loads": 100, "datasets": 100, "drops": 200}
 WARM = {"iterations": 1000, "loads": 30, "datasets": 30, "drops": 50}  # what comes before the first measurement
 CHUNK = {"iterations": 1000, "loads": 10, "datasets": 10, "drops": 50}  # between two measurements
-GROWTH, EXIT, HANGS = 1.05, 2.0, 120.0  # of memory; seconds; seconds without an end
+GROWTH, EXIT, HANGS = 1.05, 2.0, 120.0  # of memory; seconds of a processor; seconds without an end
 SOLVER = """net: "{net}" base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "inv" gamma: 0.0001 power: 0.75
 display: 0 max_iter: {count} snapshot: 1000 snapshot_prefix: "{prefix}" test_iter: 2 test_interval: 500
 random_seed: 1"""
@@ -182,23 +184,30 @@ def work(name: str, folder: Path, count: int, until: float) -> None:
             state["slower"], state["threads"] = now[2] / first[2], [first[1], now[1]]
         kept.write_text(json.dumps(state))
         print(f"{name} {state['done']}: {now[0]:.0f} MB, {now[1]} threads, {1000 * seconds:.2f} ms each", flush=True)
-    print("done", flush=True)
+    print(f"done {time.process_time()}", flush=True)
 
 
-def measured(name: str, arguments: Sequence[str]) -> float:
-    """Runs a child; seconds from its last word to its exit. Raises SystemExit where it fails."""
+def measured(name: str, arguments: Sequence[str]) -> tuple[float, float]:
+    """Runs a child; seconds from its last word to its exit, by the clock and of a processor.
+
+    Raises:
+        SystemExit: it fails, or does not exit.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, __file__, "--run", name, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None  # noqa: S101
-        said = time.monotonic()
+        said, line = time.monotonic(), ""
         for line in child.stdout:
             said = time.monotonic()
             print(line, end="", flush=True)
-        child.wait()
+        child.wait(HANGS)
         took = time.monotonic() - said
     if child.returncode:
         raise SystemExit(f"{name}: it ended with {child.returncode}")
-    return took
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return took, used - float(line.split()[-1])
 
 
 def main(argv: Sequence[str]) -> int:
@@ -216,14 +225,14 @@ def main(argv: Sequence[str]) -> int:
     right = True
     for name in RUNS:
         if getattr(args, name):
-            took = measured(name, list(argv))
+            took, used = measured(name, list(argv))
             state = json.loads((args.state / f"{name}.json").read_text())
             before, now = state["threads"]
-            good = state["growth"] <= GROWTH and now <= before and took <= EXIT
+            good = state["growth"] <= GROWTH and now <= before and used <= EXIT
             right = right and good
             print(
                 f"{'good' if good else 'BAD '} {name}: {state['done']}; memory {state['growth']:.3f} of the first, "
-                f"time {state['slower']:.2f}, threads {before} -> {now}, exit {took:.1f} s"
+                f"time {state['slower']:.2f}, threads {before} -> {now}, exit {took:.1f} s, {used:.1f} s of a processor"
             )
     return 0 if right else 1
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from keras_caffe.data.sources.leveldb_blocks import check_tables
 from keras_caffe.errors import DataError, unreadable
 
 TABLES = {".ldb", ".sst"}  # never changed once they are written
@@ -26,6 +27,7 @@ class LevelDbWalk:
 
     def __init__(self, path: Path) -> None:
         plyvel = library()
+        _check(path)
         self.path, shadow = path, _shadow(path)
         self._tidy = weakref.finalize(self, shutil.rmtree, shadow, True)
         try:
@@ -58,6 +60,14 @@ def library() -> Any:
             fix="Install it with `pip install 'keras-caffe[leveldb]'`.",
         ) from None
     return plyvel
+
+
+def _check(path: Path) -> None:
+    """Refuses tables that LevelDB would take too much memory for."""
+    try:
+        check_tables(path, [file for file in path.iterdir() if file.suffix in TABLES])
+    except OSError as error:
+        raise _broken(path, error) from None
 
 
 def _shadow(path: Path) -> Path:
