@@ -90,7 +90,7 @@ def read_mean(path: str | os.PathLike[str]) -> np.ndarray:
     if file.foreign():
         file.refuse("this is not a mean image")
     try:
-        return read_blob(file, 0, file.size).array
+        return read_blob(file, 0, file.size).copy()
     except CaffeError as error:
         raise error.at(where=str(path)) from None
 

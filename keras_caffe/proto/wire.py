@@ -7,20 +7,17 @@ length is checked against what holds it before anything is taken from it. Small 
 from __future__ import annotations
 
 import math
-import mmap
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from keras_caffe import proto
-from keras_caffe.errors import ReadError, WeightsError, unreadable
-from keras_caffe.proto.formats import HEAD, Format, foreign, is_text
+from keras_caffe.errors import WeightsError
+from keras_caffe.proto.mapped import Mapped
 
 VARINT, FIXED64, DELIMITED, START_GROUP, END_GROUP, FIXED32 = range(6)
 GROUP_LIMIT = 64
@@ -46,62 +43,13 @@ class Field(NamedTuple):
     end: int
 
 
-class Mapped:
-    """A file mapped privately: views on it can be written without changing the file.
-
-    Args:
-        path: the file; an empty or missing one is a ReadError.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        try:
-            with self.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size == 0:
-                    raise ReadError("the file is empty", where=str(path), fix="Fetch or write it again.")
-                self.buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        except OSError as error:
-            raise unreadable(path, error) from None
-        self.size = len(self.buffer)
-
-    def array(self, start: int, end: int, dtype: str) -> np.ndarray:
-        """The bytes from `start` to `end` as a view; they must be a whole number of items."""
-        return np.frombuffer(self.buffer, dtype, (end - start) // np.dtype(dtype).itemsize, start)
-
-    def bytes(self, start: int, end: int) -> bytes:
-        return self.buffer[start:end]
-
-    def release(self, start: int, end: int) -> None:
-        """Lets go of the memory of the whole pages between; read again, they come from the file again."""
-        page = mmap.ALLOCATIONGRANULARITY
-        start, end = -(-start // page) * page, min(end, self.size) // page * page
-        if end > start and hasattr(mmap, "MADV_DONTNEED"):
-            self.buffer.madvise(mmap.MADV_DONTNEED, start, end - start)
-
-    def refuse(self, problem: str, position: int | None = None) -> NoReturn:
-        """Raises ReadError for a file that is not what it should be, saying what it looks like."""
-        where = str(self.path) if position is None else f"{self.path}, byte {position}"
-        kind, fix = self.foreign() or ("", "The file is damaged, incomplete or of another format; fetch it again.")
-        raise ReadError(problem, where=where, expected="a binary protobuf message", received=kind or None, fix=fix)
-
-    def foreign(self) -> Format | None:
-        """What else the file is, and what to do about it, where its first bytes tell."""
-        head = self.bytes(0, min(self.size, HEAD))
-        found = foreign(head)
-        if found is None and is_text(head):
-            return Format(
-                "a text file", "Give the binary file (.caffemodel, .binaryproto); a text holds no trained values."
-            )
-        return found
-
-
 def varint(file: Mapped, position: int, end: int) -> tuple[int, int]:
     """The varint at `position` and the position after it."""
     value = shift = 0
     while True:
         if position >= end or shift > 63:
             file.refuse("the file ends inside a number" if position >= end else "a number is too long", position)
-        byte = file.buffer[position]
+        byte = file.byte(position)
         position += 1
         value |= (byte & 127) << shift
         if byte < 128:
@@ -199,7 +147,7 @@ class StoredBlob:
         return None if values is None or values.size != self.array.size else values.reshape(self.array.shape)
 
     def copy(self, shape: tuple[int, ...] | None = None, permutation: tuple[int, ...] | None = None) -> np.ndarray:
-        """The array in memory of its own, piece by piece, so that file and copy are never both in memory.
+        """What the file holds in memory of its own, piece by piece, so that both are never whole in memory.
 
         Args:
             shape: to reshape to; default: the array's own.
@@ -215,14 +163,16 @@ class StoredBlob:
         return copy
 
     def _move(self, source: np.ndarray, into: np.ndarray) -> None:
-        """Copies some rows at a time, and lets go of the file's pages below them."""
+        """Copies some rows at a time."""
         row = source[:1].nbytes
         rows = max(1, COPY_PIECE // max(row, 1))
         for first in range(0, len(source), rows):
-            into[first : first + rows] = source[first : first + rows]
+            part = source[first : first + rows]
             if self._pages:
                 file, start, _ = self._pages
-                file.release(start + row * first, start + row * (first + rows))
+                read = file.bytes(start + row * first, start + row * first + part.nbytes)
+                part = np.frombuffer(read, "<f4").reshape(part.shape)
+            into[first : first + rows] = part
         self.release()
 
     def release(self) -> None:
@@ -309,7 +259,7 @@ class _BlobReader:
                 raise WeightsError("the blob has too many axes", expected="at most 32")
             self.shape.append(self.file.bytes(at.start, at.end))
         elif name in ("raw_data", "raw_diff") and at.wire_type == DELIMITED:
-            values.raw = self.file.array(at.start, at.end, "u1")
+            values.raw = np.frombuffer(self.file.bytes(at.start, at.end), "u1")
         elif name in ("raw_data_type", "raw_diff_type") and at.wire_type == VARINT:
             values.raw_type = varint(self.file, at.start, at.end)[0]
         elif name in self.sizes and at.wire_type == VARINT:

@@ -127,7 +127,7 @@ def read_state(path: str | os.PathLike[str]) -> State:
 
 def _blob(file: Mapped, start: int, end: int, number: int) -> np.ndarray:
     try:
-        return read_blob(file, start, end).array
+        return read_blob(file, start, end).copy()
     except CaffeError as error:
         raise error.at(where=str(file.path), layer=f"history {number}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -201,3 +202,39 @@ def test_damaged_blobs_are_refused_or_read(data, tmp_path_factory: pytest.TempPa
         assert blob.diff is None or blob.diff.shape == blob.array.shape
     except CaffeError:
         pass
+
+
+READS = {
+    "copy": lambda file, blob: blob.copy(),
+    "fields": lambda file, blob: read_blob(file, file.size - 9000, file.size),
+    "bytes": lambda file, blob: file.bytes(0, 9000),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path, read: str) -> None:
+    """In a process of its own, which a page of a map that is gone would end with SIGBUS."""
+    path, values = tmp_path / "blob", np.ones(3 << 20, np.float32)
+    path.write_bytes(shape(values.size) + delimited(5, values.tobytes()))
+    child = os.fork()
+    if child == 0:
+        file = Mapped(path)
+        blob = read_blob(file, 0, file.size)
+        os.truncate(path, 8192)
+        try:
+            READS[read](file, blob)
+        except ReadError as error:
+            os._exit(7 if "blob: the file was cut off while it was read; expected 12582" in str(error) else 8)
+        os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_file_that_is_replaced_is_read_to_its_end(tmp_path: Path) -> None:
+    path, values = tmp_path / "blob", np.arange(5000, dtype=np.float32)
+    path.write_bytes(shape(values.size) + delimited(5, values.tobytes()))
+    file = Mapped(path)
+    blob = read_blob(file, 0, file.size)
+    (tmp_path / "other").write_bytes(b"other")
+    (tmp_path / "other").replace(path)
+    np.testing.assert_array_equal(blob.copy(), values)
+    np.testing.assert_array_equal(blob.array, values)
