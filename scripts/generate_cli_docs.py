@@ -35,10 +35,11 @@ def _commands(program: str, commands: Mapping[str, Any]) -> Iterator[str]:
             yield from _commands(f"{program} {name}", command.COMMANDS)
         else:
             yield f"## {program.removeprefix('keras-caffe')} {name}".replace("  ", " ") + "\n"
-            yield from _command(f"{program} {name}", command)
+            yield from section(f"{program} {name}", command)
 
 
-def _command(program: str, command: Any) -> Iterator[str]:
+def section(program: str, command: Any) -> Iterator[str]:
+    """What there is to say about one command."""
     parser = argparse.ArgumentParser(prog=program, add_help=False)
     if hasattr(command, "add_arguments"):
         command.add_arguments(parser)
