@@ -10,13 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_caffe.converters.choices import TOLERANCE
 from keras_caffe.converters.definition import check_not_swapped, read_definition
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.errors import NetError, ReadError, unreadable
 from keras_caffe.layout import edge_order, inverse
-
-TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from keras_caffe.version import __version__
 
 __getattr__ = requirements.later
 
-if requirements.whole:
+if not requirements.COMMAND_LINE:
     from keras_caffe import layers, losses, metrics, ops, optimizers
     from keras_caffe.converters.fold import fold
     from keras_caffe.converters.load import load

@@ -6,7 +6,7 @@ another KERAS_BACKEND it may be missing: loading and the layers do without it, b
 
 import os
 import sys
-from importlib import import_module, reload
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,35 +28,46 @@ PROGRAMS = (
 """The commands by which the command line is called; those of Caffe are the shim's"""
 CALLED_AS = Path(sys.argv[0]).name.removesuffix(".exe")
 COMMAND_LINE = CALLED_AS in PROGRAMS or not {"keras_caffe", "keras_caffe.cli"}.isdisjoint(sys.orig_argv[:3])
-whole = not COMMAND_LINE
-"""Whether `keras_caffe` imports all public names, which takes seconds; the command line answers some calls before."""
+"""Whether this is a command, which imports what it needs: `--help` shall not wait for Keras."""
 
 
-def load_whole() -> None:
-    """Imports all public names of `keras_caffe`, if that has not been done."""
-    global whole
-    if whole:
-        return
-    whole = True
+def prepare() -> None:
+    """Imports what Keras needs to read a model of this package, and before it TensorFlow, without its notes."""
     if HAS_TENSORFLOW and sys.stderr:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         _import_in_silence("tensorflow")
-    reload(sys.modules["keras_caffe"])
+    for room in CLASSES:
+        import_module(f"keras_caffe.{room}")
 
 
+def without_backend() -> None:
+    """Lets Keras start in a second, for what computes nothing."""
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "numpy"
+
+
+CLASSES = ("layers", "losses", "metrics", "optimizers")
+"""Rooms of the classes that a .keras file may name"""
 LATER = {
+    "CaffeError": "errors",
+    "CaffeModel": "converters.model",
+    "CaffeWarning": "errors",
     "check": "converters.check",
     "compare": "converters.comparison",
     "dataset": "data",
     "engine": "engines",
     "export": "serving",
+    "fold": "converters.fold",
+    "load": "converters.load",
     "load_solver": "solver",
+    "register_layer": "registry",
+    "save": "converters.save",
     "to_code": "code",
     "to_keras": "plain",
     "to_onnx": "onnx",
     "view": "page",
 }
-"""Public functions whose modules are imported when they are first asked for: `import keras_caffe` shall be fast, and
+"""Public names and their modules, imported when they are first asked for: `import keras_caffe` shall be fast, and
 with another backend than TensorFlow imports no TensorFlow, which takes seconds."""
 ROOMS = (
     "beam",
@@ -66,6 +77,7 @@ ROOMS = (
     "engines",
     "known",
     "onnx",
+    "ops",
     "page",
     "plain",
     "plots",
@@ -80,14 +92,10 @@ WITH_TENSORFLOW |= {"beam"}
 
 def later(name: str) -> Any:
     """What `keras_caffe.<name>` is where it is not imported yet. Raises AttributeError where there is no such name."""
-    package = sys.modules["keras_caffe"]
-    if not whole and name in vars(package).get("__all__", ()):
-        load_whole()
-        return getattr(package, name)
     if HAS_TENSORFLOW or name not in WITH_TENSORFLOW:
         if name in LATER:
             return getattr(import_module(f"keras_caffe.{LATER[name]}"), name)
-        if name in ROOMS:
+        if name in ROOMS or name in CLASSES:
             return import_module(f"keras_caffe.{name}")
     reason = "" if HAS_TENSORFLOW else "; some of its parts need TensorFlow, and none is installed"
     raise AttributeError(f"module 'keras_caffe' has no attribute {name!r}{reason}")

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.beam.compute import Computer, Picture
+from keras_caffe.converters.choices import TFRECORD
 from keras_caffe.data.datum import feature_datum, parse
-from keras_caffe.data.sources.tfrecord import SUFFIX
 from keras_caffe.data.writers import example
 from keras_caffe.errors import DataError, LayerError
 from keras_caffe.lmdb_file import LmdbFile
@@ -39,7 +39,7 @@ def Read(source: str) -> Any:
     beam, fileio = _beam(), import_module("apache_beam.io.fileio")
 
     def read(begin: Any) -> Any:
-        if source.endswith(SUFFIX):
+        if source.endswith(TFRECORD):
             return begin | beam.io.ReadFromTFRecord(source) | beam.Map(_of_example)
         if (Path(source) / "data.mdb").exists():
             return begin | beam.Create([source]) | beam.FlatMap(_of_lmdb) | beam.Reshuffle()
@@ -114,7 +114,7 @@ def Write(prefix: str, blob: str, shards: int = 0) -> Any:
     def write(found: Any) -> Any:
         records = found | beam.MapTuple(lambda name, arrays: (name, feature_datum(blob, arrays[blob])))
         once = records | beam.GroupByKey() | beam.MapTuple(_first)
-        return once | beam.io.WriteToTFRecord(prefix, file_name_suffix=SUFFIX, num_shards=shards)
+        return once | beam.io.WriteToTFRecord(prefix, file_name_suffix=TFRECORD, num_shards=shards)
 
     return beam.ptransform_fn(write)()
 

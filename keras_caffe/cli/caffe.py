@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import argparse
 
-from keras_caffe.cli.programs import main
-
 TAKES_ARGUMENTS = True  # as they are: their grammar is gflags'
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.arguments in (["--help"], ["-h"]):
-        print(__doc__.strip())
-        return 0
+    from keras_caffe.cli.programs import main
+
     return main(args.arguments)

@@ -10,14 +10,16 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from keras_caffe.cli.options import add_net_options, given
-from keras_caffe.converters.check import Finding, check
+
+if TYPE_CHECKING:
+    from keras_caffe.converters.check import Finding
 
 ROOMY = 10_000  # columns of what is no terminal
+
+COMPUTES_NOTHING = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from keras_caffe.converters.check import check
+
     found = check(args.net, args.weights, skip_mismatch=args.skip_mismatch, flags=args.flags, **given(args))
     loads = all(one.severity != "error" for one in found)
     if args.json:
@@ -38,6 +42,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(net: str, found: Sequence[Finding], loads: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     grid = Table("", "about", "layer", "line", "what", "what to do", title=net)
     for one in found:
         grid.add_row(one.severity, one.kind, one.layer or "", str(one.line or ""), one.text, one.cure)

@@ -9,11 +9,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from keras_caffe import to_code, to_keras
 from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import add_net_options, load, working
-from keras_caffe.code.write import STYLES
-from keras_caffe.converters.write import replacing
+from keras_caffe.converters.choices import STYLES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_net_options(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def check_usage(args: argparse.Namespace) -> None:
     if args.weights and args.style != "keras":
         args.wrong_usage("--weights is for --style keras")
+
+
+def run(args: argparse.Namespace) -> None:
+    from keras_caffe import to_code
+    from keras_caffe.converters.write import replacing
+
     with working(f"Loading {args.net}"):
         model = load(args, args.files)
     text = to_code(model, args.style)
@@ -42,6 +46,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _write_weights(text: str, model: Any, file: Path) -> None:
     """Builds the net with the code, which came from `to_code` a moment ago, so that the file fits it."""
+    from keras_caffe import to_keras
+
     code: dict[str, Any] = {"__name__": "net"}
     exec(compile(text, "net.py", "exec"), code)  # noqa: S102  # nosec B102  # Texts of the net stand in it as literals only.
     built, plain = code["build_model"](), to_keras(model)

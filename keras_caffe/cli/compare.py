@@ -14,12 +14,15 @@ if a blob diverges.
 from __future__ import annotations
 
 import argparse
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from keras_caffe.cli.options import add_net_options, add_weights, given, need_weights, working
-from keras_caffe.converters.comparison import TOLERANCE, Comparison, compare
+from keras_caffe.converters.choices import TOLERANCE
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from keras_caffe.converters.comparison import Comparison
 
 WIDTH = 10_000  # columns of what is no terminal
 
@@ -39,8 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_net_options(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def check_usage(args: argparse.Namespace) -> None:
     need_weights(args, args.weights)
+
+
+def run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from keras_caffe.converters.comparison import compare
+
     with working(f"Running {args.net}"):
         options = {**given(args), "skip_mismatch": args.skip_mismatch}
         comparison = compare(args.net, args.weights, args.reference, tolerance=args.tolerance, **options)
@@ -57,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 def table(comparison: Comparison) -> Table:
     """One row a blob, in the order of execution; the first that diverges is marked."""
+    from rich.table import Table
+
     grid = Table(title=f"Tolerance {comparison.tolerance:g}", box=None)
     for heading in ("", "blob", "layer", "type", "shape"):
         grid.add_column(heading, overflow="fold")

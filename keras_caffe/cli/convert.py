@@ -8,13 +8,15 @@ error it is unchanged.
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-import keras
-
-from keras_caffe import CaffeModel, to_keras
 from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import add_net_options, load, working
-from keras_caffe.converters.write import replacing
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_caffe import CaffeModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +61,15 @@ def numbers(text: str) -> list[float]:
     return [float(number) for number in text.split(",")]
 
 
-def run(args: argparse.Namespace) -> None:
+def check_usage(args: argparse.Namespace) -> None:
     only = [f"--{name}" for name in ("fold", "rgb", "allow", "mean", "scale") if getattr(args, name)]
     if only and not args.plain:
         args.wrong_usage(f"{', '.join(only)}: only with --plain")
+
+
+def run(args: argparse.Namespace) -> None:
+    from keras_caffe.converters.write import replacing
+
     with working(f"Loading {args.net}"):
         model = load(args, args.weights)
     saved = plain(args, model) if args.plain else model
@@ -75,5 +82,7 @@ def run(args: argparse.Namespace) -> None:
 
 def plain(args: argparse.Namespace, model: CaffeModel) -> keras.Model:
     """The model in Keras's own layers."""
+    from keras_caffe import to_keras
+
     given = {name: getattr(args, name) for name in ("mean", "scale") if getattr(args, name) is not None}
     return to_keras(model, fold=args.fold, rgb=args.rgb, preprocessing=given or None, allow=args.allow)

@@ -13,18 +13,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from keras_caffe.cli.progress import progress
-from keras_caffe.data.database import BACKENDS
-from keras_caffe.data.imageset import ImageSet, find_images
-from keras_caffe.data.sources.tfrecord import SUFFIX, is_tfrecord
-from keras_caffe.data.statistics import open_any
-from keras_caffe.data.writers import KINDS, write
+from keras_caffe.converters.choices import DATABASES, TFRECORD
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="folder of class folders, list of images, or database")
     parser.add_argument("target", metavar="TARGET", help="the new database")
     add = parser.add_argument
-    add("--to", choices=KINDS, help=f"kind of the new database (default: lmdb, or tfrecord for a name in {SUFFIX})")
+    add(
+        "--to",
+        choices=DATABASES,
+        help=f"kind of the new database (default: lmdb, or tfrecord for a name in {TFRECORD})",
+    )
     add("--shards", type=int, default=1, metavar="N", help="spread a tfrecord over N files in a folder")
     images = parser.add_argument_group("images")
     images.add_argument("--root", default="", metavar="FOLDER", help="folder that contains the files in a list")
@@ -36,10 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument("--seed", type=int, metavar="N", help="seed for --shuffle")
 
 
-def run(args: argparse.Namespace) -> None:
-    kind = args.to or ("tfrecord" if args.target.endswith(SUFFIX) else "lmdb")
+def check_usage(args: argparse.Namespace) -> None:
     if args.shards < 1 or (args.resize and min(args.resize) < 1):
         args.wrong_usage("numbers of files and pixels must be positive")
+
+
+def run(args: argparse.Namespace) -> None:
+    from keras_caffe.data.writers import write
+
+    kind = args.to or ("tfrecord" if args.target.endswith(TFRECORD) else "lmdb")
     records, total, classes = _records(args)
     count = write(args.target, progress(records, "Writing", total), kind, args.shards)
     for label, name in enumerate(classes):
@@ -49,6 +54,11 @@ def run(args: argparse.Namespace) -> None:
 
 def _records(args: argparse.Namespace) -> tuple[Iterable[tuple[bytes, bytes]], int | None, list[str]]:
     """The records, their number if it is known, and the names of the classes."""
+    from keras_caffe.data.database import BACKENDS
+    from keras_caffe.data.imageset import ImageSet, find_images
+    from keras_caffe.data.sources.tfrecord import is_tfrecord
+    from keras_caffe.data.statistics import open_any
+
     source = Path(args.source)
     if is_tfrecord(source) or any((source / file).is_file() for file in BACKENDS):
         walk = open_any(source)

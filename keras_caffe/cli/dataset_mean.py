@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 
 from keras_caffe.cli.progress import progress
-from keras_caffe.data.statistics import mean_image, open_any, records, write_mean
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from keras_caffe.data.statistics import mean_image, open_any, records, write_mean
+
     walk = open_any(args.database)
     mean = mean_image(progress(records(walk.items()), "Reading", walk.count()))
     for channel, value in enumerate(mean.reshape(mean.shape[0], -1).mean(1, dtype="float64")):

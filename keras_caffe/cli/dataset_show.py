@@ -6,10 +6,6 @@ import argparse
 from itertools import islice
 
 from keras_caffe.cli.files import output_file
-from keras_caffe.converters.write import replacing
-from keras_caffe.data.database import empty
-from keras_caffe.data.sheet import contact_sheet
-from keras_caffe.data.statistics import open_any, records
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +17,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=96, metavar="N", help="longest side in pixels (default: 96)")
 
 
-def run(args: argparse.Namespace) -> None:
+def check_usage(args: argparse.Namespace) -> None:
     if min(args.count, args.size) < 1 or min(args.skip, args.columns) < 0:
         args.wrong_usage("numbers of records and pixels must be positive")
+
+
+def run(args: argparse.Namespace) -> None:
+    from keras_caffe.converters.write import replacing
+    from keras_caffe.data.database import empty
+    from keras_caffe.data.sheet import contact_sheet
+    from keras_caffe.data.statistics import open_any, records
+
     database = open_any(args.database)  # The records are views on its memory: it stays open until they are drawn.
     chosen = list(islice(records(database.items()), args.skip, args.skip + args.count))
     if not chosen:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from keras_caffe.cli.progress import progress
-from keras_caffe.data.database import empty
-from keras_caffe.data.statistics import Statistics, open_any, records
+
+if TYPE_CHECKING:
+    from keras_caffe.data.statistics import Statistics
 
 MOST_LABELS = 20  # that are listed one by one
 
@@ -19,6 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from keras_caffe.data.database import empty
+    from keras_caffe.data.statistics import Statistics, open_any, records
+
     walk, statistics = open_any(args.database), Statistics()
     for record in progress(records(walk.items()), "Reading", walk.count()):
         statistics.add(record)

@@ -10,9 +10,9 @@ import argparse
 
 from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import working
-from keras_caffe.converters.draw import draw_net_to_file
 from keras_caffe.converters.select import PHASES
-from keras_caffe.converters.write import replacing
+
+COMPUTES_NOTHING = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--display-lrm", action="store_true", help="show learning rate multipliers")
 
 
-def run(args: argparse.Namespace) -> None:
+def check_usage(args: argparse.Namespace) -> None:
     if not args.output.suffix:
         args.wrong_usage("the name of OUT must end in a format, such as .png")
+
+
+def run(args: argparse.Namespace) -> None:
+    from keras_caffe.converters.draw import draw_net_to_file
+    from keras_caffe.converters.write import replacing
+
     phase = None if args.phase is None else PHASES[args.phase]
     with working(f"Drawing {args.net}"), replacing(args.output) as file:
         draw_net_to_file(args.net, file, args.rankdir, phase, args.display_lrm)

@@ -11,12 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
-from keras_caffe import CaffeModel
 from keras_caffe.cli.images import Preparation, mean_of
 from keras_caffe.cli.labelled import Labelled, image_input
 from keras_caffe.cli.options import (
@@ -29,9 +25,12 @@ from keras_caffe.cli.options import (
     working,
 )
 from keras_caffe.cli.predict import input_shape, output_blob
-from keras_caffe.engines import PRECISIONS
-from keras_caffe.engines.evaluate import evaluate
-from keras_caffe.onnx.subject import of_model
+from keras_caffe.converters.choices import PRECISIONS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from keras_caffe import CaffeModel
 
 WIDTH = 10_000  # columns of what is no terminal
 
@@ -50,8 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_net_options(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def check_usage(args: argparse.Namespace) -> None:
     need_weights(args, args.weights)
+
+
+def run(args: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from keras_caffe.engines.evaluate import evaluate
+
     with working(f"Loading {args.net}"):
         model = load(args, args.weights)
     blob = _classes(model, args.output)
@@ -74,12 +80,16 @@ def run(args: argparse.Namespace) -> None:
 
 def _classes(model: CaffeModel, name: str | None) -> str:
     """The blob to look at: of a net that computes losses and accuracies what they are made of."""
+    from keras_caffe.onnx.subject import of_model
+
     judged = of_model(model).predictions()
     only = model.net.values[judged[0]].blob if len(judged) == 1 else None
     return output_blob(model, name or only)
 
 
 def _table(model: CaffeModel, rows: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
     done = [row for row in rows if row["engine"]]
     images = done[0]["images"] if done else 0
     grid = Table(title=f"{model.net.name or 'net'}, {images:,} images", box=None)

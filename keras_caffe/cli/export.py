@@ -12,18 +12,17 @@ import argparse
 import math
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from keras_caffe import CaffeModel
 from keras_caffe.cli.options import add_net_options, add_weights, given, load, need_weights, plan, positive, working
-from keras_caffe.converters.comparison import TOLERANCE, Row
-from keras_caffe.converters.detections import raw_outputs
-from keras_caffe.converters.proof import write_report
-from keras_caffe.converters.read import read_array
+from keras_caffe.converters.choices import OPSET, TOLERANCE
 from keras_caffe.errors import ExportError
-from keras_caffe.onnx.export import OPSET
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_caffe import CaffeModel
+    from keras_caffe.converters.comparison import Row
 
 TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2, "int8": math.inf}
 PRECISIONS = ("float32", "float16")
@@ -113,11 +112,17 @@ def _add_tflite(add: Any) -> None:
     add("--calibration", metavar="FILE.npy", help="for int8: sample inputs of the model, one per row")
 
 
-def run(args: argparse.Namespace) -> None:
+def check_usage(args: argparse.Namespace) -> None:
     need_weights(args, args.weights)
+    if args.detections == "raw" and args.outputs:
+        args.wrong_usage("--detections raw says which blobs to give; leave out --blob")
+
+
+def run(args: argparse.Namespace) -> None:
+    from keras_caffe.converters.detections import raw_outputs
+    from keras_caffe.converters.proof import write_report
+
     if args.detections == "raw":
-        if args.outputs:
-            args.wrong_usage("--detections raw says which blobs to give; leave out --blob")
         args.outputs = raw_outputs(plan(args).net)
     path, rows = WRITERS[args.format](args)
     print(f"wrote {path}")
@@ -209,6 +214,8 @@ WRITERS = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite, "openvino":
 
 def calibration(file: str) -> np.ndarray:
     """Inputs, each a batch of one."""
+    from keras_caffe.converters.read import read_array
+
     array = read_array(file)
     if array.ndim < 2:
         raise ExportError("calibration data are not inputs", where=file, expected="an array with one input a row")

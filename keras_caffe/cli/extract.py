@@ -11,7 +11,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from keras_caffe.cli.features import DATABASES, KINDS, Features, Parts, kind_of, write_features
+from keras_caffe.cli.features import KINDS, Features, Parts, kind_of, write_features
 from keras_caffe.cli.options import (
     add_engine_options,
     add_places,
@@ -24,6 +24,7 @@ from keras_caffe.cli.options import (
 )
 from keras_caffe.cli.progress import progress
 from keras_caffe.cli.train import names
+from keras_caffe.converters.choices import DATABASES
 from keras_caffe.errors import DataError
 
 
@@ -42,11 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine_options(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def check_usage(args: argparse.Namespace) -> None:
     need_weights(args, args.weights)
-    blobs, kind = names(args.blobs), kind_of(args.output, args.to)
-    if kind in DATABASES and len(blobs) > 1:
+    if kind_of(args.output, args.to) in DATABASES and len(names(args.blobs)) > 1:
         args.wrong_usage("a database holds one blob; several fit into an .h5 or .npz file")
+
+
+def run(args: argparse.Namespace) -> None:
+    blobs, kind = names(args.blobs), kind_of(args.output, args.to)
     _check_target(args.output, kind)
     with working(f"Loading {args.net}"):
         features = Features(

@@ -8,24 +8,15 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from keras_caffe.converters.definition import read_definition
-from keras_caffe.converters.model import keras_name
-from keras_caffe.converters.write import replacing
-from keras_caffe.data.dataset import dataset
-from keras_caffe.data.datum import feature_datum
-from keras_caffe.data.writers import write
+from keras_caffe.converters.choices import DATABASES
 from keras_caffe.errors import CaffeError, DataError
-from keras_caffe.hdf5_file import created
-from keras_caffe.proto.text import to_text
 from keras_caffe.shapes import ceil_div
-from keras_caffe.solver.load import open_test_net
-from keras_caffe.whole import locked
 
-DATABASES = ("lmdb", "leveldb", "tfrecord")
+if TYPE_CHECKING:
+    import numpy as np
+
 KINDS = (*DATABASES, "hdf5", "npz")
 ENDINGS = {".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".tfrecord": "tfrecord"}
 
@@ -60,6 +51,11 @@ class Features:
         confine: bool = False,
         **options: Any,
     ) -> None:
+        from keras_caffe.converters.definition import read_definition
+        from keras_caffe.data.dataset import dataset
+        from keras_caffe.proto.text import to_text
+        from keras_caffe.solver.load import open_test_net
+
         definition = read_definition(net)
         selection: dict[str, Any] = {"level": level, "stages": stages}
         places: dict[str, Any] = {"base_dir": base_dir, "confine": confine}
@@ -82,6 +78,10 @@ class Features:
 
     def batches_from(self, first: int) -> Iterator[dict[str, np.ndarray]]:
         """{blob: array} of each batch; the records that fill up the last batch are left out."""
+        import numpy as np
+
+        from keras_caffe.converters.model import keras_name
+
         wanted = set(self._part.input_names)
         for number, tops in enumerate(self.data.skip(first).take(self.batches - first), first):
             fed = {keras_name(name): top for name, top in tops.items() if keras_name(name) in wanted}
@@ -124,6 +124,8 @@ class Parts:
         Raises:
             DataError: another process is writing there.
         """
+        from keras_caffe.whole import locked
+
         while True:
             self.folder.mkdir(exist_ok=True)
             try:
@@ -155,6 +157,8 @@ class Parts:
 
     def collect(self) -> Iterator[int]:
         """Computes what is missing; gives the number of each batch that is kept."""
+        from keras_caffe.converters.write import replacing
+
         for values in self.features.batches_from(self.done):
             with self._written():
                 for name, array in values.items():
@@ -166,6 +170,8 @@ class Parts:
             yield self.done
 
     def _append(self, name: str, array: np.ndarray) -> None:
+        import numpy as np
+
         rows, *row = self._shapes.setdefault(name, [0, *array.shape[1:]])
         if tuple(row) != array.shape[1:]:
             problem = f"blob {name!r} has another shape in batch {self.done}"
@@ -180,6 +186,8 @@ class Parts:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The features of each blob, as views on the files."""
+        import numpy as np
+
         return {
             name: np.memmap(self._file(name), "<f4", "r", shape=tuple(shape)) for name, shape in self._shapes.items()
         }
@@ -206,6 +214,12 @@ def write_features(target: str, kind: str, arrays: Mapping[str, np.ndarray]) -> 
     Raises:
         DataError: a database of that name exists, or a blob has too many axes for a Datum.
     """
+    import numpy as np
+
+    from keras_caffe.converters.write import replacing
+    from keras_caffe.data.writers import write
+    from keras_caffe.hdf5_file import created
+
     if kind in DATABASES:
         ((name, values),) = arrays.items()
         write(target, _datums(name, values), kind)
@@ -223,4 +237,6 @@ def write_features(target: str, kind: str, arrays: Mapping[str, np.ndarray]) -> 
 
 def _datums(name: str, values: np.ndarray) -> Iterator[tuple[bytes, bytes]]:
     """Caffe's records: the row's number as ten digits, and its values as `float_data`."""
+    from keras_caffe.data.datum import feature_datum
+
     return ((b"%010d" % number, feature_datum(name, row)) for number, row in enumerate(values))

@@ -8,16 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from keras_caffe.converters.definition import read_definition
-from keras_caffe.converters.pictures import read_image, resized
-from keras_caffe.converters.preprocessing import Preprocessing, centre
-from keras_caffe.converters.read import read_array, read_mean
 from keras_caffe.errors import DataError, ReadError, is_there
-from keras_caffe.places import Places
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SUFFIXES = {
     ".bmp",
@@ -60,12 +56,20 @@ class Preparation:
         return 10 if self.oversample else 1
 
     def __call__(self, path: str) -> np.ndarray:
+        import numpy as np
+
+        from keras_caffe.converters.pictures import read_image
+        from keras_caffe.converters.preprocessing import centre
+
         pixels = self._resized(read_image(path, self.shape[0]))
         size = self.shape[1:]
         crops = ten_crops(pixels, size) if self.oversample else centre(pixels, size)[None]
         return (crops.transpose(0, 3, 1, 2) * np.float32(self.raw_scale or 1) - self.mean) * np.float32(self.scale)
 
     def _resized(self, pixels: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        from keras_caffe.converters.pictures import resized
         from keras_caffe.pycaffe.resize import resize_image
 
         size = self.resize or self.shape[1:]
@@ -75,6 +79,8 @@ class Preparation:
 
     def size(self, path: str) -> tuple[int, int]:
         """(height, width) of a picture itself."""
+        from keras_caffe.converters.pictures import read_image
+
         height, width, _ = read_image(path, self.shape[0]).shape
         return height, width
 
@@ -99,6 +105,11 @@ def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int
     Raises:
         ReadError, DataError, ExportError: there is no such layer, or what it says does not fit the net's input.
     """
+    from keras_caffe.converters.definition import read_definition
+    from keras_caffe.converters.preprocessing import Preprocessing
+    from keras_caffe.converters.read import read_mean
+    from keras_caffe.places import Places
+
     layers = [m for m in read_definition(file).select("TEST").message.layer if m.HasField("transform_param")]
     if not layers:
         raise DataError("no layer of phase TEST has a transform_param", where=file)
@@ -158,6 +169,8 @@ def mean_of(text: str, shape: tuple[int, int, int]) -> np.ndarray:
     Raises:
         ReadError, DataError: the file is broken, or has another number of channels.
     """
+    import numpy as np
+
     values = _numbers(text)
     mean = np.asarray(_read_mean(text) if values is None else values, "float32")
     mean = mean.reshape(mean.shape[1:]) if mean.ndim == 4 and mean.shape[0] == 1 else mean
@@ -178,4 +191,6 @@ def _numbers(text: str) -> list[float] | None:
 
 
 def _read_mean(file: str) -> np.ndarray:
+    from keras_caffe.converters.read import read_array, read_mean
+
     return (read_array if Path(file).suffix == ".npy" else read_mean)(file)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 import keras_caffe
-from keras_caffe import CaffeModel
 from keras_caffe.cli.images import Preparation
-from keras_caffe.converters.comparison import read_reference
-from keras_caffe.converters.model import keras_name
-from keras_caffe.engines.evaluate import Batch
 from keras_caffe.errors import DataError, not_found, unreadable
 from keras_caffe.layout import edge_order
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_caffe import CaffeModel
+    from keras_caffe.engines.evaluate import Batch
 
 BATCH = 100
 DATABASE = """
@@ -37,12 +37,18 @@ class Labelled:
     """
 
     def __init__(self, model: CaffeModel, input: str, data: Path, prepare: Preparation, **places: Any) -> None:
+        from keras_caffe.converters.model import keras_name
+
         self.model, self.input, self.data, self.prepare = model, input, data, prepare
         self.places = places
         self.fixed = next(t.shape[0] for t in model.inputs if t.name == keras_name(input))
         self.size = self.fixed or BATCH
 
     def __iter__(self) -> Iterator[Batch]:
+        import numpy as np
+
+        from keras_caffe.converters.model import keras_name
+
         if not self.data.exists():
             raise unreadable(self.data, not_found(str(self.data)))
         for images, labels in self._pairs():
@@ -62,6 +68,8 @@ class Labelled:
         return self._data_layer() if self.data.suffix in (".prototxt", ".pbtxt") else self._files(_listed(self.data))
 
     def _arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        from keras_caffe.converters.comparison import read_reference
+
         arrays = read_reference(self.data)
         missing = {"images", "labels"} - set(arrays)
         if missing:
@@ -91,9 +99,13 @@ class Labelled:
         )
 
     def _prepared(self, images: np.ndarray) -> np.ndarray:
+        import numpy as np
+
         return (images - self.prepare.mean) * np.float32(self.prepare.scale)
 
     def _files(self, listed: Sequence[tuple[Path, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        import numpy as np
+
         for start in range(0, len(listed), self.size):
             some = listed[start : start + self.size]
             yield np.concatenate([self.prepare(str(file)) for file, _ in some]), np.array([label for _, label in some])
@@ -146,5 +158,7 @@ def _listed(file: Path) -> list[tuple[Path, int]]:
 
 def image_input(model: CaffeModel, part: Any) -> str:
     """The blob that is the only input of a part of the net."""
+    from keras_caffe.converters.model import keras_name
+
     names = {keras_name(blob): blob for blob in (model.net.values[value].blob for value in model.plan.inputs)}
     return next(names[name] for name in part.input_names if name in names)

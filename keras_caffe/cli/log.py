@@ -12,13 +12,14 @@ import io
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from keras_caffe import plots
 from keras_caffe.cli.files import output_file
-from keras_caffe.converters.write import replacing
-from keras_caffe.solver.log import Curve, read_log
 
-Runs = Mapping[str, Mapping[str, Curve]]
+if TYPE_CHECKING:
+    from keras_caffe.solver.log import Curve
+
+Runs: TypeAlias = "Mapping[str, Mapping[str, Curve]]"
 PAGE = "<!doctype html>\n<meta charset=utf-8>\n<title>{title}</title>\n<h1>{title}</h1>\n{figure}\n"
 
 
@@ -37,6 +38,10 @@ def _output(name: str) -> Path:
 
 
 def run(args: argparse.Namespace) -> None:
+    from keras_caffe import plots
+    from keras_caffe.converters.write import replacing
+    from keras_caffe.solver.log import read_log
+
     runs = {_name(log, args.logs): read_log(log) for log in dict.fromkeys(args.logs)}
     kind = args.output.suffix[1:]
     if kind == "csv":

@@ -7,21 +7,17 @@ import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 import keras_caffe
-from keras_caffe.converters import load as loading
-from keras_caffe.converters.definition import read_definition
-from keras_caffe.converters.infer import Plan
-from keras_caffe.converters.missing import TRAINED
-from keras_caffe.converters.read import is_text_file
 from keras_caffe.converters.select import PHASES
 from keras_caffe.errors import Cure, Option, ReadError
 from keras_caffe.known import recognise
 from keras_caffe.layout import DATA_FORMATS
 from keras_caffe.shapes import Shape
+
+if TYPE_CHECKING:
+    from keras_caffe.converters.infer import Plan
 
 
 def add_net_options(parser: argparse.ArgumentParser) -> None:
@@ -132,6 +128,9 @@ def need_weights(args: argparse.Namespace, weights: Sequence[str]) -> None:
     """
     if weights:
         return
+    from keras_caffe.converters.missing import TRAINED
+    from keras_caffe.converters.read import is_text_file
+
     if not Path(args.net).is_file() or is_text_file(args.net):
         args.wrong_usage("the following arguments are required: WEIGHTS")
     cures: list[Cure] = [TRAINED]
@@ -166,6 +165,9 @@ def suggest(args: argparse.Namespace, net: Any) -> None:
 
 def plan(args: argparse.Namespace) -> Plan:
     """The plan of `args.net`."""
+    from keras_caffe.converters import load as loading
+    from keras_caffe.converters.definition import read_definition
+
     definition = read_definition(args.net, strict=args.strict, fork=args.fork).select(**selection(args))
     return loading.plan(definition, loading.PlanSettings.of(**settings(args)))[0]
 
@@ -193,4 +195,6 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def working(text: str) -> AbstractContextManager[Any]:
     """A sign of life for as long as it is entered; on terminals only."""
+    from rich.console import Console
+
     return Console(stderr=True, markup=False, emoji=False).status(f"{text} ...")

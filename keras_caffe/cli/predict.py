@@ -11,14 +11,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-import numpy as np
-from rich.console import Console
-from rich.progress import track
-
-from keras_caffe import CaffeModel, proto
 from keras_caffe.cli.files import output_file
 from keras_caffe.cli.images import SUFFIXES, Preparation, mean_of, of_data_layer, pictures
 from keras_caffe.cli.options import (
@@ -32,13 +26,13 @@ from keras_caffe.cli.options import (
     working,
 )
 from keras_caffe.cli.predictions import FORMATS, Prediction, best, boxes
-from keras_caffe.converters.detections import by_picture, detects
-from keras_caffe.converters.keras_file import read_keras
-from keras_caffe.converters.model import keras_name
-from keras_caffe.converters.read import read_message
-from keras_caffe.converters.write import replacing
 from keras_caffe.errors import DataError, NetError, Option, unreadable
 from keras_caffe.shapes import known
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_caffe import CaffeModel
 
 BATCH = 16
 
@@ -97,16 +91,29 @@ def size(text: str) -> tuple[int, int]:
     return numbers[0], numbers[-1]
 
 
-def run(args: argparse.Namespace) -> None:
-    is_keras = Path(args.net).suffix == ".keras"
-    weights, names = ([], args.files) if is_keras else (args.files[:1], args.files[1:])
-    if not is_keras:
+def check_usage(args: argparse.Namespace) -> None:
+    weights, names = _files(args)
+    if Path(args.net).suffix != ".keras":
         need_weights(args, [file for file in weights if Path(file).suffix.lower() not in SUFFIXES])
     if not names:
         args.wrong_usage("the following arguments are required: IMAGE")
+    said = args.oversample or any(value is not None for value in (args.mean, args.scale, args.raw_scale))
+    if args.transform and said:
+        args.wrong_usage("--transform already says what --mean, --scale, --raw-scale and --oversample would")
+
+
+def _files(args: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Trained values, which a .keras file has itself, and pictures."""
+    return ([], args.files) if Path(args.net).suffix == ".keras" else (args.files[:1], args.files[1:])
+
+
+def run(args: argparse.Namespace) -> None:
+    from keras_caffe.converters.keras_file import read_keras
+
+    weights, names = _files(args)
     images = pictures(names)
     with working(f"Loading {args.net}"):
-        model = read_keras(args.net) if is_keras else load(args, weights)
+        model = load(args, weights) if weights else read_keras(args.net)
     blob = output_blob(model, args.output)
     part = model.extract([blob])
     prepare = preparation(args, input_shape(model, part))
@@ -131,8 +138,6 @@ def preparation(args: argparse.Namespace, shape: tuple[int, int, int]) -> Prepar
     if args.resize and any(full < cut for full, cut in zip(args.resize, shape[1:], strict=True)):
         raise DataError("pictures become smaller than the net's input", expected=shape[1:], received=args.resize)
     if args.transform:
-        if args.oversample or any(value is not None for value in (args.mean, args.scale, args.raw_scale)):
-            args.wrong_usage("--transform already says what --mean, --scale, --raw-scale and --oversample would")
         return of_data_layer(args.transform, shape, args.resize, **places(args))
     raw_scale = 255.0 if args.raw_scale is None and (args.resize or args.oversample) else args.raw_scale
     scale = 1.0 if args.scale is None else args.scale
@@ -151,6 +156,8 @@ def predictions(
     Raises:
         NetError: a detector, and several crops of a picture.
     """
+    from keras_caffe.converters.detections import by_picture, detects
+
     labels = read_labels(args.labels) if args.labels else None
     if detects(model, blob):
         if prepare.crops > 1:
@@ -168,6 +175,10 @@ def write_features(
     file: Path, blob: str, images: Sequence[str], found: Iterable[tuple[Sequence[str], np.ndarray]]
 ) -> None:
     """The blob of every picture, in Caffe's order of axes, as an .npz file."""
+    import numpy as np
+
+    from keras_caffe.converters.write import replacing
+
     rows = [per_picture(values, len(some), blob) for some, values in found]
     arrays = {"images": np.array(images), blob: np.concatenate(rows)}
     with replacing(file) as temporary:
@@ -189,6 +200,8 @@ def output_blob(model: CaffeModel, name: str | None) -> str:
 
 def input_shape(model: CaffeModel, part: Any) -> tuple[int, int, int]:
     """(C, H, W) of the only input of `part`."""
+    from keras_caffe.converters.model import keras_name
+
     inputs = {blob: shape for blob, shape in model.caffe_shapes.items() if keras_name(blob) in part.input_names}
     shapes = list(inputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 4:
@@ -206,6 +219,8 @@ def outputs(
 
     Values that have a row for each input of the net are cut to the pictures, and are the mean of a picture's crops.
     """
+    import numpy as np
+
     fixed = part.inputs[0].shape[0]
     count = max((fixed or BATCH) // prepare.crops, 1)
     for start in _progress(range(0, len(images), count)):
@@ -224,6 +239,9 @@ def outputs(
 
 def _computed(part: Any, engine: Any, data_format: str, rows: np.ndarray) -> np.ndarray:
     """The output for the rows (N, C, H, W), filled up with zeros to the batch that the net is made for."""
+    import keras
+    import numpy as np
+
     (name,) = part.output
     batch = np.zeros((part.inputs[0].shape[0] or len(rows), *rows.shape[1:]), "float32")
     batch[: len(rows)] = rows
@@ -244,12 +262,18 @@ def per_picture(values: np.ndarray, count: int, blob: str) -> np.ndarray:
 
 
 def _progress(batches: Sequence[int]) -> Iterable[int]:
+    from rich.console import Console
+    from rich.progress import track
+
     console = Console(stderr=True)
     return track(batches, "Predicting", console=console, transient=True, disable=not console.is_terminal)
 
 
 def read_labels(file: str) -> list[str]:
     """The lines of a file without the empty ones at its end; of SSD's labelmap, names at the places of their labels."""
+    from keras_caffe import proto
+    from keras_caffe.converters.read import read_message
+
     if Path(file).suffix == ".prototxt":
         items = read_message(file, proto.LabelMap).item
         names = {item.label: item.display_name or item.name for item in items}

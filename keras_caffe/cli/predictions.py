@@ -6,11 +6,12 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from keras_caffe.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Prediction = Mapping[str, Any]
 """score, index, label (if there are names), and of a detector's box left, top, right, bottom in pixels."""
@@ -24,6 +25,8 @@ def best(scores: np.ndarray, top: int, labels: Sequence[str] | None) -> Iterator
     Raises:
         DataError: there are more or fewer labels than scores.
     """
+    import numpy as np
+
     if labels is not None and len(labels) != len(scores):
         raise DataError("the labels do not fit the output", expected=f"{len(scores)} labels", received=len(labels))
     for place in np.argsort(-scores, kind="stable")[:top]:
@@ -33,6 +36,8 @@ def best(scores: np.ndarray, top: int, labels: Sequence[str] | None) -> Iterator
 
 def boxes(rows: np.ndarray, top: int, labels: Sequence[str] | None, size: tuple[int, int]) -> Iterator[Prediction]:
     """A detector's first rows (label, score, box); boxes in pixels of the picture, of `size` (height, width)."""
+    import numpy as np
+
     height, width = size
     for number, score, *box in rows[:top]:
         index = int(number)

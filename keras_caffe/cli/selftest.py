@@ -14,14 +14,14 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import keras
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 import keras_caffe
 from keras_caffe import samples
 from keras_caffe.requirements import HAS_TENSORFLOW
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CAFFES_ACCURACY = 0.961  # what Caffe's Accuracy layer said of the same weights on the same digits
 NET, WEIGHTS = "lenet.prototxt", "lenet.caffemodel"
@@ -71,6 +71,8 @@ def expect(right: bool, problem: str) -> None:
 
 
 def predict(folder: Path) -> str:
+    import keras
+
     x, labels = images()
     accuracy = float((keras.ops.convert_to_numpy(model()(x)).argmax(1) == labels).mean())
     expect(round(accuracy, 3) == CAFFES_ACCURACY, f"accuracy {accuracy:.3f}; Caffe's is {CAFFES_ACCURACY}")
@@ -78,6 +80,8 @@ def predict(folder: Path) -> str:
 
 
 def save(folder: Path) -> str:
+    import keras
+
     x, _ = images()
     before = model()
     before.save(folder / "lenet.keras")
@@ -90,6 +94,8 @@ def save(folder: Path) -> str:
 
 
 def fit(folder: Path) -> str:
+    import keras
+
     x, labels = images()
     tuned = model()
     head = keras.layers.Dense(2, name="odd")(tuned.blobs["ip1"])
@@ -101,6 +107,8 @@ def fit(folder: Path) -> str:
 
 
 def train(folder: Path) -> str:
+    import numpy as np
+
     _need_tensorflow()
     x, labels = images()
     text = samples.path(NET).read_text(encoding="utf-8").replace('type: "Softmax"', 'type: "SoftmaxWithLoss"')
@@ -120,6 +128,9 @@ def train(folder: Path) -> str:
 
 
 def export(folder: Path) -> str:
+    import keras
+    import numpy as np
+
     _need_tensorflow()
     x, _ = images()
     given = model()
@@ -132,6 +143,9 @@ def export(folder: Path) -> str:
 
 
 def onnx(folder: Path) -> str:
+    import keras
+    import numpy as np
+
     try:
         import onnxruntime
     except ImportError:

@@ -10,24 +10,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Literal
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Literal
 
 from keras_caffe.cli.options import add_net_options, plan
-from keras_caffe.converters.costs import flops, parameters
-from keras_caffe.converters.definition import check_not_swapped
-from keras_caffe.converters.graph import Node
-from keras_caffe.converters.infer import Plan
-from keras_caffe.converters.weights import match
 from keras_caffe.layout import edge_order, to_stored
 from keras_caffe.shapes import Shape, total_count
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from keras_caffe.converters.graph import Node
+    from keras_caffe.converters.infer import Plan
 
 HEADINGS = ("layer", "type", "blob", "Caffe", "Keras", "parameters", "FLOPs")
 NUMBERS = (5, 6)  # places of the columns that stand to the right
 LEFT_OUT = ((), ("Keras",), ("Keras", "type"), ("Keras", "type", "blob"))  # where the terminal is narrow
 ROOMY = 10_000  # columns of what is no terminal
+
+COMPUTES_NOTHING = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from keras_caffe.converters.costs import flops
+    from keras_caffe.converters.definition import check_not_swapped
+    from keras_caffe.converters.weights import match
+
     check_not_swapped(args.net, args.weights)
     planned = plan(args)
     _, report = match(planned, args.weights, skip_mismatch=args.skip_mismatch)
@@ -52,6 +56,10 @@ def run(args: argparse.Namespace) -> None:
 
 def table(plan: Plan, without: Sequence[str] = ()) -> Table:
     """One row for each top of each layer, without some of the columns."""
+    from rich.table import Table
+
+    from keras_caffe.converters.costs import flops, parameters
+
     net = plan.net
     grid = Table(title=f"{net.name or 'net'} ({net.phase})", caption="FLOPs: a multiplication and an addition are 2")
     columns = [place for place, heading in enumerate(HEADINGS) if heading not in without]
@@ -74,6 +82,8 @@ def table(plan: Plan, without: Sequence[str] = ()) -> Table:
 
 def totals(plan: Plan) -> list[str]:
     """All parameters and all operations."""
+    from keras_caffe.converters.costs import flops, parameters
+
     operations = [flops(plan, layer) for layer in plan.layers.values()]
     known = f"{sum(filter(None, operations)):,}"
     return [
@@ -84,6 +94,8 @@ def totals(plan: Plan) -> list[str]:
 
 def memory(plan: Plan) -> str:
     """Bytes of the parameters and, if none is given up, of the net's blobs."""
+    from keras_caffe.converters.costs import parameters
+
     blobs = 4 * total_count(plan.shapes[value] for value in plan.inputs)
     for planned in plan.layers.values():
         blobs += planned.layer.memory([plan.shapes[value] for value in planned.node.outputs])
@@ -111,6 +123,8 @@ def _number(number: int | None) -> str:
 
 def _print(plan: Plan) -> None:
     """Prints the table, on a terminal without the columns that it has no room for: a broken cell cannot be read."""
+    from rich.console import Console
+
     console = Console(width=None if sys.stdout.isatty() else ROOMY, markup=False, emoji=False)  # names are no markup
     for without in LEFT_OUT:
         grid = table(plan, without)

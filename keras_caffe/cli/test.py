@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from keras_caffe.cli.options import add_places, places, working
 from keras_caffe.cli.train import add_selection, names
-from keras_caffe.converters.model import CaffeModel
-from keras_caffe.solver.display import loss_weights, output_lines, say
-from keras_caffe.solver.feed import Feed
-from keras_caffe.solver.load import open_test_net
-from keras_caffe.solver.scores import Scorer
+
+if TYPE_CHECKING:
+    from keras_caffe.converters.model import CaffeModel
+    from keras_caffe.solver.feed import Feed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from keras_caffe.solver.display import say
+    from keras_caffe.solver.load import open_test_net
+
     with working(f"Loading {args.model}"):
         model, data = open_test_net(
             args.model,
@@ -43,6 +43,11 @@ def run(args: argparse.Namespace) -> None:
 
 def score(model: CaffeModel, data: Feed, iterations: int, tell: Callable[[str], None]) -> None:
     """Runs a net on batches and tells what `caffe test` does: each batch's outputs, the loss, the means."""
+    import numpy as np
+
+    from keras_caffe.solver.display import loss_weights, output_lines
+    from keras_caffe.solver.scores import Scorer
+
     tell(f"Running for {iterations} iterations.")
 
     def each(number: int, outputs: Mapping[str, Any]) -> None:

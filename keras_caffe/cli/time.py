@@ -9,13 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-
 from keras_caffe.cli.options import add_engine_options, add_net_options, engine_of, load, positive, working
-from keras_caffe.converters.model import output_name
-from keras_caffe.serving import layer_times, whole_times
 
 WIDTH = 10_000  # columns of what is no terminal
 
@@ -36,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from keras_caffe.converters.model import output_name
+    from keras_caffe.serving import layer_times, whole_times
+
     with working(f"Loading {args.net}"):
         model = load(args, args.weights)
     count = len(model.caffe_layers)

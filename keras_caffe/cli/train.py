@@ -11,14 +11,16 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from keras_caffe.cli.options import add_places, places, working
 from keras_caffe.errors import SolverError
 from keras_caffe.layout import DATA_FORMATS
-from keras_caffe.solver import Solver, load_solver
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_caffe.solver import Solver
 
 EFFECTS = ("stop", "snapshot", "none")
 
@@ -60,6 +62,8 @@ def names(values: list[str] | str | None) -> list[str]:
 
 
 def run(args: argparse.Namespace) -> None:
+    from keras_caffe.solver import load_solver
+
     with working(f"Loading {args.solver}"):
         solver = load_solver(
             args.solver,
@@ -84,6 +88,8 @@ def tensorboard(folder: str, solver: Solver) -> keras.callbacks.Callback:
     Raises:
         SolverError: TensorBoard is not installed.
     """
+    import keras
+
     if find_spec("tensorboard") is None:
         raise SolverError("TensorBoard is missing", fix="Install it with `pip install 'keras-caffe[tensorboard]'`.")
     return keras.callbacks.TensorBoard(

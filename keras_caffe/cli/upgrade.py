@@ -18,7 +18,7 @@ from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ReadError
 from keras_caffe.proto.text import to_text
 
-NEEDS_NO_KERAS = True
+COMPUTES_NOTHING = True
 STDOUT = "-"
 
 

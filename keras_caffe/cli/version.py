@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import keras
-
 from keras_caffe.requirements import HAS_TENSORFLOW
 from keras_caffe.version import __version__
 
@@ -46,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
 
 def everything() -> dict[str, object]:
     """What is known of this process and its machine, by name."""
+    import keras
+
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

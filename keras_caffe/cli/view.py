@@ -17,8 +17,6 @@ from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import add_net_options, given
 from keras_caffe.cli.predict import read_labels
 from keras_caffe.cli.progress import progress
-from keras_caffe.converters.keras_file import read_keras
-from keras_caffe.page import view
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from keras_caffe.converters.keras_file import read_keras
+    from keras_caffe.page import view
+
     is_keras = Path(args.net).suffix == ".keras"
     page = view(
         read_keras(args.net) if is_keras else args.net,

@@ -14,6 +14,7 @@ import keras
 from keras_caffe.code.blocks import Block, Call, Line, common, found_blocks
 from keras_caffe.code.netspec import netspec
 from keras_caffe.code.statements import Ref, Statement, statements, string, text_of
+from keras_caffe.converters.choices import STYLES
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import ExportError
 from keras_caffe.known import recognise
@@ -21,7 +22,6 @@ from keras_caffe.plain import to_keras
 
 WIDTH = 120
 RESERVED = {"keras", "layers", "ops", "np", "x", "inputs", "build_model", "model", "name"}
-STYLES = ("keras", "caffe")
 
 
 def to_code(model: CaffeModel, style: str = "keras") -> str:

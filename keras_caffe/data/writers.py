@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.converters.choices import DATABASES, TFRECORD
 from keras_caffe.converters.write import replacing
 from keras_caffe.data.sources.leveldb import library
-from keras_caffe.data.sources.tfrecord import SUFFIX
 from keras_caffe.errors import CaffeError, DataError, not_found
 from keras_caffe.hdf5_file import created
 from keras_caffe.whole import place, scratch
@@ -162,7 +162,7 @@ def _write_leveldb(path: Path, records: Iterable[KeyValue], _: int) -> int:
 def _write_tfrecord(path: Path, records: Iterable[KeyValue], shards: int) -> int:
     if shards > 1:
         path.mkdir()
-        names = [str(path / f"{shard:05d}-of-{shards:05d}{SUFFIX}") for shard in range(shards)]
+        names = [str(path / f"{shard:05d}-of-{shards:05d}{TFRECORD}") for shard in range(shards)]
     else:
         names = [str(path)]
     count = 0
@@ -199,8 +199,6 @@ def _twice(key: bytes) -> DataError:
     )
 
 
-KINDS: dict[str, Callable[[Path, Iterable[KeyValue], int], int]] = {
-    "lmdb": _write_lmdb,
-    "leveldb": _write_leveldb,
-    "tfrecord": _write_tfrecord,
-}
+KINDS: dict[str, Callable[[Path, Iterable[KeyValue], int], int]] = dict(
+    zip(DATABASES, (_write_lmdb, _write_leveldb, _write_tfrecord), strict=True)
+)

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_caffe.converters.choices import PRECISIONS
 from keras_caffe.converters.comparison import Row
 from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.runtimes import Runtime
 
 NAMES = ("openvino", "onnxruntime", "litert", "tensorflow")
-PRECISIONS = ("float32", "bfloat16", "int8")
 TOLERANCES = {"float32": 1e-4, "bfloat16": 5e-2, "int8": 0.5}
 """Greatest difference from the model, as a part of a blob's largest value, with which an engine is used"""
 

@@ -4,6 +4,7 @@ A layer class is written by one function, registered with `writes`. The function
 layer.
 """
 
+from keras_caffe.converters.choices import OPSET
 from keras_caffe.onnx import (
     activations,
     axes,
@@ -17,7 +18,7 @@ from keras_caffe.onnx import (
     regions,
     resample,
 )
-from keras_caffe.onnx.export import OPSET, to_onnx
+from keras_caffe.onnx.export import to_onnx
 from keras_caffe.onnx.registry import writer_of, writes
 from keras_caffe.onnx.site import Site
 

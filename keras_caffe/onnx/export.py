@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_caffe.converters.choices import OPSET
 from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.digest import sha256
 from keras_caffe.converters.graph import Net
@@ -33,7 +34,6 @@ from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.version import __version__
 
-OPSET = 17
 OLDEST_OPSET = 13
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 import keras_caffe
 from keras_caffe import proto, pycaffe, samples
 from keras_caffe.cli import main
-from keras_caffe.cli.images import mean_of, read_image, resized
+from keras_caffe.cli.images import mean_of
+from keras_caffe.converters.pictures import read_image, resized
 from keras_caffe.errors import CaffeError
 
 NET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))

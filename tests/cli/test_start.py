@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,45 @@ def imported(*args: str, code: int) -> set[str]:
     return names & HEAVY
 
 
+LENET = [str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))]
+HELP_FOR_ALL = """
+import sys
+sys.argv = ["keras-caffe"]
+from keras_caffe.cli import COMMANDS, main
+for name, module in COMMANDS.items():
+    for command in getattr(module, "COMMANDS", {"": module}):
+        try:
+            main([name, *filter(None, [command]), "--help"])
+        except SystemExit as end:
+            assert not end.code, name
+        print("after", name, {part.partition(".")[0] for part in sys.modules} & set(HEAVY))
+"""
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
-    [(["--help"], 0), (["--version"], 0), ([], 2), (["nosuch"], 2), (["upgrade"], 2), (["upgrade", "--help"], 0)],
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        ([], 2),
+        (["nosuch"], 2),
+        (["upgrade"], 2),
+        (["export", "--nosuch"], 2),
+        (["export", *LENET, "-o", "x", "--detections", "raw", "--blob", "prob"], 2),
+        (["predict", *LENET], 2),
+    ],
 )
 def test_help_and_wrong_usage_import_nothing_heavy(args: list[str], code: int) -> None:
     assert not imported(*args, code=code)
+
+
+def test_the_help_of_no_command_imports_anything_heavy() -> None:
+    code = f"HEAVY = {HEAVY!r}{HELP_FOR_ALL}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("after ")]
+    assert len(lines) > 20
+    assert not [line for line in lines if not line.endswith(" set()")]
 
 
 def test_what_only_reads_and_writes_text_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -40,5 +74,12 @@ def test_what_only_reads_and_writes_text_imports_nothing_heavy(tmp_path: Path) -
     assert "LeNet" in out.read_text()
 
 
-def test_commands_find_all_that_the_package_has() -> None:
-    assert "keras" in imported("check", str(samples.path("lenet.prototxt")), code=0)
+@pytest.mark.parametrize("args", [["check"], ["summary"], ["draw", "-o", "net.dot"]], ids=lambda args: args[0])
+def test_what_computes_nothing_needs_no_tensorflow(args: list[str], tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "tensorflow" not in imported(args[0], LENET[0], *args[1:], code=0)
+
+
+def test_commands_find_all_that_the_package_has(tmp_path: Path) -> None:
+    imported("convert", *LENET, "-o", str(tmp_path / "net.keras"), code=0)
+    assert (tmp_path / "net.keras").is_file()

@@ -34,7 +34,7 @@ INTERRUPTED = 130
 
 def console() -> int:
     """The program that has the name by which it was called."""
-    requirements.load_whole()
+    requirements.prepare()
     return main([requirements.CALLED_AS, *sys.argv[1:]])
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from keras_caffe.converters.choices import TFRECORD
 from keras_caffe.errors import DataError, unreadable
 
-SUFFIX = ".tfrecord"
 HEAD, TAIL = 12, 4  # bytes around a record: its length and the checksum of that; its checksum
 
 
 def is_tfrecord(path: Path) -> bool:
     """Whether a path names such a file, or a folder of them."""
-    return path.suffix == SUFFIX or (path.is_dir() and any(path.glob(f"*{SUFFIX}")))
+    return path.suffix == TFRECORD or (path.is_dir() and any(path.glob(f"*{TFRECORD}")))
 
 
 class TfRecordWalk:
@@ -28,7 +28,7 @@ class TfRecordWalk:
     """
 
     def __init__(self, path: Path) -> None:
-        self.files = [path] if path.is_file() else sorted(path.glob(f"*{SUFFIX}"))
+        self.files = [path] if path.is_file() else sorted(path.glob(f"*{TFRECORD}"))
 
     def items(self, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         started = start is None
