@@ -16,7 +16,7 @@ class Report:
         engine, precision: what runs.
         threads: how many it computes with; None: as many as TensorFlow has in this process.
         inputs: {input: shape} of the probe, as the model takes it.
-        milliseconds: {engine: median of a call on the probe}, of the engines that were timed.
+        milliseconds: {engine: ms of a call on the probe, the lower quartile}, of the engines that were timed.
         rows: the largest differences from the model, one row for each output.
         refused: {engine: why it was not taken}, of those that are missing or fail.
         kept: layers that stay in Keras, behind the engine.
