@@ -16,12 +16,13 @@ SATURATED = {"Sigmoid": (1e-3, 1 - 1e-3), "TanH": (-1 + 1e-3, 1 - 1e-3)}
 
 
 def row(finding: Finding) -> dict[str, Any]:
-    """A finding as plain values."""
+    """A finding as plain values; of what is about no layer, with its line."""
+    line = f" (line {finding.line})" if finding.line and not finding.layer else ""
     return {
         "severity": finding.severity,
         "kind": finding.kind,
         "layer": finding.layer,
-        "text": finding.text,
+        "text": finding.text + line,
         "cure": finding.cure,
     }
 

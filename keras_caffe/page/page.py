@@ -77,7 +77,8 @@ def view(
 ) -> Page:
     """Makes a page that shows a net: its graph, costs, weights, activations and what is wrong with it.
 
-    What cannot be shown, as the shapes behind a layer of an unknown type, is said on the page.
+    What cannot be shown, as the shapes behind a layer of an unknown type, or any layer of a text that is no valid
+    prototxt, is said on the page.
 
     Args:
         model: a CaffeModel; or path, text or message of a prototxt.
@@ -96,7 +97,7 @@ def view(
         The page, with `.html`, `.save(path)`, and shown as itself in a notebook.
 
     Raises:
-        ReadError: a file cannot be read. DataError: Jinja2, igraph or Pillow is missing.
+        ReadError: a file is not there, or is no text. DataError: Jinja2, igraph or Pillow is missing.
 
     Examples:
         >>> from keras_caffe import samples

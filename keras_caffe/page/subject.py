@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,14 @@ from keras_caffe.converters.check import Finding, check
 from keras_caffe.converters.definition import Weights, check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.load import PlanSettings, load
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.read import path_of
 from keras_caffe.converters.weights import Report, match
-from keras_caffe.errors import CaffeWarning
+from keras_caffe.errors import CaffeWarning, ReadError
 from keras_caffe.page.scene import Scene, of_plan, scene
 from keras_caffe.page.weights import Values, of_files, of_model
 
 READING = ("strict", "skip_mismatch")  # arguments of `load` that are no settings of a plan
+_POSITION = re.compile(r":\d+:\d+$")  # line and column
 
 
 @dataclass
@@ -86,7 +89,10 @@ def subject(source: Any, weights: Weights, options: Mapping[str, Any]) -> Subjec
 
 def _of_files(source: Any, weights: Weights, options: dict[str, Any]) -> Subject:
     check_not_swapped(source, weights)
-    definition = read_definition(source, strict=options.get("strict", False), fork=options.get("fork"))
+    try:
+        definition = read_definition(source, strict=options.get("strict", False), fork=options.get("fork"))
+    except ReadError as error:
+        return _unreadable(source, error, options)
     selection = {name: options.get(name, default) for name, default in (("level", 0), ("stages", ()))}
     phase = options.get("phase", "TEST")
     settings = PlanSettings.of(**{k: v for k, v in options.items() if k not in (*READING, *selection, "phase")})
@@ -105,3 +111,16 @@ def _of_files(source: Any, weights: Weights, options: dict[str, Any]) -> Subject
             matched, shown.report = match(shown.scene.plan, weight_files(weights), skip_mismatch=True)
         shown.values = of_files(matched)
     return shown
+
+
+def _unreadable(source: Any, error: ReadError, options: Mapping[str, Any]) -> Subject:
+    """A text with a place from which on it is no net: its page has no layers, and says where and why.
+
+    Raises:
+        ReadError: the file is not there, or no text.
+    """
+    path = path_of(source)
+    if path is None or not _POSITION.search(error.where or ""):
+        raise error
+    phase = options.get("phase", "TEST")
+    return Subject(path.stem, phase, {phase: Scene(())}, findings=check(source, **options))

@@ -256,3 +256,15 @@ def test_nets_from_the_wild_give_a_page(file: Path) -> None:
     assert embedded(page.html)["scenes"]
     for shown in page.data["scenes"].values():
         assert sorted(place for chain in shown["boxes"] for place in chain) == list(range(len(shown["layers"])))
+
+
+def test_a_text_that_cannot_be_read_gives_a_page_that_says_where(tmp_path) -> None:
+    file = tmp_path / "net.prototxt.template"
+    file.write_text('name: "s0"\nlayer { name: {{<script>alert(1)</script>}} }\n')
+    page = view(file)
+    (finding,) = page.data["findings"]
+    assert finding["severity"] == "error"
+    assert finding["text"].startswith("name cannot take this value")
+    assert finding["text"].endswith("(line 2)")
+    assert page.data["scenes"]["TEST"]["layers"] == []
+    assert "<script>alert" not in page.html
