@@ -36,6 +36,8 @@ def prepare() -> None:
     if HAS_TENSORFLOW and sys.stderr:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         _import_in_silence("tensorflow")
+        if os.environ["TF_CPP_MIN_LOG_LEVEL"] not in ("0", "1"):  # Who sets it so asks for its notes.
+            sys.modules["tensorflow"].get_logger().setLevel("ERROR")
     for room in CLASSES:
         import_module(f"keras_caffe.{room}")
 

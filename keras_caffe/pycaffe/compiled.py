@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import tensorflow as tf
@@ -29,7 +30,7 @@ class Compiled:
         recent = self._functions.setdefault(key, Recent())
         with refusals_raised():
             compiled, names = recent.get(called, lambda: _compile(function, args))
-            results = compiled(*args)
+            results = compiled(*chain(*args))  # flat: TensorFlow takes longer for lists
         return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, results, strict=True)]
 
 
@@ -40,11 +41,13 @@ def at_once(key: Any, layers: Sequence[PlannedLayer], function: Run, *args: Sequ
 
 def _compile(function: Run, args: Sequence[Sequence[Any]]) -> tuple[Any, list[list[Any]]]:
     names: list[list[Any]] = []
+    sizes = [len(arg) for arg in args]
 
-    def traced(*given: Any) -> Any:
+    def traced(*flat: Any) -> Any:
+        tensors = iter(flat)
         with tf.name_scope("net"):  # At the root TensorFlow takes fewer names.
-            results = function(*given)
+            results = function(*([next(tensors) for _ in range(size)] for size in sizes))
         names[:] = [[name for name, _ in pairs] for pairs in results]
         return [[tensor for _, tensor in pairs] for pairs in results]
 
-    return tf.function(traced, autograph=False).get_concrete_function(*args), names
+    return tf.function(traced, autograph=False).get_concrete_function(*chain(*args)), names

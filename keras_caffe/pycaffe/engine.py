@@ -112,7 +112,7 @@ class Engine:
             for planned in layers:
                 for value, top in zip(planned.node.outputs, self._call(planned, tensors.bottoms(planned)), strict=True):
                     tensors[value] = top
-            return [(v, tensors[v]) for v in lasting], [("loss", self._loss(layers, tensors))]
+            return [(v, tensors[v]) for v in lasting], [("loss", loss) for loss in self._loss(layers, tensors)]
 
         execute = at_once if runs_itself else self._compiled.call
         results, loss = map(dict, execute(("forward", start, end), layers, run, [values[v] for v in needed]))
@@ -121,7 +121,7 @@ class Engine:
                 self._reshaper.set_shape(value, tuple(top.shape))
             elif None in self.plan.shapes[value]:
                 self.plan.shapes[value] = to_caffe(tuple(top.shape), self.plan.orders[value])
-        return results, float(loss["loss"])
+        return results, float(loss.get("loss", 0))
 
     def reads(self, start: int, end: int) -> list[str]:
         """The values that a backward pass over layers start..end, start being the greater, reads."""
@@ -294,7 +294,7 @@ class Engine:
     def _stored(self, value: str, array: np.ndarray) -> Any:
         """An array in Caffe's order as a tensor, stored as the plan says, with memory of its own."""
         order = self.plan.orders[value]
-        return tf.convert_to_tensor(np.array(array.transpose(order) if order else array, order="C"))
+        return tf.constant(np.array(array.transpose(order) if order else array, order="C"))
 
     def _tensors(self, values: Iterable[str], tensors: Iterable[Any]) -> Tensors:
         """The tensors of some values, stored as the plan says."""
@@ -303,10 +303,11 @@ class Engine:
             known[value] = tensor
         return known
 
-    def _loss(self, layers: Sequence[PlannedLayer], tensors: Tensors) -> Any:
+    def _loss(self, layers: Sequence[PlannedLayer], tensors: Tensors) -> list[Any]:
+        """The loss, if any of the layers adds to it."""
         pairs = [pair for planned in layers for pair in zip(planned.node.outputs, planned.loss_weights, strict=True)]
         parts = [w * tf.reduce_sum(tf.cast(tensors[v], tf.float32)) for v, w in pairs if w]
-        return tf.add_n([tf.zeros(()), *parts])
+        return [tf.add_n(parts)] if parts else []
 
     def _lasting(self, start: int, end: int) -> list[str]:
         """What outlives the run: the last write of each blob, and what a backward pass reads again."""
