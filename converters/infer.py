@@ -16,7 +16,8 @@ from keras_caffe.converters.graph import Net, Node, OutputFile
 from keras_caffe.converters.input_shapes import shapes_missing, shapes_not_known, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, instead
-from keras_caffe.layers.base import PACKAGE, Blob, Bottom, BoundBlob, CaffeLayer, check_count
+from keras_caffe.layers.base import Blob, Bottom, BoundBlob, CaffeLayer, check_count
+from keras_caffe.layers.serializable import PACKAGE
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.layout import Order, edge_order, inverse, permutation, to_caffe, to_stored
 from keras_caffe.ops.refusals import Place

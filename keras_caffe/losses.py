@@ -15,9 +15,9 @@ from keras import ops
 
 from keras_caffe.errors import CaffeError
 from keras_caffe.layers.arguments import flag, number, one_of, optional, square, whole
-from keras_caffe.layers.base import serializable_as
 from keras_caffe.layers.loss_bottoms import classes_last
 from keras_caffe.layers.multi_box_loss import multibox_rules
+from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.ops import distances, losses
 from keras_caffe.ops.losses import NORMALIZATIONS, NORMS
 from keras_caffe.ops.multibox import multibox_loss

@@ -9,8 +9,8 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import one_of, optional, whole
-from keras_caffe.layers.base import serializable_as
 from keras_caffe.layers.loss_bottoms import classes_last
+from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.ops.accuracy import TIES, accuracy
 
 serializable = serializable_as("metrics")

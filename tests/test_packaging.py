@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -115,6 +116,66 @@ def test_an_editable_install_works_elsewhere(checkout: Path, environment: Path, 
     assert Path(package) == source / "keras_caffe" / "__init__.py"
     assert Path(converters).resolve() == source / "converters" / "__init__.py"
     assert __version__ in run(environment.with_name("keras-caffe"), "--version", cwd=tmp_path)
+
+
+# What a project that uses the package may write, and what its type checker must find wrong.
+CONSUMER = """
+from typing import Any
+
+import keras_caffe
+import numpy as np
+from keras_caffe import samples
+from typing_extensions import assert_type
+
+model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"), phase="TEST")
+assert_type(model, keras_caffe.CaffeModel)
+kernel: np.ndarray[Any, Any] = model.get_caffe_params()["conv1"][0]
+findings = keras_caffe.check("deploy.prototxt")
+assert_type(findings[0].severity, str)
+layer: keras_caffe.layers.ReLU = keras_caffe.layers.ReLU(0.1)
+solver = keras_caffe.load_solver("solver.prototxt")
+assert_type(solver.step(10), list[float])
+try:
+    keras_caffe.save(model, "net.prototxt")
+except keras_caffe.CaffeError as error:
+    assert_type(error.where, str | None)
+"""
+MISTAKES = """
+import keras_caffe
+
+keras_caffe.load("net.prototxt", phase=1)
+keras_caffe.load()
+keras_caffe.laod("net.prototxt")
+"""
+
+
+@pytest.fixture(scope="module")
+def consumer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project whose environment has the wheel."""
+    folder = tmp_path_factory.mktemp("consumer")
+    python = fresh_environment(folder / ".venv")
+    install = ["install", "--no-deps", "--no-index", wheel]
+    run(sys.executable, "-m", "pip", "--python", python, *install, cwd=folder)
+    (folder / "right.py").write_text(CONSUMER)
+    (folder / "wrong.py").write_text(MISTAKES)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("checker", "wrong"),
+    [
+        (["mypy", "--strict", "--python-executable"], ["arg-type", "call-arg", "attr-defined"]),
+        (["pyright", "--pythonpath"], ["reportArgumentType", "reportCallIssue", "reportAttributeAccessIssue"]),
+    ],
+    ids=["mypy", "pyright"],
+)
+def test_type_checkers_of_projects_know_the_types(consumer: Path, checker: list[str], wrong: list[str]) -> None:
+    pytest.importorskip(checker[0], reason=f"{checker[0]} is not installed")
+    command = [sys.executable, "-m", checker[0], *checker[1:], str(consumer / ".venv" / "bin" / "python")]
+    done = subprocess.run([*command, "right.py", "wrong.py"], cwd=consumer, capture_output=True, text=True, check=False)
+    faults = [line for line in done.stdout.splitlines() if "error" in line and ".py:" in line]
+    assert [line for line in faults if "wrong.py" not in line] == [], done.stdout + done.stderr
+    assert [kind for kind in wrong if kind not in done.stdout] == [], done.stdout + done.stderr
 
 
 NATIVE = """

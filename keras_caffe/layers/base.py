@@ -16,12 +16,12 @@ from keras.initializers import Initializer
 from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, Cure, LayerError, NetError
 from keras_caffe.layers.not_quantized import NotQuantized
+from keras_caffe.layers.serializable import serializable as serializable
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
 from keras_caffe.ops.memory import adopt
 from keras_caffe.ops.refusals import Place, at_place
 from keras_caffe.shapes import Shape, Shown, Sizes, canonical_axis, total_count
 
-PACKAGE = "keras_caffe"
 ALL: Container[int] = range(2**31)
 """The indices of any number of bottoms."""
 
@@ -389,12 +389,3 @@ def required(message: Any, field: str) -> Any:
     if not message.HasField(field):
         raise LayerError(f"{field} is missing", fix=f"Set {field} in {message.DESCRIPTOR.name}.")
     return getattr(message, field)
-
-
-serializable = keras.saving.register_keras_serializable(package=PACKAGE)
-"""Class decorator: Keras saves and loads layers and models of this package by the class's name."""
-
-
-def serializable_as(room: str) -> Any:
-    """The same for another kind of class, whose names may be those of layers too."""
-    return keras.saving.register_keras_serializable(package=f"{PACKAGE}.{room}")

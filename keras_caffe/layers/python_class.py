@@ -11,8 +11,9 @@ import keras
 
 from keras_caffe import registry
 from keras_caffe.errors import CaffeWarning, Cure, NetError, Option, UnknownLayerError, nearest
-from keras_caffe.layers.base import PACKAGE, CaffeLayer, check_count
+from keras_caffe.layers.base import CaffeLayer, check_count
 from keras_caffe.layers.context import load_context
+from keras_caffe.layers.serializable import PACKAGE
 from keras_caffe.layers.source import SourceLayer
 
 

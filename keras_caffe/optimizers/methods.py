@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from keras_caffe.errors import SolverError
 from keras_caffe.layers.arguments import number
-from keras_caffe.layers.base import serializable_as
+from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.ops import update
 from keras_caffe.optimizers.base import CaffeOptimizer
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_caffe.errors import SolverError
 from keras_caffe.layers.arguments import number, whole, wholes
-from keras_caffe.layers.base import serializable_as
+from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.optimizers.policies import Policy, as_float
 
 serializable = serializable_as("optimizers")

@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_caffe.errors import SolverError
 from keras_caffe.layers.arguments import number, whole, wholes
-from keras_caffe.layers.base import serializable_as
+from keras_caffe.layers.serializable import serializable_as
 
 serializable = serializable_as("optimizers")
 

@@ -165,10 +165,25 @@ class NetBlob:
     def count(self) -> int:
         return math.prod(self._shape)
 
-    num = property(lambda self: self._legacy(0))
-    channels = property(lambda self: self._legacy(1))
-    height = property(lambda self: self._legacy(2))
-    width = property(lambda self: self._legacy(3))
+    @property
+    def num(self) -> int:
+        """Size of axis 0, by its old name."""
+        return self._legacy(0)
+
+    @property
+    def channels(self) -> int:
+        """Size of axis 1, by its old name."""
+        return self._legacy(1)
+
+    @property
+    def height(self) -> int:
+        """Size of axis 2, by its old name."""
+        return self._legacy(2)
+
+    @property
+    def width(self) -> int:
+        """Size of axis 3, by its old name."""
+        return self._legacy(3)
 
     def _legacy(self, axis: int) -> int:
         if len(self._shape) > 4:
