@@ -38,7 +38,7 @@ def warp(
         mirror: whether the window is mirrored, and with it the space left free beside it.
 
     Raises:
-        DataError: the window lies outside the image.
+        DataError: the window lies outside the image, or so much of it that no pixel is left after warping.
     """
     if not pad and not square:
         return _plain(box, image, crop)
@@ -46,7 +46,14 @@ def warp(
     x = _axis(x1, x2, image[1], crop)
     y = _axis(y1, y2, image[0], crop)
     left = x.after if mirror else x.before
-    return Warp(y.taken, x.taken, min(y.size, crop - y.before), min(x.size, crop - left), y.before, left)
+    height, width = min(y.size, crop - y.before), min(x.size, crop - left)
+    if min(height, width) < 1:  # OpenCV refuses to resize to nothing
+        raise DataError(
+            "so little of the window is inside the image that no pixel of it is left after warping",
+            expected=f"a window inside {tuple(image)}",
+            received=list(box),
+        )
+    return Warp(y.taken, x.taken, height, width, y.before, left)
 
 
 class _Axis(NamedTuple):
