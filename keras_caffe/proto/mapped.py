@@ -52,14 +52,29 @@ class Mapped:
         except OSError as error:
             raise unreadable(self.path, error) from None
         if len(data) < end - start:
-            raise ReadError(
-                "the file was cut off while it was read",
-                where=str(self.path),
-                expected=f"{self.size} bytes",
-                received=start + len(data),
-                fix="Fetch or write it again, then load it anew.",
-            )
+            raise self._cut_off(start + len(data))
         return data
+
+    def read_into(self, start: int, array: np.ndarray) -> None:
+        """Fills a contiguous array with the bytes from `start` on, with no copy between."""
+        left = array.reshape(-1).view(np.uint8).data
+        try:
+            while left:
+                count = os.preadv(self._descriptor, [left], start)
+                if not count:
+                    raise self._cut_off(start)
+                start, left = start + count, left[count:]
+        except OSError as error:
+            raise unreadable(self.path, error) from None
+
+    def _cut_off(self, size: int) -> ReadError:
+        return ReadError(
+            "the file was cut off while it was read",
+            where=str(self.path),
+            expected=f"{self.size} bytes",
+            received=size,
+            fix="Fetch or write it again, then load it anew.",
+        )
 
     def byte(self, position: int) -> int:
         """One byte; those behind it are read with it."""

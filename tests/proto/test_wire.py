@@ -206,6 +206,7 @@ def test_damaged_blobs_are_refused_or_read(data, tmp_path_factory: pytest.TempPa
 
 READS = {
     "copy": lambda file, blob: blob.copy(),
+    "turned copy": lambda file, blob: blob.copy((3, 1 << 20), (1, 0)),
     "fields": lambda file, blob: read_blob(file, file.size - 9000, file.size),
     "bytes": lambda file, blob: file.bytes(0, 9000),
 }
