@@ -11,6 +11,7 @@ from keras_caffe.converters.proof import Engine, prove
 from keras_caffe.errors import ExportError, unreadable
 from keras_caffe.onnx.export import Settings, model_bytes, prepared
 from keras_caffe.onnx.subject import of_model
+from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.base import refused
 from keras_caffe.runtimes.openvino import OpenVino
 from keras_caffe.whole import place, scratch
@@ -42,8 +43,10 @@ def write_openvino(model: CaffeModel, file: Path, settings: Settings, tolerance:
                 openvino.save_model(read, str(written), compress_to_fp16=False)
             except RuntimeError as error:
                 raise refused(OpenVino.title, error) from error
-            runtime = OpenVino(written)
-            rows = () if tolerance is None else prove(model, Engine(runtime, settings.data_format), tolerance)
+            rows: tuple[Row, ...] = ()
+            if tolerance is not None:
+                with Apart(OpenVino, written) as runtime:
+                    rows = prove(model, Engine(runtime, settings.data_format), tolerance)
             for part in (written.with_suffix(".bin"), written):
                 place(part, file.with_name(part.name))
             return rows

@@ -31,6 +31,7 @@ from keras_caffe.onnx.naming import named
 from keras_caffe.onnx.subject import CAFFE, Subject, of_files, of_model
 from keras_caffe.onnx.walk import open_shapes, written
 from keras_caffe.ops.stock import stock_ops_only
+from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.version import __version__
 
@@ -153,8 +154,8 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
         if settings.tolerance is None or settings.preprocessing is not None:  # The model takes no pictures.
             return ()
         model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
-        engine = Engine(OnnxRuntime(temporary), settings.data_format)
-        return prove(model, engine, settings.tolerance)
+        with Apart(OnnxRuntime, temporary) as runtime:
+            return prove(model, Engine(runtime, settings.data_format), settings.tolerance)
 
 
 def prepared(subject: Subject, settings: Settings) -> tuple[Subject, Settings]:

@@ -20,6 +20,7 @@ from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.runtimes import own_words
+from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.serving.dynamic import servable_model
 from keras_caffe.serving.servable import argument_names, net_outputs, plain_inputs, signature
@@ -88,9 +89,9 @@ def write_tflite(
         temporary.write_bytes(content)
         if tolerance is None:
             return ()
-        runtime = LiteRt(temporary)
-        engine = Engine(runtime, model.data_format, argument_names(model, runtime.inputs))
-        return prove(model, engine, tolerance, first and engine.as_blobs(first))
+        with Apart(LiteRt, temporary) as runtime:
+            engine = Engine(runtime, model.data_format, argument_names(model, runtime.inputs))
+            return prove(model, engine, tolerance, first and engine.as_blobs(first))
 
 
 def tflite_bytes(

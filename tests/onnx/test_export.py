@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -245,6 +246,19 @@ def test_a_wrong_file_is_refused_and_the_old_one_stays(tmp_path: Path, monkeypat
     with pytest.raises(ExportError, match="'prob'"):
         keras_caffe.to_onnx(*FILES, tmp_path / "net.onnx", tolerance=1e-4)
     assert main(["export", *FILES, "--format", "onnx", "-o", str(tmp_path / "net.onnx")]) == 1
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("net.onnx", "old")]
+
+
+@pytest.mark.parametrize(("end", "how"), [("os.abort()", "SIGABRT"), ("sys.exit(3)", "exit code 3")])
+def test_a_crash_of_the_engine_is_an_error(end: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a process of its own; the error names the engine and its version, and the old file stays."""
+    import onnxruntime
+
+    monkeypatch.setattr("keras_caffe.runtimes.apart.CHILD", f"import os, sys; {end}")
+    (tmp_path / "net.onnx").write_text("old")
+    said = f"ONNX Runtime {onnxruntime.__version__} crashed in the check of the export; received {how}"
+    with pytest.raises(ExportError, match=re.escape(said)):
+        keras_caffe.to_onnx(*FILES, tmp_path / "net.onnx", tolerance=1e-4)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("net.onnx", "old")]
 
 

@@ -14,6 +14,8 @@ from keras_caffe import samples
 from keras_caffe.cli import main
 from keras_caffe.converters.proof import Engine
 from keras_caffe.errors import ExportError
+from keras_caffe.runtimes import apart
+from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.runtimes.tensorflow import TensorFlow
 from keras_caffe.serving import to_tflite
@@ -167,7 +169,7 @@ def test_sizes_that_the_net_refuses_are_not_tried(tmp_path: Path, monkeypatch: p
 def test_what_computes_something_else_is_refused_and_nothing_stays(
     format: str, wrong: float, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    engine, out = {"savedmodel": TensorFlow, "tflite": LiteRt}[format], tmp_path / "out"
+    engine, out = {"savedmodel": TensorFlow, "tflite": Apart}[format], tmp_path / "out"
     assert main(["export", *FILES, "-o", str(out), "--format", format]) == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     whole = engine.run
@@ -190,6 +192,9 @@ def test_an_engine_that_fails_is_an_error_in_its_words(
         raise RuntimeError("no kernel for Conv\nmore")
 
     monkeypatch.setattr(engine, "call", call)
+    throw = "def call(self, fed): raise RuntimeError('no kernel for Conv\\nmore')"
+    child = f"import sys\nsys.argv = ['keras-caffe']\nfrom keras_caffe.runtimes import apart, litert\n{throw}\n"
+    monkeypatch.setattr(apart, "CHILD", f"{child}litert.LiteRt.call = call\napart.serve()")
     assert main(["export", *FILES, "-o", str(tmp_path / "out"), "--format", format]) == 1
     said = capsys.readouterr().err
     assert f"{engine.title} cannot run the export; received no kernel for Conv" in said and "more" not in said
