@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 import shutil
 from collections.abc import Callable
@@ -116,6 +117,12 @@ def _database(folder: Path, variant: int) -> None:
     write(folder / "db", ((b"%06d" % number, b"%d" % variant * 200) for number in range(RECORDS)))
 
 
+def _libraries() -> None:
+    """Loads what a process that becomes an ordinary user may not be able to load any more."""
+    for name in ("lmdb", "plyvel"):
+        importlib.import_module(name)
+
+
 def _database_found(folder: Path) -> int | None:
     if not (folder / "db").exists():
         return None
@@ -194,9 +201,10 @@ def _models() -> list[Any]:
 
 def _export(folder: Path, variant: int) -> None:
     """Each export is a version of its own; of two at most the older goes."""
-    versions = sorted((folder / "out").glob("[0-9]*"), key=lambda path: int(path.name))
-    if len(versions) > 1:
-        _aside(versions[0])
+    with contextlib.suppress(PermissionError):  # the folder is closed
+        versions = sorted((folder / "out").glob("[0-9]*"), key=lambda path: int(path.name))
+        if len(versions) > 1:
+            _aside(versions[0])
     keras_caffe.export(_models()[variant], folder / "out")
 
 
@@ -241,7 +249,7 @@ WRITERS = {
     "snapshot": _snapshot(""),
     "snapshot_h5": _snapshot(".h5"),
     "mean": Writer(_mean, _mean_found),
-    "dataset_convert": Writer(_database, _database_found, replaces=False),
+    "dataset_convert": Writer(_database, _database_found, _libraries, replaces=False),
     "extract": Writer(_features, _features_found),
     "view": Writer(_page, _page_found),
     "engine_choice": Writer(_choice, _choice_found),
