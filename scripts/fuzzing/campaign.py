@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from scripts.fuzzing.target import MEMORY, Finding, Target, attempt
+from scripts.fuzzing.target import MEMORY, Finding, Target, attempt, file_of
 
 COUNT = struct.Struct("<Q")
 HANGS_AFTER = 30  # seconds without an end to an input, in code that no signal interrupts
@@ -81,6 +81,9 @@ class Campaign:
         self.name, self.target, self.seed = name, target, seed
         self.inputs, self.findings = state.inputs(name), state.findings(name)
         self.seconds, self.most = seconds, inputs
+        file_of(
+            b"", "spare"
+        )  # their folder is this process's, which removes it at its end; a child may not come to that
         self._shared = mmap.mmap(-1, COUNT.size)  # a child that dies has counted
 
     def run(self) -> Tally:
