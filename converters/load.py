@@ -102,7 +102,7 @@ def check_training(planned: Plan) -> None:
     """Checks the gradients of a net that is for training: in phase TRAIN, or with force_backward.
 
     Raises:
-        NetError: see `check_gradients`.
+        LayerError: see `check_gradients`.
     """
     if planned.net.phase == "TRAIN" or planned.net.message.force_backward:
         check_gradients(planned.net, planned.backward(), planned.classes, losses_only=True)
