@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_caffe.converters.build import build
 from keras_caffe.converters.definition import Definition
 from keras_caffe.converters.infer import Plan
-from keras_caffe.converters.load import PlanSettings, plan
+from keras_caffe.converters.load import PlanSettings, check_training, plan
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.weights import match
@@ -64,6 +64,7 @@ class Opener:
         sources = [layer for layer in definition.message.layer if not layer.bottom and layer.type not in FED]
         shapes, data = self._data(choice, definition, sources, data, what)
         planned, recipe = self._plan(definition, self._plan_settings(sources, shapes))
+        check_training(planned)
         initial, report = match(planned, files, skip_mismatch=self.skip_mismatch)
         kind = TrainNet if donors is None else CaffeModel
         model = kind.from_tensors(build(planned, initial, donors=donors), recipe, load_report=report)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_caffe import optimizers, pycaffe
-from keras_caffe.errors import CaffeError, CaffeWarning, ReadError, SolverError, WeightsError
+from keras_caffe.errors import CaffeError, CaffeWarning, LayerError, ReadError, SolverError, WeightsError
 from keras_caffe.solver import load_solver
 from keras_caffe.solver.definition import read_solver
 from tests.rejected import REJECTED, reason_for
@@ -27,6 +27,12 @@ layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
   inner_product_param { num_output: 1 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "t" top: "loss" %s }
 """
+LEARNT_LABELS = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 1 } }
+layer { name: "labels" type: "InnerProduct" bottom: "x" top: "labels" inner_product_param { num_output: 1 } }
+layer { name: "loss" type: "HingeLoss" bottom: "ip" bottom: "labels" top: "loss" }
+"""
 BATCH = {"x": np.ones((2, 3), "float32"), "t": np.zeros((2, 1), "float32")}
 
 
@@ -34,6 +40,11 @@ def load(folder: Path, text: str, net: str = NET % "", **arguments: Any) -> Any:
     (folder / "net.prototxt").write_text(net)
     (folder / "solver.prototxt").write_text(text)
     return load_solver(folder / "solver.prototxt", **{"train_data": [BATCH], "test_data": [BATCH], **arguments})
+
+
+def test_a_loss_does_not_learn_its_labels(tmp_path: Path) -> None:
+    with pytest.raises(LayerError, match="'loss'.*cannot backpropagate to 'labels', its bottom 1"):
+        load(tmp_path, 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed"', LEARNT_LABELS)
 
 
 @pytest.mark.parametrize("entry", [e for e in REJECTED if e["kind"] == "solver"], ids=lambda entry: entry["name"])
