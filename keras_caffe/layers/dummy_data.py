@@ -45,7 +45,14 @@ class DummyData(SourceLayer):
         specs = _for_all(given or [{"type": "constant"}], len(shapes))
         for spec, shape in zip(specs, shapes, strict=True):
             fillers.check(spec, known(shape))
-        return [np.asarray(fillers.get(spec)(shape), "float32") for spec, shape in zip(specs, shapes, strict=True)]
+        return [_filled(spec, shape) for spec, shape in zip(specs, shapes, strict=True)]
+
+
+def _filled(spec: dict[str, Any], shape: Shape) -> np.ndarray:
+    """What a filler gives; a constant takes no memory, however large the blob is."""
+    if spec["type"] != "constant":
+        return np.asarray(fillers.get(spec)(shape), "float32")
+    return np.broadcast_to(np.asarray(fillers.get(spec)((1,) * len(shape)), "float32"), shape)
 
 
 def _check_count(name: str, values: Sequence[Any], allowed: set[int]) -> Sequence[Any]:

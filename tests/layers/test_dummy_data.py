@@ -33,6 +33,11 @@ def test_values() -> None:
     assert a.std() > 0 and not np.array_equal(a, b)
 
 
+def test_a_constant_takes_no_memory() -> None:
+    (large, _) = values(HEAD + "dummy_data_param { shape { dim: 100000 dim: 100000 } data_filler { value: 2 } }")
+    assert (large.shape, large.dtype, large[-1, -1]) == ((100000, 100000), "float32", 2)
+
+
 def test_refusals() -> None:
     refused(
         HEAD + "dummy_data_param { shape { dim: 1 } num: 1 channels: 1 height: 1 width: 1 }", "shape is given together"
