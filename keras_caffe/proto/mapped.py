@@ -46,14 +46,9 @@ class Mapped:
 
     def bytes(self, start: int, end: int) -> bytes:
         """The bytes from `start` to `end`, or to the file's end."""
-        end = min(end, self.size)
-        try:
-            data = os.pread(self._descriptor, end - start, start)
-        except OSError as error:
-            raise unreadable(self.path, error) from None
-        if len(data) < end - start:
-            raise self._cut_off(start + len(data))
-        return data
+        data = np.empty(max(0, min(end, self.size) - start), np.uint8)
+        self.read_into(start, data)
+        return data.tobytes()
 
     def read_into(self, start: int, array: np.ndarray) -> None:
         """Fills a contiguous array with the bytes from `start` on, with no copy between."""

@@ -322,7 +322,7 @@ class _BlobReader:
         except ValueError:  # an axis beyond what NumPy counts, beside one of length 0
             raise WeightsError("the blob's shape is too large", received=list(shape)) from None
         start, end = self.pages
-        if any(values is chunk for chunk in self.data.single):
+        if start < end and any(values is chunk for chunk in self.data.single):  # unpacked values lie in no piece
             return StoredBlob(array, bool(self.legacy), self.diff, (self.file, start, end))
         self.file.release(start, end)  # converted or joined: the values are in memory of their own
         return StoredBlob(array, bool(self.legacy), self.diff)

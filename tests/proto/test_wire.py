@@ -77,6 +77,8 @@ def test_every_spelling_of_values(read, spelling: str) -> None:
     blob = read(SPELLINGS[spelling] + shape(6))
     assert blob.array.dtype == np.float32
     np.testing.assert_array_equal(blob.array, VALUES)
+    np.testing.assert_array_equal(blob.copy(), VALUES)
+    np.testing.assert_array_equal(blob.copy((2, 3), (1, 0)), VALUES.reshape(2, 3).T)
 
 
 def test_the_library_agrees(read) -> None:
@@ -88,7 +90,9 @@ def test_the_library_agrees(read) -> None:
 def test_many_unpacked_values(read) -> None:
     values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
     data = b"".join(key(5, 5) + value.tobytes() for value in values)
-    np.testing.assert_array_equal(read(data + shape(1000)).array, values)
+    blob = read(data + shape(1000) + delimited(6, (values + 1).tobytes()))
+    np.testing.assert_array_equal(blob.array, values)
+    np.testing.assert_array_equal(blob.copy(), values)
 
 
 def test_diffs_are_kept(read) -> None:
