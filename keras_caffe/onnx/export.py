@@ -34,6 +34,7 @@ from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.version import __version__
+from keras_caffe.whole import place
 
 OLDEST_OPSET = 13
 
@@ -148,14 +149,19 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
         subject = of_model(net)
     else:
         subject = of_files(net, weights, options)
+    from keras_caffe.onnx.file import beside
+
     subject, settings = prepared(subject, settings)
     with replacing(file) as temporary:
-        _write(subject, temporary, file.with_name(f"{file.name}.data"), settings)
-        if settings.tolerance is None or settings.preprocessing is not None:  # The model takes no pictures.
-            return ()
-        model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
-        with Apart(OnnxRuntime, temporary) as runtime:
-            return prove(model, Engine(runtime, settings.data_format), settings.tolerance)
+        _write(subject, temporary, settings)
+        rows: tuple[Row, ...] = ()
+        if settings.tolerance is not None and settings.preprocessing is None:  # The model takes no pictures.
+            model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
+            with Apart(OnnxRuntime, temporary) as runtime:
+                rows = prove(model, Engine(runtime, settings.data_format), settings.tolerance)
+        if (values := beside(temporary)).exists():  # in its place before the file that names it
+            place(values, beside(file.resolve()))
+        return rows
 
 
 def prepared(subject: Subject, settings: Settings) -> tuple[Subject, Settings]:
@@ -170,25 +176,25 @@ def _blobs(net: Net, values: Iterable[str]) -> list[str]:
     return [net.values[v].blob if net.last_write(net.values[v].blob).id == v else v for v in values]
 
 
-def _write(subject: Subject, file: Path, beside: Path, settings: Settings) -> None:
+def _write(subject: Subject, file: Path, settings: Settings) -> None:
     """Writes a net with open sizes, if they are asked for and every layer allows it."""
     opened = subject.opened() if settings.dynamic else subject
     try:
-        write_subject(opened, file, beside, settings)
+        write_subject(opened, file, settings)
     except ExportError:
         if opened is subject:
             raise
-        write_subject(subject, file, beside, settings)
+        write_subject(subject, file, settings)
         opened = subject
     if settings.dynamic and opened is subject:
         warnings.warn("height and width stay as they are declared: some layer must know them", CaffeWarning, 5)
 
 
-def write_subject(subject: Subject, file: Path, beside: Path, settings: Settings) -> None:
+def write_subject(subject: Subject, file: Path, settings: Settings) -> None:
     """Writes what was read."""
     from keras_caffe.onnx.file import write
 
-    write(file, *_composed(subject, settings), beside)
+    write(file, *_composed(subject, settings))
 
 
 def model_bytes(subject: Subject, settings: Settings) -> bytes:

@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 
 from keras_caffe.converters.read_binary import varint_bytes
-from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError
 from keras_caffe.proto.wire import DELIMITED
 
@@ -20,19 +19,23 @@ ALIGNMENT = 4096
 Piece = bytes | memoryview
 
 
-def write(file: Path, model: onnx.ModelProto, weights: Mapping[str, np.ndarray], beside: Path) -> None:
-    """Writes a model with its values.
+def beside(file: Path) -> Path:
+    """Where the values of a model are that is larger than 2 GB."""
+    return file.with_name(f"{file.name}.data")
+
+
+def write(file: Path, model: onnx.ModelProto, weights: Mapping[str, np.ndarray]) -> None:
+    """Writes a model with its values, which are in the file or, if it would be too large, `beside` it.
 
     Args:
         file: where.
         model: the message without its weights.
         weights: {name: values}.
-        beside: the file in the same folder for the values of a model larger than 2 GB.
     """
     if _size_of(model, weights) <= LIMIT:
         pieces = _inside(weights)
     else:
-        pieces = [_field(onnx.GraphProto, "initializer", tensor) for tensor in _outside(beside, weights)]
+        pieces = [_field(onnx.GraphProto, "initializer", tensor) for tensor in _outside(beside(file), weights)]
     with file.open("wb") as opened:
         opened.writelines(_pieces(model, pieces))
 
@@ -75,7 +78,7 @@ def _embedded(name: str, values: np.ndarray) -> list[Piece]:
 
 def _outside(file: Path, weights: Mapping[str, np.ndarray]) -> Iterator[onnx.TensorProto]:
     """Writes the values into a file beside; the tensors that say where they are."""
-    with replacing(file) as temporary, temporary.open("wb") as opened:
+    with file.open("wb") as opened:
         for name, values in weights.items():
             opened.write(bytes(-opened.tell() % ALIGNMENT))
             tensor, place = _header(name, values), {"location": file.name, "offset": str(opened.tell())}

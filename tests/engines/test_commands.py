@@ -11,7 +11,7 @@ import pytest
 import keras_caffe
 from keras_caffe import samples
 from keras_caffe.cli import main
-from keras_caffe.runtimes.openvino import OpenVino
+from keras_caffe.runtimes.apart import Apart
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 pytest.importorskip("openvino", reason="the extra openvino is not installed")
@@ -90,8 +90,8 @@ def test_export_writes_openvinos_files(tmp_path: Path, capsys: Any) -> None:
 def test_what_openvino_computes_otherwise_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    whole = OpenVino.call
-    monkeypatch.setattr(OpenVino, "call", lambda self, fed: {n: x + 0.01 for n, x in whole(self, fed).items()})
+    whole = Apart.run
+    monkeypatch.setattr(Apart, "run", lambda self, fed: {n: x + 0.01 for n, x in whole(self, fed).items()})
     (tmp_path / "net.xml").write_text("old")
     assert main(["export", *FILES, "--format", "openvino", "-o", str(tmp_path / "net.xml")]) == 1
     assert "blob 'prob'" in capsys.readouterr().err

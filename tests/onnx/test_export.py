@@ -20,6 +20,7 @@ from keras_caffe.converters.proof import Engine
 from keras_caffe.errors import CaffeError, CaffeWarning, ExportError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.onnx import Site, writer_of, writes
+from keras_caffe.runtimes.apart import Apart
 from scripts.benchmarks import nets
 from tests.onnx_cases import needs_onnx, run
 from tests.shared_goldens import ROOT
@@ -298,6 +299,11 @@ def test_values_of_a_large_net_stand_beside_it(tmp_path: Path, monkeypatch: pyte
     parted = keras_caffe.to_onnx(*FILES, tmp_path / "net.onnx", tolerance=1e-5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.onnx.data", "whole.onnx"]
     assert parted.stat().st_size < 10_000
+    before = (tmp_path / "net.onnx.data").read_bytes()
+    monkeypatch.setattr(Apart, "run", lambda self, fed: {name: np.full((2, 10), np.nan) for name in self.outputs})
+    with pytest.raises(ExportError, match="blob 'prob'"):
+        keras_caffe.to_onnx(*FILES, tmp_path / "net.onnx", tolerance=1e-5, fold=False)
+    assert (tmp_path / "net.onnx.data").read_bytes() == before
     x = images(1, 1, 28, 28)
     a, b = (run(file, {"data": x}, ["prob"])[0] for file in (whole, parted))
     np.testing.assert_array_equal(a, b)
