@@ -15,19 +15,46 @@ from keras_caffe.shapes import Shape, Sizes, check_blob
 
 
 class PythonBlob:
-    """A blob as pycaffe shows it: float32 arrays `data` and `diff` in Caffe's order, and their shape."""
+    """A blob as pycaffe shows it: float32 arrays `data` and `diff` in Caffe's order, and their shape.
 
-    data: np.ndarray
-    diff: np.ndarray
+    Attributes:
+        home: the net's blob that this one shows, once there is one: what setup has kept stays good, as in Caffe.
+    """
+
+    home: Any = None
 
     def __init__(self, *shape: int) -> None:
-        self.data = self.diff = np.zeros(0, "float32")
+        self._data = self._diff = np.zeros(0, "float32")
         self.reshape(*shape)
+
+    @property
+    def data(self) -> np.ndarray:
+        return self._data if self.home is None else self.home.data
+
+    @data.setter
+    def data(self, values: np.ndarray) -> None:
+        if self.home is None:
+            self._data = values
+        else:
+            self.home.data[...] = values
+
+    @property
+    def diff(self) -> np.ndarray:
+        return self._diff if self.home is None else self.home.diff
+
+    @diff.setter
+    def diff(self, values: np.ndarray) -> None:
+        if self.home is None:
+            self._diff = values
+        else:
+            self.home.diff[...] = values
 
     def reshape(self, *shape: int) -> None:
         """Gives the blob another shape; the values are kept only if their number stays the same."""
         shape = check_blob(tuple(map(int, shape)))
-        if self.data.size == np.prod(shape, dtype=np.int64):
+        if self.home is not None:
+            self.home.reshape(*shape)
+        elif self.data.size == np.prod(shape, dtype=np.int64):
             self.data, self.diff = self.data.reshape(shape), self.diff.reshape(shape)
         else:
             self.data, self.diff = np.zeros(shape, "float32"), np.zeros(shape, "float32")

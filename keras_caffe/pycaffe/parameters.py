@@ -48,7 +48,9 @@ class Parameters:
         if planned is None or not isinstance(planned.layer, Python):
             return Layer(node.name, node.type, blobs)
         runner = planned.layer.runner
-        runner.blobs[:] = blobs  # the net's own from now on, in place of those that setup has added
+        for added, blob in zip(runner.blobs, blobs, strict=True):
+            added.home = blob  # for a script that has kept what setup has added
+        runner.blobs[:] = blobs  # the net's own from now on
         return runner.layer
 
     def _blobs_of(self, node: int) -> list[ParamBlob]:

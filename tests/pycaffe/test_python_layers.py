@@ -109,6 +109,58 @@ def test_a_layer_s_blobs_are_the_net_s(tmp_path: Path) -> None:
     assert blob.diff[0] == 0
 
 
+class Keeper(Tenfold):
+    """Scales by a parameter that setup keeps."""
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        self.blobs.add_blob(1)
+        self.w = self.blobs[0]
+        self.w.data[0] = 1
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        top[0].data[...] = self.w.data[0] * bottom[0].data
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        self.w.diff[0] += np.sum(top[0].diff * bottom[0].data)
+        bottom[0].diff[...] = self.w.data[0] * top[0].diff
+
+
+KEPT = """
+layer { name: "x" type: "DummyData" top: "x"
+  dummy_data_param { shape { dim: 2 dim: 1 } data_filler { type: "constant" value: 3 } } }
+layer { name: "y" type: "Python" bottom: "x" top: "y" python_param { module: "m" layer: "Keeper" } }
+layer { name: "loss" type: "Reduction" bottom: "y" top: "loss" loss_weight: 1 }
+"""
+
+
+def test_a_blob_that_setup_keeps_is_the_net_s(tmp_path: Path) -> None:
+    classes = {"m.Keeper": Keeper}
+    net, other = (caffe.Net(KEPT, caffe.TRAIN, python_layers=classes) for _ in range(2))
+    net.params["y"][0].data[0] = 5
+    net.save(tmp_path / "net.caffemodel")
+    other.copy_from(tmp_path / "net.caffemodel")
+    assert other.forward()["loss"] == 30
+    other.layers[1].w.data = 6
+    assert other.params["y"][0].data[0] == 6 and other.layers[1].w.shape == (1,)
+    other.backward()
+    assert other.params["y"][0].diff[0] == 6
+    other.share_with(net)
+    assert other.forward()["loss"] == 30
+    net.params["y"][0].data[0] = 2
+    assert other.forward()["loss"] == 12
+
+
+def test_a_blob_that_setup_keeps_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.prototxt").write_text(KEPT)
+    Path("solver.prototxt").write_text('net: "net.prototxt" base_lr: 0.5 lr_policy: "fixed" max_iter: 9')
+    solver = caffe.SGDSolver("solver.prototxt", python_layers={"m.Keeper": Keeper})
+    solver.step(1)
+    assert solver.net.params["y"][0].data[0] == -2 and solver.net.layers[1].w.data[0] == -2
+    solver.step(1)
+    assert solver.net.blobs["loss"].data == -12 and solver.net.params["y"][0].data[0] == -5
+
+
 class Odd(Exception):
     """No class that anybody else knows."""
 
