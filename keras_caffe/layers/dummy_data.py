@@ -52,7 +52,7 @@ def _filled(spec: dict[str, Any], shape: Shape) -> np.ndarray:
     """What a filler gives; a constant takes no memory, however large the blob is."""
     if spec["type"] != "constant":
         return np.asarray(fillers.get(spec)(shape), "float32")
-    return np.broadcast_to(np.asarray(fillers.get(spec)((1,) * len(shape)), "float32"), shape)
+    return np.broadcast_to(np.asarray(fillers.get(spec)((1,) * len(shape)), "float32"), known(shape))
 
 
 def _check_count(name: str, values: Sequence[Any], allowed: set[int]) -> Sequence[Any]:
