@@ -102,7 +102,7 @@ def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:
 
     Args:
         path: of the file; one that is there is replaced.
-        data, label: arrays with the same number of rows and at most four axes.
+        data, label: arrays with the same number of rows and at most four axes; one without axes is one row.
 
     Raises:
         DataError: they have more axes, or differ in rows, or the file is there and of another kind.
@@ -111,15 +111,16 @@ def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:
     """
     import h5py
 
-    arrays = {"data": np.asarray(data, np.float32), "label": np.asarray(label, np.float32)}
+    given = {"data": np.asarray(data, np.float32), "label": np.asarray(label, np.float32)}
+    arrays = {name: array.reshape(array.shape + (1,) * (4 - array.ndim)) for name, array in given.items()}
     if max(array.ndim for array in arrays.values()) > 4 or len({len(array) for array in arrays.values()}) > 1:
-        shapes = {name: array.shape for name, array in arrays.items()}
+        shapes = {name: array.shape for name, array in given.items()}
         raise DataError("HDF5Output takes blobs of at most four axes and the same number of rows", received=shapes)
     if Path(path).exists() and not h5py.is_hdf5(path):  # whose name a net from elsewhere may have
         raise DataError("HDF5Output does not replace a file of another kind", where=str(path), fix="Remove it.")
     with replacing(path) as new, created(new) as file:
         for name, array in arrays.items():
-            file[name] = array.reshape(array.shape + (1,) * (4 - array.ndim))
+            file[name] = array
 
 
 def _write_lmdb(path: Path, records: Iterable[KeyValue], _: int) -> int:

@@ -157,5 +157,6 @@ def test_hdf5_output_is_caffes(tmp_path: Path) -> None:
         for name in wanted:
             assert found[name].dtype == wanted[name].dtype
             np.testing.assert_array_equal(found[name][()], wanted[name][()])
-    with pytest.raises(DataError, match="same number of rows"):
-        write_hdf5(tmp_path / "out.h5", np.zeros((2, 1)), np.zeros(3))
+    for data, label in (((2, 1), 3), ((), 2), ((2, 1, 1, 1, 1), 2)):
+        with pytest.raises(DataError, match="at most four axes and the same number of rows"):
+            write_hdf5(tmp_path / "out.h5", np.zeros(data), np.zeros(label))

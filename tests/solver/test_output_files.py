@@ -27,6 +27,10 @@ layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip"
   inner_product_param { num_output: 10 weight_filler { type: "constant" value: 0.25 } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 """
+SCORED = """
+layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" }
+layer { name: "out" type: "HDF5Output" bottom: "loss" bottom: "accuracy" hdf5_output_param { file_name: "out.h5" } }
+"""
 
 
 @pytest.fixture
@@ -56,6 +60,17 @@ def test_files_hold_the_last_pass_in_caffe_s_order(solver: Path, recwarn: pytest
     with h5py.File("test.h5") as file:
         weights, bias = trained.model.get_caffe_params()["ip"]
         np.testing.assert_allclose(file["data"][:, :, 0, 0], pooled(8).reshape(4, 9) @ weights.T + bias, rtol=1e-5)
+
+
+def test_values_without_axes_are_one_row(solver: Path) -> None:
+    Path("net.prototxt").write_text(NET + SCORED)
+    trained = keras_caffe.load_solver(solver)
+    for scores in (lambda: trained.step(1), trained.test):
+        Path("out.h5").unlink(missing_ok=True)
+        scores()
+        with h5py.File("out.h5") as file:
+            assert file["data"].shape == file["label"].shape == (1, 1, 1, 1)
+            assert file["data"][()] > 0 and 0 <= file["label"][()] <= 1
 
 
 def test_fit_writes_too_and_its_history_has_the_net_s_outputs_only(solver: Path) -> None:
