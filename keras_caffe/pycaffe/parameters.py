@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from keras_caffe.converters import weights as weight_files
@@ -91,8 +92,9 @@ class Parameters:
             raise
         for index, matched in arrays.items():
             for number, stored in matched.items():
-                self.plan.bound_blobs(index)[number].read(stored)
-                self._params[index, number].data_memory.pull()
+                memory = self._params[index, number].data_memory  # another net's, where it is shared
+                memory.bound.read(replace(stored, shape=memory.bound.blob.shape))  # and there of another shape, perhaps
+                memory.pull()
         return self.load_report
 
     load_hdf5 = copy_from

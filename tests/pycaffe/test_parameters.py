@@ -103,3 +103,27 @@ def test_who_shares_takes_the_other_s_statistics() -> None:
     variance = trained.params["bn"][1].data / trained.params["bn"][2].data
     expected = (1 - mean) / np.sqrt(variance + 1e-5)
     np.testing.assert_allclose(other.blobs["bn"].data[0], expected, rtol=1e-5)
+
+
+PERMISSIVE = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } }
+layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" param { name: "w" }
+  inner_product_param { num_output: 4 bias_term: false } }
+"""
+SHARER = """
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" param { name: "w" share_mode: PERMISSIVE }
+  inner_product_param { num_output: 3 bias_term: false } }
+"""
+ALONE = 'layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 1 dim: 4 } } }'
+
+
+def test_copies_reach_what_another_net_holds_in_another_shape(tmp_path: Path) -> None:
+    owner, other = caffe.Net(PERMISSIVE + SHARER, caffe.TEST), caffe.Net(ALONE + SHARER, caffe.TEST)
+    values = np.arange(12, dtype="float32").reshape(3, 4)
+    other.params["b"][0].data[...] = values
+    other.save(tmp_path / "b.caffemodel")
+    other.share_with(owner)
+    other.copy_from(tmp_path / "b.caffemodel")
+    np.testing.assert_array_equal(other.params["b"][0].data, values)
+    np.testing.assert_array_equal(owner.params["a"][0].data, values.reshape(4, 3))
+    np.testing.assert_array_equal(other.forward(a=np.ones((1, 4)))["b"], [values.sum(1)])

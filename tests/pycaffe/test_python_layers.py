@@ -148,6 +148,8 @@ def test_a_blob_that_setup_keeps_is_the_net_s(tmp_path: Path) -> None:
     assert other.forward()["loss"] == 30
     net.params["y"][0].data[0] = 2
     assert other.forward()["loss"] == 12
+    other.copy_from(tmp_path / "net.caffemodel")
+    assert other.forward()["loss"] == net.forward()["loss"] == 30
 
 
 def test_a_blob_that_setup_keeps_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
