@@ -57,6 +57,17 @@ class Places:
             self._check(found, name)
         return found
 
+    def target(self, name: str) -> Path:
+        """Where a file of this name is written: in the first of the folders, whatever the others hold.
+
+        Raises:
+            DataError: as of `find`.
+        """
+        path = self.folders[0] / name
+        if self.confine:
+            self._check(path, name)
+        return path
+
     def need(self, name: str, what: str) -> Path:
         """`find` for what must exist.
 

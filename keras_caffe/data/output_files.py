@@ -29,7 +29,7 @@ def output_files(nodes: Iterable[Node], places: Places) -> list[OutputFile]:
         DataError: a name leaves the folder that names are confined to.
     """
     sinks = (node for node in nodes if node.type == "HDF5Output")
-    return [OutputFile(n.index, places.find(n.message.hdf5_output_param.file_name), *n.inputs) for n in sinks]
+    return [OutputFile(n.index, places.target(n.message.hdf5_output_param.file_name), *n.inputs) for n in sinks]
 
 
 def write_output_files(files: Iterable[OutputFile], array_of: Callable[[str], np.ndarray]) -> None:

@@ -36,7 +36,7 @@ def prefix_of(param: Any, places: Places, solver: Path | None = None) -> str:
     if not prefix:
         return str(solver.absolute().with_suffix("")) if solver is not None else stem
     if places.base_dir is not None:
-        prefix = str(places.find(prefix))
+        prefix = str(places.target(prefix))
     return str(Path(prefix) / stem) if is_there(prefix) and Path(prefix).is_dir() else prefix
 
 

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import keras_caffe
+from keras_caffe.data import write_hdf5
 from keras_caffe.errors import CaffeWarning, DataError
 from tests.solver import digits
 
@@ -77,6 +78,17 @@ def test_fit_writes_too_and_its_history_has_the_net_s_outputs_only(solver: Path)
     history = keras_caffe.load_solver(solver).fit(verbose=0)
     assert set(history.history) == {"loss", "val_loss"}
     assert Path("train.h5").exists() and Path("test.h5").exists()
+
+
+def test_files_are_written_to_the_working_directory(solver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_hdf5("train.h5", np.ones(2), np.ones(2))
+    before = Path("train.h5").read_bytes()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    keras_caffe.load_solver(solver).step(1)
+    assert (solver.parent / "train.h5").read_bytes() == before
+    with h5py.File("train.h5") as file:
+        assert file["data"].shape == (4, 1, 3, 3)
 
 
 def test_a_file_of_another_kind_is_kept(solver: Path) -> None:
