@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,8 +20,9 @@ from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.runtimes.openvino import OpenVino
 
 ENGINES: dict[str, Any] = {"OnnxRuntime": OnnxRuntime, "LiteRt": LiteRt, "OpenVino": OpenVino}
-CHILD = (  # Called as the command line is, it imports no Keras.
-    "import sys; sys.argv = ['keras-caffe']; from keras_caffe.runtimes.apart import serve; serve()"
+CHILD = (  # Called as the command line is, it imports no Keras. Our path, as `-c` begins with the working directory
+    "import os, sys; sys.argv = ['keras-caffe']; sys.path[:] = os.environ['KERAS_CAFFE_PATH'].split(os.pathsep); "
+    "from keras_caffe.runtimes.apart import serve; serve()"
 )
 
 
@@ -40,7 +42,7 @@ class Apart(Runtime):
         version = getattr(package, "__version__", "")
         self.title, self._name = engine.title, f"{engine.title} {version}".strip()
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        paths = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        paths = {**os.environ, "KERAS_CAFFE_PATH": os.pathsep.join(map(os.path.abspath, sys.path))}
         self._process: Any = subprocess.Popen([sys.executable, "-c", CHILD], env=paths, **pipes)
         try:
             self.inputs, self.outputs = self._answer((engine.__name__, str(file.resolve())))
@@ -70,7 +72,7 @@ class Apart(Runtime):
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._process as process:
+        with suppress(BrokenPipeError), self._process as process:  # it sends what a dead process has not read
             process.kill()
 
 

@@ -21,6 +21,7 @@ from keras_caffe.errors import CaffeError, CaffeWarning, ExportError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.onnx import Site, writer_of, writes
 from keras_caffe.runtimes.apart import Apart
+from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from scripts.benchmarks import nets
 from tests.onnx_cases import needs_onnx, run
 from tests.shared_goldens import ROOT
@@ -261,6 +262,24 @@ def test_a_crash_of_the_engine_is_an_error(end: str, how: str, tmp_path: Path, m
     with pytest.raises(ExportError, match=re.escape(said)):
         keras_caffe.to_onnx(*FILES, tmp_path / "net.onnx", tolerance=1e-4)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("net.onnx", "old")]
+
+
+def test_nothing_in_the_working_directory_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pickle", "numpy", "keras_caffe"):
+        (tmp_path / f"{name}.py").write_text("raise SystemError('the working directory was imported')")
+    monkeypatch.chdir(tmp_path)
+    keras_caffe.to_onnx(*FILES, tmp_path / "net.onnx", tolerance=1e-4)
+    assert (tmp_path / "net.onnx").stat().st_size > 1000
+
+
+def test_a_crash_before_all_is_read_is_the_same_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pipe no longer takes does not become the error."""
+    answer = "import os, pickle, sys; pickle.dump((None, ({}, [])), sys.stdout.buffer); sys.stdout.flush(); os._exit(3)"
+    monkeypatch.setattr("keras_caffe.runtimes.apart.CHILD", answer)
+    with pytest.raises(ExportError, match=r"crashed in the check of the export; received exit code 3"):
+        with Apart(OnnxRuntime, tmp_path / "net.onnx") as runtime:
+            runtime._process.wait()
+            runtime.run({"data": np.zeros(100_000, "float32")})
 
 
 @pytest.mark.parametrize(

@@ -193,8 +193,8 @@ def test_an_engine_that_fails_is_an_error_in_its_words(
 
     monkeypatch.setattr(engine, "call", call)
     throw = "def call(self, fed): raise RuntimeError('no kernel for Conv\\nmore')"
-    child = f"import sys\nsys.argv = ['keras-caffe']\nfrom keras_caffe.runtimes import apart, litert\n{throw}\n"
-    monkeypatch.setattr(apart, "CHILD", f"{child}litert.LiteRt.call = call\napart.serve()")
+    child = f"{apart.CHILD.removesuffix('serve()')}\nfrom keras_caffe.runtimes import litert\n{throw}\n"
+    monkeypatch.setattr(apart, "CHILD", f"{child}litert.LiteRt.call = call\nserve()")
     assert main(["export", *FILES, "-o", str(tmp_path / "out"), "--format", format]) == 1
     said = capsys.readouterr().err
     assert f"{engine.title} cannot run the export; received no kernel for Conv" in said and "more" not in said
