@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +16,8 @@ try:
 except ImportError:  # Windows: what a killed writer leaves stays there
     fcntl = None  # type: ignore[assignment]
 
-PREFIX = ".unfinished-"
+PREFIX = f".unfinished-{platform.node()}~"  # on network disks a lock may hold on its own machine alone
+CANNOT_SYNC = errno.EINVAL, errno.EACCES, errno.ENOTSUP  # a folder, on some network disks and on Windows
 
 
 @contextmanager
@@ -22,7 +25,7 @@ def scratch(folder: Path) -> Iterator[Path]:
     """An empty folder inside of `folder`, on the same disk, for what is being written; it goes when the block ends.
 
     Its writer holds a lock on it, which the system drops when the process ends, however that comes about. So folders
-    that nobody has locked were left by a killed writer, and are removed first.
+    of this machine that nobody has locked were left by a killed writer, and are removed first.
     """
     _remove_left(folder)
     made, lock = _made(folder)
@@ -43,12 +46,16 @@ def place(new: Path, target: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Waits until a file, or what a folder lists, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Waits until a file, or what a folder lists where the disk can do that, is on the disk."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in CANNOT_SYNC):
+            raise
 
 
 def _made(folder: Path) -> tuple[Path, int | None]:
@@ -73,14 +80,17 @@ def _remove_left(folder: Path) -> None:
 
 
 def locked(folder: Path, wait: bool = False) -> int | None:
-    """A descriptor that holds a folder's lock until it is closed; None where this disk or system has no locks.
+    """A descriptor that holds a folder's lock until it is closed; None where it is gone, or nothing can be locked.
 
     Raises:
         BlockingIOError: another one holds it, and `wait` is not set.
     """
-    if fcntl is None or not folder.is_dir():
+    if fcntl is None:
         return None
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,54 @@ def test_what_is_none_of_ours_stays(tmp_path: Path) -> None:
     with scratch(tmp_path):
         pass
     assert {path.name for path in tmp_path.iterdir()} == {f"{whole.PREFIX}file", "folder"}
+
+
+def test_what_another_machine_writes_stays(tmp_path: Path) -> None:
+    """Its lock may be unknown here, on a network disk; a name may begin as ours."""
+    others = {f".unfinished-other{platform.node()}~abc", f".unfinished-{platform.node()}-2~abc", ".unfinished-abc"}
+    for name in others:
+        (tmp_path / name).mkdir()
+    with scratch(tmp_path) as folder:
+        assert folder.name.startswith(f".unfinished-{platform.node()}~")
+    assert {path.name for path in tmp_path.iterdir()} == others
+
+
+def test_a_folder_that_is_gone_has_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)  # it goes after it was looked for
+    assert whole.locked(tmp_path / "gone") is None
+
+
+@pytest.mark.parametrize("call", ["open", "fsync"])
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EACCES, errno.ENOTSUP])
+def test_disks_that_sync_no_folder_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    real = getattr(os, call)
+
+    def folders_refused(of: Path | int, *flags: int) -> int | None:
+        if Path(f"/proc/self/fd/{of}" if isinstance(of, int) else of).is_dir():
+            raise OSError(number, "this disk does not sync folders")
+        return real(of, *flags)
+
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "file").write_text("x")
+    monkeypatch.setattr(os, call, folders_refused)
+    place(tmp_path / "new", tmp_path / "target")
+    assert (tmp_path / "target" / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize(("kind", "number"), [("file", errno.EINVAL), ("folder", errno.EIO)])
+def test_what_is_not_on_the_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, number: int
+) -> None:
+    def refused(_: int) -> None:
+        raise OSError(number, "not on the disk")
+
+    new = tmp_path / "new"
+    new.mkdir() if kind == "folder" else new.write_text("x")
+    monkeypatch.setattr(os, "fsync", refused)
+    with pytest.raises(OSError, match="not on the disk"):
+        place(new, tmp_path / "target")
 
 
 def test_a_folder_that_was_taken_for_a_dead_ones_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
