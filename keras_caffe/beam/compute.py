@@ -17,7 +17,7 @@ from keras_caffe.engines import Engine, engine
 from keras_caffe.errors import NetError
 
 Picture = bytes | np.ndarray
-"""A JPEG, PNG, BMP or GIF file, or (C, H, W) as a Datum holds it"""
+"""A JPEG, PNG, BMP or GIF file, or (C, H, W) as a Datum holds it, blue-green-red"""
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Prepared:
             pixels = picture.transpose(1, 2, 0)
         else:
             pixels = decode(picture, GRAY if fitted.channels == 1 else COLOR)
-            pixels = pixels if fitted.bgr or fitted.channels == 1 else pixels[..., ::-1]
+        pixels = pixels if fitted.bgr or fitted.channels == 1 else pixels[..., ::-1]
         pixels = resized(pixels, fitted.resize or pixels.shape[:2])
         pixels = pixels if fitted.crop is None else centre(pixels, fitted.crop)
         return ((pixels - fitted.mean) * np.float32(fitted.scale)).transpose(2, 0, 1)

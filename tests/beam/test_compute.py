@@ -63,7 +63,8 @@ def test_colours_are_caffes_unless_asked_otherwise() -> None:
         computer = Computer(net, [], ("y",), ways, {"name": "tensorflow"})
         wanted = -np.array([1.0, 2.0, 3.0], "float32")
         wanted[channel] += 200
-        np.testing.assert_array_equal(computer.prepare(png)[:, 0, 0], wanted)
+        for picture in (png, red[..., ::-1].transpose(2, 0, 1)):
+            np.testing.assert_array_equal(computer.prepare(picture)[:, 0, 0], wanted)
         found = computer([computer.prepare(png)] * 3)
         assert len(found) == 3
         np.testing.assert_array_equal(found[2]["y"][:, 3, 4], 2 * wanted)
