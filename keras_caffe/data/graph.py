@@ -29,7 +29,7 @@ def decode_record(record: Any) -> tuple[Any, Any]:
 
     Returns:
         The image as (H, W, C) uint8, blue-green-red or grey, as the Datum holds it or as decoded from its JPEG, PNG,
-        BMP or GIF; the label, int32.
+        BMP or GIF, without alpha; the label, int32.
     """
     datum = tf.io.parse_single_example(record, {"datum": tf.io.FixedLenFeature([], tf.string)})["datum"]
     _, values = tf.io.decode_proto(datum, "Datum", list(FIELDS), list(FIELDS.values()), descriptor_source=_schema())
@@ -57,4 +57,5 @@ def _decoded(data: Any) -> Any:
         lambda: tf.io.decode_jpeg(data, dct_method="INTEGER_ACCURATE"),
         lambda: tf.io.decode_image(data, expand_animations=False),
     )
-    return tf.reverse(image, [-1])
+    count = tf.shape(image)[-1]
+    return tf.reverse(image[..., : count - 1 + count % 2], [-1])  # of 4 channels 3, of 2 one

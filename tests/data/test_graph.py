@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_caffe import data
 from tests.data.records import datum, encoded
@@ -45,6 +48,15 @@ def test_records_are_those_of_dataset(tmp_path: Path) -> None:
     (batch,) = wanted.as_numpy_iterator()
     np.testing.assert_array_equal([image for image, _ in found], batch["data"])
     np.testing.assert_array_equal([label for _, label in found], batch["label"])
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("RGBA", [30, 20, 10]), ("LA", [10])])
+def test_alpha_is_left_out(tmp_path: Path, mode: str, wanted: list[int]) -> None:
+    file = io.BytesIO()
+    Image.new(mode, (4, 3), {"RGBA": (10, 20, 30, 90), "LA": (10, 90)}[mode]).save(file, "png")
+    path = written(tmp_path, {b"0": datum(0, data=file.getvalue(), encoded=True)})
+    ((image, _),) = tf.data.TFRecordDataset(str(path)).map(data.decode_record).as_numpy_iterator()
+    np.testing.assert_array_equal(image, np.broadcast_to(np.uint8(wanted), (3, 4, len(wanted))))
 
 
 @contextmanager
