@@ -17,6 +17,7 @@ import pytest
 import keras_caffe
 from keras_caffe import proto
 from keras_caffe.converters.share import shared_params
+from keras_caffe.data import Transform
 from tests import zoo
 from tests.layers.cases import declared
 from tests.shared_goldens import ROOT
@@ -123,3 +124,44 @@ def test_a_saved_data_layer_needs_its_source_no_more(tmp_path: Path, monkeypatch
     model.save("model.keras")
     Path("list.txt").unlink()
     assert keras.models.load_model("model.keras").caffe_shapes == model.caffe_shapes
+
+
+SOLVER = """
+base_lr: 0.01 lr_policy: "fixed" max_iter: 1
+net_param {
+  layer { name: "d" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 2 dim: 3 } } }
+  layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }
+  layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" }
+}
+"""
+ONLY_IMPORTED = """
+import keras, keras_caffe
+print("at first", "keras_caffe.data.dataset" in __import__("sys").modules, sorted(keras.saving.get_custom_objects()))
+for kind in ("TrainNet", "Transform"):
+    model = keras.saving.load_model(f"{kind}.keras")
+    print(kind, kind in {type(each).__name__ for each in (model, *model.layers)}, model.count_params())
+"""
+
+
+@pytest.fixture(scope="module")
+def only_imported(tmp_path_factory: Any) -> str:
+    """What a process prints that loads a model of each class that is imported late."""
+    folder = tmp_path_factory.mktemp("late")
+    (folder / "solver.prototxt").write_text(SOLVER)
+    keras_caffe.load_solver(folder / "solver.prototxt").model.save(folder / "TrainNet.keras")
+    keras.Sequential([keras.Input((8, 8, 3)), Transform(crop_size=4)]).save(folder / "Transform.keras")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "ignore", "-c", ONLY_IMPORTED]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_classes_that_are_imported_late_are_found_in_a_file(only_imported: str) -> None:
+    assert "at first False" in only_imported
+    assert "TrainNet True 12\n" in only_imported and "Transform True 0\n" in only_imported
+
+
+def test_a_fresh_process_knows_every_class(only_imported: str) -> None:
+    own = {name for name, cls in keras.saving.get_custom_objects().items() if cls.__module__.startswith("keras_caffe")}
+    assert {name for name in own if repr(name) not in only_imported} == set()
