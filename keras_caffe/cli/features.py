@@ -62,7 +62,14 @@ class Features:
         allowed = {"allow_python_imports": options.get("allow_python_imports", False)}
         self.data = dataset(definition, "TEST", data_format="channels_first", seed=0, **selection, **allowed, **places)
         model, _ = open_test_net(
-            definition, weights, data=self.data, data_format="channels_first", **selection, **options, **places
+            definition,
+            weights,
+            data=self.data,
+            data_format="channels_first",
+            writes=False,
+            **selection,
+            **options,
+            **places,
         )
         self.blobs, self._part = tuple(blobs), model.extract(blobs)
         self._compute = (engine and engine(model, blobs)) or self._part.predict_on_batch

@@ -38,14 +38,23 @@ class Opener:
         seed: of the nets' own data layers.
         options: arguments of `keras_caffe.load`; `strict` counted when the nets were read.
         places: where what the nets name is looked for.
+        writes: whether who runs the nets writes the files of their HDF5Output layers; if not, loading warns.
 
     Raises:
         SolverError: it is made in the scope of a ParameterServerStrategy.
     """
 
-    def __init__(self, data_format: str | None, seed: int | None, options: Mapping[str, Any], places: Places) -> None:
+    def __init__(
+        self,
+        data_format: str | None,
+        seed: int | None,
+        options: Mapping[str, Any],
+        places: Places,
+        writes: bool = True,
+    ) -> None:
         _refuse_asynchronous(tf.distribute.get_strategy())
         self.data_format, self.seed = data_format or keras.config.image_data_format(), seed
+        self.writes = writes and not tf.distribute.has_strategy()  # Several replicas would write over each other.
         self.skip_mismatch = options.get("skip_mismatch", False)
         rest = {name: value for name, value in options.items() if name not in ("skip_mismatch", "strict")}
         self.settings = PlanSettings(data_format=self.data_format, places=places, **rest)
@@ -74,8 +83,8 @@ class Opener:
         return model, Feed(data, inputs, per_step, what)
 
     def _plan(self, definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
-        """The plan of a net whose HDF5Output layers write; several replicas would write over each other."""
-        if tf.distribute.has_strategy():
+        """The plan of a net, with the files that its HDF5Output layers write."""
+        if not self.writes:
             return plan(definition, settings)
         with files_written():
             planned, recipe = plan(definition, settings)
