@@ -73,7 +73,8 @@ class Opener:
         sources = [layer for layer in definition.message.layer if not layer.bottom and layer.type not in FED]
         shapes, data = self._data(choice, definition, sources, data, what)
         planned, recipe = self._plan(definition, self._plan_settings(sources, shapes))
-        check_training(planned)
+        if donors is None:  # Test nets run no backward pass.
+            check_training(planned)
         initial, report = match(planned, files, skip_mismatch=self.skip_mismatch)
         kind = TrainNet if donors is None else CaffeModel
         model = kind.from_tensors(build(planned, initial, donors=donors), recipe, load_report=report)
