@@ -48,7 +48,7 @@ def test_a_loss_does_not_learn_its_labels(tmp_path: Path) -> None:
 
 
 def test_a_test_net_s_loss_learns_nothing(tmp_path: Path) -> None:
-    test = LEARNT_LABELS.replace('"ip"', '"scores"')  # a layer of its own, with weights of 0
+    test = "force_backward: true" + LEARNT_LABELS.replace('"ip"', '"scores"')  # a layer of its own, with weights of 0
     nets = f'train_net: "net.prototxt" test_net_param {{ {test} }} test_iter: 1 test_interval: 1'
     solver = load(tmp_path, nets + ' base_lr: 0.1 lr_policy: "fixed"')
     assert solver.test() == [{"loss": 1}]
