@@ -66,8 +66,17 @@ def test_a_table_that_is_cut_off_is_refused(written: Path, tmp_path: Path, cut: 
     folder = Path(shutil.copytree(written, tmp_path / "db"))
     path = table(folder)
     path.write_bytes(path.read_bytes()[:-cut])
-    with pytest.raises(DataError, match="it has no footer"):
-        check_tables(folder, [path])
+    assert check_tables(folder, [path]) == [path]
+    with pytest.raises(DataError, match=f"{path.name}: a table of the LevelDB is damaged; received it has no footer"):
+        LevelDbWalk(folder)  # LevelDB would give no records
+
+
+@pytest.mark.parametrize("content", [b"", b"half a table", b"x" * 100])
+def test_a_table_that_was_never_finished_is_left_out(written: Path, tmp_path: Path, content: bytes) -> None:
+    """A writer that was killed leaves it; no MANIFEST names it."""
+    folder = Path(shutil.copytree(written, tmp_path / "db"))
+    (folder / "999999.ldb").write_bytes(content)
+    assert sum(1 for _ in LevelDbWalk(folder).items()) == COUNT
 
 
 def test_any_index_is_an_error_or_a_list(written: Path, tmp_path: Path) -> None:

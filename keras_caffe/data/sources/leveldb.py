@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.data.sources.leveldb_blocks import check_tables
+from keras_caffe.data.sources.leveldb_blocks import check_tables, refuse_unfinished
 from keras_caffe.errors import DataError, unreadable
 
 TABLES = {".ldb", ".sst"}  # never changed once they are written
@@ -22,18 +22,19 @@ class LevelDbWalk:
         path: its folder.
 
     Raises:
-        DataError: plyvel is not installed, or the database cannot be opened.
+        DataError: plyvel is not installed, the database cannot be opened, or a table of it is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         plyvel = library()
-        _check(path)
+        unfinished = _check(path)
         self.path, shadow = path, _shadow(path)
         self._tidy = weakref.finalize(self, shutil.rmtree, shadow, True)
         try:
             self.db = plyvel.DB(str(shadow), create_if_missing=False, max_open_files=100)
         except (plyvel.Error, OSError) as error:
             raise _broken(path, error) from None
+        refuse_unfinished(path, unfinished, self.db.get_property(b"leveldb.sstables"))
 
     def items(self, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         try:
@@ -62,10 +63,10 @@ def library() -> Any:
     return plyvel
 
 
-def _check(path: Path) -> None:
-    """Refuses tables that LevelDB would take too much memory for."""
+def _check(path: Path) -> list[Path]:
+    """Refuses tables that LevelDB would take too much memory for; gives those that are not finished."""
     try:
-        check_tables(path, [file for file in path.iterdir() if file.suffix in TABLES])
+        return check_tables(path, [file for file in path.iterdir() if file.suffix in TABLES])
     except OSError as error:
         raise _broken(path, error) from None
 

@@ -7,6 +7,7 @@ compression (1: snappy) and four for a checksum; snappy's stream begins with its
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,28 +19,61 @@ RATIO = 22  # snappy copies 64 bytes at most for each three
 LARGE = (1 << 32) // RATIO  # bytes; no block of a larger database can state more than RATIO times the database
 
 
-def check_tables(path: Path, tables: list[Path]) -> None:
+def check_tables(path: Path, tables: list[Path]) -> list[Path]:
     """Refuses tables whose blocks lie beyond the file, or would unpack to more than snappy can.
+
+    Returns:
+        Those without a footer, of which LevelDB reads nothing: cut off, or left by a killed writer and in no use.
 
     Raises:
         DataError: one does.
     """
-    if sum(table.stat().st_size for table in tables) > LARGE:
-        return
+    large = sum(table.stat().st_size for table in tables) > LARGE
+    unfinished = []
     for table in tables:
         with table.open("rb") as file:
-            _Table(path, table, file.fileno()).check()
+            one = _Table(path, table, file.fileno())
+            if one.footer is None:
+                unfinished.append(table)
+            elif not large:
+                one.check(one.footer)
+    return unfinished
+
+
+def refuse_unfinished(path: Path, unfinished: list[Path], listed: bytes) -> None:
+    """Refuses tables without a footer that belong to the database: LevelDB would leave their records out silently.
+
+    Args:
+        path: the database.
+        unfinished: the tables.
+        listed: the property leveldb.sstables of the opened database, a line ` NUMBER:...` for each that belongs to it.
+
+    Raises:
+        DataError: one is listed.
+    """
+    used = {int(number) for number in re.findall(rb"^ (\d+):", listed, re.MULTILINE)}
+    for table in unfinished:
+        if table.stem.isdecimal() and int(table.stem) in used:
+            raise _damaged(path, table, "it has no footer")
+
+
+def _damaged(path: Path, table: Path, received: str) -> DataError:
+    return DataError(
+        "a table of the LevelDB is damaged",
+        where=f"{path}/{table.name}",
+        received=received,
+        fix="Copy or write it again.",
+    )
 
 
 class _Table:
     def __init__(self, path: Path, table: Path, descriptor: int) -> None:
         self.path, self.table, self.descriptor = path, table, descriptor
         self.size = os.fstat(descriptor).st_size
+        footer = os.pread(descriptor, FOOTER, max(0, self.size - FOOTER))
+        self.footer = footer if len(footer) == FOOTER and int.from_bytes(footer[-8:], "little") == MAGIC else None
 
-    def check(self) -> None:
-        footer = os.pread(self.descriptor, FOOTER, max(0, self.size - FOOTER))
-        if len(footer) < FOOTER or int.from_bytes(footer[-8:], "little") != MAGIC:
-            raise self._damaged("it has no footer")
+    def check(self, footer: bytes) -> None:
         _, _, position = self._handle(footer, 0)
         offset, length, _ = self._handle(footer, position)
         index = self._unpacked(offset, length)
@@ -116,9 +150,4 @@ class _Table:
         raise self._damaged("a number has no end")
 
     def _damaged(self, received: str) -> DataError:
-        return DataError(
-            "a table of the LevelDB is damaged",
-            where=f"{self.path}/{self.table.name}",
-            received=received,
-            fix="Copy or write it again.",
-        )
+        return _damaged(self.path, self.table, received)
