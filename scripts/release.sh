@@ -6,7 +6,8 @@
 #   3. twine check; an installation in a fresh environment, and its selftest, for each Python that is there
 #   4. SBOM.cdx.json (CycloneDX) of the first of these environments; SHA256SUMS, and how to sign it
 #
-# --dry-run goes through 1, twine check, SBOM and sums on whatever is committed, and says what it leaves out (CI runs this).
+# --dry-run goes through 1, twine check, SBOM and sums on whatever is committed, in build/release-dry, and says what it leaves
+# out (CI runs this).
 # In the tests' virtual environment (.venv-test; KERAS_CAFFE_VENV= names another). Nothing is uploaded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,7 +39,7 @@ umask 022
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-release=$PWD/build/release
+release=$PWD/build/release${dry:+-dry}
 rm -rf "$release"
 mkdir -p "$release"
 
@@ -118,7 +119,7 @@ step "sums"
 (cd "$release" && sha256sum -- * > "$work/sums" && mv "$work/sums" SHA256SUMS && cat SHA256SUMS)
 cat <<END
 == To sign, and to check what was signed:
-     gpg --armor --detach-sign build/release/SHA256SUMS
+     gpg --armor --detach-sign ${release#"$PWD/"}/SHA256SUMS
      gpg --verify SHA256SUMS.asc && sha256sum --check SHA256SUMS
 END
 [ -n "$dry" ] || echo "== To publish: twine upload build/release/keras_caffe-*"
