@@ -19,7 +19,8 @@ from random import Random
 from scripts.fuzzing.target import MEMORY, Finding, Target, attempt, file_of
 
 COUNT = struct.Struct("<Q")
-HANGS_AFTER = 30  # seconds without an end to an input, in code that no signal interrupts
+HANGS_AFTER = 120  # seconds without an end to an input, in code that no signal interrupts, on a busy machine
+NEVER = 1_000_000  # seconds
 FORKED_AGAIN = 200  # times that a target's process may end in the midst of an input
 
 
@@ -36,6 +37,11 @@ class Tally:
     inputs: int = 0
     seconds: float = 0.0
     found: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fine(self) -> bool:
+        """Something was run, and nothing found."""
+        return self.inputs > 0 and not self.found
 
 
 class State:
@@ -124,22 +130,23 @@ class Campaign:
         with open(self.findings.parent / f"{self.name}.log", "a") as log:  # noqa: PTH123 - a descriptor is needed
             os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
         limit_memory(self.target)
-        atheris.Setup(
-            [
-                self.name,
-                str(self.inputs),
-                f"-seed={seed % (1 << 31) + 1}",
-                f"-max_len={self.target.longest}",
-                f"-max_total_time={max(1, round(seconds)) if self.seconds else 0}",
-                f"-runs={self.most - self._count() if self.most else -1}",
-                f"-timeout={HANGS_AFTER}",
-                "-rss_limit_mb=0",
-                f"-artifact_prefix={self.findings}/",
-            ],
-            self._one,
-            custom_mutator=self._mutated,
-        )
+        atheris.Setup(self._options(seconds, seed), self._one, custom_mutator=self._mutated)
         atheris.Fuzz()
+
+    def _options(self, seconds: float, seed: int) -> list[str]:
+        """libFuzzer's command line."""
+        return [
+            self.name,
+            str(self.inputs),
+            f"-seed={seed % (1 << 31) + 1}",
+            f"-max_len={self.target.longest}",
+            f"-max_total_time={max(1, round(seconds)) if self.seconds else 0}",
+            f"-runs={self.most - self._count() if self.most else -1}",
+            f"-timeout={HANGS_AFTER}",
+            f"-report_slow_units={NEVER}",  # it would keep slow inputs among the faults
+            "-rss_limit_mb=0",
+            f"-artifact_prefix={self.findings}/",
+        ]
 
     def _one(self, data: bytes) -> None:
         COUNT.pack_into(self._shared, 0, self._count() + 1)

@@ -15,7 +15,7 @@ import pytest
 from keras_caffe import proto
 from keras_caffe.data.sources.tfrecord import TfRecordWalk
 from keras_caffe.errors import CaffeWarning, DataError, ReadError
-from scripts.fuzzing.campaign import keep, limit_memory
+from scripts.fuzzing.campaign import Campaign, State, Tally, keep, limit_memory
 from scripts.fuzzing.mutations import fields_of, joined, prototxt, wire
 from scripts.fuzzing.target import Target, attempt, file_of, targets
 from scripts.fuzzing.targets.databases import record
@@ -109,6 +109,21 @@ def test_the_shortest_input_of_a_fault_is_kept(tmp_path: Path) -> None:
     inputs = [file for file in tmp_path.iterdir() if file.suffix != ".txt"]
     assert [file.read_bytes() for file in inputs] == [b"k"]
     assert "KeyError: 3" in inputs[0].with_suffix(".txt").read_text()
+
+
+def test_a_run_of_nothing_is_not_fine() -> None:
+    assert Tally(inputs=1).fine
+    assert not Tally().fine
+    assert not Tally(inputs=1, found={"KeyError": "file"}).fine
+
+
+def test_slow_inputs_are_no_faults(tmp_path: Path) -> None:
+    """libFuzzer keeps inputs of more than 10 seconds beside the faults unless told otherwise."""
+    target = Target(fails, list, lambda random, data: data)
+    campaign = Campaign("fails", target, State(tmp_path / "state.json"), 3, 0, 1)
+    options = dict(option.split("=") for option in campaign._options(3, 1) if option.startswith("-"))
+    assert options["-artifact_prefix"] == f"{tmp_path}/findings/fails/"
+    assert int(options["-report_slow_units"]) > int(options["-timeout"]) >= 120
 
 
 def test_messages_stay_messages() -> None:
