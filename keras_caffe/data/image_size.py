@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_caffe.errors import DataError
 
-MOST_PIXELS = 1 << 25  # of an image that is not large as a file, too: 5792 x 5792
+MOST_PIXELS = 1 << 27  # of an image that is not large as a file, too: 11585 x 11585; label images pack well
 PIXELS_PER_BYTE = 64  # of a larger one; photographs have fewer than ten
 JPEG, PNG, GIF, BMP = b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM"
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a JPEG that tell its size

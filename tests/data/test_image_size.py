@@ -105,9 +105,17 @@ def test_markers_without_a_length_are_left_to_the_decoder() -> None:
 
 def test_large_photographs_pass() -> None:
     check_pixels(MOST_PIXELS, b"")
-    check_pixels(100_000_000, bytes(100_000_000 // PIXELS_PER_BYTE))
+    check_pixels(200_000_000, bytes(200_000_000 // PIXELS_PER_BYTE))
     with pytest.raises(DataError, match=f"at most {MOST_PIXELS} pixels"):
         check_pixels(MOST_PIXELS + 1, b"")
+
+
+def test_a_large_label_image_passes() -> None:
+    """36 megapixels of few values are a small file."""
+    file = io.BytesIO()
+    Image.new("L", (7360, 4912), 3).save(file, "png")
+    assert stated_pixels(file.getvalue()) > PIXELS_PER_BYTE * len(file.getvalue())
+    assert images.decode(file.getvalue()).shape == (4912, 7360, 1)
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF\x10\0\0\0WEBPVP8 ", b"\xff\x0a\0", b"II*\0", b"\xff\xd8"])
