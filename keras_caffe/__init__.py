@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from keras_caffe.version import __version__
 
 if not TYPE_CHECKING:
-    __getattr__ = requirements.later
+    __getattr__, __dir__ = requirements.later, requirements.names
 else:  # what `later` imports when it is asked for
     from keras_caffe import beam, cv_dnn, data, known, plots, pycaffe
     from keras_caffe import serving as serving

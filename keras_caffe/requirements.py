@@ -6,6 +6,7 @@ another KERAS_BACKEND it may be missing: loading and the layers do without it, b
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,22 @@ PROGRAMS = (
 )  # fmt: skip
 """The commands by which the command line is called; those of Caffe are the shim's"""
 CALLED_AS = Path(sys.argv[0]).name.removesuffix(".exe")
-COMMAND_LINE = CALLED_AS in PROGRAMS or not {"keras_caffe", "keras_caffe.cli"}.isdisjoint(sys.orig_argv[:3])
+
+
+def is_command(argv: Sequence[str], original: Sequence[str]) -> bool:
+    """Whether a process with these sys.argv and sys.orig_argv is `python -m keras_caffe`, or one of PROGRAMS.
+
+    Anybody's script may be named as one of Caffe's programs; the shim's are told by what they import.
+    """
+    if argv[0] == "-m":  # as long as Python looks for the module
+        return original[-len(argv)].removeprefix("-m") in ("keras_caffe", "keras_caffe.cli")
+    script = Path(argv[0])
+    name = script.name.removesuffix(".exe")
+    ours = name in PROGRAMS and script.is_file() and b"keras_caffe.cli" in script.read_bytes()
+    return ours or name == "keras-caffe"
+
+
+COMMAND_LINE = is_command(sys.argv, sys.orig_argv)
 """Whether this is a command, which imports what it needs: `--help` shall not wait for Keras."""
 
 
@@ -43,7 +59,8 @@ def prepare() -> None:
 
 
 def without_backend() -> None:
-    """Lets Keras start in a second, for what computes nothing."""
+    """Lets Keras start in a second, for what computes nothing; should it import TensorFlow, that is silent."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "numpy"
 
@@ -101,6 +118,12 @@ def later(name: str) -> Any:
             return import_module(f"keras_caffe.{name}")
     reason = "" if HAS_TENSORFLOW else "; some of its parts need TensorFlow, and none is installed"
     raise AttributeError(f"module 'keras_caffe' has no attribute {name!r}{reason}")
+
+
+def names() -> list[str]:
+    """What `dir(keras_caffe)` lists, and completion offers: what is imported later, too."""
+    package = vars(sys.modules["keras_caffe"])
+    return sorted({*package, *package["__all__"]})
 
 
 def _import_in_silence(module: str) -> None:

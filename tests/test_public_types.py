@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,4 +49,9 @@ def test_all_public_names_are_typed() -> None:
 def test_a_type_checker_sees_what_is_imported_later(name: str) -> None:
     """What `requirements.later` imports is imported for type checkers, too; to them it would be Any."""
     source = inspect.getsource(keras_caffe)
-    assert source.count(name) >= 2, "import it where TYPE_CHECKING holds"
+    assert len(re.findall(rf"\b{name}\b", source)) >= 2, "import it where TYPE_CHECKING holds"
+
+
+def test_completion_offers_what_is_imported_later() -> None:
+    assert set(keras_caffe.__all__) <= set(dir(keras_caffe))
+    assert dir(keras_caffe) == sorted(dir(keras_caffe))

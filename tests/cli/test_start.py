@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from keras_caffe import samples
+from keras_caffe import requirements, samples
 
 HEAVY = {"keras", "tensorflow", "onnx", "rich", "h5py"}
 
@@ -72,6 +72,48 @@ def test_what_only_reads_and_writes_text_imports_nothing_heavy(tmp_path: Path) -
     out = tmp_path / "net.prototxt"
     assert not imported("upgrade", str(samples.path("lenet.prototxt")), str(out), code=0)
     assert "LeNet" in out.read_text()
+
+
+@pytest.mark.parametrize("args", [["explain"], ["explain", "ReadError"], ["completion", "bash"]], ids=" ".join)
+def test_what_only_prints_imports_nothing_heavy(args: list[str]) -> None:
+    if args[0] == "completion":
+        pytest.importorskip("shtab")
+    assert not imported(*args, code=0)
+
+
+def test_what_computes_nothing_keeps_tensorflow_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    requirements.without_backend()
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("argv", "original", "expected"),
+    [
+        (["-m", "check"], ["python", "-m", "keras_caffe", "check"], True),
+        (["-m"], ["python", "-I", "-X", "dev", "-m", "keras_caffe.cli"], True),
+        (["-m"], ["python", "-Im", "keras_caffe"], True),
+        (["-m"], ["python", "-mkeras_caffe"], True),
+        (["-m", "keras_caffe"], ["python", "-m", "mine", "keras_caffe"], False),
+        (["/bin/pytest", "keras_caffe"], ["python", "/bin/pytest", "keras_caffe"], False),
+        (["my.py", "keras_caffe"], ["python", "my.py", "keras_caffe"], False),
+        (["my.py", "-m", "keras_caffe"], ["python", "my.py", "-m", "keras_caffe"], False),
+        (["/nowhere/keras-caffe", "check"], ["python", "/nowhere/keras-caffe", "check"], True),
+        (["keras-caffe.exe"], ["keras-caffe.exe"], True),
+        (["/nowhere/caffe"], ["python", "/nowhere/caffe"], False),
+        ([""], ["python"], False),
+    ],
+)
+def test_what_is_a_command(argv: list[str], original: list[str], expected: bool) -> None:
+    assert requirements.is_command(argv, original) == expected
+
+
+def test_a_script_with_the_name_of_caffes_program_is_a_command_if_it_is_the_shims(tmp_path: Path) -> None:
+    for name, text in (("caffe", "from keras_caffe.cli.programs import console"), ("extract_features", "import caffe")):
+        (tmp_path / name).write_text(text)
+        file = str(tmp_path / name)
+        assert requirements.is_command([file], [sys.executable, file]) == (name == "caffe")
 
 
 @pytest.mark.parametrize("args", [["check"], ["summary"], ["draw", "-o", "net.dot"]], ids=lambda args: args[0])
