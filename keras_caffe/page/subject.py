@@ -123,4 +123,5 @@ def _unreadable(source: Any, error: ReadError, options: Mapping[str, Any]) -> Su
     if path is None or not _POSITION.search(error.where or ""):
         raise error
     phase = options.get("phase", "TEST")
-    return Subject(path.stem, phase, {phase: Scene(())}, findings=check(source, **options))
+    files = {"prototxt": source, **options}  # of which `loaded` says the same
+    return Subject(path.stem, phase, {phase: Scene(())}, findings=check(source, **options), files=files)

@@ -268,3 +268,15 @@ def test_a_text_that_cannot_be_read_gives_a_page_that_says_where(tmp_path) -> No
     assert finding["text"].endswith("(line 2)")
     assert page.data["scenes"]["TEST"]["layers"] == []
     assert "<script>alert" not in page.html
+
+
+def test_a_text_that_cannot_be_read_runs_no_picture_and_compares_with_nothing(tmp_path, digit, lenet) -> None:
+    broken = tmp_path / "broken.prototxt"
+    broken.write_text('layer { name: "a" type: }')
+    with pytest.raises(ReadError, match=r"broken\.prototxt:1:25"):
+        view(broken, images=digit)
+    with pytest.raises(ReadError, match=r"broken\.prototxt:1:25"):
+        view(broken, against={"a": digit})
+    assert view(broken, against=WEIGHTS).data["against"]["rows"] == []
+    rows = view(lenet, images=digit, against=broken).data["against"]["rows"]
+    assert [row["what"] for row in rows if "broken.prototxt:1:25" in row["text"]] == ["not compared"]
