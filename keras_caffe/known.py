@@ -25,7 +25,7 @@ class Known:
         layers: {layer name: its num_output, or None if it has none} by which it is recognised.
         source: where the publishers say so.
         channels: "BGR", "RGB" or "grey".
-        mean: what is subtracted, one number for each channel in that order.
+        mean: what is subtracted, one number for each channel in that order; None for a picture.
         scale: what the difference is multiplied by.
         size: (height, width), or None where pictures of any size go in.
         labels: what the outputs stand for, in their order.
@@ -37,7 +37,7 @@ class Known:
     layers: Mapping[str, int | None]
     source: str
     channels: str = "BGR"
-    mean: tuple[float, ...] = IMAGENET
+    mean: tuple[float, ...] | None = IMAGENET
     scale: float = 1.0
     size: tuple[int, int] | None = (224, 224)
     labels: str = ""
@@ -47,7 +47,9 @@ class Known:
     def __str__(self) -> str:
         size = f", {self.size[0]} x {self.size[1]}" if self.size else ", any size"
         scale = f", times {self.scale:g}" if self.scale != 1 else ""
-        mean = ", ".join(f"{value:g}" for value in self.mean) or "nothing"
+        mean = "the mean picture"
+        if self.mean is not None:
+            mean = ", ".join(f"{value:g}" for value in self.mean) or "nothing"
         rest = "".join(f"; {text}" for text in (self.labels and f"outputs: {self.labels}", self.note) if text)
         return f"{self.name}: {self.channels} 0 to 255, less {mean}{scale}{size}{rest} ({self.source})"
 
@@ -70,7 +72,7 @@ def _vgg(name: str, **last: int) -> Known:
 def _resnet(name: str, last: str) -> Known:
     layers = {"conv1": 64, "res2a_branch1": 256, "res5c_branch2c": 2048, f"{last}_branch2c": 1024, "fc1000": 1000}
     note = "the published mean is a picture, ResNet_mean.binaryproto"
-    return Known(name, layers, "github.com/KaimingHe/deep-residual-networks", mean=(), labels=ILSVRC12, note=note)
+    return Known(name, layers, "github.com/KaimingHe/deep-residual-networks", mean=None, labels=ILSVRC12, note=note)
 
 
 def _alexnet(name: str, source: str, classes: int, labels: str, **more: Any) -> Known:
@@ -86,7 +88,7 @@ def _densenet(name: str, last: str) -> Known:
 def _nin(**last: int) -> Known:
     note = "the mean is a picture, made of the training images"
     source = "gist.github.com/mavenlin/d802a5849de39225bcc6"
-    return Known("NIN", {"conv1": 96, "cccp1": 96, **last}, source, mean=(), labels=ILSVRC12, note=note)
+    return Known("NIN", {"conv1": 96, "cccp1": 96, **last}, source, mean=None, labels=ILSVRC12, note=note)
 
 
 BVLC, PLACES = "github.com/BVLC/caffe, models", "places.csail.mit.edu"
@@ -100,7 +102,7 @@ MTCNN = {
 CIFAR10 = {
     "source": "github.com/BVLC/caffe, examples/cifar10",
     "channels": "RGB",
-    "mean": (),
+    "mean": None,
     "size": (32, 32),
     "note": "the mean is a picture, mean.binaryproto, made of the training images",
 }
@@ -202,10 +204,10 @@ NETS: tuple[Known, ...] = (
     ),
     _nin(cccp2=96, cccp8=1000),
     _nin(**{"cccp8-1024": 1000}),
-    _alexnet("Places-CNN", PLACES, 205, "the 205 categories of Places", mean=(), note="the mean is a file of theirs"),
-    _alexnet("Hybrid-CNN", PLACES, 1183, "205 places and 978 objects", mean=(), note="the mean is a file of theirs"),
+    _alexnet("Places-CNN", PLACES, 205, "the 205 categories of Places", mean=None, note="the mean is a file of theirs"),
+    _alexnet("Hybrid-CNN", PLACES, 1183, "205 places and 978 objects", mean=None, note="the mean is a file of theirs"),
     _alexnet(
-        "Places365-CNN", PLACES, 365, "the 365 categories of Places2", mean=(), note="the mean is a file of theirs"
+        "Places365-CNN", PLACES, 365, "the 365 categories of Places2", mean=None, note="the mean is a file of theirs"
     ),
     Known(
         "R-CNN (ILSVRC 2013)",
