@@ -129,9 +129,8 @@ def need_weights(args: argparse.Namespace, weights: Sequence[str]) -> None:
     if weights:
         return
     from keras_caffe.converters.missing import TRAINED
-    from keras_caffe.converters.read import is_text_file
 
-    if not Path(args.net).is_file() or is_text_file(args.net):
+    if not Path(args.net).is_file() or not args.net.endswith((".caffemodel", ".caffemodel.h5")):
         args.wrong_usage("the following arguments are required: WEIGHTS")
     cures: list[Cure] = [TRAINED]
     if "input_shapes" in args.flags:

@@ -112,3 +112,14 @@ def test_a_prototxt_without_weights_is_a_wrong_usage(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit, match="2"):
         main(["predict", str(samples.path("lenet.prototxt")), "digit.png"])
     assert "the following arguments are required: WEIGHTS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "picture.jpg", "net.tflite"])
+def test_another_binary_file_without_weights_is_a_wrong_usage(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(b"\x08\x07\x00\xff" * 8)
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(tmp_path / name), "-o", str(tmp_path / "out")])
+    assert end.value.code == 2
+    assert "the following arguments are required: WEIGHTS" in capsys.readouterr().err
