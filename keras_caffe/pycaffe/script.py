@@ -23,6 +23,7 @@ PYTHON_2_LINE = re.compile(  # what it has no words for
     r"\s*except\b.*,\s*\w+\s*:|.*(\braise\s+[\w.]+\s*,|<>|`|\b(\d+|0x[\da-f]+)L\b|\bur['\"]|\blambda\s*\()",
     re.IGNORECASE,
 )
+QUOTED = re.compile(r"""(["'])(?:\\.|(?!\1).)*(?:\1|$)|#.*""")  # a string, whole or not, or a comment
 
 
 class ScriptClasses(Mapping[str, type]):
@@ -67,7 +68,7 @@ def check_source(source: str | bytes, script: str) -> None:
         compile(source, script, "exec", dont_inherit=True)
     except SyntaxError as error:
         where, text = f"{script}:{error.lineno}", (error.text or "").strip()
-        if not PYTHON_2.match(error.msg or "") and not PYTHON_2_LINE.match(text):
+        if not PYTHON_2.match(error.msg or "") and not PYTHON_2_LINE.match(QUOTED.sub(r"\1\1", text)):
             raise
         fix = f"Convert it first: 2to3 --write {script}"
         raise CaffeError("the script is written for Python 2", where=where, received=text, fix=fix) from None

@@ -117,6 +117,16 @@ def test_other_mistakes_are_python_s_own() -> None:
             check_source(source, "new.py")
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["print('<a> <>'", "x = (  # see `y`", "x = ('`a`'", "x = '<> `a`", 'x = ("it\'s", "10L"', "x = f('raise E, e'"]
+    + ["x = 'lambda (a)' +", r"x = ('a\'<>'"],
+)
+def test_what_strings_and_comments_say_is_no_python_2(line: str) -> None:
+    with pytest.raises(SyntaxError, match=r"never closed|invalid syntax|unterminated|EO[FL]|expected"):
+        check_source(f"{line}\n", "new.py")
+
+
 def test_no_script_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CaffeError, match="nowhere.py"):
         check(str(tmp_path / "nowhere.py"))
