@@ -19,6 +19,7 @@ from scripts.fuzzing.campaign import Campaign, State, Tally, keep, limit_memory
 from scripts.fuzzing.mutations import fields_of, joined, prototxt, wire
 from scripts.fuzzing.target import Target, attempt, file_of, targets
 from scripts.fuzzing.targets.databases import record
+from tests.data.records import encoded
 from tests.shared_goldens import ROOT
 
 FINDINGS = sorted((Path(__file__).parent / "findings").glob("*/*"))
@@ -124,6 +125,15 @@ def test_slow_inputs_are_no_faults(tmp_path: Path) -> None:
     options = dict(option.split("=") for option in campaign._options(3, 1) if option.startswith("-"))
     assert options["-artifact_prefix"] == f"{tmp_path}/findings/fails/"
     assert int(options["-report_slow_units"]) > int(options["-timeout"]) >= 120
+
+
+@pytest.mark.parametrize("side", [5000, 11_000])
+def test_a_header_that_states_a_large_image_takes_no_second(side: int) -> None:
+    """Readers take such images; here their time would be a fault."""
+    header = bytearray(encoded("jpeg"))
+    start = header.index(b"\xff\xc0") + 5
+    header[start : start + 4] = side.to_bytes(2, "big") * 2
+    assert attempt(targets()["images"], bytes(header)) is None
 
 
 def test_messages_stay_messages() -> None:

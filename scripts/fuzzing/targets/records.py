@@ -9,12 +9,13 @@ import zlib
 from collections.abc import Iterable
 from random import Random
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.converters.read import read_net
-from keras_caffe.data import images
+from keras_caffe.data import image_size, images
 from keras_caffe.data.database import Entry
 from keras_caffe.data.datum import parse
 from keras_caffe.data.sources.annotated_data import AnnotatedData
@@ -27,6 +28,7 @@ from scripts.fuzzing.seeds import GOLDENS, files
 from scripts.fuzzing.target import Target
 
 MOST = 12  # records of a database
+SMALL = mock.patch.object(image_size, "MOST_PIXELS", 1 << 22)  # so many take no second
 LAYER = """layer {{ name: "d" type: "AnnotatedData" top: "data" top: "label"
   data_param {{ source: "{}" batch_size: 1 backend: LMDB }}
   transform_param {{ mirror: true crop_size: 3 resize_param {{ height: 6 width: 5 }}
@@ -36,6 +38,7 @@ LAYER = """layer {{ name: "d" type: "AnnotatedData" top: "data" top: "label"
   annotated_data_param {{ batch_sampler {{ max_sample: 1 max_trials: 5 sampler {{ min_scale: 0.3 }} }} }} }}"""
 
 
+@SMALL
 def datum(data: bytes) -> None:
     from_datum("record", parse(data)).pixels(images.NATIVE)
 
@@ -49,12 +52,14 @@ class OneRecord(AnnotatedData):
         return [Entry("record", self.data) for _ in numbers]
 
 
+@SMALL
 def annotated(data: bytes) -> None:
     layer = _annotated()
     layer.data = data
     layer.read(np.array([3]))
 
 
+@SMALL
 def image(data: bytes) -> None:
     for decode in (images.decode_wide, images.decode, functools.partial(images.decode, channels=images.GRAY)):
         with contextlib.suppress(CaffeError):
