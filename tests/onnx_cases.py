@@ -108,7 +108,7 @@ def problems(
             continue
         file = folder / "net.onnx"
         try:
-            write_subject(subject, file, folder / "net.onnx.data", Settings(outputs=names))
+            write_subject(subject, file, Settings(outputs=names))
         except ExportError as error:
             if refusal is None or refusal not in str(error):
                 raise

@@ -114,7 +114,7 @@ def _onnx(case: Golden, opened: bool, folder: Path) -> Written | None:
     if not wanted or (opened and (subject := opened_images(subject)) is None):
         return None
     file = folder / "net.onnx"
-    write_subject(subject, file, folder / "net.onnx.data", Settings(outputs=list(wanted)))
+    write_subject(subject, file, Settings(outputs=list(wanted)))
     given = _fed(case)
     declared = {name: shape for name, shape in subject.shapes.items() if name in _inputs(file)}
     fed = {name: given[name] if name in given else np.zeros(known(s), "float32") for name, s in declared.items()}
