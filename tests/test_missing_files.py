@@ -14,6 +14,8 @@ import keras_caffe
 from keras_caffe import pycaffe, samples
 from keras_caffe.cli import images, predict
 from keras_caffe.converters import labels
+from keras_caffe.converters.keras_file import read_keras
+from keras_caffe.converters.pictures import read_image
 from keras_caffe.converters.read import read_array, read_mean
 from keras_caffe.converters.write import replacing
 from keras_caffe.data.imageset import find_images
@@ -114,8 +116,8 @@ MISSING: dict[str, tuple[type[CaffeError], Callable[[], Any]]] = {
     ),
     "labels": (ReadError, lambda: predict.read_labels("none.txt")),
     "labelmap": (ReadError, lambda: predict.read_labels("none.prototxt")),
-    "Keras model": (ReadError, lambda: predict.read_keras("none.keras")),
-    "picture": (ReadError, lambda: images.read_image("none.png", 3)),
+    "Keras model": (ReadError, lambda: read_keras("none.keras")),
+    "picture": (ReadError, lambda: read_image("none.png", 3)),
     "mean picture": (ReadError, lambda: images.mean_of("none.npy", (3, 4, 4))),
 }
 
@@ -165,7 +167,7 @@ def test_why_the_system_refuses_a_file_is_kept(
         lambda folder: keras_caffe.load(folder),
         lambda folder: keras_caffe.load(NET, folder),
         lambda folder: read_state(folder),
-        lambda folder: images.read_image(str(folder), 3),
+        lambda folder: read_image(str(folder), 3),
         lambda folder: predict.read_labels(str(folder)),
     ],
 )
@@ -184,7 +186,7 @@ def test_what_is_there_already_is_a_file_exists_error(tmp_path: Path) -> None:
 def test_files_that_can_be_opened_but_are_something_else_are_no_os_errors(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     path.write_text("this is text")
-    for attempt in (read_array, lambda file: images.read_image(str(file), 3), read_state, open_any):
+    for attempt in (read_array, lambda file: read_image(str(file), 3), read_state, open_any):
         with pytest.raises(CaffeError) as caught:
             attempt(path)
         assert not isinstance(caught.value, OSError)
