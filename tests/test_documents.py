@@ -33,6 +33,8 @@ SKIPPED = {  # what a page's test leaves out, by the words that it has
     "import grpc": "needs a server",
     "keras_caffe.pycaffe.install()": "tests/pycaffe, in processes of its own",
     "MultiWorkerMirroredStrategy()": "tests/data/test_delivery.py, in processes of its own",
+    "grpc://dispatcher:5050": "tests/data/test_graph.py, with a dispatcher",
+    "apache_beam.Pipeline": "tests/beam, where Apache Beam is",
     "ssd.caffemodel": "tests/cli/test_predict.py has a detector",
     "--tensorboard board": "tests/cli/test_train.py, where TensorBoard is",
     "--kind": "tests/serving/test_targets.py",
