@@ -4,18 +4,17 @@ is stale. tests/test_other_backend.py runs what the table says."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scripts import generated_page  # noqa: E402
 from tests.backends import BACKENDS, what_holds  # noqa: E402
 from tests.layers.golden_case import KINDS  # noqa: E402
 
 PAGE = ROOT / "docs" / "backends.md"
-BEGIN, END = "<!-- table: written by scripts/generate_backend_docs.py -->", "<!-- end of the table -->"
 
 
 def table() -> str:
@@ -28,20 +27,8 @@ def table() -> str:
 
 def page() -> str:
     """The page with the table of today."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
-
-
-def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is stale")
-    text = page()
-    if arguments.parse_args().check:
-        return int(text != PAGE.read_text())
-    PAGE.write_text(text)
-    return 0
+    return generated_page.with_table(PAGE, "generate_backend_docs.py", table())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated_page.write(PAGE, page(), __doc__))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/reference/cli.md from the commands' own parsers."""
+"""Writes docs/reference/cli.md from the commands' own parsers; `--check` only says if it is stale."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from keras_caffe.cli import COMMANDS  # noqa: E402
+from scripts import generated_page  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 INTRODUCTION = """\
@@ -83,4 +84,4 @@ def _cell(action: argparse.Action) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    sys.exit(generated_page.write(PAGE, page(), __doc__))

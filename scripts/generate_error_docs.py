@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Writes docs/errors.md from the docstrings of keras_caffe/errors.py."""
+"""Writes docs/errors.md from the docstrings of keras_caffe/errors.py; `--check` only says if it is stale."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -12,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from keras_caffe.cli.explain import KINDS, meaning  # noqa: E402
+from scripts import generated_page  # noqa: E402
 
 PAGE = ROOT / "docs" / "errors.md"
 INTRODUCTION = """\
@@ -26,10 +26,8 @@ and so also `ValueError`s. A file that cannot be opened gives an error that is t
 """
 
 
-def page() -> Iterator[str]:
-    yield INTRODUCTION
-    for name in KINDS:
-        yield f"## {name}\n\n{markdown(meaning(name))}\n"
+def page() -> str:
+    return "\n".join([INTRODUCTION, *(f"## {name}\n\n{markdown(meaning(name))}\n" for name in KINDS)])
 
 
 def markdown(text: str) -> str:
@@ -41,4 +39,4 @@ def markdown(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text("\n".join(page()), encoding="utf-8")
+    sys.exit(generated_page.write(PAGE, page(), __doc__))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from keras_caffe.forks.dialects import DIALECTS, MARKS  # noqa: E402
 from keras_caffe.forks.unbuilt import UNBUILT  # noqa: E402
 from keras_caffe.forks.unread import UNREAD  # noqa: E402
 from scripts import generate_layer_docs as layer_docs  # noqa: E402
+from scripts import generated_page  # noqa: E402
 from tests.layers.cases import own_types  # noqa: E402
 
 PAGE = ROOT / "docs" / "forks.md"
@@ -108,17 +108,5 @@ def _unbuilt() -> Iterator[tuple[str, ...]]:
         yield source, ", ".join(names), why
 
 
-def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is stale")
-    text = page()
-    if not arguments.parse_args().check:
-        PAGE.write_text(text)
-    elif not PAGE.exists() or PAGE.read_text() != text:
-        print("docs/forks.md is stale: run scripts/generate_fork_docs.py", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated_page.write(PAGE, page(), __doc__))

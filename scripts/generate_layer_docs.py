@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 import sys
@@ -24,6 +23,7 @@ from keras_caffe.layers.source import SourceLayer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scripts import generated_page  # noqa: E402
 from tests.layers.cases import declared, own_types  # noqa: E402 (the tests say what checks a layer)
 
 PAGE = ROOT / "docs" / "layers.md"
@@ -211,17 +211,5 @@ def _collect(message: Any, messages: dict[str, Any]) -> None:
             _collect(field.message_type, messages)
 
 
-def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is stale")
-    text = page()
-    if not arguments.parse_args().check:
-        PAGE.write_text(text)
-    elif not PAGE.exists() or PAGE.read_text() != text:
-        print("docs/layers.md is stale: run scripts/generate_layer_docs.py", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated_page.write(PAGE, page(), __doc__))

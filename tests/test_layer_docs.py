@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import generate_layer_docs as docs
+from scripts import generated_page
 from tests.layers.cases import own_types
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,13 +32,13 @@ def test_the_page_is_up_to_date() -> None:
     assert run.returncode == 0, run.stderr.splitlines()[-1]
 
 
-def test_a_stale_page_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docs, "PAGE", tmp_path / "layers.md")
-    monkeypatch.setattr(docs, "page", lambda: "new")
+def test_a_stale_page_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    page = tmp_path / "layers.md"
     monkeypatch.setattr(sys, "argv", ["generate_layer_docs.py", "--check"])
-    assert docs.main() == 1
-    docs.PAGE.write_text("new")
-    assert docs.main() == 0
+    assert generated_page.write(page, "new", None) == 1
+    assert capsys.readouterr().err == "layers.md is stale: run generate_layer_docs.py\n"
+    page.write_text("new")
+    assert generated_page.write(page, "new", None) == 0
 
 
 @pytest.mark.parametrize("name", TYPES)

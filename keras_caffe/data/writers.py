@@ -38,6 +38,7 @@ def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str =
 
     Raises:
         DataError: something of that name exists, a key occurs twice, a record is not bytes, or there are none.
+        Whatever `records` raises itself.
     """
     target = Path(path)
     if kind not in KINDS:
@@ -58,6 +59,9 @@ def write(path: str | os.PathLike[str], records: Iterable[KeyValue], kind: str =
                 raise _exists(target)
             place(new, target)
             return count
+    except _RecordsError as error:
+        assert error.__cause__ is not None  # noqa: S101  # `_checked` has set it.
+        raise error.__cause__ from None
     except CaffeError:
         raise
     except _failures() as error:
@@ -86,8 +90,19 @@ def _exists(target: Path) -> DataError:
     )
 
 
+class _RecordsError(Exception):
+    """Carries what the caller's records raise past the handling of the database's own errors."""
+
+
+def _given(records: Iterable[KeyValue]) -> Iterator[KeyValue]:
+    try:
+        yield from records
+    except Exception as error:
+        raise _RecordsError from error
+
+
 def _checked(records: Iterable[KeyValue]) -> Iterator[KeyValue]:
-    for number, record in enumerate(records):
+    for number, record in enumerate(_given(records)):
         if not all(isinstance(part, bytes | bytearray | memoryview) for part in record):
             raise DataError(
                 f"key and value of record {number} are not bytes",

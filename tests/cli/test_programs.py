@@ -194,6 +194,14 @@ def idx(path: Path, magic: int, values: np.ndarray) -> Path:
     return path
 
 
+def test_the_tutorials_files_may_be_missing(caffe, tmp_path: Path) -> None:
+    for name in ("convert_mnist_data", "convert_cifar_data"):
+        code, log, _ = caffe(name, tmp_path, tmp_path, "lmdb")
+        assert code == ABORTED
+        assert any(text.startswith(str(tmp_path)) for *_, text in log)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("backend", ["lmdb", "leveldb"])
 def test_the_tutorials_databases(backend: str, caffe, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

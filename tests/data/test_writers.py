@@ -83,6 +83,19 @@ def test_what_is_interrupted_leaves_nothing(tmp_path: Path, kind: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["lmdb", "leveldb", "tfrecord"])
+@pytest.mark.parametrize("error", [FileNotFoundError, NotADirectoryError, FileExistsError])
+def test_errors_of_the_records_are_not_the_databases(tmp_path: Path, kind: str, error: type[OSError]) -> None:
+    def pictures() -> Iterator[tuple[bytes, bytes]]:
+        yield b"0", b"a"
+        raise error(2, "not there", "cat.jpg")
+
+    with pytest.raises(error, match=r"cat\.jpg") as raised:
+        write(tmp_path / "db", pictures(), kind=kind)
+    assert not isinstance(raised.value, DataError)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     source = write_lmdb(tmp_path / "db", 2)
     before = contents(source)

@@ -12,7 +12,7 @@ from keras_caffe.cli.programs.databases import check_backend
 from keras_caffe.cli.programs.flags import Program, Values
 from keras_caffe.cli.programs.glog import log
 from keras_caffe.data.writers import KeyValue, write
-from keras_caffe.errors import ReadError
+from keras_caffe.errors import ReadError, unreadable
 
 IMAGES, LABELS = 2051, 2049  # what MNIST's files begin with
 CIFAR = (3, 32, 32)
@@ -50,13 +50,20 @@ def cifar(values: Values, positional: Sequence[str]) -> int:
     return 0
 
 
+def _read(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
 def _idx(path: str, magic: int, axes: int) -> np.ndarray:
     """The bytes of one of MNIST's files: a number that says what it is, the sizes, the values.
 
     Raises:
-        ReadError: it is another file, or not whole.
+        ReadError: it is missing, another file, or not whole.
     """
-    data = Path(path).read_bytes()
+    data = _read(path)
     head = np.frombuffer(data[: 4 * (axes + 1)], ">u4").astype(np.int64).tolist()
     if len(head) <= axes or head[0] != magic:
         raise ReadError("this is no such file of MNIST", where=path, expected=f"a file that begins with {magic}")
@@ -68,7 +75,7 @@ def _idx(path: str, magic: int, axes: int) -> np.ndarray:
 
 def _cifar(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     """(label, image) of one of CIFAR-10's files, in which each image follows its label."""
-    data, size = np.frombuffer(path.read_bytes(), np.uint8), 1 + int(np.prod(CIFAR))
+    data, size = np.frombuffer(_read(path), np.uint8), 1 + int(np.prod(CIFAR))
     if len(data) == 0 or len(data) % size:
         raise ReadError("this is no binary file of CIFAR-10", where=str(path), expected=f"a multiple of {size} bytes")
     yield from ((int(image[0]), image[1:].reshape(CIFAR)) for image in data.reshape(-1, size))
