@@ -5,10 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
@@ -376,30 +373,3 @@ def test_the_public_surface_is_the_contract() -> None:
     assert exported - BESIDE_CONTRACT <= CONTRACT
     assert CONTRACT - exported == NOT_YET, "a name that has arrived leaves NOT_YET"
     assert all(hasattr(keras_caffe, name) for name in exported)
-
-
-def test_without_tensorflow_the_import_says_what_to_install() -> None:
-    code = f"import sys; sys.modules['tensorflow'] = None; import {PACKAGE}"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert run.returncode == 1
-    assert "pip install 'keras-caffe[tensorflow]'" in run.stderr.splitlines()[-1]
-
-
-def test_the_import_leaves_for_later_what_not_everybody_needs() -> None:
-    """It shall add little to Keras's own; each public name is there when it is asked for."""
-    late = ("cv_dnn", "data", "engines", "onnx", "page", "plots", "pycaffe", "serving", "solver")
-    code = (
-        f"import sys, {PACKAGE}; print([name for name in {late!r} if f'{PACKAGE}.{{name}}' in sys.modules]); "
-        f"print(all(hasattr({PACKAGE}, name) for name in {PACKAGE}.__all__), {PACKAGE}.serving.to_tflite.__name__)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert run.stdout.splitlines() == ["[]", "True to_tflite"]
-
-
-def test_the_import_with_another_backend_leaves_tensorflow_out() -> None:
-    code = f"import sys, {PACKAGE}; print('tensorflow' in sys.modules)"
-    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment, check=True
-    )
-    assert run.stdout == "False\n"
