@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from keras_caffe import proto, requirements
-from keras_caffe.cli.programs import MODULES
+from keras_caffe.cli.programs.declared import PROGRAMS
 from keras_caffe.converters.read import read_mean
 from keras_caffe.data.statistics import open_any
 from keras_caffe.version import __version__
@@ -51,8 +51,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_shim_belongs_to_this_version_and_has_every_program() -> None:
     project = (SHIM / "pyproject.toml").read_text()
     assert f'version = "{__version__}"' in project and f'"keras-caffe=={__version__}"' in project
-    assert set(re.findall(r'^(\w+) = "keras_caffe.cli.programs:console"$', project, re.MULTILINE)) == set(MODULES)
-    assert {"keras-caffe", *MODULES} == set(requirements.PROGRAMS)
+    assert set(re.findall(r'^(\w+) = "keras_caffe.cli.programs:console"$', project, re.MULTILINE)) == set(PROGRAMS)
+    assert {"keras-caffe", *PROGRAMS} == set(requirements.PROGRAMS)
 
 
 def test_caffe_is_the_same_as_pycaffe(python: Path, tmp_path: Path) -> None:

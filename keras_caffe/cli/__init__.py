@@ -1,9 +1,9 @@
 """The command line, `keras-caffe COMMAND ...`. A command is one module here: docstring, `add_arguments` and `run`.
 
 A module with `COMMANDS` instead is a group of commands: `keras-caffe GROUP COMMAND ...`. One with `TAKES_ARGUMENTS`
-gets its arguments unparsed, as `args.arguments`. One with `check_usage` looks at them before Keras is imported, for
-which `--help` and a wrong usage shall not wait: `run` imports what it needs. One with `COMPUTES_NOTHING` needs no
-TensorFlow.
+gets its arguments unparsed, as `args.arguments`, and prepares for Keras itself. One with `check_usage` looks at them
+before Keras is imported, for which `--help` and a wrong usage shall not wait: `run` imports what it needs. One with
+`COMPUTES_NOTHING` needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _warnings_as_lines(args.flags):
         try:
             args.check_usage(args)
-            requirements.without_backend() if args.light else requirements.prepare()
+            args.prepare()
             if getattr(args, "allow_python_imports", False):
                 _offer_caffe()
             code = args.run(args)
@@ -101,7 +101,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             print(str(command.__doc__).strip())
             raise SystemExit(0)
         as_they_are = {"arguments": chosen.arguments, "run": command.run, "check_usage": lambda args: None}
-        return argparse.Namespace(**as_they_are, flags={}, debug=False, light=False)
+        return argparse.Namespace(**as_they_are, flags={}, debug=False, prepare=lambda: None)
     if hasattr(command, "COMMANDS"):  # a group of commands
         chosen = _group(f"keras-caffe {name}", command.__doc__, command.COMMANDS).parse_args(chosen.arguments)
         name, command = f"{name} {chosen.command}", command.COMMANDS[chosen.command]
@@ -131,8 +131,8 @@ def _parser(name: str, command: Any) -> argparse.ArgumentParser:
     )
     command.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    light = hasattr(command, "COMPUTES_NOTHING")
-    parser.set_defaults(run=command.run, wrong_usage=parser.error, flags=flags_of(parser), light=light)
+    prepare = requirements.without_backend if hasattr(command, "COMPUTES_NOTHING") else requirements.prepare
+    parser.set_defaults(run=command.run, wrong_usage=parser.error, flags=flags_of(parser), prepare=prepare)
     parser.set_defaults(check_usage=getattr(command, "check_usage", lambda args: None))
     return parser
 

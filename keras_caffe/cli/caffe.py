@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 
-TAKES_ARGUMENTS = True  # as they are: their grammar is gflags'
+TAKES_ARGUMENTS = True  # as they are: their grammar is gflags', and what is no run shall not wait for Keras
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import h5py
 import numpy as np
@@ -292,12 +293,42 @@ def test_exit_codes_of_upgrades(program: str, caffe, tmp_path: Path) -> None:
         (("--version",), 0, "caffe version 1.0.0"),
         (("train", "-helpshort"), 1, "    -solver (The solver definition"),
         ((), 0, "usage: caffe <command> <args>"),
+        (("train", "--foo", "--version"), 0, "caffe version 1.0.0"),
+        (("train", "--undefok=foo,bar", "--foo=1", "--nobar", "--version"), 0, "caffe version 1.0.0"),
+        (("convert_imageset", "--version"), 0, "convert_imageset"),
+        (("train", "--help"), 1, "  Flags from src/gflags_reporting.cc:"),
+        (("--helpon=gflags",), 1, "    -tryfromenv (set flags from the environment if present) type: string"),
+        (("--helpmatch=tools/",), 1, "  Flags from tools/caffe.cpp:"),
+        (("-helpmatch", "nowhere"), 1, "  No modules matched: use -help"),
+        (("convert_imageset", "--helppackage"), 1, "  Flags from tools/convert_imageset.cpp:"),
+        (("--fromenv=model",), 1, "ERROR: FLAGS_model not found in environment"),
+        (("--tryfromenv=model,foo",), 1, "ERROR: unknown command line flag 'foo' (via --fromenv or --tryfromenv)"),
+        (("--flagfile=nowhere/flags",), 1, "nowhere/flags: No such file or directory"),
+        (("convert_imageset", "root/", "list"), 1, "    convert_imageset [FLAGS] ROOTFOLDER/ LISTFILE DB_NAME"),
     ],
 )
 def test_flags_in_gflags_words(arguments: tuple[str, ...], code: int, words: str, caffe) -> None:
     found, log, lines = caffe(*arguments)
     assert (found, log) == (code, [])
     assert [line for line in lines if line.startswith(words)], lines
+
+
+def test_flags_of_the_environment_and_as_xml(caffe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLAGS_iterations", "7")
+    monkeypatch.setenv("FLAGS_gpu", "a<b&c")
+    for given in (["--fromenv=iterations,gpu"], ["-tryfromenv", "iterations,solver,gpu"], ["--flagfile=flags"]):
+        Path("flags").write_text("--iterations=7\n--gpu=a<b&c\n")
+        code, log, lines = caffe("time", "--iterations=5", *given, "--helpxml")
+        flags = {flag.findtext("name"): flag for flag in ElementTree.fromstring("\n".join(lines)).iter("flag")}
+        assert (code, log) == (1, [])
+        assert flags["gpu"].findtext("current") == "a<b&c"
+        found = [flags["iterations"].findtext(tag) for tag in ("file", "type", "default", "current")]
+        assert found == ["tools/caffe.cpp", "int32", "50", "7"]
+    assert "    -iterations (The number of iterations to run.) type: int32 default: 50" in caffe("--helpshort")[2]
+    assert "      currently: 7" in caffe("--fromenv=iterations", "--helpshort")[2]
+    monkeypatch.setenv("FLAGS_solver", "fromenv")
+    assert "ERROR: infinite recursion on environment flag 'fromenv'" in caffe("--fromenv=solver")[2]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,9 @@ for name, module in COMMANDS.items():
         (["export", "--nosuch"], 2),
         (["export", *LENET, "-o", "x", "--detections", "raw", "--blob", "prob"], 2),
         (["predict", *LENET], 2),
+        (["caffe", "train", "--help"], 1),
+        (["caffe", "--version"], 0),
+        (["caffe", "convert_imageset", "root/"], 1),
     ],
 )
 def test_help_and_wrong_usage_import_nothing_heavy(args: list[str], code: int) -> None:

@@ -1,4 +1,4 @@
-"""Caffe's programs. One is a `Program` of its own name in one of the modules here: its usage, flags and `run`.
+"""Caffe's programs: `declared.py` has the usage and the flags of each, the module that it names the program itself.
 
 What is bad ends them as it ends Caffe's: the reason is the log's last line, after `F`, and the exit code is 134, which
 a shell shows for a process that aborts.
@@ -9,32 +9,20 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from keras_caffe import requirements
-from keras_caffe.cli.programs.flags import ALLOW, NoRun, Program
+from keras_caffe.cli.programs.declared import PROGRAMS
+from keras_caffe.cli.programs.flags import ALLOW, NoRun
 from keras_caffe.cli.programs.glog import FATAL, WARNING, log, logging_to
 from keras_caffe.errors import CaffeError, CaffeWarning, Message
 
-MODULES = {
-    "caffe": "brew",
-    "convert_imageset": "databases",
-    "compute_image_mean": "databases",
-    "convert_mnist_data": "tutorials",
-    "convert_cifar_data": "tutorials",
-    "extract_features": "features",
-    "upgrade_net_proto_text": "upgrades",
-    "upgrade_net_proto_binary": "upgrades",
-    "upgrade_solver_proto_text": "upgrades",
-}
 ABORTED = 134
 INTERRUPTED = 130
 
 
 def console() -> int:
     """The program that has the name by which it was called."""
-    requirements.prepare()
     return main([requirements.CALLED_AS, *sys.argv[1:]])
 
 
@@ -47,13 +35,14 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         Its exit code.
     """
-    name, *rest = arguments if arguments and arguments[0] in MODULES else ["caffe", *arguments]
-    program: Program = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+    name, *rest = arguments if arguments and arguments[0] in PROGRAMS else ["caffe", *arguments]
+    program = PROGRAMS[name]
     try:
-        values, positional = program.parse(name, rest)
+        values, positional = program.parse(rest)
     except NoRun as end:
         print(end, file=sys.stderr if end.wrong else sys.stdout)
-        return 1 if end.wrong else end.code
+        return end.code
+    requirements.prepare()
     with logging_to(values.log_dir, name, values.minloglevel), warnings.catch_warnings():
         warnings.simplefilter("always", CaffeWarning)
         warnings.showwarning = _log_warning

@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import Any
 
 import keras_caffe
-from keras_caffe.cli.programs.flags import Program, Values
 from keras_caffe.cli.programs.glog import ERROR, WARNING, log, log_solver
+from keras_caffe.cli.programs.usage import Values
 from keras_caffe.cli.test import score
 from keras_caffe.cli.train import EFFECTS, names, requests
 from keras_caffe.errors import CaffeError
@@ -20,34 +20,8 @@ from keras_caffe.solver.load import load_solver, open_test_net
 from keras_caffe.solver.opener import FED
 from keras_caffe.solver.solver import Solver
 
-USAGE = """command line brew
-usage: caffe <command> <args>
-
-commands:
-  train           train or finetune a model
-  test            score a model
-  device_query    show GPU diagnostic information
-  time            benchmark model execution time"""
-FLAGS = (
-    ("gpu", "", "Accepted as in Caffe; TensorFlow takes the GPUs that it sees."),
-    ("solver", "", "The solver definition protocol buffer text file."),
-    ("model", "", "The model definition protocol buffer text file."),
-    ("phase", "", "Optional; network phase (TRAIN or TEST). Only used for 'time'."),
-    ("level", 0, "Optional; network level."),
-    ("stage", "", "Optional; network stages (not to be confused with phase), separated by ','."),
-    ("snapshot", "", "Optional; the snapshot solver state to resume training."),
-    ("weights", "", "Optional; the trained weights to begin with, separated by ','. Not together with snapshot."),
-    ("iterations", 50, "The number of iterations to run."),
-    ("sigint_effect", "stop", "Optional; what SIGINT does: snapshot, stop or none."),
-    ("sighup_effect", "snapshot", "Optional; what SIGHUP does: snapshot, stop or none."),
-    ("allow_python_imports", False, "Import the modules that Python layers name; only for files that you trust."),
-)
-
 
 def run(values: Values, positional: Sequence[str]) -> int:
-    if len(positional) != 1:
-        print(caffe.help("caffe"))
-        return 0
     command = COMMANDS.get(positional[0])
     if command is None:
         for line in ("Available caffe actions:", *(f"\t{name}" for name in sorted(COMMANDS))):
@@ -173,5 +147,3 @@ COMMANDS: dict[str, Callable[[Values], None]] = {
     "time": time,
     "device_query": device_query,
 }
-GPU = "TensorFlow takes the GPUs that it sees; CUDA_VISIBLE_DEVICES chooses among them"
-caffe = Program(USAGE, run, FLAGS, ignored=[("gpu", GPU)])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_caffe.cli.programs.flags import Program, Values
 from keras_caffe.cli.programs.glog import ERROR, log
+from keras_caffe.cli.programs.usage import Values
 from keras_caffe.data.imageset import BY_NAME, ImageSet, find_images
 from keras_caffe.data.statistics import mean_image, open_any, records, write_mean
 from keras_caffe.data.writers import write
@@ -18,9 +18,6 @@ from keras_caffe.errors import CaffeError
 
 
 def convert(values: Values, positional: Sequence[str]) -> int:
-    if len(positional) < 3:
-        print(convert_imageset.help("convert_imageset"))
-        return 1
     root, listing, target = positional[:3]
     check_backend(values.backend)
     lines, _ = find_images(listing)
@@ -48,9 +45,6 @@ def _encoding(values: Values) -> str:
 
 
 def mean(values: Values, positional: Sequence[str]) -> int:
-    if len(positional) not in (1, 2):
-        print(compute_image_mean.help("compute_image_mean"))
-        return 1
     check_backend(values.backend)
     walk = open_any(positional[0])
     log("Starting iteration", "compute_image_mean.cpp:71")
@@ -70,29 +64,3 @@ def check_backend(backend: str) -> None:
     """Refuses a kind of database that Caffe has not."""
     if backend not in ("lmdb", "leveldb"):
         raise CaffeError(f"Unknown database backend {backend}", expected="lmdb or leveldb")
-
-
-convert_imageset = Program(
-    """Convert a set of images to the leveldb/lmdb
-format used as input for Caffe.
-Usage:
-    convert_imageset [FLAGS] ROOTFOLDER/ LISTFILE DB_NAME""",
-    convert,
-    (
-        ("gray", False, "When this option is on, treat images as grayscale ones"),
-        ("shuffle", False, "Randomly shuffle the order of images and their labels"),
-        ("backend", "lmdb", "The backend {lmdb, leveldb} for storing the result"),
-        ("resize_width", 0, "Width images are resized to"),
-        ("resize_height", 0, "Height images are resized to"),
-        ("check_size", False, "When this option is on, check that all the datum have the same size"),
-        ("encoded", False, "When this option is on, the encoded image will be saved in datum"),
-        ("encode_type", "", "How to encode the images: 'png' or 'jpg'; by default as a name's ending says"),
-    ),
-)
-compute_image_mean = Program(
-    """Compute the mean_image of a set of images given by a leveldb/lmdb
-Usage:
-    compute_image_mean [FLAGS] INPUT_DB [OUTPUT_FILE]""",
-    mean,
-    (("backend", "lmdb", "The backend {leveldb, lmdb} containing the images; which it is shows by itself"),),
-)

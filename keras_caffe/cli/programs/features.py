@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_caffe.cli.features import Features, Parts, write_features
-from keras_caffe.cli.programs.flags import Program, Values
+from keras_caffe.cli.programs.declared import FEATURES
 from keras_caffe.cli.programs.glog import ERROR, log
+from keras_caffe.cli.programs.usage import Values
 from keras_caffe.cli.train import names
 from keras_caffe.errors import CaffeError
 from keras_caffe.pycaffe import install
 
-USAGE = (
-    "extract_features  pretrained_net_param  feature_extraction_proto_file  extract_feature_blob_name1[,name2,...]"
-    "  save_feature_dataset_name1[,name2,...]  num_mini_batches  db_type  [CPU/GPU] [DEVICE_ID=0]"
-)
 PLACE = "extract_features.cpp:"
 
 
 def run(values: Values, positional: Sequence[str]) -> int:
     if len(positional) < 6:
-        log(f"Usage: {USAGE}", f"{PLACE}29", ERROR)
+        log(FEATURES, f"{PLACE}29", ERROR)
         return 1
     weights, net, blobs, targets, count, kind = positional[:6]
     log("Using CPU" if positional[6:7] != ["GPU"] else "Using GPU", f"{PLACE}59", ERROR)
@@ -61,7 +58,3 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise CaffeError("num_mini_batches is no number of batches", expected="1 or more", received=text)
     return int(text)
-
-
-FLAGS = (("allow_python_imports", False, "Import the modules that Python layers name; only for files that you trust."),)
-extract_features = Program(f"Usage: {USAGE}", run, FLAGS)

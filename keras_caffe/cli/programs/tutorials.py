@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.cli.programs.databases import check_backend
-from keras_caffe.cli.programs.flags import Program, Values
 from keras_caffe.cli.programs.glog import log
+from keras_caffe.cli.programs.usage import Values
 from keras_caffe.data.writers import KeyValue, write
 from keras_caffe.errors import ReadError, unreadable
 
@@ -21,9 +21,6 @@ MNIST_PLACE, CIFAR_PLACE = "convert_mnist_data.cpp", "convert_cifar_data.cpp"
 
 
 def mnist(values: Values, positional: Sequence[str]) -> int:
-    if len(positional) != 3:
-        print(convert_mnist_data.help("convert_mnist_data"))
-        return 0
     images, labels = _idx(positional[0], IMAGES, 3), _idx(positional[1], LABELS, 1)
     check_backend(values.backend)
     if len(images) != len(labels):
@@ -86,14 +83,3 @@ def _records(images: Iterable[tuple[int, np.ndarray]], digits: int) -> Iterator[
         channels, height, width = image.shape
         datum = proto.Datum(channels=channels, height=height, width=width, data=image.tobytes(), label=int(label))
         yield f"{number:0{digits}d}".encode(), datum.SerializeToString()
-
-
-convert_mnist_data = Program(
-    """This script converts the MNIST dataset to
-the lmdb/leveldb format used by Caffe to load data.
-Usage:
-    convert_mnist_data [FLAGS] input_image_file input_label_file output_db_file""",
-    mnist,
-    (("backend", "lmdb", "The backend for storing the result"),),
-)
-convert_cifar_data = Program("Usage: convert_cifar_data input_folder output_folder db_type", cifar)

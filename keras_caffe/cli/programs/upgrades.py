@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.cli.programs.flags import Program, Values
+from keras_caffe.cli.programs.declared import PROGRAMS
 from keras_caffe.cli.programs.glog import ERROR, log
+from keras_caffe.cli.programs.usage import Values
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read import is_text_file, read_message
 from keras_caffe.converters.upgrade import upgrade_solver
@@ -21,12 +22,12 @@ from keras_caffe.proto.text import to_text
 Upgrade = Callable[[Any], Any]
 
 
-def _program(name: str, arguments: str, kind: str, text: bool, upgrade: Upgrade) -> Program:
-    usage, place = f"{name} {arguments}", f"{name}.cpp:1"
+def _program(name: str, kind: str, text: bool, upgrade: Upgrade) -> Callable[[Values, Sequence[str]], int]:
+    place = f"{name}.cpp:1"
 
     def run(values: Values, positional: Sequence[str]) -> int:
         if len(positional) != 2:
-            log(f"Usage: {usage}", place, ERROR)
+            log(PROGRAMS[name].usage, place, ERROR)
             return 1
         source, target = positional
         old = _read(source, kind, text, place)
@@ -44,7 +45,7 @@ def _program(name: str, arguments: str, kind: str, text: bool, upgrade: Upgrade)
         log(f"Wrote upgraded {kind} {'text' if text else 'binary'} proto to {target}", place)
         return 0
 
-    return Program(f"Usage: {usage}", run)
+    return run
 
 
 def _read(source: str, kind: str, text: bool, place: str) -> Any:
@@ -65,8 +66,6 @@ def _net(net: Any) -> Any:
     return read_definition(net).message
 
 
-NET_FILES = "v0_net_proto_file_in net_proto_file_out"
-SOLVER_FILES = "old_solver_proto_file_in solver_proto_file_out"
-upgrade_net_proto_text = _program("upgrade_net_proto_text", NET_FILES, "NetParameter", True, _net)
-upgrade_net_proto_binary = _program("upgrade_net_proto_binary", NET_FILES, "NetParameter", False, _net)
-upgrade_solver_proto_text = _program("upgrade_solver_proto_text", SOLVER_FILES, "SolverParameter", True, upgrade_solver)
+upgrade_net_proto_text = _program("upgrade_net_proto_text", "NetParameter", True, _net)
+upgrade_net_proto_binary = _program("upgrade_net_proto_binary", "NetParameter", False, _net)
+upgrade_solver_proto_text = _program("upgrade_solver_proto_text", "SolverParameter", True, upgrade_solver)
