@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ START = time.monotonic()
 STATM = Path("/proc/self/statm")
 MIB = 2**20
 GROWTH = 512  # MiB that may be garbage: Python does not know how much memory a dropped model holds
-LIMIT = 8192  # MiB; the largest test needs a quarter of it
+LIMIT = 4096  # MiB; the largest test needs half of it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,7 +51,10 @@ class MemoryWatch:
             time.sleep(0.5)
         self.config.pluginmanager.getplugin("capturemanager").suspend_global_capture()
         print(f"\n{self.test}: its process holds {resident()} MiB; at most {LIMIT} are allowed", file=sys.stderr)
-        faulthandler.dump_traceback(sys.stderr)
+        for _ in range(5):  # what runs always is in all of them
+            faulthandler.dump_traceback(sys.stderr)
+            time.sleep(0.2)
+        print(Counter(type(thing).__qualname__ for thing in gc.get_objects()).most_common(30), file=sys.stderr)
         os._exit(1)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:

@@ -17,7 +17,7 @@ class CaffeDataset(tf.data.Dataset):
 
     Attributes:
         streams: those of the data layers.
-        skipped: the errors of the records left out so far (`on_error="skip"`).
+        skipped: the errors of the records left out so far (`on_error="skip"`), the last 10,000 of each layer.
     """
 
     def __init__(self, dataset: tf.data.Dataset, streams: Sequence[Stream]) -> None:

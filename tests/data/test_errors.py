@@ -19,6 +19,7 @@ import keras_caffe.data.sources.tensorflow_io as tensorflow_io_source
 from keras_caffe import samples
 from keras_caffe.data import dataset
 from keras_caffe.data.datum import parse
+from keras_caffe.data.sources import image_source
 from keras_caffe.errors import CaffeError, DataError
 from tests.data.golden_data import DATA
 from tests.data.records import datum, labels, write_lmdb
@@ -177,6 +178,16 @@ def test_the_first_record_is_counted_once_where_it_is_bad(tmp_path: Path) -> Non
     skipping = dataset(data_net(source, 2), epochs=2, on_error="skip")
     assert labels(skipping.as_numpy_iterator()) == [1, 3, 1, 3]
     assert len(skipping.skipped) == 4
+
+
+def test_an_endless_stream_keeps_the_last_errors_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_source, "MOST_SKIPPED", 5)
+    undecodable = datum(1, data=b"\xff\xd8 no image", encoded=True)
+    source = write_lmdb(tmp_path / "db", {b"0": datum(0), b"1": undecodable, b"2": datum(2)})
+    skipping = dataset(data_net(source, 2), epochs=8, on_error="skip")
+    assert labels(skipping.as_numpy_iterator()) == [0, 2] * 8
+    assert ["key 1" in str(error) for error in skipping.skipped] == [True] * 5
+    assert not any(error.__traceback__ or error.__context__ for error in skipping.skipped)  # they hold the frames
 
 
 def test_a_database_of_bad_records_does_not_go_on_for_ever(tmp_path: Path) -> None:

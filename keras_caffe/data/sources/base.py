@@ -76,7 +76,7 @@ class Source:
         size: records of one epoch, or None if there is no end.
         batch_size: records of a batch.
         tops: the names of its tops.
-        skipped: the errors of the records that were left out.
+        skipped: the errors of the records that were left out last.
     """
 
     def __init__(self, layer: Any, settings: Settings) -> None:

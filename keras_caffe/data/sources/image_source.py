@@ -20,6 +20,7 @@ from keras_caffe.shapes import Shape
 T = TypeVar("T")
 
 GIVE_UP = 10_000  # records in a row that cannot be read
+MOST_SKIPPED = 10_000  # errors that are kept
 
 
 class Record(NamedTuple):
@@ -194,7 +195,10 @@ class ImageSource(Source):
         return loaded
 
     def _leave_out(self, error: CaffeError) -> None:
+        # An endless stream meets a bad record in every pass: it keeps neither all errors nor what their frames hold.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         self.skipped.append(error)
+        del self.skipped[:-MOST_SKIPPED]
         self._bad_in_a_row += 1
         if self._bad_in_a_row >= GIVE_UP:
             raise DataError("no record can be read", where=error.where, received=str(error))
