@@ -58,12 +58,13 @@ class MarginProduct(CaffeLayer):
         self.passes = self.add_weight(shape=(), dtype="int", initializer=first, trainable=False, name="passes")
 
     def call(self, inputs: Any) -> Any:
-        x, labels = inputs
-        x = ops.reshape(x, (-1, self.kernel.shape[1]))
+        features, labels = inputs
+        x = ops.reshape(features, (-1, self.kernel.shape[1]))
         self.passes.assign(self.passes + 1)
         growth = ops.power(1 + self.gamma * ops.cast(self.passes, "float32"), -self.power)
         strength = ops.cast(ops.maximum(self.base * growth, self.lambda_min), x.dtype)
-        return [self.product(x, labels, strength), ops.reshape(strength, (1,))]
+        scores = ops.reshape(self.product(x, labels, strength), (*ops.shape(features)[: self.axis], self.num_output))
+        return [scores, ops.reshape(strength, (1,))]
 
     def product(self, x: Any, labels: Any, strength: Any) -> Any:
         """The scores of (M, K) features, (M, N)."""

@@ -34,11 +34,11 @@ def correlation(
     Returns:
         (N, H', W', rows of displacements * columns of displacements), the columns' varying fastest
     """
-    a, b = windows_as_channels(a, kernel_size), windows_as_channels(b, kernel_size)
-    out = [ceil_div(size - 2 * first, stride) for size, first in zip(ops.shape(a)[1:3], origin, strict=True)]
     (rows, columns), compare = displacements, _differences if subtract else _products
     outside = max(0, -(origin[1] + columns[0]))
     b = ops.pad(b, [(0, 0), (0, 0), (outside, 0), (0, 0)]) if outside else b
+    a, b = windows_as_channels(a, kernel_size), windows_as_channels(b, kernel_size)
+    out = [ceil_div(size - 2 * first, stride) for size, first in zip(ops.shape(a)[1:3], origin, strict=True)]
     window = [_every(first, n, stride) for first, n in zip(origin, out, strict=True)]
     first = origin[1] + columns[0] + outside
     shifted = [at_pixels(b, (_every(origin[0] + row, out[0], stride),)) for row in rows]

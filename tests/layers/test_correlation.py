@@ -78,6 +78,7 @@ def expected(layer: Correlation, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         Correlation1D(1, 3, 1, pad=1, stride_2=3),
         Correlation1D(3, 2, -1, pad=2, stride_1=2),
         Correlation1D(1, 4, -1, pad=4, stride_2=2),
+        Correlation1D(3, 2, -1, stride_2=2),
     ],
 )
 def test_it_is_the_sum_that_defines_it(layer: Correlation, type: str) -> None:

@@ -75,6 +75,18 @@ def test_a_pass_leaves_unit_vectors_behind() -> None:
     np.testing.assert_allclose(np.linalg.norm(layer.kernel, axis=1), np.ones(4), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", TYPES)
+def test_axes_before_the_features_stay(name: str) -> None:
+    layer = TYPES[name](4, "TRIPLE", axis=2, weight_filler={"type": "gaussian", "seed": 0})
+    x, labels = X[:6].reshape(2, 3, 5), LABELS[:6]
+    scores, _ = layer([x, labels])
+    assert scores.shape == layer.compute_output_shape([x.shape, labels.shape])[0] == (2, 3, 4)
+    flat = TYPES[name](4, "TRIPLE")
+    flat.build([(6, 5), (6,)])
+    flat.set_weights(layer.get_weights()[:1] + flat.get_weights()[1:])
+    np.testing.assert_allclose(scores, np.reshape(flat([X[:6], labels])[0], (2, 3, 4)), rtol=1e-5)
+
+
 def test_features_of_0_have_a_gradient() -> None:
     layer, x = LargeMarginInnerProduct(4, "QUADRUPLE", weight_filler="xavier"), tf.zeros((2, 5))
     with tf.GradientTape() as tape:
