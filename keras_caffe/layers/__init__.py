@@ -138,6 +138,7 @@ from keras_caffe.layers.warp import Warp as Warp
 from keras_caffe.layers.warp_ctc_loss import WarpCTCLoss as WarpCTCLoss
 from keras_caffe.layers.window_data import WindowData as WindowData
 from keras_caffe.layers.yolo_detection_output import YoloDetectionOutput as YoloDetectionOutput
+from keras_caffe.layers.yolov3 import Yolov3 as Yolov3
 from keras_caffe.layers.yolov3_detection_output import Yolov3DetectionOutput as Yolov3DetectionOutput
 
 __all__ = [name for name, value in globals().items() if isinstance(value, type)]

@@ -38,12 +38,9 @@ def region_errors(
     side = ops.cast(ops.shape(x)[2], x.dtype)
     boxes = _boxes(u, side, anchors)
     truths = labels[..., 1:]
-    there = ops.cumprod(ops.cast(ops.any(labels != 0, axis=-1), "int32"), axis=1) > 0
+    there = truths_there(labels)
     o = u[..., 4]
-    best = ops.max(
-        ops.where(there[:, None, None, None], _iou(boxes[..., None, :], truths[:, None, None, None]), 0), axis=-1
-    )
-    idle = ops.where(best > scales.threshold, 0, scales.noobject * o * o * (1 - o))
+    idle = ops.where(best_overlap(boxes, truths, there) > scales.threshold, 0, scales.noobject * o * o * (1 - o))
     errors = ops.concatenate([ops.zeros_like(u[..., :4]), idle[..., None], ops.zeros_like(u[..., 5:])], axis=-1)
     place, inside = _places(truths, there, boxes, side, anchors, bias_match)
     x, u, boxes, errors = (ops.reshape(t, (-1, t.shape[-1])) for t in (x, u, boxes, errors))
@@ -53,6 +50,17 @@ def region_errors(
     hit = ops.reshape(index, (-1, 1)) == ops.arange(ops.shape(errors)[0])[None]
     chosen = ops.matmul(ops.transpose(ops.cast(hit, wanted.dtype)), ops.reshape(wanted, (-1, wanted.shape[-1])))
     return ops.reshape(ops.where(ops.any(hit, axis=0)[:, None], chosen, errors), ops.shape(maps))
+
+
+def truths_there(labels: Any) -> Any:
+    """Which rows (N, truths) stand before the first row of zeros."""
+    return ops.cumprod(ops.cast(ops.any(labels != 0, axis=-1), "int32"), axis=1) > 0
+
+
+def best_overlap(boxes: Any, truths: Any, there: Any) -> Any:
+    """The greatest overlap of boxes (N, H, W, boxes, 4) with the truths (N, truths, 4) that are there."""
+    overlaps = iou(boxes[..., None, :], truths[:, None, None, None])
+    return ops.max(ops.where(there[:, None, None, None], overlaps, 0), axis=-1)
 
 
 def _activated(x: Any) -> Any:
@@ -68,7 +76,8 @@ def _boxes(u: Any, side: Any, anchors: Anchors) -> Any:
     return ops.concatenate([ops.stack([x, y], axis=-1), ops.exp(u[..., 2:4]) * sizes / side], axis=-1)
 
 
-def _iou(a: Any, b: Any) -> Any:
+def iou(a: Any, b: Any) -> Any:
+    """Intersection over union of boxes (..., 4): x, y of the middle, width and height."""
     low = ops.maximum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
     high = ops.minimum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
     common = ops.prod(ops.maximum(high - low, 0), axis=-1)
@@ -90,7 +99,7 @@ def _places(truths: Any, there: Any, boxes: Any, side: Any, anchors: Anchors, bi
         sizes = ops.take(ops.reshape(boxes[..., 2:], (-1, len(anchors), 2)), cell, axis=0)
     middle = ops.zeros_like(truths[..., None, :2])
     of_size = ops.concatenate([middle + ops.zeros_like(sizes), middle + sizes], axis=-1)
-    overlap = _iou(of_size, ops.concatenate([middle, truths[..., None, 2:]], axis=-1))
+    overlap = iou(of_size, ops.concatenate([middle, truths[..., None, 2:]], axis=-1))
     return cell * len(anchors) + ops.cast(ops.argmax(overlap, axis=-1), "int32"), inside
 
 
@@ -106,7 +115,7 @@ def _assigned(
     middle = -scale * moved * u[..., :2] * (1 - u[..., :2])
     sizes = ops.log(ops.where(truths[..., 2:] > 0, truths[..., 2:], 1) * side / anchor)
     o = u[..., 4:5]
-    goal = _iou(box, truths)[..., None] if rescore else 1.0
+    goal = iou(box, truths)[..., None] if rescore else 1.0
     objectness = -scales.object * (goal - o) * o * (1 - o)
     one_hot = ops.cast(ops.cast(labels[..., :1], "int32") == ops.arange(u.shape[-1] - 5, dtype="int32"), x.dtype)
     classes = -scales.classes * (one_hot - u[..., 5:])

@@ -33,7 +33,6 @@ WHOLE = {
     "SampleConstraint": "BatchSampler.sample_constraint",  # read as min_ and max_ of each measure
     "DenseImageDataParameter": "the type DenseImageData",
     "MultiStageMeanfieldParameter": "the type MultiStageMeanfield",
-    "Yolov3Parameter": "the type Yolov3",
 }
 # Messages of which a layer reads whatever field has this type.
 BY_TYPE = {"RandomGeneratorParameter": "keras_caffe.layers.data_augmentation"}

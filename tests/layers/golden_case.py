@@ -28,7 +28,7 @@ EXACT = {
 # overwritten before it is read. Here it is the formula's, as for all layers that Caffe computes wrongly in place.
 WRONG_IN_CAFFE = {"Power-c0005"}
 # Their gradients are the fork's also where these are not the derivative (`bottom_diff_kink`).
-FORKS_GRADIENT = {"ChannelScale", "FocalLoss", "HardSigmoid", "Lstm", "RegionLoss"}
+FORKS_GRADIENT = {"ChannelScale", "FocalLoss", "HardSigmoid", "Lstm", "RegionLoss", "Yolov3"}
 # What follows a type in a file's name, where the net does not tell.
 FORKS = {"ssd", "segnet", "pspnet", "hed", "nvidia"}
 LOOSE = {

@@ -112,6 +112,8 @@ LABELLED = {
     "MultinomialLogisticLoss": "bottom: 'chances' bottom: 'classes' top: 'z'",
     "RegionLoss": "bottom: 'grid' bottom: 'truths' top: 'z' region_loss_param { num_class: 2 num: 2 "
     "biases: 1 biases: 2 biases: 3 biases: 1 }",
+    "Yolov3": "bottom: 'grid' bottom: 'truths' top: 'z' yolov3_param { num_class: 2 num: 2 mask: 0 mask: 1 "
+    "biases: 1 biases: 2 biases: 3 biases: 1 }",
 }
 WITHOUT_GRADIENT = {
     "DetectionEvaluate": "bottom: 'found' bottom: 'boxes' top: 'z' detection_evaluate_param { num_classes: 3 }",

@@ -1,0 +1,133 @@
+"""Yolov3 (eric612/MobileNet-YOLO, src/caffe/layers/yolov3_layer.cpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.layers.arguments import flag, items, number, numbers, whole
+from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.loss_bottoms import check_size
+from keras_caffe.layout import Order, caffe_order, channels_last
+from keras_caffe.ops.losses import with_gradient_of
+from keras_caffe.ops.yolo3_loss import Yolo3Rules, logistic_slopes, yolo3_errors
+from keras_caffe.registry import register_layer
+from keras_caffe.shapes import Shape, total_count
+
+NUMBERS = ("object_scale", "class_scale", "coord_scale", "thresh", "iou_thresh", "label_smooth_eps")
+
+
+@serializable
+@register_layer("Yolov3")
+class Yolov3(LossLayer):
+    """The loss of YOLO v3 on one map: the sum of the squared errors of the predicted boxes over the number of images.
+
+    A box as of `Yolov3DetectionOutput` has objectness 0 to learn, unless it overlaps a truth by more than `thresh`. In
+    a truth's cell those boxes learn the truth whose anchor fits its size best of all anchors, or by more than
+    `iou_thresh`; the last truth of a box counts, and the classes of all. The gradient is the errors themselves over the
+    number of images, as the fork has it, not the derivative.
+
+    Args:
+        num_class: number of classes (20).
+        anchors: (width, height) in pixels, those of the net's other maps, too.
+        mask: the numbers of the anchors that this map has, one for each box of a cell.
+        anchors_scale: pixels to a cell (32).
+        object_scale: how much the objectness of learning boxes counts, with use_logic_gradient only (1).
+        class_scale, coord_scale: how much the other parts count (1, 5).
+        thresh: overlap with a truth from which a box is not pushed down (0.2).
+        iou_thresh: fit from which further boxes learn a truth; none do from 1 on (0.5).
+        label_smooth_eps: what of a class's certainty goes to all classes alike (0.1).
+        use_logic_gradient: the gradient passes the sigmoids (False).
+        use_focal_loss: classes count less the better they are known (False).
+
+    Shapes: (N, H, W, boxes * (5 + num_class)), truths (N, 1, truths, 5) with rows (class, x, y, width, height) in parts
+    of the image, ended by a row of zeros -> (). A truth whose middle is outside the image is left out.
+
+    Raises:
+        LayerError: no anchors, a mask that names others. ShapeError: other bottoms.
+
+    Caffe: src/caffe/layers/yolov3_layer.cpp (eric612/MobileNet-YOLO)
+    """
+
+    no_gradient = (1,)
+
+    def __init__(
+        self,
+        num_class: int = 20,
+        anchors: Sequence[Sequence[float]] = (),
+        mask: Sequence[int] = (),
+        anchors_scale: int = 32,
+        object_scale: float = 1.0,
+        class_scale: float = 1.0,
+        coord_scale: float = 5.0,
+        thresh: float = 0.2,
+        iou_thresh: float = 0.5,
+        label_smooth_eps: float = 0.1,
+        use_logic_gradient: bool = False,
+        use_focal_loss: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_class, self.anchors_scale = whole("num_class", num_class, 1), whole("anchors_scale", anchors_scale, 1)
+        self.anchors = tuple(numbers("anchors", pair, above=0) for pair in items(anchors))
+        self.mask = tuple(whole("mask", one, 0, len(self.anchors) - 1) for one in items(mask))
+        if not self.mask or any(len(pair) != 2 for pair in self.anchors):
+            raise LayerError(
+                "Yolov3 needs anchors, (width, height) each, and a mask", received=(self.anchors, self.mask)
+            )
+        self.object_scale, self.class_scale = number("object_scale", object_scale), number("class_scale", class_scale)
+        self.coord_scale, self.thresh = number("coord_scale", coord_scale), number("thresh", thresh)
+        self.iou_thresh = number("iou_thresh", iou_thresh)
+        self.label_smooth_eps = number("label_smooth_eps", label_smooth_eps)
+        self.use_logic_gradient = flag("use_logic_gradient", use_logic_gradient)
+        self.use_focal_loss = flag("use_focal_loss", use_focal_loss)
+
+    def call(self, inputs: Any) -> Any:
+        maps, labels = (ops.stop_gradient(x) for x in inputs)
+        rules = Yolo3Rules(
+            object=self.object_scale if self.use_logic_gradient else 1.0,
+            classes=self.class_scale,
+            coordinates=self.coord_scale,
+            idle_overlap=self.thresh,
+            learn_overlap=self.iou_thresh,
+            smoothing=self.label_smooth_eps,
+            focal=self.use_focal_loss,
+        )
+        truths = ops.reshape(labels, (-1, *labels.shape[2:]))
+        errors = yolo3_errors(maps, truths, self.anchors, self.mask, self.anchors_scale, rules)
+        slopes = errors * logistic_slopes(maps, len(self.mask)) if self.use_logic_gradient else errors
+        images = ops.cast(ops.shape(maps)[0], maps.dtype)
+        return with_gradient_of(ops.sum(errors * errors) / images, ops.sum(slopes * inputs[0]) / images)
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        maps, labels = shapes
+        if len(maps) != 4 or len(labels) != 4 or labels[1] not in (1, None) or labels[3] not in (5, None):
+            raise ShapeError("Yolov3 needs a map and truths", expected="(N, 1, truths, 5)", received=shapes)
+        check_size(maps[3], len(self.mask) * (5 + self.num_class), "wrong number of channels for boxes and classes")
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 3 * total_count(bottoms[:1])  # difference, square, sum
+
+    @classmethod
+    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
+        return [channels_last(bottoms[0].rank), caffe_order(bottoms[1].rank)]
+
+    @classmethod
+    def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
+        cls.refuse_label_gradient(layer)
+        param = layer.yolov3_param
+        if enum_name(param, "iou_loss") != "MSE":
+            raise LayerError("Yolov3 learns boxes by MSE here", expected="iou_loss: MSE", received=param.iou_loss)
+        if len(param.biases) % 2 or len(param.mask) != param.num:
+            received = f"{len(param.biases)} biases, {len(param.mask)} mask"
+            raise LayerError(
+                "biases are pairs, mask names one for each box", expected=f"{param.num} mask", received=received
+            )
+        names = ("num_class", "anchors_scale", "use_logic_gradient", "use_focal_loss", *NUMBERS)
+        own = {name: getattr(param, name) for name in names}
+        anchors = list(zip(param.biases[::2], param.biases[1::2], strict=True))
+        return cls(anchors=anchors, mask=param.mask, **own, **kwargs)
