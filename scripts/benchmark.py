@@ -1,4 +1,4 @@
-"""Measures this package: `benchmark.py load|forward|inference|data|train|ops|pycaffe`, `--help` for the settings."""
+"""Measures this package: `benchmark.py load|forward|inference|data|train|ops|pycaffe|page`, `--help` for settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import data, forward, inference, load, ops, pycaffe, report, train  # noqa: E402  (TensorFlow reads the environment once)
+from benchmarks import data, forward, inference, load, ops, page, pycaffe, report, train  # noqa: E402  (TensorFlow reads the environment once)
 
 COMMANDS = {
     "load": load,
@@ -19,6 +19,7 @@ COMMANDS = {
     "train": train,
     "ops": ops,
     "pycaffe": pycaffe,
+    "page": page,
 }
 
 

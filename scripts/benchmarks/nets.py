@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras_caffe import proto
@@ -227,12 +227,21 @@ def _fire(net: Writer, x: str, name: str, squeezed: int, expanded: int) -> str:
 
 
 def resnet50(batch: int = 1) -> Any:
-    net = Writer("ResNet-50", 3, 224, batch)
+    return _resnet("ResNet-50", batch, (3, 4, 6, 3), lambda block: chr(ord("a") + block))
+
+
+def resnet152(batch: int = 1) -> Any:
+    """As its authors name the blocks: res3a, then res3b1 to res3b7."""
+    return _resnet("ResNet-152", batch, (3, 8, 36, 3), lambda block: f"b{block}" if block else "a")
+
+
+def _resnet(name: str, batch: int, blocks: Sequence[int], named: Callable[[int], str]) -> Any:
+    net = Writer(name, 3, 224, batch)
     x = net.pool(_bn_relu(net, net.conv("data", "conv1", 64, 7, bias=False, stride=2, pad=3), "conv1"), "pool1", 3, 2)
-    for stage, (width, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)], 2):
-        for block in range(blocks):
+    for stage, (width, count) in enumerate(zip((64, 128, 256, 512), blocks, strict=True), 2):
+        for block in range(count):
             stride = 2 if stage > 2 and not block else 1
-            x = _residual(net, x, f"{stage}{chr(ord('a') + block)}", width, stride, project=not block)
+            x = _residual(net, x, f"{stage}{named(block)}", width, stride, project=not block)
     x = net.pool(x, "pool5", 7, 1, kind="AVE")
     return net.softmax(net.dense(x, "fc1000", 1000))
 
@@ -301,6 +310,7 @@ NETS: dict[str, Callable[[int], Any]] = {
     "vgg16": vgg16,
     "squeezenet": squeezenet,
     "resnet50": resnet50,
+    "resnet152": resnet152,
     "mobilenet_ssd": mobilenet_ssd,
 }
 """{name: writer}; a writer takes the batch size and returns a NetParameter in deploy form."""

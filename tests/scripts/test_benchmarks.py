@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import keras_caffe
 from keras_caffe import proto
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import infer
-from scripts.benchmarks import forward, load, nets, report, weights
+from scripts.benchmarks import forward, load, nets, page, report, weights
 
 LEARNED = {  # learned values, as published; statistics are not among them
     "lenet": 431_080,
@@ -24,6 +25,7 @@ LEARNED = {  # learned values, as published; statistics are not among them
     "vgg16": 138_357_544,
     "squeezenet": 1_235_496,
     "resnet50": 25_557_032,
+    "resnet152": 60_192_808,
 }
 
 
@@ -89,3 +91,10 @@ def test_tables_are_markdown() -> None:
 @pytest.mark.parametrize(("value", "text"), [(1234.5, "1234"), (12.345, "12.3"), (0.5, "0.5"), (16, "16"), ("-", "-")])
 def test_cells(value: object, text: str) -> None:
     assert report.cell(value) == text
+
+
+def test_a_page_is_made_and_opened() -> None:
+    table = page.measure(Namespace(nets=["lenet"], runs=1))
+    (cells,) = zip(*(column.cells for column in table.columns), strict=True)
+    assert cells[:2] == ("lenet", "9")
+    assert all(float(cell) > 0 for cell in cells[2:])
