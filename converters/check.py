@@ -12,7 +12,7 @@ from typing import Any
 from keras_caffe.converters.definition import Definition, Weights, check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, check_training, plan
-from keras_caffe.converters.weights import match
+from keras_caffe.converters.weights import Report, match
 from keras_caffe.errors import (
     CaffeError,
     CaffeWarning,
@@ -206,10 +206,12 @@ def batch_statistics(definition: Definition) -> Iterator[Finding]:
 def not_filled(planned: Plan, weights: Weights, definition: Definition, misfit: str) -> Iterator[Finding]:
     """What the weights leave as it is, do not fit (of severity `misfit`), or have too much."""
     files = weight_files(weights)
-    report = match(planned, files, skip_mismatch=True)[1] if files else None
-    if report is None:
-        return
-    lines = definition.lines
+    if files:
+        yield from of_report(match(planned, files, skip_mismatch=True)[1], misfit, definition.lines)
+
+
+def of_report(report: Report, misfit: str, lines: Mapping[str, int]) -> Iterator[Finding]:
+    """`not_filled` of weights that were read, for layers that stand in these `lines`."""
     for name, why in report.skipped.items():
         yield Finding("weights", misfit, name, lines.get(name), f"its blobs do not fit: {why}")
     for name in report.kept:

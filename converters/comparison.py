@@ -150,8 +150,13 @@ def computed_blobs(
         )
     asked = {name: array for name, array in fed.items() if name in part.input_names}
     outputs = part(asked, training=training)
-    arrays = {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
-    return {name: array.transpose(inverse(_edge(model, array.ndim))) for name, array in arrays.items()}
+    return {name: caffes_array(model, value) for name, value in outputs.items()}
+
+
+def caffes_array(model: CaffeModel, tensor: Any) -> np.ndarray:
+    """What a model gives out at its edge, in Caffe's order."""
+    array = keras.ops.convert_to_numpy(tensor)
+    return array.transpose(inverse(_edge(model, array.ndim)))
 
 
 def _edge(model: CaffeModel, rank: int) -> tuple[int, ...]:

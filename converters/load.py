@@ -12,7 +12,7 @@ import keras
 from keras_caffe import proto
 from keras_caffe.converters.backward import check_gradients
 from keras_caffe.converters.build import build
-from keras_caffe.converters.definition import Definition, check_not_swapped, read_definition, weight_files
+from keras_caffe.converters.definition import Definition, Weights, check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.dialect_rules import in_todays_words
 from keras_caffe.converters.graph import graph
 from keras_caffe.converters.infer import Plan, infer
@@ -89,13 +89,22 @@ def load(
     )
     check_not_swapped(prototxt, weights)
     definition = read_definition(prototxt, strict=strict, fork=fork).select(phase, level, stages)
-    planned, recipe = plan(definition, settings)
+    return model_of(*plan(definition, settings), weights, definition.path, skip_mismatch=skip_mismatch)
+
+
+def model_of(
+    planned: Plan, recipe: Recipe, weights: Weights, path: Path | None, *, skip_mismatch: bool = False
+) -> CaffeModel:
+    """The model of a plan, which is used up, with weights; `path` is the prototxt's.
+
+    Raises:
+        WeightsError, LayerError: as of `load`.
+    """
     check_training(planned)
     files = weight_files(weights)
     initial, report = match(planned, files, skip_mismatch=skip_mismatch)
     tensors = build(planned, initial)
-    read_files = [*filter(None, [definition.path]), *files]
-    return CaffeModel.from_tensors(tensors, recipe, load_report=report, files=read_files)
+    return CaffeModel.from_tensors(tensors, recipe, load_report=report, files=[*filter(None, [path]), *files])
 
 
 def check_training(planned: Plan) -> None:

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.converters.comparison import computed_blobs
 from keras_caffe.converters.detections import DETECTORS, by_picture
 from keras_caffe.converters.graph import AUTOMATIC
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.page.images import picture_input, pixels, prepared
 from keras_caffe.page.pictures import planes, png, thinned, tiled, upright
-from keras_caffe.page.saliency import saliency
+from keras_caffe.page.saliency import forward
 from keras_caffe.page.weights import statistics
 
 MAPS = 64  # of a blob that are shown
@@ -38,7 +37,7 @@ def activations(
     """
     name, values = prepared(model, image, **preparation)
     names = computable(model, name)
-    blobs = computed_blobs(model, names, {name: values}, training=False)
+    blobs, deciding = forward(model, names, name, values)
     blobs = {blob: np.asarray(array)[:1] if np.ndim(array) else np.asarray(array) for blob, array in blobs.items()}
     room = min(ROOM, BUDGET // max(1, len(blobs)))
     is_file = isinstance(image, str | Path)
@@ -49,8 +48,9 @@ def activations(
         "size": [shown.shape[2], shown.shape[1]],
         "blobs": {blob: _look(array, room) for blob, array in blobs.items()},
         **_found(model, blobs, labels),
+        **deciding,
     }
-    return seen | saliency(model, name, values), blobs
+    return seen, blobs
 
 
 def computable(model: CaffeModel, name: str) -> list[str]:
@@ -69,17 +69,18 @@ def _look(array: np.ndarray, room: int) -> dict[str, Any]:
     elif one.size:
         maps = thinned(planes(one), room, MAPS)
         picture = tiled(maps)
-        look |= {"picture": png(picture), "size": list(picture.shape[1::-1]), "maps": len(planes(one))}
+        whole = png(tiled(maps, per_map=False))
+        look |= {"picture": png(picture), "whole": whole, "size": list(picture.shape[1::-1]), "maps": len(planes(one))}
     return look
 
 
 def _found(model: CaffeModel, blobs: Mapping[str, np.ndarray], labels: Sequence[str]) -> dict[str, Any]:
-    """The best classes of the first output that is a vector of scores, or a detector's boxes."""
-    for node in model.net.nodes:
-        top = model.net.values[node.outputs[0]].blob if node.outputs else ""
-        if node.type in DETECTORS and top in blobs:
-            rows = next(by_picture(blobs[top], 1))[:BOXES]
-            return {"boxes": [[_name(int(row[0]), labels), *map(_short, row[1:])] for row in rows], "from": top}
+    """The best classes of the first output that is a vector of scores, or all detectors' boxes."""
+    made = [(node.type, model.net.values[value].blob) for node in model.net.nodes for value in node.outputs[:1]]
+    tops = [top for kind, top in made if kind in DETECTORS and top in blobs]
+    if tops:
+        rows = np.concatenate([next(by_picture(blobs[top], 1))[:BOXES] for top in tops])
+        return {"boxes": [[_name(int(row[0]), labels), *map(_short, row[1:])] for row in rows], "from": ", ".join(tops)}
     for value in model.net.outputs:
         top = model.net.values[value].blob
         scores = blobs[top][0].ravel() if top in blobs and blobs[top].ndim > 1 else np.zeros(0)

@@ -118,8 +118,9 @@ def as_text(field: Any) -> str:
         return "not known"
     if field == "whole":
         return "the whole input"
-    words = [f"{_number(one.size)} pixels, stride {_number(one.stride)}, offset {_number(one.offset)}" for one in field]
-    return words[0] if words[0] == words[1] else f"height: {words[0]}; width: {words[1]}"
+    height, width = (f"stride {_number(one.stride)}, offset {_number(one.offset)}" for one in field)
+    size = " × ".join(_number(one.size) for one in field)
+    return f"{size} pixels, " + (height if height == width else f"height: {height}; width: {width}")
 
 
 def _number(number: Fraction) -> str:

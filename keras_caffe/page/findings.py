@@ -10,7 +10,9 @@ import numpy as np
 from keras_caffe.converters.check import Finding
 from keras_caffe.converters.detections import DETECTORS
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.page.scene import Scene, behind
 
+SOME = 40  # names that are told
 FULL = 0.99  # part of a blob's values from which on its units count as saturated
 SATURATED = {"Sigmoid": (1e-3, 1 - 1e-3), "TanH": (-1 + 1e-3, 1 - 1e-3)}
 
@@ -32,12 +34,25 @@ def warned(kind: str, texts: Sequence[str], layer: str | None = None) -> list[di
     return [{"severity": "warning", "kind": kind, "layer": layer, "text": text, "cure": ""} for text in texts]
 
 
+def of_batches(scene: Scene, findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
+    """The blobs that depend on what else is in the batch, by the layers that `check` found."""
+    named = {finding.layer for finding in findings if finding.kind == "batch statistics"}
+    places = behind(scene, (place for place, layer in enumerate(scene.layers) if layer.name in named))
+    blobs = list(dict.fromkeys(top for place in sorted(places) for top in scene.layers[place].top))
+    if blobs:
+        text = f"{len(blobs)} blobs depend on what else is in the batch: {', '.join(blobs[:SOME])}"
+        yield from warned("batch statistics", [text + (", ..." if len(blobs) > SOME else "")])
+
+
 def numeric(model: CaffeModel, picture: str, blobs: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     """What the blobs of a forward pass show: constants, saturated units, NaN, detectors that find nothing."""
     fed = {model.net.values[value].blob for value in model.plan.inputs}
+    broken = [name for name, array in blobs.items() if not np.isfinite(array).all()]
+    if broken:
+        yield from warned("values", [_broken(broken, blobs[broken[0]], picture)], model.net.producer(broken[0]).name)
     for name, array in blobs.items():
         node = model.net.producer(name)
-        if name not in fed:
+        if name not in fed and name not in broken:
             for text in _odd(node.type, array):
                 yield from warned("values", [f"blob {name!r} {text} for {picture}"], node.name)
     for node in model.net.nodes:
@@ -45,10 +60,15 @@ def numeric(model: CaffeModel, picture: str, blobs: Mapping[str, np.ndarray]) ->
             yield from warned("detector", list(_nothing(model, node, picture, blobs)), node.name)
 
 
+def _broken(names: Sequence[str], first: np.ndarray, picture: str) -> str:
+    bad = first.size - np.count_nonzero(np.isfinite(first))
+    others = f", and {len(names) - 1} more blobs do" if len(names) > 1 else ""
+    return f"blob {names[0]!r} holds {bad:,} NaN or infinite values of {first.size:,} for {picture}{others}"
+
+
 def _odd(kind: str, array: np.ndarray) -> Iterator[str]:
-    bad = array.size - np.count_nonzero(np.isfinite(array))
-    if bad:
-        yield f"holds {bad:,} NaN or infinite values of {array.size:,}"
+    if not array.size:
+        yield "is empty"
     elif array.size > 1 and array.min() == array.max() and kind not in ("DummyData", "PriorBox"):
         yield f"is constant, {array.flat[0]:g} throughout,"
     elif kind in SATURATED and array.size > 1:
@@ -74,4 +94,6 @@ def _nothing(model: CaffeModel, node: Any, picture: str, blobs: Mapping[str, np.
         classes = scores.reshape(-1, param.num_classes)
         best = np.delete(classes, param.background_label_id, 1).max(initial=0.0)
         why = f": the highest score is {best:.4g}, confidence_threshold is {param.confidence_threshold:g}"
+        if np.isnan(best):
+            why = ": its scores hold NaN"
     yield f"layer {node.name!r} finds nothing in {picture}{why}"

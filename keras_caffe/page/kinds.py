@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_caffe import registry
+from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.layers.source import SourceLayer
 
 KINDS = {
@@ -32,9 +33,12 @@ KINDS = {
 """{kind: what the names of its types contain}; the first that fits"""
 
 
-def kind(layer: Any) -> str:
-    """The kind of a layer of a file: one of `KINDS`, "input", "loss", "other", or "unknown" for an unknown type."""
-    cls = registry.class_of(layer.type)
+def kind(layer: Any, cls: type[CaffeLayer] | None = None) -> str:
+    """The kind of a layer of a file: one of `KINDS`, "input", "loss", "other", or "unknown" for an unknown type.
+
+    Its class is that of its type, but for a net with custom layers.
+    """
+    cls = cls or registry.class_of(layer.type)
     if cls is None:
         return "unknown"
     if issubclass(cls, SourceLayer):

@@ -29,10 +29,11 @@ def described(scene: Scene) -> list[dict[str, Any]]:
     rates = multipliers(scene.plan.net) if scene.plan else {}
     found = []
     for place, layer in enumerate(scene.layers):
+        planned = scene.planned(place)
         one = {
             "name": layer.name,
             "type": layer.type,
-            "kind": kind(layer),
+            "kind": kind(layer, type(planned.layer) if planned else None),
             "where": scene.where(layer.name) or "",
             "bottoms": list(layer.bottom),
             "tops": list(layer.top),
@@ -112,5 +113,8 @@ def _shape(shape: Shape) -> str:
 
 
 def _text(layer: Any) -> str:
-    text = "layer {\n" + "".join(f"  {line}\n" for line in to_text(layer).splitlines()) + "}"
+    shown = type(layer)()
+    shown.CopyFrom(layer)
+    shown.ClearField("phase")  # which selecting the phase has set
+    text = "layer {\n" + "".join(f"  {line}\n" for line in to_text(shown).splitlines()) + "}"
     return text if len(text) < LONG else f"{text[:LONG]} ... ({len(text):,} characters)"

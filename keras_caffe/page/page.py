@@ -17,7 +17,7 @@ from keras_caffe.converters.write import replacing
 from keras_caffe.errors import CaffeError, DataError, ReadError
 from keras_caffe.page.against import against_of
 from keras_caffe.page.costs import totals
-from keras_caffe.page.findings import row, warned
+from keras_caffe.page.findings import of_batches, row, warned
 from keras_caffe.page.layers import described, documentation
 from keras_caffe.page.scene import Scene
 from keras_caffe.page.subject import Subject, subject
@@ -112,7 +112,7 @@ def view(
         "name": shown.name,
         "version": __version__,
         "phase": shown.phase,
-        "findings": [row(finding) for finding in shown.findings],
+        "findings": [*map(row, shown.findings), *of_batches(shown.scene, shown.findings)],
         "images": [],
         "weighted": shown.values is not None,
     }
@@ -121,6 +121,8 @@ def view(
     }
     data["docs"] = documentation([layer.type for scene in shown.scenes.values() for layer in scene.layers])
     pictures = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
+    if pictures and shown.values is None:
+        data["findings"] += warned("weights", ["no weights were given: what is computed of pictures comes of fillers"])
     for picture in progress(pictures, "Running the net"):
         _run(shown, picture, data, labels, {"mean": mean, "scale": scale})
     if against is not None:
@@ -188,8 +190,9 @@ def _run(shown: Subject, picture: Any, data: dict[str, Any], labels: Sequence[st
     except CaffeError as error:
         data["findings"] += warned("image", [f"{name} cannot be shown: {error}"])
         return
-    data["images"].append(seen)
-    data["findings"] += numeric(shown.loaded(), name, blobs)
+    found = list(numeric(shown.loaded(), name, blobs))
+    data["images"].append(seen | {"why": [row["text"] for row in found if row["kind"] == "detector"]})
+    data["findings"] += found
 
 
 @cache

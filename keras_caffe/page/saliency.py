@@ -7,75 +7,78 @@ last maps, each times its weight, which is what its gradient holds at every plac
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
-from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.comparison import caffes_array, computed_blobs
+from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.layers.pooling import Pooling
-from keras_caffe.layout import edge_order, inverse
+from keras_caffe.layout import edge_order
 from keras_caffe.page.pictures import png, shades
 
 
-def saliency(model: CaffeModel, name: str, values: np.ndarray) -> dict[str, Any]:
-    """`saliency`, and `cam` where the net allows, as pictures; nothing for a net without classes.
+def forward(
+    model: CaffeModel, names: Sequence[str], name: str, values: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The blobs of one forward pass, and `saliency` and, where the net allows, `cam` as pictures.
 
     Args:
         model: a loaded net.
+        names: the blobs, which this input and what has a default suffice for.
         name: the input that takes the picture.
         values: the picture as a batch in Caffe's order.
     """
-    score = _score(model)
+    score = _score(model, name)
     if score is None or keras.backend.backend() != "tensorflow":
-        return {}
-    maps = _last_maps(model)
-    gradients = _gradients(model, score, maps, name, values)
+        return computed_blobs(model, names, {name: values}, training=False), {}
+    import tensorflow as tf
+
+    order, maps = edge_order(4, model.data_format), _last_maps(model, name)
+    fed = tf.constant(values.transpose(order))
+    part = model.extract(list(dict.fromkeys([*names, score, *([maps] if maps else [])])))
+    with tf.GradientTape(watch_accessed_variables=False) as tape:  # the weights need no gradient
+        tape.watch(fed)
+        outputs = part({keras_name(name): fed}, training=False)
+        best = tf.reduce_max(tf.reshape(outputs[score][0], [-1]))
+    gradients = tape.gradient(best, [fed, outputs[maps]] if maps else [fed])
+    found = [None if one is None else caffes_array(model, one) for one in [*gradients, outputs.get(maps)]]
+    return {blob: caffes_array(model, outputs[blob]) for blob in names}, _pictures(*found)
+
+
+def _pictures(pixels: np.ndarray | None, moving: np.ndarray | None, maps: np.ndarray | None = None) -> dict[str, str]:
+    """As pictures: the gradient at the pixels, and the maps, each times its gradient."""
     found = {}
-    if gradients[0] is not None:
-        found["saliency"] = png(shades(np.abs(gradients[0][:1]).max(1))[0])
-    if maps and gradients[1] is not None:
-        weights, planes = gradients[1][0].mean((1, 2)), gradients[2][0]
-        found["cam"] = png(shades(np.maximum(np.tensordot(weights, planes, 1), 0)[None])[0])
+    if pixels is not None:
+        found["saliency"] = png(shades(np.abs(pixels[:1]).max(1))[0])
+    if moving is not None and maps is not None:
+        found["cam"] = png(shades(np.maximum(np.tensordot(moving[0].mean((1, 2)), maps[0], 1), 0)[None])[0])
     return found
 
 
-def _score(model: CaffeModel) -> str | None:
+def _score(model: CaffeModel, name: str) -> str | None:
     """The value that holds the classes' scores: what a last Softmax reads, or the only output, if it is a vector."""
     for value in model.net.outputs:
         node = model.net.nodes[model.net.values[value].producer]
         before = node.inputs[0] if node.type == "Softmax" else value
         shape = model.plan.shapes[before]
-        if len(shape) > 1 and shape[1] not in (None, 1) and all(size == 1 for size in shape[2:]):
+        vector = len(shape) > 1 and shape[1] not in (None, 1) and all(size == 1 for size in shape[2:])
+        if vector and _needs_only(model, before, name):
             return before
     return None
 
 
-def _last_maps(model: CaffeModel) -> str | None:
+def _last_maps(model: CaffeModel, name: str) -> str | None:
     """The value that the last average over the whole plane reads."""
     for planned in reversed(list(model.plan.layers.values())):
         layer = planned.layer
         if isinstance(layer, Pooling) and layer.pool == "AVE":
             bottom, top = planned.node.inputs[0], planned.node.outputs[0]
             one = model.plan.shapes[top][2:] == (1, 1) != model.plan.shapes[bottom][2:]
-            return bottom if one else None
+            return bottom if one and _needs_only(model, bottom, name) else None
     return None
 
 
-def _gradients(model: CaffeModel, score: str, maps: str | None, name: str, values: np.ndarray) -> list[Any]:
-    """The gradients of the best class at the picture and at the maps, and the maps, all in Caffe's order."""
-    import tensorflow as tf
-
-    order = edge_order(4, model.data_format)
-    fed = tf.constant(values.transpose(order))
-    part = model.extract([score, *([maps] if maps else [])])
-    if len(part.input_names) > 1:
-        return [None, None, None]
-    with tf.GradientTape() as tape:
-        tape.watch(fed)
-        outputs = part(fed, training=False)
-        scores = tf.reshape(outputs[score][0], [-1])
-        best = tf.reduce_max(scores)
-    planes = outputs[maps] if maps else fed
-    found = [*tape.gradient(best, [fed, planes]), planes]
-    return [None if one is None else one.numpy().transpose(inverse(order)) for one in found]
+def _needs_only(model: CaffeModel, value: str, name: str) -> bool:
+    return [model.net.values[one].blob for one in model.plan.inputs_of([value])] == [name]

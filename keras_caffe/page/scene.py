@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from keras_caffe import registry
 from keras_caffe.converters.definition import Definition
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.load import PlanSettings, plan
+from keras_caffe.converters.recipe import Recipe
 from keras_caffe.errors import CaffeError, CaffeWarning, Message
 
 ATTEMPTS = 12  # layers that are refused one after the other, each after a plan of the whole rest
@@ -25,12 +26,14 @@ class Scene:
         layers: all of its layers, in the file's order.
         plan: what is known of those that can be planned; None: of none.
         nodes: {place of a layer in `layers`: index of its node in the plan}.
+        recipe: what a model of the plan keeps of its files.
         problems: why the others cannot.
         where: layer name -> `file:line`.
     """
 
     layers: Sequence[Any]
     plan: Plan | None = None
+    recipe: Recipe | None = None
     nodes: Mapping[int, int] = field(default_factory=dict)
     problems: Sequence[Exception] = ()
     where: Any = lambda layer: None
@@ -57,14 +60,14 @@ class Scene:
 def of_plan(planned: Plan, where: Any = lambda layer: None) -> Scene:
     """The scene of a net that is planned already, as a loaded model's."""
     nodes = {place: place for place in range(len(planned.net.nodes))}
-    return Scene(planned.net.message.layer, planned, nodes, where=where)
+    return Scene(planned.net.message.layer, planned, nodes=nodes, where=where)
 
 
 def scene(definition: Definition, settings: PlanSettings, phase: str, level: int, stages: Sequence[str]) -> Scene:
     """The net of a definition in one phase, planned without the layers that cannot be, and without what needs them."""
     selected = definition.select(phase, level, stages).with_inputs(settings.input_shapes or {})
     whole = Scene(selected.message.layer, where=definition.where)
-    left = _without(whole, (i for i, layer in enumerate(whole.layers) if registry.class_of(layer.type) is None))
+    left = _without(whole, (i for i, layer in enumerate(whole.layers) if not _is_known(layer.type, settings)))
     problems: list[Exception] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CaffeWarning)  # `check` says them
@@ -72,15 +75,19 @@ def scene(definition: Definition, settings: PlanSettings, phase: str, level: int
             if not left:
                 break
             try:
-                planned, _recipe = plan(_part(selected, left), settings)
+                planned, recipe = plan(_part(selected, left), settings)
             except (CaffeError, OSError) as error:
                 problems.append(error)
                 refused = list(_named(error, whole, left))
                 left = _without(whole, {*range(len(whole.layers))} - {*left} | {*refused}) if refused else []
             else:
                 nodes = {place: index for index, place in enumerate(left)}
-                return replace(whole, plan=planned, nodes=nodes, problems=problems)
+                return replace(whole, plan=planned, recipe=recipe, nodes=nodes, problems=problems)
     return replace(whole, problems=problems)
+
+
+def _is_known(name: str, settings: PlanSettings) -> bool:
+    return name in (settings.custom_layers or ()) or registry.class_of(name) is not None
 
 
 def _part(selected: Definition, places: Sequence[int]) -> Definition:
@@ -92,12 +99,18 @@ def _part(selected: Definition, places: Sequence[int]) -> Definition:
     return replace(selected, message=message)
 
 
-def _without(whole: Scene, refused: Any) -> list[int]:
+def behind(scene: Scene, places: Iterable[int]) -> set[int]:
+    """The places of some layers, and of all that need one of them."""
+    found = set(places)
+    for place, origins in enumerate(scene.origins):
+        if found.intersection(origins):
+            found.add(place)
+    return found
+
+
+def _without(whole: Scene, refused: Iterable[int]) -> list[int]:
     """The places of the layers that need none of the refused ones."""
-    gone = set(refused)
-    for place, origins in enumerate(whole.origins):
-        if gone.intersection(origins):
-            gone.add(place)
+    gone = behind(whole, refused)
     return [place for place in range(len(whole.layers)) if place not in gone]
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_caffe.converters.check import Finding, check
-from keras_caffe.converters.definition import Weights, check_not_swapped, read_definition, weight_files
-from keras_caffe.converters.load import PlanSettings, load
+from keras_caffe.converters.check import Finding, batch_statistics, check, of_report
+from keras_caffe.converters.definition import Definition, Weights, check_not_swapped, read_definition, weight_files
+from keras_caffe.converters.load import PlanSettings, load, model_of
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.read import path_of
+from keras_caffe.converters.select import PHASES, phase_name, phase_number
 from keras_caffe.converters.weights import Report, match
 from keras_caffe.errors import CaffeWarning, ReadError
 from keras_caffe.page.scene import Scene, of_plan, scene
@@ -58,8 +59,18 @@ class Subject:
             CaffeError: the net cannot be loaded.
         """
         if self.model is None:
-            self.model = load(**{**self.files, "skip_mismatch": True})
+            self.model = self._planned() or load(**{**self.files, "skip_mismatch": True})
         return self.model
+
+    def _planned(self) -> CaffeModel | None:
+        """The model of the plan that the page has drawn, if that is of the whole net."""
+        shown = self.scene
+        if shown.plan is None or shown.recipe is None or len(shown.nodes) < len(shown.layers):
+            return None
+        path = self.files["prototxt"].path
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CaffeWarning)  # the page has it
+            return model_of(shown.plan, shown.recipe, self.files["weights"], path, skip_mismatch=True)
 
     def values_of(self, files: Weights) -> Values:
         """What other weight files have for this net."""
@@ -80,11 +91,15 @@ def subject(source: Any, weights: Weights, options: Mapping[str, Any]) -> Subjec
     Raises:
         ReadError: a file cannot be read.
     """
-    if isinstance(source, CaffeModel):
-        scenes = {source.net.phase: of_plan(source.plan)}
-        report = source.load_report if source.files else None
-        return Subject(source.net.name or source.name, source.net.phase, scenes, of_model(source), report, (), source)
-    return _of_files(source, weights, dict(options))
+    return _of_model(source) if isinstance(source, CaffeModel) else _of_files(source, weights, dict(options))
+
+
+def _of_model(model: CaffeModel) -> Subject:
+    net, report = model.net, model.load_report if model.files else None
+    found = [*batch_statistics(Definition(net.message)), *(of_report(report, "warning", {}) if report else ())]
+    return Subject(
+        net.name or model.name, net.phase, {net.phase: of_plan(model.plan)}, of_model(model), report, found, model
+    )
 
 
 def _of_files(source: Any, weights: Weights, options: dict[str, Any]) -> Subject:
@@ -94,12 +109,10 @@ def _of_files(source: Any, weights: Weights, options: dict[str, Any]) -> Subject
     except ReadError as error:
         return _unreadable(source, error, options)
     selection = {name: options.get(name, default) for name, default in (("level", 0), ("stages", ()))}
-    phase = options.get("phase", "TEST")
+    phase = phase_name(phase_number(options.get("phase", "TEST")))
     settings = PlanSettings.of(**{k: v for k, v in options.items() if k not in (*READING, *selection, "phase")})
-    scenes = {one: scene(definition, settings, one, **selection) for one in dict.fromkeys((phase, "TEST", "TRAIN"))}
-    scenes = {one: found for one, found in scenes.items() if one == phase or found.layers}
-    if len({str(list(found.layers)) for found in scenes.values()}) == 1:
-        scenes = {phase: scenes[phase]}  # nothing depends on the phase
+    phases = _phases(definition, phase, selection)
+    scenes = {one: scene(definition, settings, one, **selection) for one in phases}
     name = definition.message.name or (Path(definition.path).stem if definition.path else "net")
     found = check(definition, weights, **options)
     shown = Subject(
@@ -111,6 +124,17 @@ def _of_files(source: Any, weights: Weights, options: dict[str, Any]) -> Subject
             matched, shown.report = match(shown.scene.plan, weight_files(weights), skip_mismatch=True)
         shown.values = of_files(matched)
     return shown
+
+
+def _phases(definition: Definition, phase: str, selection: Mapping[str, Any]) -> list[str]:
+    """The phase asked for, and the other one if other layers are in it."""
+    layers = {}
+    for one in PHASES:
+        net = definition.select(one, **selection).message
+        for layer in net.layer:
+            layer.ClearField("phase")  # `select` has set it
+        layers[one] = list(net.layer)
+    return [phase] + [one for one in PHASES if layers[one] and layers[one] != layers[phase]]
 
 
 def _unreadable(source: Any, error: ReadError, options: Mapping[str, Any]) -> Subject:

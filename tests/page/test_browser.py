@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from keras_caffe import samples, view
+from keras_caffe import load, samples, save, view
 from tests.page.browser import chromium
 from tests.page.nets import BLOCKS, HOSTILE, chain
 
@@ -86,7 +87,7 @@ def test_search_finds_a_layer_and_shows_its_panel(browser, blocks) -> None:
     assert wait(lambda: texts(browser, "aside h2") == ["mix_a/3x3"])
     panel = css(browser, "aside").text
     assert "1 × 4 × 30 × 22" in panel and "1 × 30 × 22 × 4" in panel
-    assert "5 pixels, stride 1" in panel
+    assert "5 × 5 pixels, stride 1" in panel
     assert "kernel_size: 3" in panel
     assert len(texts(browser, "aside figure.activation")) == 1
 
@@ -195,3 +196,76 @@ def test_lenet_has_no_findings(browser, folder) -> None:
     assert not texts(browser, ".badge")
     css(browser, "#tab-weights").click()
     assert len(texts(browser, ".histogram")) == 8
+
+
+STATES = {
+    "graph": "show('graph')",
+    "a layer chosen": "choose(2)",
+    "search": "document.getElementById('search').value = 'c'; find()",
+    **{tab: f"show('{tab}')" for tab in ("costs", "weights", "images", "findings", "against")},
+}
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_no_barrier(browser, folder, colours) -> None:
+    axe = pytest.importorskip("axe_core_python")
+    picture = np.random.default_rng(1).uniform(0, 255, (3, 32, 24)).astype("float32")
+    other = BLOCKS.replace("num_output: 8", "num_output: 16")
+    page = view(BLOCKS, images=picture, against=other).save(folder / "barriers.html")
+    with media(browser, "screen", colours):
+        opened(browser, page)
+        browser.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+        found = {}
+        for state, script in STATES.items():
+            browser.execute_script(script)
+            found[state] = browser.execute_async_script(
+                "axe.run().then((found) => arguments[0](found.violations.map((one) => [one.impact, one.help])))"
+            )
+    assert found == {state: [] for state in STATES}
+
+
+@contextmanager
+def media(browser: Any, kind: str, colours: str) -> Iterator[None]:
+    scheme = [{"name": "prefers-color-scheme", "value": colours}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": kind, "features": scheme})
+    yield
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+def test_paper_is_white_and_has_all_of_the_graph(browser, blocks) -> None:
+    opened(browser, blocks)
+    wait(lambda: texts(browser, ".box"))
+    browser.execute_script("zoom(4); zoom(4); window.dispatchEvent(new Event('beforeprint'))")
+    with media(browser, "print", "dark"):
+        shown = browser.execute_script(
+            "const edges = (node) => { const spot = node.getBoundingClientRect();"
+            " return [spot.left, spot.top, -spot.right, -spot.bottom]; };"
+            "const frame = edges(document.querySelector('.stage svg'));"
+            "const inside = (box) => edges(box).every((edge, place) => edge >= frame[place]);"
+            "const style = getComputedStyle(document.documentElement);"
+            "return [[...document.querySelectorAll('.box')].every(inside), style.getPropertyValue('--input').trim(),"
+            " getComputedStyle(document.querySelector('.controls')).display]"
+        )
+    assert shown == [True, "#1d2129", "none"]
+    browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert "scale(4)" in browser.execute_script("return world.getAttribute('transform')")
+
+
+def test_shades_span_a_map_or_a_blob(browser, blocks) -> None:
+    opened(browser, blocks)
+    css(browser, "#tab-images").click()
+    source = "return document.querySelectorAll('.activation img')[1].src"
+    each = browser.execute_script(source)
+    css(browser, ".shades").send_keys("the whole blob")
+    assert wait(lambda: browser.execute_script(source) != each)
+
+
+def test_a_folded_block_says_what_is_inside(browser, folder) -> None:
+    weights = folder / "some.caffemodel"
+    model = load(BLOCKS.replace('"mix_a/3x3"', '"other"'))
+    save(model, None, weights)
+    opened(browser, view(BLOCKS, weights).save(folder / "unfilled.html"))
+    css(browser, '[aria-label="Fold all blocks"]').click()
+    assert "not filled" in texts(browser, '[data-block="mix_a"] .mark')
+    css(browser, "#tab-weights").click()
+    assert "1 layers were not filled by the weights: mix_a/3x3" in css(browser, "#views").text

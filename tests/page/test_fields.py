@@ -94,8 +94,8 @@ def test_what_is_not_a_window() -> None:
     )
     found = {blob: as_text(fields(model.plan, "data@data")[value]) for blob, value in model.net.blobs.items()}
     assert found == {
-        "data": "1 pixels, stride 1, offset 0",
-        "a": "3 pixels, stride 1, offset 1",
+        "data": "1 × 1 pixels, stride 1, offset 0",
+        "a": "3 × 3 pixels, stride 1, offset 1",
         "all": "the whole input",
         "fc": "the whole input",
         "flat": "not known",

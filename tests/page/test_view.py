@@ -16,6 +16,7 @@ from keras_caffe import load, samples, save, view
 from keras_caffe.cli import main
 from keras_caffe.converters.comparison import computed_blobs
 from keras_caffe.errors import ReadError
+from keras_caffe.layers import Concat
 from tests.page.nets import BLOCKS, HOSTILE
 from tests.shared_goldens import WILD, needs_wild
 
@@ -71,7 +72,7 @@ def test_what_a_layer_is_told_of(lenet) -> None:
     assert conv2["shapes"] == [["conv2", "1 × 50 × 8 × 8", "1 × 8 × 8 × 50"]]
     assert (conv2["parameters"], conv2["flops"]) == (25_050, (2 * 500 + 1) * 50 * 64)
     assert (conv2["top_bytes"], conv2["weight_bytes"]) == (4 * 50 * 64, 4 * 25_050)
-    assert conv2["field"] == "14 pixels, stride 2, offset 6.5"
+    assert conv2["field"] == "14 × 14 pixels, stride 2, offset 6.5"
     assert conv2["blobs"][0]["shape"] == "50 × 20 × 5 × 5"
     assert "num_output: 50" in conv2["prototxt"]
 
@@ -159,8 +160,33 @@ def test_weights_with_nan_and_dead_filters(tmp_path) -> None:
     assert embedded(page.html)
 
 
-def test_batch_statistics_are_a_finding() -> None:
-    assert "batch statistics: use_global_stats: false holds in phase TEST" in said(view(BLOCKS))
+def test_batch_statistics_are_a_finding_and_what_depends_on_them() -> None:
+    for page in (view(BLOCKS), view(load(BLOCKS))):
+        assert "batch statistics: use_global_stats: false holds in phase TEST" in said(page)
+        blobs = "conv1, mix_a/1x1, mix_a/3x3, mix_a/output, pool, fc, prob"
+        assert f"7 blobs depend on what else is in the batch: {blobs}" in said(page)
+
+
+def test_a_net_that_is_the_same_in_both_phases_has_one_scene() -> None:
+    page = view(NET)
+    assert list(page.data["scenes"]) == ["TEST"]
+    assert "phase" not in layers(page)["conv1"]["prototxt"]
+    assert list(view(BLOCKS).data["scenes"]) == ["TEST", "TRAIN"]
+    assert list(view(BLOCKS, phase="TRAIN").data["scenes"]) == ["TRAIN", "TEST"]
+
+
+def test_custom_layers_are_known_to_the_page() -> None:
+    mixer = type("Mixer", (Concat,), {})
+    found = layers(view(BLOCKS.replace('"Concat"', '"Mixer"'), custom_layers={"Mixer": mixer}))
+    assert found["mix_a/output"]["kind"] == "other"
+    assert found["mix_a/output"]["shapes"] == [["mix_a/output", "1 × 8 × 30 × 22", "1 × 30 × 22 × 8"]]
+
+
+def test_nan_is_told_where_it_begins_and_without_weights_the_page_says_what_was_run() -> None:
+    page = view(BLOCKS, images=np.full((3, 32, 24), np.nan, "float32"))
+    assert "blob 'data' holds 2,304 NaN or infinite values of 2,304 for the array, and 7 more blobs do" in said(page)
+    assert "no weights were given" in said(page)
+    assert "no weights were given" not in said(view(load(BLOCKS), images=np.ones((3, 32, 24), "float32")))
 
 
 def test_layers_that_the_weights_do_not_fill() -> None:
@@ -181,8 +207,17 @@ def test_boxes_of_a_detector_and_why_there_are_none() -> None:
     empty = view(model, images=np.zeros((3, 8, 8), "float32"))
     assert "finds nothing in the array: the highest score is" in said(empty)
     assert "confidence_threshold is 0.5" in said(empty)
+    assert "finds nothing" in empty.data["images"][0]["why"][0]
     boxes = view(load(detector(0.1)), images=np.zeros((3, 8, 8), "float32")).data["images"][0]["boxes"]
     assert boxes and all(len(box) == 6 for box in boxes)
+
+
+def test_the_second_of_two_detectors_is_empty() -> None:
+    second = detector(0.5).partition('layer { name: "out"')
+    net = detector(0.1) + "".join(second[1:]).replace('"out"', '"strict"')
+    image = view(load(net), images=np.zeros((3, 8, 8), "float32")).data["images"][0]
+    assert image["from"] == "out, strict" and image["boxes"]
+    assert [text[:29] for text in image["why"]] == ["layer 'strict' finds nothing "]
 
 
 def detector(threshold: float) -> str:

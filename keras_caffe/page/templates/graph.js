@@ -1,4 +1,4 @@
-const WIDTH = 190, ROW = 34, GAP = 16, UNIT = 112, LANE = 8, PAD = 16, HEAD = 26;
+const WIDTH = 206, ROW = 34, GAP = 16, UNIT = 120, LANE = 8, PAD = 16, HEAD = 26;
 const camera = { x: 0, y: 0, zoom: 1 };
 let stage, panel, world, order = [];
 
@@ -71,12 +71,14 @@ function drawAll(drawing, placed, group) {
 
 function drawBlock(name, x, y, sizes, group) {
   const folded = !sizes.inside, count = scene().drawing.blocks[name].items.length - 2;
-  const about = `${cut(name, 100)}, ${count} boxes, ${folded ? "folded" : "unfolded"}`;
-  const node = svg("g", { class: `box block${folded ? " folded" : ""}`, transform: `translate(${x},${y})`, role: "button", tabindex: -1, "aria-expanded": String(!folded),
+  const layers = scene().drawing.blocks[name].items.filter((box) => box >= 0).flatMap((box) => scene().boxes[box].map(layerAt)), words = folded ? marksOf(layers) : "";
+  const about = `${cut(name, 100)}, ${count} boxes, ${folded ? "folded" : "unfolded"}${words ? `, ${words}` : ""}`;
+  const node = svg("g", { class: `box block${folded ? " folded" : ""}${folded && differs(layers) ? " changed" : ""}`, transform: `translate(${x},${y})`, role: "button", tabindex: -1, "aria-expanded": String(!folded),
     "data-block": name, style: "--kind: var(--soft)", onclick: (event) => { event.stopPropagation(); toggle(name); } },
     svg("title", {}, about), svg("rect", { width: sizes.width, height: sizes.height, rx: 8 }),
     svg("text", { x: 12, y: 18, "font-weight": 600 }, `${folded ? "▸" : "▾"} ${cut(name, 24)}`),
-    folded ? svg("text", { class: "type", x: 24, y: 34 }, `${count} boxes`) : null);
+    folded ? svg("text", { class: "type", x: 24, y: 34 }, `${count} boxes`) : null,
+    words ? svg("text", { class: "mark", x: WIDTH - 6, y: 34, "text-anchor": "end" }, words) : null);
   order.push(node);
   group.append(node);
   if (folded) return;
@@ -91,19 +93,21 @@ function marks(layer) {
   if (layer.loss_weight) words.push("loss");
   if ((layer.blobs || []).some((blob) => blob.owner)) words.push("shared");
   if (data.weighted && layer.filled && !layer.filled.startsWith("from")) words.push("not filled");
-  return words.join(" · ");
+  return words;
 }
+const marksOf = (layers) => [...new Set(layers.flatMap(marks))].join(" · ");
+const differs = (layers) => (data.against ? data.against.rows : []).some((row) => layers.some((layer) => layer.name === row.layer) && ["changed", "only here", "weights", "diverges"].includes(row.what));
 
 function drawBox(box, x, y, group) {
   const chain = scene().boxes[box], first = layerAt(chain[0]), height = boxHeight(box);
-  const different = (data.against ? data.against.rows : []).find((row) => chain.some((place) => layerAt(place).name === row.layer) && ["changed", "only here", "weights", "diverges"].includes(row.what));
+  const words = marksOf([first]), different = differs(chain.map(layerAt));
   const about = chain.map((place) => `${layerAt(place).name} (${layerAt(place).type})`).join(", ");
   const node = svg("g", { class: `box ${first.kind}${different ? " changed" : ""}`, style: kindStyle(first.kind), transform: `translate(${x},${y})`, role: "button", tabindex: -1,
     "data-box": box, onclick: (event) => { event.stopPropagation(); choose(chain[0]); } },
     svg("title", {}, cut(about, 400)), svg("rect", { width: WIDTH, height, rx: 5 }), svg("rect", { class: "stripe", width: 5, height, rx: 2 }),
-    svg("text", { x: 13, y: 16 }, cut(first.name || "(no name)", Math.max(8, 27 - marks(first).length))),
+    svg("text", { x: 13, y: 16 }, cut(first.name || "(no name)", Math.max(8, 29 - words.length))),
     svg("text", { class: "type", x: 13, y: 30 }, cut([first.type, ((first.shapes || [])[0] || [])[1]].filter(Boolean).join("  "), 34)),
-    marks(first) ? svg("text", { class: "mark", x: WIDTH - 6, y: 16, "text-anchor": "end" }, marks(first)) : null,
+    words ? svg("text", { class: "mark", x: WIDTH - 6, y: 16, "text-anchor": "end" }, words) : null,
     chain.slice(1).map((place, row) => svg("text", { class: "type", x: 13, y: 45 + 15 * row, onclick: (event) => { event.stopPropagation(); choose(place); } },
       cut(`↻ ${layerAt(place).type}  ${layerAt(place).name}`, 34))));
   order.push(node);
@@ -132,7 +136,7 @@ function mark() {
 function look() { world.setAttribute("transform", `translate(${camera.x},${camera.y}) scale(${camera.zoom})`); }
 function fit() {
   const { clientWidth: wide, clientHeight: high } = stage, extent = world.extent;
-  camera.zoom = Math.max(0.05, Math.min(1, (wide - 60) / (extent.width || 1), Math.max((high - 110) / (extent.height || 1), 0.7)));
+  camera.zoom = Math.max(0.05, Math.min(1, (wide - 60) / (extent.width || 1), Math.max((high - 110) / (extent.height || 1), 0.85)));
   camera.x = (wide - extent.width * camera.zoom) / 2;
   camera.y = Math.max(56, (high - extent.height * camera.zoom) / 2);
   look();
@@ -191,6 +195,23 @@ function keys(event) {
   else return;
   event.preventDefault();
 }
+
+// On paper stands all of the graph, at most as wide as the page; on the screen the camera shows a part.
+function onPaper() {
+  if (!world || !world.isConnected) return;
+  const { width, height } = world.extent, canvas = world.ownerSVGElement;
+  world.removeAttribute("transform");
+  canvas.setAttribute("viewBox", `-8 -8 ${width + 16} ${height + 16}`);
+  canvas.style.maxWidth = `${width + 16}px`;
+}
+function onScreen() {
+  if (!world || !world.isConnected) return;
+  world.ownerSVGElement.removeAttribute("viewBox");
+  world.ownerSVGElement.style.maxWidth = "";
+  look();
+}
+window.addEventListener("beforeprint", onPaper);
+window.addEventListener("afterprint", onScreen);
 
 function graphView() {
   world = svg("g", {});

@@ -1,7 +1,7 @@
 "use strict";
 // What a file holds reaches the page as text only: textContent and setAttribute, never innerHTML.
 const data = JSON.parse(document.getElementById("data").textContent);
-const state = { phase: data.phase, view: "graph", chosen: null, unfolded: new Set(), image: 0, sort: "flops", falling: true };
+const state = { phase: data.phase, view: "graph", chosen: null, unfolded: new Set(), image: 0, shades: "picture", sort: "flops", falling: true };
 const SVG = "http://www.w3.org/2000/svg";
 const scene = () => data.scenes[state.phase];
 const layerAt = (place) => scene().layers[place];

@@ -50,10 +50,15 @@ function weightFigure(blob, layer) {
 function activationFigures(layer) {
   const image = data.images[state.image];
   const tops = image ? layer.tops.filter((top) => Object.hasOwn(image.blobs, top)) : [];
-  return tops.length ? [el("h3", {}, `For ${cut(image.name, 60)}`), tops.map((top) => activation(top, image.blobs[top]))] : [];
+  return tops.length ? [el("h3", {}, `For ${cut(image.name, 60)}`), shadesChoice(() => choose(state.chosen)), tops.map((top) => activation(top, image.blobs[top]))] : [];
+}
+// Every map from its own least value to its greatest, or all maps of a blob from the least of all to the greatest.
+function shadesChoice(redraw) {
+  const choice = el("select", { class: "shades", onchange: () => { state.shades = choice.value; redraw(); } }, [["picture", "each map"], ["whole", "the whole blob"]].map(([value, text]) => el("option", { value, selected: state.shades === value }, text)));
+  return el("label", {}, "Shades span ", choice);
 }
 function activation(name, look, wanted = 260) {
-  return el("figure", { class: "activation" }, look.bars ? columns(look, name) : picture(look, name, wanted), broken(look),
+  return el("figure", { class: "activation" }, look.bars ? columns(look, name) : picture({ ...look, picture: look[state.shades] }, name, wanted), broken(look),
     el("figcaption", {}, el("b", {}, cut(name, 100)), look.maps ? ` ${look.maps} maps` : "", look.mean === undefined ? "" : ` · ${look.min} … ${look.max}, mean ${look.mean}, ${(100 * look.zeros).toFixed(0)}% zeros`));
 }
 
@@ -116,9 +121,9 @@ function imageView() {
   const best = image.classes ? Math.max(...image.classes.map(([, score]) => Math.abs(score)), 1e-9) : 1;
   return el("div", { class: "view" }, el("p", {}, el("label", { for: "image" }, "Picture "), choice),
     el("div", { class: "figures" }, el("figure", {}, frame, el("figcaption", {}, "as the net takes it")), figure(image.saliency, "saliency: how much each pixel moves the best class"), figure(image.cam, "class-activation map of the best class"),
-      image.classes ? el("div", {}, el("h2", { class: "part", style: "margin-top:0" }, `Best of ${cut(image.from, 60)}`), el("div", { class: "bars", style: "width:420px" }, image.classes.map(([name, score]) => [el("span", {}, name), el("div", { style: `width:${100 * Math.max(0, score) / best}%` }), el("span", {}, String(score))]))) : null,
-      image.boxes ? el("div", {}, table(`Boxes of ${cut(image.from, 60)}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.slice(0, 20).map(([name, ...rest]) => [name, ...rest.map(String)]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found.")) : null),
-    el("h2", { class: "part" }, "Every blob"), el("div", { class: "figures" }, Object.entries(image.blobs).map(([name, look]) => activation(name, look))));
+      image.classes ? el("div", {}, el("h2", { class: "part", style: "margin-top:0" }, `Best of ${cut(image.from, 60)}`), el("div", { class: "bars classes" }, image.classes.map(([name, score]) => [el("span", {}, name), el("div", { style: `width:${100 * Math.max(0, score) / best}%` }), el("span", {}, String(score))]))) : null,
+      image.boxes ? el("div", {}, table(`Boxes of ${cut(image.from, 60)}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.slice(0, 20).map(([name, ...rest]) => [name, ...rest.map(String)]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found."), image.why.map((text) => el("p", { class: "warning" }, cut(text, 500)))) : null),
+    el("h2", { class: "part" }, "Every blob"), el("p", {}, shadesChoice(() => show("images"))), el("div", { class: "figures" }, Object.entries(image.blobs).map(([name, look]) => activation(name, look))));
 }
 
 function findingView() {
