@@ -108,14 +108,7 @@ def view(
     """
     _template()
     shown = subject(model, weights, options)
-    data: dict[str, Any] = {
-        "name": shown.name,
-        "version": __version__,
-        "phase": shown.phase,
-        "findings": [*map(row, shown.findings), *of_batches(shown.scene, shown.findings)],
-        "images": [],
-        "weighted": shown.values is not None,
-    }
+    data = _about(shown)
     data["scenes"] = {
         phase: _scene(shown, phase, data, progress) for phase in progress(list(shown.scenes), "Drawing the graph")
     }
@@ -131,6 +124,17 @@ def view(
     if path is not None:
         page.save(path)
     return page
+
+
+def _about(shown: Subject) -> dict[str, Any]:
+    return {
+        "name": shown.name,
+        "version": __version__,
+        "phase": shown.phase,
+        "findings": [*map(row, shown.findings), *of_batches(shown.scene, shown.findings)],
+        "images": [],
+        "weighted": shown.values is not None,
+    }
 
 
 def _scene(shown: Subject, phase: str, data: dict[str, Any], progress: Follow) -> dict[str, Any]:
