@@ -53,6 +53,7 @@ class Features:
     ) -> None:
         from keras_caffe.converters.definition import read_definition
         from keras_caffe.data.dataset import dataset
+        from keras_caffe.data.output_files import files_written
         from keras_caffe.proto.text import to_text
         from keras_caffe.solver.load import open_test_net
 
@@ -66,13 +67,15 @@ class Features:
             weights,
             data=self.data,
             data_format="channels_first",
-            writes=False,
             **selection,
             **options,
             **places,
         )
-        self.blobs, self._part = tuple(blobs), model.extract(blobs)
-        self._compute = (engine and engine(model, blobs)) or self._part.predict_on_batch
+        self.blobs, self._files = tuple(blobs), model.plan.output_files
+        computed = [*blobs, *model.plan.also_out]
+        self._part = model.extract(computed)
+        with files_written():
+            self._compute = (engine and engine(model, computed)) or self._part.predict_on_batch
         source = self.data.streams[0].source
         self._batch, self._records = source.batch_size, source.size if batches is None else None
         if batches is None and self._records is None:
@@ -84,16 +87,22 @@ class Features:
         self.identity = [to_text(definition.message), stamps, self.blobs, self.batches, level, list(stages)]
 
     def batches_from(self, first: int) -> Iterator[dict[str, np.ndarray]]:
-        """{blob: array} of each batch; the records that fill up the last batch are left out."""
+        """{blob: array} of each batch; the records that fill up the last batch are left out.
+
+        HDF5Output layers write their files, which hold the last batch.
+        """
         import numpy as np
 
         from keras_caffe.converters.model import keras_name
+        from keras_caffe.data.output_files import write_output_files
 
         wanted = set(self._part.input_names)
         for number, tops in enumerate(self.data.skip(first).take(self.batches - first), first):
             fed = {keras_name(name): top for name, top in tops.items() if keras_name(name) in wanted}
             left = self._batch if self._records is None else min(self._batch, self._records - number * self._batch)
-            yield {name: self._cut(np.asarray(value), left) for name, value in self._compute(fed).items()}
+            values = {name: np.asarray(value) for name, value in self._compute(fed).items()}
+            write_output_files(self._files, values.__getitem__)
+            yield {name: self._cut(values[name], left) for name in self.blobs}
 
     def _cut(self, values: np.ndarray, records: int) -> np.ndarray:
         if values.ndim == 0:

@@ -18,8 +18,8 @@ class HDF5Output(Silence):
     """Takes two bottoms, data and label, and gives nothing: a model writes no files.
 
     Caffe writes the bottoms of the first forward pass to `file_name` and fails at the second. Here a warning says how
-    to get the values: `model.extract([bottoms])`. What runs a net on its own data does write: a solver, `train`, `test`
-    and pycaffe's nets; their file holds the last pass.
+    to get the values: `model.extract([bottoms])`. What runs a net on its own data does write: a solver, `train`,
+    `test`, `extract` and pycaffe's nets; their file holds the last pass.
 
     Caffe: src/caffe/layers/hdf5_output_layer.cpp
     """

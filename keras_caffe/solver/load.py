@@ -129,16 +129,15 @@ def open_test_net(
     base_dir: str | os.PathLike[str] | None = None,
     confine: bool = False,
     data_format: str | None = None,
-    writes: bool = True,
     **options: Any,
 ) -> tuple[CaffeModel, Feed]:
     """A net of phase TEST with the batches that its data layers read, or with `data`.
 
-    Arguments as of `load_solver`, and `writes` as of `Opener`.
+    Arguments as of `load_solver`.
     """
     given, places = Places(), Places(base_dir, confine=confine)
     choice = NetChoice(nets.reader(given, options)(prototxt), "TEST", level, tuple(stages))
-    return Opener(data_format, None, options, places, writes).net(
+    return Opener(data_format, None, options, places).net(
         choice, data, 1, [os.fspath(file) for file in weights], "test data", {}
     )
 

@@ -38,7 +38,6 @@ class Opener:
         seed: of the nets' own data layers.
         options: arguments of `keras_caffe.load`; `strict` counted when the nets were read.
         places: where what the nets name is looked for.
-        writes: whether who runs the nets writes the files of their HDF5Output layers; if not, loading warns.
 
     Raises:
         SolverError: it is made in the scope of a ParameterServerStrategy.
@@ -50,11 +49,10 @@ class Opener:
         seed: int | None,
         options: Mapping[str, Any],
         places: Places,
-        writes: bool = True,
     ) -> None:
         _refuse_asynchronous(tf.distribute.get_strategy())
         self.data_format, self.seed = data_format or keras.config.image_data_format(), seed
-        self.writes = writes and not tf.distribute.has_strategy()  # Several replicas would write over each other.
+        self.writes = not tf.distribute.has_strategy()  # Several replicas would write over each other.
         self.skip_mismatch = options.get("skip_mismatch", False)
         rest = {name: value for name, value in options.items() if name not in ("skip_mismatch", "strict")}
         self.settings = PlanSettings(data_format=self.data_format, places=places, **rest)

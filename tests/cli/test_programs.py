@@ -13,11 +13,9 @@ import pytest
 import keras_caffe
 from keras_caffe import proto, samples
 from keras_caffe.cli import main
-from keras_caffe.cli.features import Features
 from keras_caffe.cli.programs import ABORTED
 from keras_caffe.converters.read import read_mean
 from keras_caffe.data.statistics import open_any
-from keras_caffe.errors import CaffeWarning
 from tests.shared_goldens import GOLDENS
 from tests.solver import digits
 
@@ -138,15 +136,24 @@ def test_extract_takes_every_record_once(work: Path, tmp_path: Path) -> None:
     assert open_any(tmp_path / "db").count() == 1000  # batches of 16
 
 
-def test_extract_says_which_files_it_does_not_write(work: Path, tmp_path: Path) -> None:
-    net, weights = tmp_path / "net.prototxt", str(tmp_path / "w.caffemodel")
-    sink = 'layer { name: "o" type: "HDF5Output" bottom: "ip2" bottom: "ip2" hdf5_output_param { file_name: "o.h5" } }'
-    net.write_text(digits.NET + sink)
+@pytest.mark.parametrize(
+    ("bottoms", "engine"),
+    [(("ip2", "label"), ()), (("label", "data"), ()), (("ip2", "label"), ("--engine=tensorflow",))],
+)
+def test_extract_writes_the_files_of_the_net(bottoms, engine, work: Path, tmp_path: Path, capfd) -> None:
+    net, weights, out = tmp_path / "net.prototxt", str(tmp_path / "w.caffemodel"), tmp_path / "out.npz"
+    named = " ".join(f'bottom: "{bottom}"' for bottom in bottoms)
+    net.write_text(
+        f'{digits.NET} layer {{ name: "o" type: "HDF5Output" {named} hdf5_output_param {{ file_name: "o.h5" }} }}'
+    )
     keras_caffe.save(keras_caffe.load("net.prototxt"), caffemodel=weights)
-    with pytest.warns(CaffeWarning, match=r"it does not write 'o\.h5'"):
-        features = Features(str(net), [weights], ["ip2"], batches=1)
-    assert [values["ip2"].shape for values in features.batches_from(0)] == [(16, 10)]
-    assert not Path("o.h5").exists()
+    blobs = ",".join({"ip2", *bottoms})
+    assert main(["extract", str(net), weights, "--blobs", blobs, "-o", str(out), "--iterations=3", *engine]) == 0
+    assert "warning" not in capfd.readouterr().err
+    features = np.load(out)
+    with h5py.File("o.h5") as file:
+        for name, bottom in zip(("data", "label"), bottoms, strict=True):
+            np.testing.assert_array_equal(file[name][:].ravel(), features[bottom][32:].ravel())  # the last batch of 16
 
 
 def test_time_has_a_line_for_each_layer(caffe) -> None:
