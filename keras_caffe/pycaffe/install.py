@@ -6,13 +6,32 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 from keras_caffe.errors import CaffeError, Option
 
 PACKAGE = __name__.rpartition(".")[0]
 SHIM = "_keras_caffe.py"  # in packaging/caffe-shim/caffe
 NAMES = ("caffe", "caffe._caffe", "caffe.pycaffe")  # one module here; scripts look for names in each of them
+
+
+class OtherModules(MetaPathFinder):
+    """Finds modules `caffe.NAME` that this package has not in the folders `caffe` on sys.path, where a fork's Python
+    code lies: SSD's scripts import `caffe.model_libs` from there."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if path is None or fullname.rpartition(".")[0] != "caffe":
+            return None
+        return PathFinder.find_spec(fullname, [str(Path(entry, "caffe")) for entry in sys.path], target)
+
+
+OTHER_MODULES = OtherModules()
 
 
 def install(*, force: bool = False) -> None:
@@ -37,6 +56,8 @@ def install(*, force: bool = False) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "caffe"]:
         del sys.modules[name]
     sys.modules.update(dict.fromkeys(NAMES, package))
+    if OTHER_MODULES not in sys.meta_path:
+        sys.meta_path.append(OTHER_MODULES)
     for found in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."):
         if not found.name.endswith(".__main__"):
             sys.modules["caffe" + found.name.removeprefix(PACKAGE)] = importlib.import_module(found.name)

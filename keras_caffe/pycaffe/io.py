@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -34,22 +34,27 @@ FOREIGN = {"skimage": "skimage", "resize": "skimage.transform:resize", "zoom": "
 GRAY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # red, green, blue
 
 
-def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarray:
+def load_image(filename: str | os.PathLike[str] | BinaryIO, color: bool = True) -> np.ndarray:
     """Reads an image as (H, W, 3) red-green-blue, or (H, W, 1) grey; float32 from 0 to 1, of 8 bits or 16.
 
-    TIFF files need Pillow.
+    `filename` may be an open file, too, such as `io.BytesIO(data)`. TIFF files need Pillow.
 
     Raises:
         ReadError: there is no such file. DataError: it is no image.
     """
-    try:
-        data = Path(filename).read_bytes()
-    except OSError as error:
-        raise unreadable(filename, error) from None
-    pixels = _pixels(data)
+    pixels = _pixels(_content(filename))
     if color:
         return np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
     return pixels if pixels.shape[2] == 1 else (pixels @ GRAY)[:, :, np.newaxis]
+
+
+def _content(file: str | os.PathLike[str] | BinaryIO) -> bytes:
+    if not isinstance(file, (str, os.PathLike)):
+        return file.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise unreadable(file, error) from None
 
 
 def _pixels(data: bytes) -> np.ndarray:

@@ -182,9 +182,10 @@ class NetSpec:
         """The tops so far."""
         return list(self.tops.values())
 
-    def update(self, name: str, value: Top | Function) -> None:
-        """Sets a top."""
-        self[name] = value
+    def update(self, name: str, params: Mapping[str, Any]) -> None:
+        """Sets further parameters of the layer that gives a top."""
+        item = self[name]
+        (item.fn if isinstance(item, Top) else item).params.update(params)
 
     def to_proto(self) -> Any:
         """The net as a NetParameter."""

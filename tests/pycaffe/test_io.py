@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ def test_load_image_is_red_green_blue_from_0_to_1(tmp_path: Path) -> None:
     image = caffe.io.load_image(file)
     assert image.dtype == np.float32
     np.testing.assert_allclose(image, pixels / 255, rtol=1e-6)
+    with Path(file).open("rb") as stream:
+        np.testing.assert_array_equal(caffe.io.load_image(stream), image)
+    np.testing.assert_array_equal(caffe.io.load_image(BytesIO(Path(file).read_bytes())), image)
     grey = caffe.io.load_image(file, color=False)
     assert grey.shape == (4, 5, 1)
     np.testing.assert_allclose(grey[..., 0], pixels @ [0.2125, 0.7154, 0.0721] / 255, rtol=1e-5)

@@ -238,7 +238,8 @@ def test_ssd_s_generator() -> None:
     net.conv4_3 = L.Convolution(net.data, num_output=8, kernel_size=3, pad=1, weight_filler=dict(type="xavier"))
     name = net.keys()[-1]
     net["norm"] = L.Normalize(net[name], scale_filler=dict(type="constant", value=20), across_spatial=False)
-    net.update("prior", L.PriorBox(net["norm"], net.data, min_size=10.0, aspect_ratio=[2.0], flip=True))
+    net.prior = L.PriorBox(net["norm"], net.data, min_size=10.0)
+    net.update("prior", {"aspect_ratio": [2.0], "flip": True})
     phase = caffe_pb2.Phase.Value("TEST")
     net.pool = L.Pooling(net["norm"], pool=P.Pooling.AVE, global_pooling=True, include={"phase": phase})
     assert net.vals()[-1] is net.pool

@@ -24,11 +24,13 @@ from caffe import layers as L, params as P
 from caffe.net_spec import Top
 from caffe.proto import caffe_pb2
 from caffe.proto.caffe_pb2 import *
+from caffe.model_libs import *
 assert caffe.io.caffe_pb2.NetParameter is NetParameter
 
 n = caffe.NetSpec()
 n.data = L.Python(module="picture_layer", layer="Pictures", param_str="3")
-n.twice = L.Power(n.data, scale=2)
+n.twice = L.Power(n.data, scale=1)
+add_power(n, "twice", 2)
 assert isinstance(n.twice, Top)
 assert caffe_pb2.Phase.Value("TEST") == caffe.TEST == TEST
 with open("net.prototxt", "w") as file:
@@ -40,6 +42,12 @@ assert n.keys() == ["data", "twice"] and n.vals()[1] is n.twice
 assert [net._blobs[i] for i in net._outputs] == [net.blobs["twice"]] and net._inputs == []
 assert type(net.params) is not caffe._caffe.BlobVec and not caffe.has_nccl()
 print(sys.argv, __name__, net.blobs["twice"].data.sum(), caffe.pycaffe.Net is caffe._caffe.Net is caffe.Net)
+"""
+MODEL_LIBS = """
+from caffe import layers as L
+
+def add_power(net, name, scale):
+    net.update(name, {"scale": scale})
 """
 LAYER = """
 import caffe
@@ -66,6 +74,7 @@ def test_a_script_runs_unchanged_with_a_class_from_its_own_folder(tmp_path: Path
     real = tmp_path / "caffe_root" / "python" / "caffe"
     real.mkdir(parents=True)
     (real / "__init__.py").write_text("raise ImportError('the real Caffe, which cannot be built any more')")
+    (real / "model_libs.py").write_text(MODEL_LIBS)  # as the SSD fork has it
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "use.py").write_text(SCRIPT)
     (tmp_path / "scripts" / "picture_layer.py").write_text(LAYER)
