@@ -34,7 +34,6 @@ DATA_LAYER = "shapes in tests/layers, values in tests/goldens/data"
 # Messages of LayerParameter that no layer here reads.
 UNREAD = {
     "dense_image_data_param": "SegNet's data layer: feed its tops, or use a Python layer",
-    "multi_stage_meanfield_param": "no layer has it yet",
 }
 
 INTRODUCTION = """\

@@ -29,7 +29,6 @@ UNBUILT: Mapping[str, Unbuilt] = dict(
         *_types("TheLegendAli/DeepLab-Context", "DenseCRF DenseCrf", LIBRARY),
         *_types("TheLegendAli/DeepLab-Context", "MatRead MatWrite", "it reads or writes MATLAB's files"),
         *_types("yjxiong/caffe", "BatchReduction Gather Scatter"),
-        *_types("torrvision/caffe", "MultiStageMeanfield", "it filters on a lattice of its own while it computes"),
         *_types("eric612/MobileNet-YOLO", "GaussianYolov3 YoloSeg AssistedExcitation EvalDetection"),
         *_types("lmb-freiburg/flownet2", "FlowAugmentation GenerateAugmentationParameters", RANDOM),
         *_types("lmb-freiburg/flownet2", "LpqLoss"),

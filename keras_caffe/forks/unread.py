@@ -73,6 +73,7 @@ HARMLESS: Mapping[str, str] = {
     **_each("ChannelNormalizeParameter", "fix_gradient", _UNUSED),
     **_each("LabelSpecificAddParameter", "transform_test", _UNUSED),
     **_each("RegionLossParameter", "side jitter random absolute", _UNUSED),
+    **_each("MultiStageMeanfieldParameter", "compatibility_mode threshold", _UNUSED),
     **_each("Yolov3Parameter", "side noobject_scale iou_normalizer max_delta accumulate", _UNUSED),
     **_each("V0LayerParameter", "new_num new_channels", _UNUSED),
     **_each("CTCLossParameter", "loss_calculation_t", _UNUSED),

@@ -81,6 +81,7 @@ from keras_caffe.layers.mean import Mean as Mean
 from keras_caffe.layers.memory_data import MemoryData as MemoryData
 from keras_caffe.layers.mish import Mish as Mish
 from keras_caffe.layers.multi_box_loss import MultiBoxLoss as MultiBoxLoss
+from keras_caffe.layers.multi_stage_meanfield import MultiStageMeanfield as MultiStageMeanfield
 from keras_caffe.layers.multinomial_logistic_loss import MultinomialLogisticLoss as MultinomialLogisticLoss
 from keras_caffe.layers.mvn import MVN as MVN
 from keras_caffe.layers.nd_convolution import NdConvolution as NdConvolution

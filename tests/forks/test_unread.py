@@ -32,7 +32,6 @@ WHOLE = {
     "DistortionParameter": "TransformationParameter.distort_param",  # read as _prob, _delta and so on of each measure
     "SampleConstraint": "BatchSampler.sample_constraint",  # read as min_ and max_ of each measure
     "DenseImageDataParameter": "the type DenseImageData",
-    "MultiStageMeanfieldParameter": "the type MultiStageMeanfield",
 }
 # Messages of which a layer reads whatever field has this type.
 BY_TYPE = {"RandomGeneratorParameter": "keras_caffe.layers.data_augmentation"}

@@ -31,6 +31,7 @@ NOT_HERE = {  # type -> why no random net has it
     "HDF5Output": "it writes a file and gives no blob",
     "Python": "its class is no part of a net",
     "RegionLoss": "rounding decides which box is to predict a truth",
+    "MultiStageMeanfield": "rounding decides between which lattice points a pixel lies",
     "Yolov3": "rounding decides which box is to predict a truth",
 }
 SPECIAL = (math.nan, math.inf, -math.inf)
