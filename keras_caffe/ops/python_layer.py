@@ -17,6 +17,8 @@ from keras_caffe.shapes import Shape, Sizes, check_blob
 class PythonBlob:
     """A blob as pycaffe shows it: float32 arrays `data` and `diff` in Caffe's order, and their shape.
 
+    They are views of the same memory as long as the number of values stays: who keeps one sees what comes into it.
+
     Attributes:
         home: the net's blob that this one shows, once there is one: what setup has kept stays good, as in Caffe.
     """
@@ -24,7 +26,7 @@ class PythonBlob:
     home: Any = None
 
     def __init__(self, *shape: int) -> None:
-        self._data = self._diff = np.zeros(0, "float32")
+        self._data, self._diff = _zeros((0,)), _zeros((0,))
         self.reshape(*shape)
 
     @property
@@ -33,10 +35,7 @@ class PythonBlob:
 
     @data.setter
     def data(self, values: np.ndarray) -> None:
-        if self.home is None:
-            self._data = values
-        else:
-            self.home.data[...] = values
+        self.data[...] = values
 
     @property
     def diff(self) -> np.ndarray:
@@ -44,10 +43,7 @@ class PythonBlob:
 
     @diff.setter
     def diff(self, values: np.ndarray) -> None:
-        if self.home is None:
-            self._diff = values
-        else:
-            self.home.diff[...] = values
+        self.diff[...] = values
 
     def reshape(self, *shape: int) -> None:
         """Gives the blob another shape; the values are kept only if their number stays the same."""
@@ -55,18 +51,29 @@ class PythonBlob:
         if self.home is not None:
             self.home.reshape(*shape)
         elif self.data.size == np.prod(shape, dtype=np.int64):
-            self.data, self.diff = self.data.reshape(shape), self.diff.reshape(shape)
+            self._data, self._diff = self._data.reshape(shape), self._diff.reshape(shape)
         else:
-            self.data, self.diff = np.zeros(shape, "float32"), np.zeros(shape, "float32")
+            self._data, self._diff = _zeros(shape), _zeros(shape)
 
     def set(self, data: np.ndarray, diff: np.ndarray | None = None) -> None:
         """Takes copies of the values; the diff is 0 if none is given."""
-        self.data = np.array(data, "float32")
-        self.diff = np.zeros_like(self.data) if diff is None else np.array(diff, "float32").reshape(self.data.shape)
+        self.reshape(*np.shape(data))
+        self.data[...] = data
+        self.diff[...] = 0 if diff is None else np.reshape(diff, self.shape)
 
     def clear_diff(self) -> None:
         """Lets the diff begin with 0."""
-        self.diff = np.zeros_like(self.data)
+        self.diff[...] = 0
+
+    def move_to(self, home: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Shows the net's blob from now on.
+
+        Returns:
+            The memory of data and diff, flat, whose views setup may have kept.
+        """
+        left = self._data.base, self._diff.base
+        self.home, self._data, self._diff = home, _zeros((0,)), _zeros((0,))
+        return left  # type: ignore[return-value]
 
     shape = property(lambda self: self.data.shape)
     count = property(lambda self: self.data.size)
@@ -77,6 +84,11 @@ class PythonBlob:
 
     def _legacy(self, axis: int) -> int:
         return self.data.shape[axis] if axis < self.data.ndim else 1
+
+
+def _zeros(shape: Sequence[int]) -> np.ndarray:
+    """A view of flat memory, which is the array's base."""
+    return np.zeros(np.prod(shape, dtype=np.int64), "float32").reshape(shape)
 
 
 class PythonBlobs(list):
@@ -174,7 +186,7 @@ class Runner:
 
     def _backward(self, diffs: Sequence[np.ndarray]) -> list[np.ndarray]:
         for blob, diff in zip(self.top, diffs, strict=True):
-            blob.diff = np.array(diff, "float32").reshape(blob.shape)
+            blob.diff = np.reshape(diff, blob.shape)
         for blob in [*self.bottom, *self.blobs]:
             blob.clear_diff()
         self.layer.backward(self.top, self.propagate_down, self.bottom)

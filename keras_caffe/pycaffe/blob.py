@@ -69,6 +69,11 @@ class Memory:
         if size != self.size:
             self.size, self._array, self._pending, self._left = size, None, None, None
 
+    def adopt(self, array: np.ndarray) -> None:
+        """Keeps the values in this array from now on, a flat one of which somebody holds views."""
+        self._array = array
+        self._fill()
+
     def _fill(self) -> None:
         if self._pending is not None:
             values, self._pending = self._pending, None

@@ -49,8 +49,11 @@ class Parameters:
         if planned is None or not isinstance(planned.layer, Python):
             return Layer(node.name, node.type, blobs)
         runner = planned.layer.runner
-        for added, blob in zip(runner.blobs, blobs, strict=True):
-            added.home = blob  # for a script that has kept what setup has added
+        for number, (added, blob) in enumerate(zip(runner.blobs, blobs, strict=True)):
+            arrays = added.move_to(blob)  # for a script that has kept what setup has added, or its arrays
+            if (node.index, number) not in self.plan.owners:
+                for memory, array in zip((blob.data_memory, blob.diff_memory), arrays, strict=True):
+                    memory.adopt(array)
         runner.blobs[:] = blobs  # the net's own from now on
         return runner.layer
 

@@ -125,12 +125,52 @@ class Keeper(Tenfold):
         bottom[0].diff[...] = self.w.data[0] * top[0].diff
 
 
+class ArrayKeeper(Keeper):
+    """The same, but setup keeps the arrays."""
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        super().setup(bottom, top)
+        self.array, self.gradient = self.blobs[0].data, self.blobs[0].diff
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        top[0].data[...] = self.array * bottom[0].data
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        self.gradient += np.sum(top[0].diff * bottom[0].data)
+        bottom[0].diff[...] = self.array * top[0].diff
+
+
 KEPT = """
 layer { name: "x" type: "DummyData" top: "x"
   dummy_data_param { shape { dim: 2 dim: 1 } data_filler { type: "constant" value: 3 } } }
 layer { name: "y" type: "Python" bottom: "x" top: "y" python_param { module: "m" layer: "Keeper" } }
 layer { name: "loss" type: "Reduction" bottom: "y" top: "loss" loss_weight: 1 }
 """
+
+
+def test_arrays_that_setup_keeps_are_the_net_s(tmp_path: Path) -> None:
+    net = caffe.Net(KEPT, caffe.TRAIN, python_layers={"m.Keeper": ArrayKeeper})
+    layer, blob = net.layers[1], net.params["y"][0]
+    assert net.forward()["loss"] == 6
+    blob.data[0] = 5
+    assert layer.array[0] == 5 and net.forward()["loss"] == 30
+    layer.array[0] = 7  # counts as if written into the blob
+    assert net.forward()["loss"] == 42 and blob.data[0] == 7
+    net.backward()
+    assert blob.diff[0] == layer.gradient[0] == 6
+    net.save(tmp_path / "net.caffemodel")
+    blob.data[0] = 1
+    net.forward()
+    net.copy_from(tmp_path / "net.caffemodel")
+    assert layer.array[0] == 7 and net.forward()["loss"] == 42
+
+
+@pytest.mark.parametrize("kept", [Keeper, ArrayKeeper])
+def test_what_setup_keeps_has_a_model_s_values(kept: type) -> None:
+    model = keras_caffe.load(NET, python_layers={"m.Tenfold": kept})
+    for name, value in (("one", 4), ("three", 5)):
+        model.caffe_layers[name].caffe_blobs[0].set(np.array([value], np.float32))
+    np.testing.assert_array_equal(model.predict_on_batch(np.ones((5, 3, 2))), np.full((5, 3, 2), 40))
 
 
 def test_a_blob_that_setup_keeps_is_the_net_s(tmp_path: Path) -> None:
@@ -152,11 +192,12 @@ def test_a_blob_that_setup_keeps_is_the_net_s(tmp_path: Path) -> None:
     assert other.forward()["loss"] == net.forward()["loss"] == 30
 
 
-def test_a_blob_that_setup_keeps_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kept", [Keeper, ArrayKeeper])
+def test_a_blob_that_setup_keeps_is_trained(kept: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("net.prototxt").write_text(KEPT)
     Path("solver.prototxt").write_text('net: "net.prototxt" base_lr: 0.5 lr_policy: "fixed" max_iter: 9')
-    solver = caffe.SGDSolver("solver.prototxt", python_layers={"m.Keeper": Keeper})
+    solver = caffe.SGDSolver("solver.prototxt", python_layers={"m.Keeper": kept})
     solver.step(1)
     assert solver.net.params["y"][0].data[0] == -2 and solver.net.layers[1].w.data[0] == -2
     solver.step(1)
