@@ -170,16 +170,19 @@ name: "{HOSTILE}"
 layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 2 }} }} }}
 layer {{ name: "{HOSTILE}" type: "ReLU" bottom: "data" top: "{HOSTILE}" }}
 layer {{ name: "{long}" type: "{HOSTILE}" bottom: "{HOSTILE}" top: "out" }}
+layer {{ name: "__proto__" type: "constructor" bottom: "toString" top: "__proto__" }}
+layer {{ name: "constructor" type: "ReLU" bottom: "__proto__" top: "constructor" }}
 """
     opened(browser, view(net).save(folder / "hostile.html"))
     for tab in ("costs", "weights", "images", "findings", "graph"):
         css(browser, f"#tab-{tab}").click()
-    browser.execute_script("choose(1); choose(2)")
+    browser.execute_script("for (let place = 0; place < 5; place += 1) choose(place)")
+    assert texts(browser, "aside h2") == ["constructor"]
     assert browser.execute_script("return window.ran") is None
     assert not texts(browser, "img[src=x]")
     assert texts(browser, "h1")[0].startswith("<script>window.ran")
     assert "{{ 7 * 7 }}" in texts(browser, "h1")[0]
-    assert len(texts(browser, ".box.unknown")) == 1
+    assert len(texts(browser, ".box.unknown")) == 2
     assert not browser.get_log("browser")
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_caffe import load
 from keras_caffe.page.fields import Field, as_text, fields
+from scripts.benchmarks import nets
 
 SIZE = 41
 SHAPE = f"shape {{ dim: 1 dim: 1 dim: {SIZE} dim: {SIZE} }}"
@@ -47,11 +48,11 @@ NETS = {
 
 def seen(model: Any, blob: str, position: int) -> tuple[int, int]:
     """The first and the last pixel along an axis that a position of a blob depends on."""
-    pixels = tf.ones((1, SIZE, SIZE, 1))
+    pixels = tf.ones((1, *model.inputs[0].shape[1:]), model.inputs[0].dtype)
     with tf.GradientTape() as tape:
         tape.watch(pixels)
-        value = model.extract([blob])(pixels)[blob][0, position, position, 0]
-    found = np.flatnonzero(np.abs(tape.gradient(value, pixels).numpy()[0, :, :, 0]).sum(1))
+        value = model.extract([blob])(pixels)[blob][0, position, position]
+    found = np.flatnonzero((tape.gradient(value, pixels).numpy()[0, :, :, 0] != 0).any(1))
     return int(found[0]), int(found[-1])
 
 
@@ -72,6 +73,54 @@ def test_what_a_position_sees_is_what_has_a_gradient(name: str) -> None:
                     assert mine == (first, last), (blob, position)
                 checked += 1
     assert checked > 8
+
+
+# {net: (side of the picture, {blob: size and stride of its field})}; the last of AlexNet, VGG-16, MobileNet and ResNet
+# as in Araujo, Norris, Sim, "Computing receptive fields of convolutional neural networks" (Distill 2019).
+KNOWN = {
+    "lenet": (28, {"conv2": (14, 2), "pool2": (16, 4)}),
+    "cifar10_full": (80, {"pool2": (23, 4), "pool3": (55, 8)}),
+    "alexnet": (400, {"conv5": (163, 16), "pool5": (195, 32)}),
+    "caffenet": (400, {"conv5": (163, 16), "pool5": (195, 32)}),
+    "vgg16": (420, {"conv5_3": (196, 16), "pool5": (212, 32)}),
+    "googlenet": (800, {"inception_4a/output": (171, 16), "inception_5b/output": (715, 32)}),
+    "squeezenet": (400, {"fire5/concat": (63, 8), "conv10": (207, 16)}),
+    "mobilenet": (400, {"conv4_1/sep": (43, 8), "conv6/sep": (315, 32)}),
+    "resnet50": (600, {"res3d": (99, 8), "res5c": (483, 32)}),
+    "resnet152": (1600, {"res5b2": (1507, 32)}),
+}
+
+
+def narrowed(net: Any, side: int) -> Any:
+    """The net with one channel everywhere, averages in place of maxima, and the sum of a window as its convolution.
+
+    What a position sees is the same, and all of it has a gradient.
+    """
+    for layer in net.layer:
+        if layer.type == "Input":
+            layer.input_param.shape[0].dim[:] = [1, 1, side, side]
+        elif layer.type == "Pooling":
+            layer.pooling_param.pool = layer.pooling_param.AVE
+        elif layer.type == "Convolution":
+            layer.convolution_param.num_output = layer.convolution_param.group = 1
+        elif layer.type == "InnerProduct":
+            layer.inner_product_param.num_output = 1
+    return net
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_nets_see_what_has_a_gradient(name: str) -> None:
+    side, blobs = KNOWN[name]
+    model = load(narrowed(nets.NETS[name](1), side), data_format="channels_last", dtype="float64")
+    ones = {layer: [np.ones_like(blob) for blob in params] for layer, params in model.get_caffe_params().items()}
+    model.set_caffe_params(ones)
+    found = fields(model.plan, "data@data")
+    for blob, wanted in blobs.items():
+        field = found[model.net.blobs[blob]][0]
+        position = (model.caffe_shapes[blob][2] or 0) // 2
+        first = field.start + position * field.stride
+        assert (field.size, field.stride) == wanted
+        assert seen(model, blob, position) == (first, first + field.size - 1)
 
 
 def test_vgg_and_alexnet_as_published() -> None:

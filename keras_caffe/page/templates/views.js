@@ -15,7 +15,7 @@ function totalFacts() {
 }
 
 function around(place) {
-  const layer = layerAt(place), last = {};
+  const layer = layerAt(place), last = Object.create(null); // a blob may be named __proto__
   scene().layers.slice(0, place).forEach((other, at) => other.tops.forEach((top) => { last[top] = at; }));
   const from = layer.bottoms.map((blob) => el("span", {}, last[blob] !== undefined && layerAt(last[blob]).name === blob ? "" : `${cut(blob, 80)} `, last[blob] === undefined ? (layer.kind === "input" ? "" : "(made by no layer) ") : link(last[blob]), " "));
   const readers = [];
@@ -39,7 +39,7 @@ function layerPanel(place) {
     (layer.blobs || []).map((blob) => weightFigure(blob, layer)),
     activationFigures(layer),
     el("h3", {}, "Prototxt"), el("pre", { tabindex: 0 }, layer.prototxt),
-    data.docs[layer.type] ? el("details", {}, el("summary", {}, `About ${layer.type}`), el("pre", { tabindex: 0 }, data.docs[layer.type])) : null].flat(Infinity).filter(Boolean);
+    Object.hasOwn(data.docs, layer.type) ? el("details", {}, el("summary", {}, `About ${layer.type}`), el("pre", { tabindex: 0 }, data.docs[layer.type])) : null].flat(Infinity).filter(Boolean);
 }
 
 function weightFigure(blob, layer) {
