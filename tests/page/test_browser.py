@@ -268,7 +268,9 @@ def test_a_folded_block_says_what_is_inside(browser, folder) -> None:
     model = load(BLOCKS.replace('"mix_a/3x3"', '"other"'))
     save(model, None, weights)
     opened(browser, view(BLOCKS, weights).save(folder / "unfilled.html"))
+    panel = css(browser, "aside").text
+    assert "Not filled\nmix_a/3x3" in panel and "Costliest layer\nmix_a/3x3" in panel
     css(browser, '[aria-label="Fold all blocks"]').click()
     assert "not filled" in texts(browser, '[data-block="mix_a"] .mark')
     css(browser, "#tab-weights").click()
-    assert "1 layers were not filled by the weights: mix_a/3x3" in css(browser, "#views").text
+    assert "1 layer was not filled by the weights: mix_a/3x3" in css(browser, "#views").text

@@ -92,7 +92,7 @@ function marks(layer) {
   const words = [];
   if (layer.loss_weight) words.push("loss");
   if ((layer.blobs || []).some((blob) => blob.owner)) words.push("shared");
-  if (data.weighted && layer.filled && !layer.filled.startsWith("from")) words.push("not filled");
+  if (unfilled(layer)) words.push("not filled");
   return words;
 }
 const marksOf = (layers) => [...new Set(layers.flatMap(marks))].join(" · ");

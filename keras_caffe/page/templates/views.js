@@ -5,13 +5,21 @@ function netPanel() {
   return [el("h2", {}, cut(data.name, 300)), el("p", {}, "Choose a box to see its layer, a block to unfold it. Arrow keys go from box to box, Enter opens, + and − zoom, / finds a layer."),
     problems.length ? el("div", {}, el("h3", {}, "What could not be planned"), problems.map((text) => el("p", { class: "error" }, cut(text, 1500))),
       el("p", {}, `The shapes of ${scene().planned} of ${scene().layers.length} layers are known.`)) : null,
-    totalFacts()].filter(Boolean);
+    totalFacts(), ...worthKnowing()].filter(Boolean);
 }
+function worthKnowing() {
+  const severe = data.findings.filter((finding) => finding.severity !== "note");
+  return severe.length ? [el("h3", {}, "Worth knowing"), severe.slice(0, 6).map((finding) => el("p", { class: finding.severity }, finding.layer ? [linkTo(finding.layer), ": "] : "", cut(finding.text, 300))),
+    el("p", {}, el("button", { type: "button", onclick: () => show("findings") }, `All ${data.findings.length} findings`))].flat() : [];
+}
+const unfilled = (layer) => data.weighted && layer.filled && !layer.filled.startsWith("from");
 
 function totalFacts() {
-  const all = scene().totals;
+  const all = scene().totals, worst = costs().filter((row) => row.flops).sort((a, b) => b.flops - a.flops)[0];
+  const empty = scene().layers.map((layer, place) => place).filter((place) => unfilled(layerAt(place)));
   return facts([["Layers", number(scene().layers.length)], ["Parameters", number(all.parameters)], ["FLOPs", all.flops === undefined ? null : `${number(all.flops)}${all.partial ? " and more" : ""} at batch ${all.batch}`],
-    ["Weights", all.weight_bytes === undefined ? null : bytes(all.weight_bytes)], ["Blobs at the peak", all.peak_bytes === undefined ? null : `${bytes(all.peak_bytes)} (layer ${cut(all.peak_at, 60)})`]]);
+    ["Weights", all.weight_bytes === undefined ? null : bytes(all.weight_bytes)], ["Blobs at the peak", all.peak_bytes === undefined ? null : `${bytes(all.peak_bytes)} (layer ${cut(all.peak_at, 60)})`],
+    ["Costliest layer", worst ? [link(worst.place), ` ${(100 * worst.flops / all.flops).toFixed(1)}% of the FLOPs`] : null], ["Not filled", empty.length ? empty.slice(0, 20).map((place) => [link(place), " "]) : null]]);
 }
 
 function around(place) {
@@ -103,9 +111,9 @@ function costView() {
 
 function weightView() {
   const shown = scene().layers.map((layer, place) => ({ layer, place })).filter(({ layer }) => (layer.blobs || []).some((blob) => blob.count));
-  const missing = scene().layers.filter((layer) => layer.filled && !layer.filled.startsWith("from"));
+  const missing = scene().layers.filter(unfilled);
   return el("div", { class: "view" }, data.weighted ? null : el("p", {}, "No weights were given. ", el("code", {}, "keras-caffe view NET WEIGHTS"), " shows what they hold."),
-    data.weighted && missing.length ? el("p", { class: "warning" }, `${missing.length} layers were not filled by the weights: ${cut(missing.map((layer) => layer.name).join(", "), 1500)}`) : null,
+    missing.length ? el("p", { class: "warning" }, `${missing.length} ${missing.length === 1 ? "layer was" : "layers were"} not filled by the weights: ${cut(missing.map((layer) => layer.name).join(", "), 1500)}`) : null,
     shown.map(({ layer, place }) => el("section", {}, el("h2", { class: "part" }, link(place), ` ${cut(layer.type, 60)}`), el("div", { class: "figures" }, layer.blobs.filter((blob) => blob.count).map((blob) => weightFigure(blob, layer))))));
 }
 
