@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from keras import tree
 
 from keras_caffe.code.statements import Ref, Statement
@@ -38,6 +39,13 @@ class Call:
     block: int
     entry: int
     number: int
+    title: str
+
+    several = False
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        return (self.key,)
 
     def refs(self) -> Iterator[int]:
         yield self.entry
@@ -54,7 +62,7 @@ def found_blocks(lines: list[Statement], outputs: Sequence[int]) -> tuple[list[L
         size = len(block.body)
         for number, start in reversed(list(enumerate(block.starts))):
             body = result[start : start + size]
-            call = Call(body[-1].key, len(blocks), block.entries[number], number)
+            call = Call(body[-1].key, len(blocks), block.entries[number], number, body[-1].title)
             result[start : start + size] = [call]
         blocks.append(block)
     return result, blocks
@@ -89,28 +97,31 @@ def _best(lines: list[Line], outputs: set[int]) -> Block | None:
 
 def _entry(window: Sequence[Line], start: int, used: Any, outputs: set[int]) -> int | None:
     """The one value that goes in, where nothing but the last statement's comes out."""
-    if not all(isinstance(line, Statement) for line in window):
+    if not all(isinstance(line, Statement) and line.model is None for line in window):
         return None
-    own = {line.key for line in window}
+    own = {key for line in window for key in line.keys}
     outside = {key for line in window for key in line.refs() if key not in own}
     inner = own - {window[-1].key}
     stop = start + len(window)
-    if len(outside) != 1 or inner & outputs:
+    if len(outside) != 1 or inner & outputs or window[-1].several:
         return None
     return outside.pop() if all(place < stop for key in inner for place in used[key]) else None
 
 
 def _shape(window: Sequence[Statement], entry: int) -> Any:
     """What two uses of one function have in common: calls, keywords and who uses whom."""
-    places = {entry: -1} | {line.key: place for place, line in enumerate(window)}
+    places = {entry: (-1, 0)}
+    places |= {key: (place, number) for place, line in enumerate(window) for number, key in enumerate(line.keys)}
 
     def plain(value: Any) -> Any:
         if isinstance(value, Ref):
             return ("ref", places[value.key])
+        if isinstance(value, np.ndarray):
+            return (value.dtype.str, value.shape, value.tobytes())
         return type(value).__name__ if isinstance(value, (int, float)) and not isinstance(value, bool) else repr(value)
 
     return tuple(
-        (line.callee, tuple(key for key, _ in line.arguments), _flat(line, plain), bool(line.name)) for line in window
+        (line.callee, len(line.keys), tuple(key for key, _ in line.arguments), _flat(line, plain)) for line in window
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from keras import ops, tree
 from keras_caffe.errors import ExportError
 
 POSITIONAL = ("filters", "units", "kernel_size", "pool_size", "rate", "padding", "cropping", "axis", "input_dim")
-LONGEST = 64
 DROPPED = {"name", "trainable", "dtype", "data_format", "batch_input_shape"}
 
 
@@ -31,18 +30,31 @@ class Statement:
     """One call.
 
     Args:
-        key: of the value that it makes.
-        callee: "layers.Conv2D", or "ops.pad".
+        keys: of the values that it makes.
+        callee: "layers.Conv2D", "ops.pad", "[]", or the variable that holds a nested model.
         arguments: (keyword or "", value) of the layer's constructor or the operation; values may be `Ref`s.
         inputs: what the layer is called on; None for operations, whose inputs are among the arguments.
-        name: of the layer, "" for operations.
+        title: the name of the layer or the operation.
+        several: whether the call gives a sequence of values.
+        model: the nested model that is called.
     """
 
-    key: int
+    keys: tuple[int, ...]
     callee: str
     arguments: tuple[tuple[str, Any], ...]
     inputs: Any
-    name: str
+    title: str
+    several: bool = False
+    model: Any = None
+
+    @property
+    def key(self) -> int:
+        return self.keys[0]
+
+    @property
+    def name(self) -> str:
+        """What the call names; operations have no such argument."""
+        return self.title if self.callee.startswith("layers.") else ""
 
     def refs(self) -> Iterator[int]:
         for value in tree.flatten((self.inputs, [value for _, value in self.arguments])):
@@ -67,27 +79,26 @@ def statements(model: keras.Model) -> list[Statement]:
         elif missing:
             todo += reversed(missing)
         else:
-            if len(node.output_tensors) > 1:
-                raise ExportError(f"{operation.name!r} makes several values, which code cannot be written for yet")
-            seen.add(id(tensor))
-            found.append(_statement(operation, node, id(tensor)))
+            seen |= {id(x) for x in node.output_tensors}
+            found.append(_statement(operation, node))
     return found
 
 
-def _statement(operation: Any, node: Any, key: int) -> Statement:
-    if isinstance(operation, keras.Model):
-        raise ExportError(f"{operation.name!r} is a model of its own, which code cannot be written for yet")
+def _statement(operation: Any, node: Any) -> Statement:
+    keys, kind = tuple(id(x) for x in node.output_tensors), type(operation).__name__
     args, kwargs = tree.map_structure(_value, (node.arguments.args, node.arguments.kwargs))
+    if isinstance(operation, keras.Model):
+        return Statement(keys, "", (), args[0], "rounds", model=operation)
     if isinstance(operation, keras.layers.Layer):
-        kind = type(operation).__name__
-        return Statement(key, f"layers.{kind}", _layer_arguments(operation), args[0], operation.name)
-    kind = type(operation).__name__
+        return Statement(keys, f"layers.{kind}", _layer_arguments(operation), args[0], operation.name)
     if kind == "GetItem":
-        return Statement(key, "[]", (("", args[0]), ("", args[1])), None, "")
+        return Statement(keys, "[]", (("", args[0]), ("", args[1])), None, operation.name)
     function = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", kind).lower()
     if not hasattr(ops, function):
         raise ExportError(f"the operation {kind} has no function in keras.ops")
-    return Statement(key, f"ops.{function}", _operation_arguments(operation, function, args, kwargs), None, "")
+    arguments = _operation_arguments(operation, function, args, kwargs)
+    made = operation.compute_output_spec(*node.arguments.args, **node.arguments.kwargs)
+    return Statement(keys, f"ops.{function}", arguments, None, operation.name, isinstance(made, (list, tuple)))
 
 
 def _value(x: Any) -> Any:
@@ -136,90 +147,10 @@ def _operation_arguments(operation: Any, function: str, args: Any, kwargs: Any) 
     given = {k: v for k, v in {**config, **kwargs}.items() if v is not None and not _same(v, parameters[k].default)}
     first = next(iter(given), "")
     positional = first in ("newshape", "axes", "pad_width")
-    return (*(("", arg) for arg in args), *(("" if k == first and positional else k, v) for k, v in given.items()))
+    before = [given.pop("subscripts")] if "subscripts" in given else []  # einsum's come first.
+    last = (("" if key == first and positional else key, value) for key, value in given.items())
+    return (*(("", arg) for arg in [*before, *args]), *last)
 
 
 def _same(value: Any, default: Any) -> bool:
     return not isinstance(value, (Ref, np.ndarray)) and value == default
-
-
-def text_of(value: Any, names: Any) -> str:
-    """A value as Python writes it.
-
-    Args:
-        value: numbers, strings, arrays, references and structures of them.
-        names: {key of a value: its variable}.
-    """
-    if isinstance(value, Ref):
-        return names[value.key]
-    if isinstance(value, np.ndarray):
-        return array_text(value)
-    if isinstance(value, slice):
-        parts = [value.start, value.stop, value.step]
-        return f"slice({', '.join(map(repr, parts))})"
-    if isinstance(value, (tuple, list)):
-        inner = ", ".join(text_of(item, names) for item in value)
-        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
-    if isinstance(value, float):
-        return _number(value)
-    return string(value) if isinstance(value, str) else repr(value)
-
-
-def _number(value: float) -> str:
-    """The shortest decimal that is the same number in single precision, in which nets are written and compute."""
-    short = float(str(np.float32(value)))
-    return repr(short if np.float32(short) == np.float32(value) else value)
-
-
-def string(text: str) -> str:
-    """A string literal, with double quotes as formatters want them, and nothing but ASCII."""
-    plain = ascii(text)
-    return f'"{plain[1:-1]}"' if '"' not in plain and "\\'" not in plain else plain
-
-
-def array_text(array: np.ndarray) -> str:
-    """An expression that makes the array. Raises ExportError if only its numbers would do, and they are many."""
-    if array.ndim == 0:
-        return repr(array.item())
-    if array.ndim == 2 and (band := _band(array)):
-        return band
-    if array.ndim == 3 and array.shape[2] == 1 and (outer := _outer(array[:, :, 0])):
-        return outer
-    if array.size and (array == array.flat[0]).all():
-        return f"np.full({array.shape}, {array.flat[0].item()!r}, {string(array.dtype.name)})"
-    if array.size > LONGEST:
-        raise ExportError("code would be full of numbers", expected=f"arrays of at most {LONGEST}", received=array.size)
-    return f"np.array({array.tolist()}, {string(array.dtype.name)})"
-
-
-def _band(array: np.ndarray) -> str:
-    """Of a matrix that has one value around its diagonal and zeros elsewhere, as LRN multiplies by."""
-    rows, columns = array.shape
-    if rows != columns or rows < 2 or not array[0, 0]:
-        return ""
-    reach = int(np.count_nonzero(array[0])) - 1
-    index = np.arange(rows)
-    near = np.abs(index[:, None] - index) <= reach
-    if not np.array_equal(array, (near * array[0, 0]).astype(array.dtype)):
-        return ""
-    near_text = f"np.tri({rows}, k={reach}) * np.tri({rows}, k={reach}).T"
-    return f'np.float32({_number(array[0, 0].item())}) * ({near_text}).astype("float32")'
-
-
-def _outer(array: np.ndarray) -> str:
-    """Of a product of a column and a row, as the divisors of averages are."""
-    column, row = array[:, 0] / array[0, 0], array[0]
-    if not np.array_equal(np.outer(column, row).astype("float32"), array):
-        return ""
-    made = f"np.outer({_runs(column)}, {_runs(row)})"
-    return f'{made}[:, :, None].astype("float32")'
-
-
-def _runs(values: Sequence[Any]) -> str:
-    runs: list[list[Any]] = []
-    for value in np.asarray(values).tolist():
-        if runs and runs[-1][0] == value:
-            runs[-1][1] += 1
-        else:
-            runs.append([value, 1])
-    return " + ".join(f"[{value!r}] * {count}" if count > 1 else f"[{value!r}]" for value, count in runs)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import keyword
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
+from keras import layers, ops
 
 from keras_caffe.code.blocks import Block, Call, Line, common, found_blocks
+from keras_caffe.code.layout import WIDTH, fitted, outside_strings
+from keras_caffe.code.literals import f_string, index_text, plain_text, string, text_of
+from keras_caffe.code.loops import looped
 from keras_caffe.code.netspec import netspec
-from keras_caffe.code.statements import Ref, Statement, statements, string, text_of
+from keras_caffe.code.statements import Ref, Statement, statements
 from keras_caffe.converters.choices import STYLES
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import ExportError
 from keras_caffe.known import recognise
 from keras_caffe.plain import to_keras
 
-WIDTH = 120
 RESERVED = {"keras", "layers", "ops", "np", "x", "inputs", "build_model", "model", "name"}
 
 
@@ -57,19 +63,23 @@ class _File:
         self.lines, self.blocks = found_blocks(statements(plain), outputs)
         self.outputs, self.taken = outputs, set(RESERVED)
         self.functions = [_Function(block, self.taken) for block in self.blocks]
+        self.nested = {id(line.model): line.model for line in self.lines if isinstance(line, Statement) and line.model}
+        self.nested_names = {key: _identifier("rounds", self.taken) for key in self.nested}
 
     def text(self) -> str:
         parts = [function.text() for function in self.functions]
+        parts += [_nested(model, self.nested_names[key]) for key, model in self.nested.items()]
         body = "\n\n\n".join([*parts, self._build_model(), self._main()])
-        numpy = "import numpy as np\n" if re.search(r"\bnp\.", body) else ""
-        used = [name for name in ("layers", "ops") if re.search(rf"\b{name}\.", body)]
+        code = "".join(sign for _, sign in outside_strings(body))
+        numpy = "import numpy as np\n" if re.search(r"\bnp\.", code) else ""
+        used = [name for name in ("layers", "ops") if re.search(rf"\b{name}\.", code)]
         imports = f"import keras\n{numpy}" + (f"from keras import {', '.join(used)}\n" if used else "")
         return f"{self._docstring()}\n\n{imports}\n\n{body}\n"
 
     def _docstring(self) -> str:
         known = recognise(self.source)
-        lines = [f"{_plain(self.plain.name)}: a Caffe net in Keras's own layers, written by keras_caffe.", ""]
-        lines += [f"Input: {_plain(x.name)} {tuple(x.shape)}." for x in self.plain.inputs]
+        lines = [f"{plain_text(self.plain.name)}: a Caffe net in Keras's own layers, written by keras_caffe.", ""]
+        lines += [f"Input: {plain_text(x.name)} {tuple(x.shape)}." for x in self.plain.inputs]
         if known is not None:
             lines += ["", *_wrapped(f"Its publishers' pictures, if this is what it looks like: {known}.")]
         lines += ["", "Weights: `model.load_weights(file)`, of a file that `keras-caffe code --weights` wrote."]
@@ -77,74 +87,58 @@ class _File:
 
     def _build_model(self) -> str:
         names = {id(x): _identifier(x.name, self.taken) for x in self.plain.inputs}
-        out = [
-            f"    {names[id(x)]} = keras.Input(batch_shape={tuple(x.shape)}, name={string(x.name)})"
-            for x in self.plain.inputs
-        ]
+        out = []
+        for x in self.plain.inputs:
+            out += fitted(f"{names[id(x)]} = keras.Input(batch_shape={tuple(x.shape)}, name={string(x.name)})")
+        out += [f"    {name} = build_{name}()" for name in self.nested_names.values()]
         place = {key: len(self.lines) for key in self.outputs}
         names |= _variables(self.lines, place, self.taken)
-        index = 0
-        while index < len(self.lines):
-            run = self._run(index, names)
-            out += self._loop(index, run, names) if run > 2 else self._line(self.lines[index], names)
-            index += max(run, 1) if run > 2 else 1
+        out += looped([self._line(line, names) for line in self.lines])
         inputs, ends = [names[id(x)] for x in self.plain.inputs], [names[key] for key in self.outputs]
         outputs: Any = self.plain.output
         end = ends[0] if not isinstance(outputs, dict) else _dict(outputs, names)
         start = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
         if isinstance(self.plain.input, dict):
             start = _dict(self.plain.input, names)
-        out += [f"    return keras.Model({start}, {end}, name={string(self.plain.name)})"]
+        out += fitted(f"return keras.Model({start}, {end}, name={string(self.plain.name)})")
         return "\n".join(["def build_model() -> keras.Model:", '    """The net, its weights as initialised."""', *out])
 
-    def _line(self, line: Line, names: Mapping[int, str]) -> list[str]:
+    def _line(self, line: Line, names: Mapping[int, str]) -> str:
         if isinstance(line, Call):
-            return [f"    {names[line.key]} = {self.functions[line.block].call(line, names[line.entry])}"]
-        return _fitted(names[line.key], line, names, string(line.name))
-
-    def _run(self, index: int, names: Mapping[int, str]) -> int:
-        """How many lines from here on are x = f(x, ...) where only the end of one text changes, by 1."""
-        first = self.lines[index]
-        if not isinstance(first, Call) or names[first.key] != "x" or names[first.entry] != "x":
-            return 0
-        function, count = self.functions[first.block], 0
-        prefix, number, rest = function.counted(first)
-        for line in self.lines[index:]:
-            if (
-                not isinstance(line, Call)
-                or line.block != first.block
-                or (names[line.key], names[line.entry]) != ("x", "x")
-            ):
-                break
-            if number is None or function.counted(line) != (prefix, number + count, rest):
-                break
-            count += 1
-        return count
-
-    def _loop(self, index: int, count: int, names: Mapping[int, str]) -> list[str]:
-        first = self.lines[index]
-        assert isinstance(first, Call)  # noqa: S101  # `_run` has seen to it.
-        function = self.functions[first.block]
-        prefix, number, rest = function.counted(first)
-        assert number is not None  # noqa: S101
-        arguments = "".join(f", {value}" for value in rest)
-        text = f'f"{prefix[1:-1]}{{number}}"'
-        return [
-            f"    for number in range({number}, {number + count}):",
-            f"        x = {function.name}(x, {text}{arguments})",
-        ]
+            return f"{names[line.key]} = {self.functions[line.block].call(line, names[line.entry])}"
+        if line.model is not None:
+            line = replace(line, callee=self.nested_names[id(line.model)])
+        return _text(line, names, string(line.title))
 
     def _main(self) -> str:
         shapes = [tuple(x.shape) for x in self.plain.outputs]
         return "\n".join(
             [
                 'if __name__ == "__main__":',
+                *fitted(f"expected = {shapes}"),
                 "    shapes = [tuple(output.shape) for output in build_model().outputs]",
-                f"    if shapes != {shapes}:",
+                "    if shapes != expected:",
                 '        raise SystemExit(f"the outputs have other shapes: {shapes}")',
                 '    print("the shapes are right:", shapes)',
             ]
         )
+
+
+def _nested(model: keras.Model, name: str) -> str:
+    """The function that builds a model inside the model, which is called several times."""
+    lines = statements(model)
+    names = {id(x): f"inputs[{number}]" for number, x in enumerate(model.inputs)}
+    names |= _variables(lines, {id(model.output): len(lines)}, RESERVED)
+    made = ", ".join(f"keras.Input(batch_shape={tuple(x.shape)})" for x in model.inputs)
+    return "\n".join(
+        [
+            f"def build_{name}() -> keras.Model:",
+            '    """A part that is called again and again."""',
+            *fitted(f"inputs = [{made}]"),
+            *looped([_text(line, names, "") for line in lines]),
+            f"    return keras.Model(inputs, {names[id(model.output)]})",
+        ]
+    )
 
 
 class _Function:
@@ -154,20 +148,19 @@ class _Function:
         self.block = block
         self.parameters: dict[tuple[Any, ...], str] = {}
         self._names: set[str] = {"x", "inputs"}
-        self.titles = [self._title([body[place].name for body in block.bodies]) for place in range(len(block.body))]
+        self.titles = [self._title([body[place] for body in block.bodies]) for place in range(len(block.body))]
         self.body = [self._generic(place) for place in range(len(block.body))]
         first = next((line.name for line in block.body if line.name), "block")
         names = [next((line.name for line in body if line.name), "block") for body in block.bodies]
         base = re.sub(r"[\d_.\-]+$", "", common(names)[0]) or re.sub(r"[\d_.\-]+.*$", "", first) or "block"
         self.name = _identifier(f"{base}_block" if base in ("conv", "res", "relu", "bn") else base, taken)
 
-    def _title(self, names: Sequence[str]) -> str:
-        """How a layer's name is written: with a parameter in the middle."""
-        if not names[0]:
-            return ""
+    def _title(self, lines: Sequence[Statement]) -> str:
+        """How a layer's name is written: with a parameter in the middle. Operations have no name."""
+        names = [line.title for line in lines]
         before, after = common(names)
         middles = tuple(name[len(before) : len(name) - len(after)] for name in names)
-        return f'f"{before}{{{self._parameter(middles, "name")}}}{after}"'
+        return f_string(before, self._parameter(middles, "name"), after) if lines[0].name else ""
 
     def _parameter(self, values: tuple[Any, ...], wanted: str) -> str:
         if values not in self.parameters:
@@ -181,44 +174,31 @@ class _Function:
             values = tuple(other.arguments[number][1] for other in lines)
             plain = not isinstance(value, Ref) and isinstance(value, (int, float, str, tuple))
             if plain and any(other != value for other in values):
-                value = _Name(self._parameter(values, key or self._argument(line)))
+                value = _Name(self._parameter(values, key or _parameter_of(line.callee, number)))
             arguments.append((key, value))
-        return Statement(line.key, line.callee, tuple(arguments), line.inputs, line.name)
-
-    def _argument(self, line: Statement) -> str:
-        """What a first argument is called."""
-        return {"layers.Dense": "units", "layers.Dropout": "rate"}.get(line.callee, "filters")
+        return replace(line, arguments=tuple(arguments))
 
     def text(self) -> str:
         entry, uses = self.block.entries[0], Counter(key for line in self.block.body for key in line.refs())
         once = uses[entry] == 1 and entry in set(self.block.body[0].refs())
         names = {entry: "x" if once else "inputs"}
-        titles = {line.key: title for line, title in zip(self.body, self.titles, strict=True)}
-        names |= _variables(self.body, {self.body[-1].key: len(self.body)}, self._names | RESERVED, titles)
-        out = [row for line in self.body for row in _fitted(names[line.key], line, names, titles[line.key])]
+        bodies = zip(*self.block.bodies, strict=True)
+        labels = {lines[0].key: "".join(common([line.title for line in lines])) for lines in bodies}
+        names |= _variables(self.body, {self.body[-1].key: len(self.body)}, self._names | RESERVED, labels)
+        rows = zip(self.body, self.titles, strict=True)
+        out = looped([_text(line, names, title) for line, title in rows])
         kinds = {"name": "str"}
         typed = [f"{p}: {kinds.get(p) or type(v[0]).__name__}" for v, p in self.parameters.items()]
         head = ", ".join([f"{names[entry]}: keras.KerasTensor", *typed])
-        start = f"def {self.name}({head}) -> keras.KerasTensor:"
-        if len(start) > WIDTH:
-            rows = [f"    {head}"] if len(head) + 4 <= WIDTH else [f"    {row}," for row in head.split(", ")]
-            start = "\n".join([f"def {self.name}(", *rows, ") -> keras.KerasTensor:"])
-        count = len(self.block.starts)
-        return "\n".join(
-            [start, f'    """A part that the net has {count} times."""', *out, f"    return {names[self.body[-1].key]}"]
-        )
+        start = fitted(f"def {self.name}({head}) -> keras.KerasTensor:", 0)
+        count, end = len(self.block.starts), f"    return {names[self.body[-1].key]}"
+        return "\n".join([*start, f'    """A part that the net has {count} times."""', *out, end])
 
     def arguments(self, call: Call) -> list[str]:
         return [text_of(values[call.number], {}) for values in self.parameters]
 
     def call(self, call: Call, x: str) -> str:
         return f"{self.name}({', '.join([x, *self.arguments(call)])})"
-
-    def counted(self, call: Call) -> tuple[str, int | None, list[str]]:
-        """The first text without the number at its end, that number, and the other arguments."""
-        first, *rest = self.arguments(call) or [""]
-        match = re.fullmatch(r'("[^"{}\\]*?)([1-9]\d{0,3}|0)"', first)
-        return (match[1] + '"', int(match[2]), rest) if match else ("", None, rest)
 
 
 class _Name(str):
@@ -228,19 +208,25 @@ class _Name(str):
         return str(self)
 
 
+def _parameter_of(callee: str, number: int) -> str:
+    """What an argument without a keyword is called."""
+    room, _, name = callee.partition(".")
+    return list(inspect.signature(getattr({"layers": layers, "ops": ops}[room], name)).parameters)[number]
+
+
 def _variables(
-    lines: Sequence[Any], ends: Mapping[int, int], taken: set[str], titles: Mapping[int, str] | None = None
+    lines: Sequence[Line], ends: Mapping[int, int], taken: set[str], labels: Mapping[int, str] | None = None
 ) -> dict[int, str]:
     """{value: variable}: x where only the next line uses it, else after the layer."""
     taken, places = set(taken), {key: [place] for key, place in ends.items()}
     for place, line in enumerate(lines):
         for key in line.refs():
             places.setdefault(key, []).append(place)
-    names = {}
+    names: dict[int, str] = {}
     for place, line in enumerate(lines):
-        chained = set(places.get(line.key, [place + 1])) == {place + 1}
-        title = (titles or {}).get(line.key) or getattr(line, "name", "") or "block"
-        names[line.key] = "x" if chained else _identifier(re.sub(r'^f"|\{\w+\}|"$', "", title), taken)
+        chained = not line.several and set(places.get(line.key, ())) == {place + 1}
+        name = "x" if chained else _identifier((labels or {}).get(line.key, line.title), taken)
+        names |= {key: f"{name}[{number}]" if line.several else name for number, key in enumerate(line.keys)}
     return names
 
 
@@ -256,50 +242,24 @@ def _identifier(name: str, taken: set[str]) -> str:
     return found
 
 
-def _fitted(target: str, line: Statement, names: Mapping[int, str], title: str) -> list[str]:
-    """The line, broken where it is too long as formatters break it."""
+def _text(line: Statement, names: Mapping[int, str], title: str) -> str:
+    """The statement on one line."""
+    values = [(key, value if isinstance(value, _Name) else text_of(value, names)) for key, value in line.arguments]
+    arguments = [f"{key}={value}" if key else str(value) for key, value in values]
+    if line.model is not None:
+        return f"{names[line.key]} = {line.callee}({text_of(line.inputs, names)})"
+    target = names[line.key].removesuffix("[0]" if line.several else "")
     if line.callee == "[]":
-        value, key = (text_of(value, names) for _, value in line.arguments)
-        return [f"    {target} = {value}[{key}]"]
-    arguments = [f"{key}={_text(v, names)}" if key else _text(v, names) for key, v in line.arguments]
-    head, last = line.callee, arguments
+        return f"{target} = {arguments[0]}[{index_text(line.arguments[1][1], names)}]"
     if line.name:
-        head = f"{line.callee}({', '.join([*arguments, f'name={title}'])})"
-        last = [text_of(line.inputs, names)]
-    tail = f"({', '.join(last)})"
-    whole = f"    {target} = {head}{tail}"
-    if len(whole) <= WIDTH:
-        return [whole]
-    if line.name and len(f"    {target} = {head}(") > WIDTH:  # What is before the last brackets is too long by itself.
-        inner = [*arguments, f"name={title}"]
-        return [f"    {target} = {line.callee}(", *_rows(inner), f"    ){tail}"]
-    return [f"    {target} = {head}(", *_rows(last), "    )"]
-
-
-def _rows(arguments: Sequence[str]) -> list[str]:
-    """What stands in brackets, on one line if that is long enough."""
-    inside = f"        {', '.join(arguments)}"
-    return [inside] if len(inside) <= WIDTH else [f"        {argument}," for argument in arguments]
-
-
-def _text(value: Any, names: Mapping[int, str]) -> str:
-    return str(value) if isinstance(value, _Name) else text_of(value, names)
+        return f"{target} = {line.callee}({', '.join([*arguments, f'name={title}'])})({text_of(line.inputs, names)})"
+    return f"{target} = {line.callee}({', '.join(arguments)})"
 
 
 def _dict(tensors: Mapping[str, Any], names: Mapping[int, str]) -> str:
     return "{" + ", ".join(f"{string(name)}: {names[id(x)]}" for name, x in tensors.items()) + "}"
 
 
-def _plain(text: str) -> str:
-    """A text from a file as it can stand in a docstring."""
-    return re.sub(r"[^\w .,:()/+\-]", "_", text, flags=re.ASCII)
-
-
 def _wrapped(text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(_plain_line(text), WIDTH)
-
-
-def _plain_line(text: str) -> str:
-    return text.replace("\\", "/").replace('"""', "'''")
+    """A text of ours as rows of a docstring."""
+    return textwrap.wrap(text, WIDTH)

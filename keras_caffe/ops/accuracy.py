@@ -68,7 +68,7 @@ def _better(scores: Any, labels: Any, ties: str) -> Any:
     true = ops.take(scores, places(safe, classes))
     if ties == "bvlc":
         return ops.sum(ops.cast(scores >= true, "int32"), axis=-1) - 1
-    later = ops.arange(classes, dtype="int32")[None] > safe
+    later = safe < ops.arange(classes, dtype="int32")[None]
     return ops.sum(ops.cast((scores > true) | (ops.equal(scores, true) & later), "int32"), axis=-1)
 
 

@@ -10,12 +10,13 @@ from keras import ops
 from keras_caffe.ops.indices import checked_labels, leading
 from keras_caffe.ops.losses import batch_size, integer_labels, with_gradient_of
 from keras_caffe.ops.rectify import relu
+from keras_caffe.ops.stock import custom_gradient
 
 
 def channel_norm(x: Any) -> Any:
     """sqrt(sum of x^2 over the last axis, kept as 1); the gradient is x / (that + 1e-9), as FlowNet2 divides."""
 
-    @ops.custom_gradient
+    @custom_gradient
     def norm(x: Any) -> Any:
         y = ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True))
 
@@ -134,7 +135,7 @@ def center_loss(features: Any, centers: Any, labels: Any) -> Any:
     inside = ops.all((labels >= 0) & (labels < classes))
     member = ops.one_hot(labels, classes, dtype=features.dtype)
 
-    @ops.custom_gradient
+    @custom_gradient
     def loss(features: Any, centers: Any) -> Any:
         apart = features - ops.matmul(member, centers)
         count = ops.cast(ops.shape(features)[0], features.dtype)

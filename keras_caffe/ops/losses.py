@@ -12,7 +12,7 @@ from keras_caffe.ops import native
 from keras_caffe.ops.indices import checked_labels, leading
 from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.rectify import relu
-from keras_caffe.ops.stock import native_ops_allowed
+from keras_caffe.ops.stock import custom_gradient, native_ops_allowed
 
 FLT_MIN = float(np.finfo(np.float32).tiny)
 LOG_FLT_MIN = math.log(FLT_MIN)
@@ -35,7 +35,7 @@ def with_gradient_of(value: Any, surrogate: Any) -> Any:
 def with_only_gradient_of(value: Any, surrogate: Any) -> Any:
     """`value`, a scalar whose gradient is that of `surrogate`, whatever the loss is multiplied by."""
 
-    @ops.custom_gradient
+    @custom_gradient
     def unscaled(value: Any, surrogate: Any) -> Any:
         def gradient(*args: Any, upstream: Any = None) -> Any:
             return ops.zeros_like(value), ops.ones_like(surrogate)

@@ -61,5 +61,5 @@ def _first_greatest(taps: Any) -> Any:
 def _greatest_of_all(taps: Any) -> Any:
     greatest = ops.max(ops.stop_gradient(taps), axis=0)
     # Infinities, whose difference is NaN, get no gradient.
-    equal = ops.where((taps == greatest) & ops.isfinite(greatest), taps, 0)
+    equal = ops.where(ops.equal(taps, greatest) & ops.isfinite(greatest), taps, 0)
     return greatest + ops.sum(equal - ops.stop_gradient(equal), axis=0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.ops.stock import loops_allowed, on_tensorflow
+from keras_caffe.ops.stock import custom_gradient, loops_allowed, on_tensorflow
 
 UNROLL = 32  # Up to this many steps are laid out one after the other; more, or an unknown number, run in a loop.
 
@@ -80,7 +80,7 @@ def clipped_gradient(x: Any, threshold: float) -> Any:
     if threshold <= 0:
         return x
 
-    @ops.custom_gradient
+    @custom_gradient
     def identity(x: Any) -> Any:
         def gradient(*args: Any, upstream: Any = None) -> Any:
             return ops.clip(args[0] if upstream is None else upstream, -threshold, threshold)

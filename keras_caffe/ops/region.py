@@ -47,7 +47,7 @@ def region_errors(
     chosen_x, chosen_u, box = (ops.take(t, place, axis=0) for t in (x, u, boxes))
     wanted = _assigned(chosen_x, chosen_u, box, labels, place, side, anchors, scales, rescore)
     index = ops.where(_last(place, inside), place, -1)
-    hit = ops.reshape(index, (-1, 1)) == ops.arange(ops.shape(errors)[0])[None]
+    hit = ops.equal(ops.reshape(index, (-1, 1)), ops.arange(ops.shape(errors)[0])[None])
     chosen = ops.matmul(ops.transpose(ops.cast(hit, wanted.dtype)), ops.reshape(wanted, (-1, wanted.shape[-1])))
     return ops.reshape(ops.where(ops.any(hit, axis=0)[:, None], chosen, errors), ops.shape(maps))
 
@@ -90,7 +90,7 @@ def _places(truths: Any, there: Any, boxes: Any, side: Any, anchors: Anchors, bi
     cells = ops.cast(truths[..., :2] * side, "int32")
     width = ops.cast(side, "int32")
     inside = there & ops.all((cells >= 0) & (cells < width), axis=-1)
-    cells = ops.clip(cells, 0, width - 1)
+    cells = ops.maximum(ops.minimum(cells, width - 1), 0)
     images = ops.arange(ops.shape(truths)[0], dtype="int32")[:, None]
     cell = (images * width + cells[..., 1]) * width + cells[..., 0]
     if bias_match:
@@ -117,13 +117,14 @@ def _assigned(
     o = u[..., 4:5]
     goal = iou(box, truths)[..., None] if rescore else 1.0
     objectness = -scales.object * (goal - o) * o * (1 - o)
-    one_hot = ops.cast(ops.cast(labels[..., :1], "int32") == ops.arange(u.shape[-1] - 5, dtype="int32"), x.dtype)
-    classes = -scales.classes * (one_hot - u[..., 5:])
-    return ops.concatenate([middle, -scale * (sizes - x[..., 2:4]), objectness, classes], axis=-1)
+    classes = ops.arange(u.shape[-1] - 5, dtype="int32")
+    one_hot = ops.cast(ops.equal(ops.cast(labels[..., :1], "int32"), classes), x.dtype)
+    scores = -scales.classes * (one_hot - u[..., 5:])
+    return ops.concatenate([middle, -scale * (sizes - x[..., 2:4]), objectness, scores], axis=-1)
 
 
 def _last(place: Any, inside: Any) -> Any:
     """Which truths are the last ones of their box: a later one takes it over."""
     count = ops.arange(ops.shape(place)[1])
-    later = (place[:, :, None] == place[:, None, :]) & inside[:, None, :] & (count[None, :] > count[:, None])
+    later = ops.equal(place[:, :, None], place[:, None, :]) & inside[:, None, :] & (count[None, :] > count[:, None])
     return inside & ~ops.any(later, axis=-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -36,6 +36,11 @@ def on_tensorflow() -> bool:
 def loops_allowed() -> bool:
     """False while a graph of `keras.ops` is made, which cannot hold the function that a loop repeats."""
     return not _KERAS_ONLY.get()
+
+
+def custom_gradient(function: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
+    """Function decorator: Keras's, but while a graph of `keras.ops` is made, which holds values without gradients."""
+    return (lambda *args: function(*args)[0]) if _KERAS_ONLY.get() else keras.ops.custom_gradient(function)
 
 
 def as_tensor(variable: Any) -> Any:

@@ -34,7 +34,8 @@ def unpool(x: Any, mask: Any, height: Any, width: Any) -> Any:
     values = ops.reshape(x, (-1,))
     if not native_ops_allowed() and isinstance(batch, int):
         # TensorFlow Lite adds up what goes to one place; Caffe's last value wins.
-        last = ops.segment_max(ops.arange(values.shape[0], dtype="int32"), ops.reshape(flat, (-1,)), zeros.shape[0])
+        to = ops.reshape(flat, (-1,))
+        last = ops.segment_max(ops.zeros_like(to) + ops.arange(values.shape[0], dtype="int32"), to, zeros.shape[0])
         y = ops.where(last >= 0, ops.take(values, ops.maximum(last, 0)), 0)
         return ops.reshape(y, (batch, height, width, channels))
     y = ops.scatter_update(zeros, ops.reshape(flat, (-1, 1)), values)

@@ -47,7 +47,7 @@ def first_maximum(x: Any, images: Any, rows: Any, columns: Any) -> Any:
 
 
 def _larger(a: Block, b: Block) -> Block:
-    take = (b[0] > a[0]) | ((b[0] == a[0]) & (b[1] < a[1]))
+    take = (b[0] > a[0]) | (ops.equal(b[0], a[0]) & (b[1] < a[1]))
     return ops.where(take, b[0], a[0]), ops.where(take, b[1], a[1])
 
 

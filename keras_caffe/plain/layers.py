@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_caffe.layers.batch_norm import BatchNorm
 from keras_caffe.layers.concat import Concat
@@ -20,8 +21,10 @@ from keras_caffe.layers.scale import Scale
 from keras_caffe.layers.sigmoid import Sigmoid
 from keras_caffe.layers.softmax import Softmax
 from keras_caffe.layers.tanh import TanH
+from keras_caffe.ops.normalize import normalize
 from keras_caffe.plain.registry import turns
 from keras_caffe.plain.site import Site
+from keras_caffe.plain.traced import recorded, taken_for_bias
 
 
 @turns(ReLU)
@@ -35,7 +38,8 @@ def relu(site: Site, x: Any) -> Any:
 
 @turns(ReLU6)
 def relu6(site: Site, x: Any) -> Any:
-    return keras.layers.ReLU(6.0, **site.keras_args)(x)
+    slope = site.layer.negative_slope
+    return keras.layers.ReLU(6.0, negative_slope=slope, **site.keras_args)(x) if slope >= 0 else None
 
 
 @turns(Sigmoid)
@@ -103,6 +107,8 @@ def prelu(site: Site, x: Any) -> Any:
 @turns(BatchNorm)
 def batch_norm(site: Site, x: Any) -> Any:
     layer, (mean, variance, factor, *learned) = site.layer, site.arrays
+    if layer.use_global_stats is False:
+        return recorded(site, [x], lambda: _normalized_by_the_batch(x, layer.eps))
     if layer.statistics == "sums":
         scale = np.float32(0.0) if factor[0] == 0 else np.float32(1.0) / factor[0]
         mean, variance = mean * scale, variance * scale
@@ -114,14 +120,17 @@ def batch_norm(site: Site, x: Any) -> Any:
         scale=layer.scale_bias,
         **site.keras_args,
     )
-    if layer.use_global_stats is False:
-        y = main(x, training=True)
-        main.set_weights([*learned, mean, variance])
-        site.made.append(main)
-        return y
     y = site.weighted(main, x, *learned, mean, variance)
     main.trainable = not layer.use_global_stats
     return y
+
+
+def _normalized_by_the_batch(x: Any, eps: float) -> Any:
+    """Whatever `training` says, which Keras's layer goes by."""
+    axes = tuple(range(len(x.shape) - 1))
+    mean = ops.mean(x, axis=axes)
+    variance = ops.mean(ops.square(x - mean), axis=axes)
+    return normalize(x, mean, variance, eps)
 
 
 @turns(Scale)
@@ -139,11 +148,13 @@ def scale(site: Site, *bottoms: Any) -> Any:
     named = "".join(letters[axis] for axis in axes)
     if not axes or 0 in axes or None in x.shape[1:] or 0 in x.shape or axes != sorted(axes):
         return None
+    broadcast = [size if axis in axes else 1 for axis, size in enumerate(x.shape)][1:]
+    if layer.bias_term and taken_for_bias(x.shape, broadcast):
+        return None
     main = keras.layers.EinsumDense(
         f"{letters},{named}->{letters}",
         output_shape=x.shape[1:],
         bias_axes=named if layer.bias_term else None,
         **site.keras_args,
     )
-    broadcast = [size if axis in axes else 1 for axis, size in enumerate(x.shape)][1:]
     return site.weighted(main, x, weights, *(b.reshape(broadcast) for b in bias))

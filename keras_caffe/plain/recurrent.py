@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.layers.lstm import LSTM
+from keras_caffe.layers.lstm_clipped import Lstm
 from keras_caffe.layers.rnn import RNN
 from keras_caffe.plain.registry import turns
 from keras_caffe.plain.site import Site
@@ -29,3 +30,11 @@ def recurrent(site: Site, x: Any, cont: Any, *static: Any) -> Any:
         return layer.run(rows, still, static[0] if static else None, tuple(map(ops.convert_to_tensor, state)))[1]
 
     return recorded(site, [x, cont, *static], compute)
+
+
+@turns(Lstm)
+def older_lstm(site: Site, *bottoms: Any) -> Any:
+    """As above: no state is carried from batch to batch."""
+    layer: Any = symbolic(site)
+    layer.carried = []
+    return recorded(site, bottoms, lambda: layer.call(list(bottoms)))

@@ -109,6 +109,9 @@ class Replay:
 
     def _run(self, operation: Any, node: Any, name: str) -> None:
         args, kwargs = tree.map_structure(self._argument, (node.arguments.args, node.arguments.kwargs))
+        if type(operation).__name__ == "Add" and taken_for_bias(*map(np.shape, args)):
+            args = (args[0], -args[1])
+            operation = keras.ops.subtract(*args)._keras_history.operation
         again = operation if isinstance(operation, keras.layers.Layer) else _again(operation, name)
         tensors = tree.flatten(again(*args, **kwargs))
         for old, new in zip(node.output_tensors, tensors, strict=True):
@@ -124,6 +127,19 @@ class Replay:
         if self._open and array.dtype.kind == "f" and np.isnan(array).any():
             raise NotPlain("it must know the size of the batch")  # Keras makes NaN of a size that is open.
         return array
+
+
+def taken_for_bias(x: Sequence[int | None], y: Sequence[int | None]) -> bool:
+    """Whether Keras's `add` of such shapes may give a wrong sum.
+
+    On TensorFlow it adds a second term with one axis that is longer than 1 to x's last axis, or its second one,
+    whichever is as long, and not to the axis where the term has it.
+    """
+    long = [size for size in y if size != 1]
+    if not long or len(x) < 2 or len([size for size in long if size is not None]) > 1 or tuple(x) == tuple(y):
+        return False
+    at_the_end = len(y) <= len(x) and set(y[:-1]) <= {1} and y[-1] == x[-1]
+    return not at_the_end
 
 
 def _again(operation: Any, name: str) -> Any:

@@ -28,6 +28,8 @@ KERAS_ONLY = ("keras.src.layers.", "keras.src.ops.", "keras.src.models.")
 SAMPLE = [
     *("Accuracy", "BatchNorm", "Bias", "Convolution", "Deconvolution", "Embed", "InnerProduct", "LRN", "LSTM"),
     *("PReLU", "Parameter", "Pooling", "PriorBox", "Scale", "SoftmaxWithLoss", "DetectionOutput"),
+    # These have gradients of their own, carry states, or put values where indices say.
+    *("Accuracy_ssd", "CenterLoss", "ChannelNorm", "Lstm", "RegionLoss", "Upsample_segnet"),
 ]
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 8 } } }
@@ -128,6 +130,41 @@ def test_names_and_weights_are_kept() -> None:
     kernel, bias = plain.get_layer("a_conv").get_weights()
     np.testing.assert_array_equal(kernel.transpose(3, 2, 0, 1), model.get_caffe_params()["a/conv"][0])
     assert bias.tolist() == pytest.approx([0.1] * 4)
+
+
+SQUARES = [  # Terms as long as an axis that they do not lie along, which Keras's `add` takes for a bias there.
+    ('type: "Bias" bias_param { axis: 0 num_axes: 2 filler { type: "gaussian" } }', (3, 1, 3)),
+    ('type: "Bias" bias_param { axis: 1 filler { type: "gaussian" } }', (2, 3, 3)),
+    ('type: "Scale" scale_param { axis: 1 bias_term: true bias_filler { type: "gaussian" } }', (2, 3, 3)),
+    ('type: "Scale" scale_param { axis: 2 bias_term: true bias_filler { type: "gaussian" } }', (1, 3, 3, 3)),
+    ('type: "ReLU6" relu6_param { negative_slope: 0.5 }', (2, 5)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), SQUARES)
+def test_terms_are_added_where_they_belong(layer: str, shape: tuple[int, ...]) -> None:
+    dims = " ".join(f"dim: {size}" for size in shape)
+    model = keras_caffe.load(
+        f"""layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}
+        layer {{ name: "layer" bottom: "data" top: "top" {layer} }}""",
+        data_format="channels_first",
+    )
+    x = values(*shape)
+    np.testing.assert_allclose(keras_caffe.to_keras(model)(x), model(x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_batches_normalised_by_themselves_are_so_in_inference(data_format: str) -> None:
+    model = keras_caffe.load(
+        """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 dim: 5 dim: 2 } } }
+        layer { name: "norm" type: "BatchNorm" bottom: "data" top: "norm" 
+        batch_norm_param { use_global_stats: false } }""",
+        data_format=data_format,
+    )
+    x = values(*(4 if size is None else size for size in model.input.shape))
+    plain = keras_caffe.to_keras(model)
+    for training in (False, None, True):
+        np.testing.assert_allclose(plain(x, training=training), model(x), rtol=1e-5, atol=1e-6)
 
 
 def test_folded() -> None:
