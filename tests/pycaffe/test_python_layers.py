@@ -208,6 +208,13 @@ class Odd(Exception):
     """No class that anybody else knows."""
 
 
+@pytest.mark.parametrize(("phase", "name"), [(caffe.TRAIN, "TRAIN"), (caffe.TEST, "TEST")])
+def test_a_phase_is_a_number_with_a_name(phase: int, name: str) -> None:
+    layer = caffe.Net(NET, phase, python_layers={"m.Tenfold": Tenfold}).layers[1]
+    assert layer.phase == phase and {"TRAIN": 12000, "TEST": 6000}[str(layer.phase)]
+    assert (f"{layer.phase}", f"{layer.phase:d}") == (name, str(phase))
+
+
 def failing(method: str, axes: int = 3) -> type:
     """A class of which this method fails where the bottom has so many axes."""
 
