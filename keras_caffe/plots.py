@@ -160,8 +160,9 @@ def _runs(log: Any) -> Mapping[str, Series]:
         return log if any(isinstance(value, Mapping) for value in log.values()) else {"": log}
     from keras_caffe.solver.log import read_log
 
-    files = [log] if isinstance(log, str | os.PathLike) else log
-    return {Path(file).stem: read_log(file) for file in files}
+    files = [Path(file) for file in dict.fromkeys([log] if isinstance(log, str | os.PathLike) else log)]
+    stems = [file.stem for file in files]
+    return {str(file) if stems.count(file.stem) > 1 else file.stem: read_log(file) for file in files}
 
 
 def _bars(values: np.ndarray, title: str) -> Any:

@@ -111,3 +111,12 @@ def test_logs(tmp_path) -> None:
     assert [text.get_text() for text in both.axes[0].get_legend().get_texts()] == ["first", "second"]
     with pytest.raises(ReadError, match="there is no such file"):
         plots.training(tmp_path / "none.log")
+
+
+def test_logs_of_one_name_are_two_runs(tmp_path) -> None:
+    files = [tmp_path / run / "train.log" for run in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("Iteration 0, loss = 2\n")
+    legend = plots.training(files).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [str(file) for file in files]
