@@ -78,7 +78,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 def _dialects() -> Iterator[tuple[str, ...]]:
     for name, dialect in DIALECTS.items():
         names = ", ".join(f"`{one}`" for one in (name, *dialect.aliases))
-        marks = ", ".join(f"`{mark.what}`" for mark in MARKS if mark.forks[0] == name)
+        marks = ", ".join(f"`{mark.what}`" for mark in MARKS if mark.tells and mark.forks[0] == name)
         yield names, dialect.source, dialect.changes, marks or "–"
 
 

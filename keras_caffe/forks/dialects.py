@@ -66,19 +66,21 @@ class Mark(NamedTuple):
             "loss_param.normalization=PRE_FIXED"; or a layer's type.
         forks: these forks, the likeliest first.
         binds: whether no other fork reads it so. A type of its own is but a hint: forks copy layers from each other.
+        tells: whether it tells the fork; else it only contradicts marks of other forks.
     """
 
     what: str
     forks: tuple[str, ...]
     binds: bool = True
+    tells: bool = True
 
 
 def _all_but(*names: str) -> str:
     return " ".join(name for name in DIALECTS if name not in (BVLC, *names))
 
 
-def _marks(forks: str, whats: str, *, binds: bool = True) -> Iterator[Mark]:
-    return (Mark(what, tuple(forks.split()), binds) for what in whats.split())
+def _marks(forks: str, whats: str, *, binds: bool = True, tells: bool = True) -> Iterator[Mark]:
+    return (Mark(what, tuple(forks.split()), binds, tells) for what in whats.split())
 
 
 MARKS = [
@@ -88,8 +90,10 @@ MARKS = [
     *_marks(f"ssd {_all_but('ssd', 'happynear')}", "norm_param"),
     *_marks(f"rcnn {_all_but('rcnn', 'ssd')}", "smooth_l1_loss_param"),
     *_marks("segnet", "bn_param.bn_mode"),
-    *_marks("pspnet tsn happynear", "bn_param.slope_filler bn_param.momentum bn_param.frozen bn_param.eps"),
+    *_marks("pspnet tsn happynear", "bn_param.slope_filler bn_param.bias_filler bn_param.momentum"),
+    *_marks("pspnet tsn happynear", "bn_param.frozen bn_param.eps"),
     *_marks("pspnet-old", "bn_param.var_eps bn_param.moving_average bn_param.decay bn_param.axis"),
+    *_marks("segnet pspnet-old", "bn_param.scale_filler bn_param.shift_filler", tells=False),
     *_marks("rfcn intel happynear", "loss_param.normalization=PRE_FIXED"),
     *_marks("fcn", "AutoCrop ImageLabelmapData", binds=False),
     *_marks("rfcn", "PSROIPooling SmoothL1LossOHEM SoftmaxWithLossOHEM BoxAnnotatorOHEM", binds=False),
@@ -153,13 +157,13 @@ def taken(net: Any, fork: str | None = None, where: Callable[[str], str | None] 
         possible &= set(one.mark.forks)
         binding.append(one)
     if fork is not None:
-        _check_asked(fork, binding)
+        _check_asked(fork, [one for one in binding if one.mark.tells])
         return Fork(fork, "as asked for", True)
     likely = [
         (one.mark.forks.index(name), not one.mark.binds, name, one)
         for one in found
         for name in one.mark.forks
-        if name in possible
+        if one.mark.tells and name in possible
     ]
     if not likely:
         return Fork()
@@ -198,8 +202,8 @@ def _contradiction(one: Found, before: list[Found]) -> NetError:
         "the net has marks of two forks of Caffe",
         where=one.where,
         layer=one.layer,
-        expected=f"the marks of one: {other} is of {' or '.join(other.mark.forks)}",
-        received=f"{one}, which is of {' or '.join(one.mark.forks)}",
+        expected=f"the marks of one beside {other}, which {_known_by(other.mark)}",
+        received=f"{one}, which {_known_by(one.mark)}",
         fix="One of the two has another meaning in the Caffe that knows the other: delete it.",
     )
 
@@ -212,6 +216,12 @@ def _check_asked(fork: str, binding: list[Found]) -> None:
                 where=one.where,
                 layer=one.layer,
                 expected=f"no {one.mark.what}",
-                received=f"{one}, which only {' or '.join(one.mark.forks)} knows",
+                received=f"{one}, which {_known_by(one.mark)}",
                 fix=Option("fork", one.mark.forks[0], "or none"),
             )
+
+
+def _known_by(mark: Mark) -> str:
+    others = [name for name in DIALECTS if name not in (BVLC, *mark.forks)]
+    few = len(mark.forks) <= len(others)
+    return f"only {' or '.join(mark.forks)} knows" if few else f"{' and '.join(others)} has not"

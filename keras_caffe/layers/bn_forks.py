@@ -41,7 +41,9 @@ def parameters(layer: Any, fork: str) -> dict[str, Any]:
     else:
         params = {"statistics": "moving" if param.frozen else "phase", "frozen": param.frozen}
         params |= {"momentum": param.momentum, "eps": param.eps}
-        scale, shift = fillers.from_caffe(param.slope_filler), fillers.from_caffe(param.bias_filler)
+        # Who names the fork may have a file in the words of its earlier code.
+        scale = fillers.from_caffe(param.slope_filler) if param.HasField("slope_filler") else scale
+        shift = fillers.from_caffe(param.bias_filler) if param.HasField("bias_filler") else shift
     return {**params, "scale_filler": scale, "shift_filler": shift}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import ShapeError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, number, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
@@ -96,11 +96,17 @@ class L1Loss(LossLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.l1_loss_param
+        nvidia = load_context().fork == "nvcaffe"
         flownet = layer.HasField("l1_loss_param") or len(bottoms) == 1
+        if nvidia and flownet:
+            received = "l1_loss_param" if layer.HasField("l1_loss_param") else "1 bottom"
+            raise LayerError(
+                "L1Loss is FlowNet2's here, the net NVIDIA's", expected="2 bottoms alone", received=received
+            )
         names = ("l2_per_location", "l2_prescale_by_channels", "normalize_by_num_entries", "epsilon", "plateau")
         return cls(
             **{name: getattr(param, name) for name in names},
             sign_of_zero=-1 if flownet else 0,
-            skip_nan=flownet or load_context().fork != "nvcaffe",
+            skip_nan=not nvidia,
             **kwargs,
         )

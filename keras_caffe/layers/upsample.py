@@ -7,9 +7,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import ShapeError
+from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import each_axis, flag, optional, per_axis
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.context import load_context
 from keras_caffe.ops.unpool import unpool
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, same_shape
@@ -32,7 +33,8 @@ class Upsample(CaffeLayer):
     Shapes: (N, H, W, C) -> (N, s_h H, s_w W, C).
 
     Raises:
-        LayerError, ShapeError: a scale below 1, not 4 axes, a mask of another shape or (once called) beyond the top.
+        LayerError, ShapeError: a scale below 1, not 4 axes, a mask of another shape or (once called) beyond the top, or
+            none in a net of SegNet's.
 
     Caffe: src/caffe/layers/upsample_layer.cpp (eric612/MobileNet-YOLO; alexgkendall/caffe-segnet)
     """
@@ -74,6 +76,8 @@ class Upsample(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.upsample_param
+        if len(bottoms) == 1 and load_context().fork == "segnet":
+            raise LayerError("SegNet's Upsample takes values and their mask", expected="2 bottoms", received=1)
         scale = SEGNET_SCALE if len(bottoms) == 2 and not param.HasField("scale") else param.scale
         scales = (
             (param.scale_h, param.scale_w) if param.HasField("scale_h") or param.HasField("scale_w") else (scale,) * 2

@@ -75,6 +75,40 @@ def test_a_fork_that_the_file_contradicts_is_refused(fork: str) -> None:
     assert "only nvcaffe knows" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("bn_param { scale_filler { } }", "bn_param { slope_filler { } }"),
+        ("bn_param { shift_filler { } }", "bn_param { bias_filler { } }"),
+        ("bn_param { frozen: true }", "bn_param { decay: 0.1 }"),
+        ("convolution_param { num_output: 2 kernel_size: 3 hole: 2 }", "bn_param { momentum: 0.5 }"),
+        ("normalize_param { }", "norm_param { across_spatial: false }"),
+    ],
+)
+def test_fields_of_two_forks_are_refused_with_both_lines_in_either_order(one: str, other: str) -> None:
+    for pair in ((one, other), (other, one)):
+        text = X + "".join(layer(f"l{i}", "AbsVal", "x", f"y{i}", param) for i, param in enumerate(pair))
+        with pytest.raises(NetError, match="marks of two forks of Caffe") as refused:
+            load(text)
+        first = X.count("\n") + 1
+        for number, param in enumerate(pair, first):
+            assert re.search(rf"{param.split()[0]}[.\w]* \(<text>:{number}, layer", str(refused.value))
+
+
+@pytest.mark.parametrize(("bottoms", "param"), [("x x", "l1_loss_param { plateau: 1 }"), ("x", "")])
+def test_nvcaffes_l1_loss_is_not_flownets(bottoms: str, param: str) -> None:
+    loss = layer("l", "L1Loss", bottoms, "z", param)
+    assert fork_of(loss)[0] == BVLC
+    for text, fork in ((loss, "nvcaffe"), (NVCAFFE + loss, None)):
+        with pytest.raises(LayerError, match="L1Loss is FlowNet2's here, the net NVIDIA's"):
+            fork_of(text, fork)
+
+
+def test_segnets_upsample_needs_a_mask() -> None:
+    with pytest.raises(LayerError, match="SegNet's Upsample takes values and their mask; expected 2 bottoms"):
+        load(X + layer("up", "Upsample", "x", "y"), fork="segnet")
+
+
 @pytest.mark.parametrize("fork", [name for mark in MARKS for name in mark.forks])
 def test_marks_name_known_forks(fork: str) -> None:
     assert fork in DIALECTS

@@ -97,7 +97,9 @@ def test_segnet() -> None:
 
 @pytest.mark.parametrize(("fork", "blobs"), [(None, 2), ("segnet", 2), ("pspnet", 4)])
 def test_the_caller_may_name_the_fork(fork: str | None, blobs: int) -> None:
-    assert len(net("scale_filler { value: 1 }", fork=fork)[1]) == blobs
+    model, shapes = net("scale_filler { value: 3 }", fork=fork)
+    assert len(shapes) == blobs
+    assert str(model.caffe_layers["bn"].scale_filler) == "{'type': 'constant', 'value': 3.0}"
 
 
 def test_refusals() -> None:
