@@ -23,6 +23,7 @@ def _each(message: str, names: str, value: Any) -> dict[str, Any]:
 DETECTIONS = Unread("writes the detections to files")
 MEAN_SIZE = Unread("gives a mean that the file does not hold a size")
 VIDEO = Unread("is for the types CONVOLUTION3D, DECONVOLUTION3D and POOLING3D")
+CTC = Unread("is for CTCLoss and WarpCTCLoss", ("CTCLoss", "WarpCTCLoss"))
 RESIZED = ("AnnotatedData", "VideoData")
 
 UNREAD: Mapping[str, Unread] = {
@@ -38,6 +39,9 @@ UNREAD: Mapping[str, Unread] = {
     **_each("ResizeParameter", "pad_mode pad_value", Unread("says what fills the border of an image that is padded")),
     **_each("ConvolutionParameter", "kernel_depth temporal_stride temporal_pad filter_group", VIDEO),
     **_each("PoolingParameter", "kernel_depth temporal_stride", VIDEO),
+    **_each("CTCLossParameter", "alphabet_size time_step blank_label", Unread("is for CtcLoss alone", ("CtcLoss",))),
+    **_each("CTCLossParameter", "blank_index output_delay preprocess_collapse_repeated", CTC),
+    **_each("CTCLossParameter", "ctc_merge_repeated", CTC),
     **_each("BatchSampler", "use_original_image", Unread("leaves this sampler out")),
     **_each("SaveOutputParameter", "output_directory", DETECTIONS),
     **_each("DetectionOutputParameter", "visualize save_file", Unread("shows the detections, or writes them as video")),
@@ -77,7 +81,6 @@ HARMLESS: Mapping[str, str] = {
     **_each("Yolov3Parameter", "side noobject_scale iou_normalizer max_delta accumulate", _UNUSED),
     **_each("V0LayerParameter", "new_num new_channels", _UNUSED),
     **_each("CTCLossParameter", "loss_calculation_t", _UNUSED),
-    **_each("CTCLossParameter", "alphabet_size", "the bottom has this many numbers"),
     **_each("ChannelScaleParameter", "max_global_scale min_global_scale init_global_scale", "global_scale is refused"),
     **_each("AnnotatedDataParameter", "label_map_file anno_type", "the records hold what it says"),
     **_each("YoloDetectionOutputParameter", "label_map_file", _NAMES_FILES),

@@ -147,6 +147,23 @@ def test_defaults_and_layers_that_honour_a_field_are_not_named() -> None:
         assert [one.text.split()[0] for one in found if one.kind == "field"] == names
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "tells"),
+    [
+        ("WarpCTCLoss", "blank_label: 2", "is for CtcLoss alone"),
+        ("WarpCTCLoss", "ctc_merge_repeated: false", ""),
+        ("CTCLoss", "alphabet_size: 4", "is for CtcLoss alone"),
+        ("CtcLoss", "blank_index: 2", "is for CTCLoss and WarpCTCLoss"),
+        ("CtcLoss", "blank_label: 2", ""),
+    ],
+)
+def test_fields_of_another_forks_ctc_loss_are_named(kind: str, field: str, tells: str) -> None:
+    found = keras_caffe.check(layer("l", kind, "x labels", "y", f"ctc_loss_param {{ {field} }}"))
+    named = [one.text for one in found if one.kind == "field"]
+    assert len(named) == bool(tells)
+    assert all(f"ctc_loss_param.{field.split(':')[0]} changes nothing here" in text and tells in text for text in named)
+
+
 def test_a_solver_says_so_too(tmp_path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(X + layer("l", "EuclideanLoss", "x x", "loss"))
