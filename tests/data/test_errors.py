@@ -367,6 +367,24 @@ def test_errors_pass_through_data_sets_made_from_it(tmp_path: Path) -> None:
         list(made)
 
 
+def test_an_hdf5_file_that_is_replaced_is_checked_again(tmp_path: Path) -> None:
+    """What was never written takes no room in the file, and 48 GB of memory where it is read."""
+    net = 'layer { name: "h" type: "HDF5Data" top: "x" hdf5_data_param { source: "list.txt" batch_size: 2 } }'
+    (tmp_path / "list.txt").write_text("a.h5")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.ones((5, 3), "float32")
+    opened = dataset(net, base_dir=tmp_path, epochs=1)
+    with h5py.File(tmp_path / "new.h5", "w") as file:
+        file.create_dataset("x", (1 << 32, 3), "float32", chunks=(2, 3))
+    (tmp_path / "new.h5").rename(tmp_path / "a.h5")
+    with pytest.raises(DataError, match=r"a\.h5.*does not match the shape"):
+        list(opened)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.ones((6, 3), "float32")
+    with pytest.raises(DataError, match=r"has changed since it was opened; expected 5 rows .* received 6 rows"):
+        list(opened)
+
+
 def test_damaged_hdf5_files_are_refused_or_read(tmp_path: Path) -> None:
     net = 'layer { name: "h" type: "HDF5Data" top: "x" hdf5_data_param { source: "list.txt" batch_size: 2 } }'
     with h5py.File(tmp_path / "a.h5", "w") as file:

@@ -82,40 +82,62 @@ class HDF5Data(Source):
         return np.repeat(files, [len(r) for r in rows]), np.concatenate(rows)
 
     def _load(self, file: int) -> list[np.ndarray]:
-        with opened(self.files[file], DataError) as data:
-            return [find(data, top, self.files[file]).astype(np.float32)[()] for top in self.tops]
+        path, held = self.files[file], (self.rows[file], self.row_shapes)
+        with opened(path, DataError) as data:
+            sets = data_sets(data, path, self.tops)
+            if _rows_of(sets) != held:  # the sizes that were checked and promised
+                raise DataError(
+                    "the file has changed since it was opened",
+                    where=str(path),
+                    expected="{} rows of {}".format(*held),
+                    received="{} rows of {}".format(*_rows_of(sets)),
+                )
+            return [found.astype(np.float32)[()] for found in sets]
 
 
 def row_shapes(path: Path, names: Sequence[str]) -> tuple[int, list[tuple[int, ...]]]:
     """The number of rows in a file, and the shapes of the rows of its data sets.
 
     Raises:
-        DataError: the file is broken, has no such data sets, or they are not numbers or differ in rows.
+        DataError: the file is broken, or `data_sets` refuses it.
+    """
+    with opened(path, DataError) as file:
+        return _rows_of(data_sets(file, path, names))
+
+
+def data_sets(file: Any, path: Path, names: Sequence[str]) -> list[Any]:
+    """The data sets of an open file, whose sizes the file can hold.
+
+    Raises:
+        DataError: it has no such data sets, or they are not numbers or differ in rows.
     """
     import h5py
 
-    with opened(path, DataError) as file:
-        sets = [find(file, name, path) for name in names]
-        for name, data in zip(names, sets, strict=True):
-            if not isinstance(data, h5py.Dataset) or not data.shape:
-                known = ", ".join(file) or "none"
-                raise DataError(
-                    f"no data set {name!r} with rows", where=str(path), expected="one for each top", received=known
-                )
-            if data.dtype.kind not in "fiu":
-                raise DataError(
-                    f"data set {name!r} holds no numbers",
-                    where=str(path),
-                    expected="floats or integers",
-                    received=data.dtype,
-                )
-            check_size(data, path, kind=DataError, unwritten=True)
-        if len({data.shape[0] for data in sets}) > 1:
-            rows = {name: data.shape[0] for name, data in zip(names, sets, strict=True)}
+    sets = [find(file, name, path) for name in names]
+    for name, data in zip(names, sets, strict=True):
+        if not isinstance(data, h5py.Dataset) or not data.shape:
+            known = ", ".join(file) or "none"
             raise DataError(
-                "the data sets differ in their number of rows",
-                where=str(path),
-                expected="one number",
-                received=rows,
+                f"no data set {name!r} with rows", where=str(path), expected="one for each top", received=known
             )
-        return sets[0].shape[0], [tuple(data.shape[1:]) for data in sets]
+        if data.dtype.kind not in "fiu":
+            raise DataError(
+                f"data set {name!r} holds no numbers",
+                where=str(path),
+                expected="floats or integers",
+                received=data.dtype,
+            )
+        check_size(data, path, kind=DataError, unwritten=True)
+    if len({data.shape[0] for data in sets}) > 1:
+        rows = {name: data.shape[0] for name, data in zip(names, sets, strict=True)}
+        raise DataError(
+            "the data sets differ in their number of rows",
+            where=str(path),
+            expected="one number",
+            received=rows,
+        )
+    return sets
+
+
+def _rows_of(sets: Sequence[Any]) -> tuple[int, list[tuple[int, ...]]]:
+    return sets[0].shape[0], [tuple(data.shape[1:]) for data in sets]
