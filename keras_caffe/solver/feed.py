@@ -14,9 +14,11 @@ import tensorflow as tf
 
 from keras_caffe.converters.infer import keras_name
 from keras_caffe.data.stream import in_python
-from keras_caffe.errors import DataError, Option
+from keras_caffe.errors import DataError, Option, SolverError
 
 Batch = Mapping[str, Any]
+
+MOST_PER_STEP = 10_000  # a step is compiled with all its passes
 
 _feeds: weakref.WeakSet[Feed] = weakref.WeakSet()
 
@@ -27,11 +29,18 @@ class Feed:
     Args:
         data: a tf.data.Dataset, an iterable of {blob: batch}, or a function that opens the data set of a worker.
         inputs: {name: Keras tensor} of the model's inputs.
-        per_step: batches that a step takes.
+        per_step: batches that a step takes: iter_size.
         what: name for errors.
     """
 
     def __init__(self, data: Any, inputs: Mapping[str, Any], per_step: int, what: str) -> None:
+        if per_step > MOST_PER_STEP:
+            raise SolverError(
+                "iter_size is too large",
+                expected=f"at most {MOST_PER_STEP}",
+                received=per_step,
+                fix="Make batch_size larger, and iter_size smaller by the same factor.",
+            )
         self.data, self.per_step, self.what = data, per_step, what
         self.specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
         self.error: BaseException | None = None
@@ -95,10 +104,12 @@ class Feed:
         batches = batches.skip(step * self.per_step) if step else batches
         if self.per_step == 1:
             return _untuned(batches.map(lambda batch: (batch,)))
-        return _untuned(batches.batch(self.per_step, drop_remainder=True).map(self._unstacked))
+        return _untuned(batches.window(self.per_step, drop_remainder=True).map(self._passes))
 
-    def _unstacked(self, stacked: Batch) -> tuple[Batch, ...]:
-        return tuple({name: x[index] for name, x in stacked.items()} for index in range(self.per_step))
+    def _passes(self, window: Mapping[str, tf.data.Dataset]) -> tuple[Batch, ...]:
+        """The batches of a step; not stacked, because images may differ in size from batch to batch."""
+        batches = tf.data.Dataset.zip(window)
+        return tuple(batches.skip(number).take(1).get_single_element() for number in range(self.per_step))
 
     def _batches(self, context: Any) -> tf.data.Dataset:
         if not self.specs:  # The net fills its blobs itself; an element without tensors there is not.

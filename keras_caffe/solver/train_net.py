@@ -98,9 +98,12 @@ class TrainNet(CaffeModel):
     def accumulate(self, batches: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any], list[Any]]:
         """Loss summed over the batches, outputs of the last one, gradients summed over the batches."""
         first, *others = batches
-        loss, outputs, gradients = self._forward_backward(first)
+        one_pass = self._forward_backward
+        if others and not tf.executing_eagerly() and tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            one_pass = _once(one_pass)
+        loss, outputs, gradients = one_pass(first)
         for batch in others:
-            one, outputs, new = self._forward_backward(batch)
+            one, outputs, new = one_pass(batch)
             loss = loss + one
             gradients = [a + b for a, b in zip(gradients, new, strict=True)]
         return loss, outputs, gradients
@@ -209,6 +212,11 @@ class TrainNet(CaffeModel):
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         """There is nothing left to build; Keras would take a batch for it."""
+
+
+def _once(one_pass: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A pass that is traced and optimized once, however often a step calls it."""
+    return tf.function(one_pass, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def write_files(model: CaffeModel, outputs: Mapping[str, Any]) -> None:

@@ -117,6 +117,14 @@ def test_a_solver_trains_on_images_of_changing_size(voc_layers: None, given: str
     np.testing.assert_allclose(solver.step(3), [0, 50, 240], rtol=1e-6)
 
 
+def test_the_passes_of_an_iteration_may_differ_in_size(voc_layers: None) -> None:
+    import voc_layers as module
+
+    layers = {"voc_layers.VOCSegDataLayer": module.VOCSegDataLayer}
+    solver = load_solver(SOLVER % NET + "iter_size: 2", python_layers=layers)
+    np.testing.assert_allclose(solver.step(2), [(0 + 50) / 2, (240 + 630) / 2], rtol=1e-6)
+
+
 def test_a_solver_says_what_is_missing_for_a_python_data_layer() -> None:
     with pytest.raises(UnknownLayerError, match="VOCSegDataLayer.*python_layers.*allow_python_imports=True"):
         load_solver(SOLVER % NET)

@@ -227,6 +227,11 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "loss" }
     assert load(tmp_path, BASE + 'net: "net.prototxt"', net, train_data=[batch]).step(1) == [2]
 
 
+def test_an_iteration_that_no_step_can_be_compiled_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SolverError, match="iter_size is too large; expected at most 10000; received 2147483647"):
+        load(tmp_path, BASE + 'net: "net.prototxt" iter_size: 2147483647')
+
+
 def test_random_seed_repeats_the_fillers(tmp_path: Path) -> None:
     text = BASE + 'net: "net.prototxt" random_seed: 5'
     first, second = load(tmp_path, text), load(tmp_path, text)
