@@ -98,7 +98,7 @@ class TrainNet(CaffeModel):
     def accumulate(self, batches: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any], list[Any]]:
         """Loss summed over the batches, outputs of the last one, gradients summed over the batches."""
         first, *others = batches
-        one_pass = self._forward_backward
+        one_pass: Callable[[Any], Any] = self._forward_backward
         if others and not tf.executing_eagerly() and tf.distribute.get_strategy().num_replicas_in_sync == 1:
             one_pass = _once(one_pass)
         loss, outputs, gradients = one_pass(first)

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync", "--window-size=1400,900"]
+FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1400,900"]
 
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Any]:
-    """A browser with an empty profile that puts downloads into `folder`; skips the test where there is none."""
+    """A browser with an empty profile that puts downloads into `folder`; skips the test where there is none, or where
+    it does not start, as in some containers."""
     webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.common.exceptions import WebDriverException
+
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
     if not (browser and driver):
@@ -28,7 +31,10 @@ def chromium(folder: Path) -> Iterator[Any]:
         options.add_argument(flag)
     options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    except WebDriverException as error:
+        pytest.skip(f"{browser} does not start here: {str(error).strip().splitlines()[0]}")
     try:
         yield opened
     finally:
