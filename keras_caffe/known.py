@@ -115,7 +115,7 @@ NETS: tuple[Known, ...] = (
     Known(
         "OpenPose",
         {"conv4_4_CPM": 128, "Mconv1_stage2_L1": None},
-        "github.com/CMU-Perceptual-Computing-Lab/openpose",
+        "github.com/CMU-Perceptual-Computing-Lab/openpose, src/openpose/utilities/openCv.cpp",
         mean=(128.0, 128.0, 128.0),
         scale=1 / 256,
         size=None,

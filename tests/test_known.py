@@ -43,6 +43,8 @@ def test_commands_print_it_as_a_suggestion(tmp_path, capsys) -> None:
     arguments = [str(samples.path(f"lenet.{suffix}")) for suffix in ("prototxt", "caffemodel")]
     assert main(["convert", *arguments, "-o", str(tmp_path / "net.keras")]) == 0
     assert "note: this looks like LeNet: grey" in capsys.readouterr().err
+    assert main(["export", *arguments, "-o", str(tmp_path / "net.onnx"), "--format", "onnx"]) == 0
+    assert "note: this looks like LeNet: grey" in capsys.readouterr().err
 
 
 @needs_models

@@ -14,7 +14,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_caffe.cli.options import add_net_options, add_weights, given, load, need_weights, plan, positive, working
+from keras_caffe.cli.options import (
+    add_net_options,
+    add_weights,
+    given,
+    load,
+    need_weights,
+    plan,
+    positive,
+    suggest,
+    working,
+)
 from keras_caffe.converters.choices import OPSET, TOLERANCE
 from keras_caffe.errors import ExportError
 
@@ -171,8 +181,10 @@ def _preprocessing(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _onnx(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
+    from keras_caffe.converters.definition import read_definition
     from keras_caffe.onnx.export import Settings, export_net
 
+    suggest(args, read_definition(args.net, strict=args.strict, fork=args.fork).message)
     settings = Settings(
         outputs=args.outputs,
         dynamic=bool(args.dynamic),

@@ -97,7 +97,7 @@ def _best(lines: list[Line], outputs: set[int]) -> Block | None:
 
 def _entry(window: Sequence[Line], start: int, used: Any, outputs: set[int]) -> int | None:
     """The one value that goes in, where nothing but the last statement's comes out."""
-    if not all(isinstance(line, Statement) and line.model is None for line in window):
+    if not all(isinstance(line, Statement) and line.held is None for line in window):
         return None
     own = {key for line in window for key in line.keys}
     outside = {key for line in window for key in line.refs() if key not in own}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -31,12 +31,12 @@ class Statement:
 
     Args:
         keys: of the values that it makes.
-        callee: "layers.Conv2D", "ops.pad", "[]", or the variable that holds a nested model.
+        callee: "layers.Conv2D", "ops.pad", "[]", or the variable that holds a model or a layer.
         arguments: (keyword or "", value) of the layer's constructor or the operation; values may be `Ref`s.
         inputs: what the layer is called on; None for operations, whose inputs are among the arguments.
         title: the name of the layer or the operation.
         several: whether the call gives a sequence of values.
-        model: the nested model that is called.
+        held: the nested model, or the layer of several calls, which a variable holds.
     """
 
     keys: tuple[int, ...]
@@ -45,7 +45,7 @@ class Statement:
     inputs: Any
     title: str
     several: bool = False
-    model: Any = None
+    held: Any = None
 
     @property
     def key(self) -> int:
@@ -88,17 +88,24 @@ def _statement(operation: Any, node: Any) -> Statement:
     keys, kind = tuple(id(x) for x in node.output_tensors), type(operation).__name__
     args, kwargs = tree.map_structure(_value, (node.arguments.args, node.arguments.kwargs))
     if isinstance(operation, keras.Model):
-        return Statement(keys, "", (), args[0], "rounds", model=operation)
+        return Statement(keys, "", (), args[0], "rounds", held=operation)
     if isinstance(operation, keras.layers.Layer):
-        return Statement(keys, f"layers.{kind}", _layer_arguments(operation), args[0], operation.name)
+        if len(operation._inbound_nodes) > 1:
+            return Statement(keys, "", (), args[0], operation.name, held=operation)
+        return replace(construction(operation), keys=keys, inputs=args[0])
     if kind == "GetItem":
         return Statement(keys, "[]", (("", args[0]), ("", args[1])), None, operation.name)
     function = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", kind).lower()
     if not hasattr(ops, function):
         raise ExportError(f"the operation {kind} has no function in keras.ops")
     arguments = _operation_arguments(operation, function, args, kwargs)
-    made = operation.compute_output_spec(*node.arguments.args, **node.arguments.kwargs)
-    return Statement(keys, f"ops.{function}", arguments, None, operation.name, isinstance(made, (list, tuple)))
+    spec = operation.compute_output_spec(*node.arguments.args, **node.arguments.kwargs)
+    return Statement(keys, f"ops.{function}", arguments, None, operation.name, isinstance(spec, (list, tuple)))
+
+
+def construction(layer: keras.layers.Layer) -> Statement:
+    """The layer alone, called on nothing."""
+    return Statement((), f"layers.{type(layer).__name__}", _layer_arguments(layer), None, layer.name)
 
 
 def _value(x: Any) -> Any:

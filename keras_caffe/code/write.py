@@ -20,7 +20,7 @@ from keras_caffe.code.layout import WIDTH, fitted, outside_strings
 from keras_caffe.code.literals import f_string, index_text, plain_text, string, text_of
 from keras_caffe.code.loops import looped
 from keras_caffe.code.netspec import netspec
-from keras_caffe.code.statements import Ref, Statement, statements
+from keras_caffe.code.statements import Ref, Statement, construction, statements
 from keras_caffe.converters.choices import STYLES
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import ExportError
@@ -63,12 +63,15 @@ class _File:
         self.lines, self.blocks = found_blocks(statements(plain), outputs)
         self.outputs, self.taken = outputs, set(RESERVED)
         self.functions = [_Function(block, self.taken) for block in self.blocks]
-        self.nested = {id(line.model): line.model for line in self.lines if isinstance(line, Statement) and line.model}
-        self.nested_names = {key: _identifier("rounds", self.taken) for key in self.nested}
+        held = [line for line in self.lines if isinstance(line, Statement) and line.held is not None]
+        self.held = {id(line.held): line.held for line in held}
+        titles = {id(line.held): line.title for line in held}
+        self.held_names = {key: _identifier(f"the_{titles[key]}", self.taken) for key in self.held}
 
     def text(self) -> str:
         parts = [function.text() for function in self.functions]
-        parts += [_nested(model, self.nested_names[key]) for key, model in self.nested.items()]
+        models = {key: held for key, held in self.held.items() if isinstance(held, keras.Model)}
+        parts += [_nested(model, self.held_names[key]) for key, model in models.items()]
         body = "\n\n\n".join([*parts, self._build_model(), self._main()])
         code = "".join(sign for _, sign in outside_strings(body))
         numpy = "import numpy as np\n" if re.search(r"\bnp\.", code) else ""
@@ -90,7 +93,9 @@ class _File:
         out = []
         for x in self.plain.inputs:
             out += fitted(f"{names[id(x)]} = keras.Input(batch_shape={tuple(x.shape)}, name={string(x.name)})")
-        out += [f"    {name} = build_{name}()" for name in self.nested_names.values()]
+        for key, held in self.held.items():
+            made = f"build_{self.held_names[key]}()" if isinstance(held, keras.Model) else _constructed(held)
+            out += fitted(f"{self.held_names[key]} = {made}")
         place = {key: len(self.lines) for key in self.outputs}
         names |= _variables(self.lines, place, self.taken)
         out += looped([self._line(line, names) for line in self.lines])
@@ -106,8 +111,8 @@ class _File:
     def _line(self, line: Line, names: Mapping[int, str]) -> str:
         if isinstance(line, Call):
             return f"{names[line.key]} = {self.functions[line.block].call(line, names[line.entry])}"
-        if line.model is not None:
-            line = replace(line, callee=self.nested_names[id(line.model)])
+        if line.held is not None:
+            line = replace(line, callee=self.held_names[id(line.held)])
         return _text(line, names, string(line.title))
 
     def _main(self) -> str:
@@ -246,7 +251,7 @@ def _text(line: Statement, names: Mapping[int, str], title: str) -> str:
     """The statement on one line."""
     values = [(key, value if isinstance(value, _Name) else text_of(value, names)) for key, value in line.arguments]
     arguments = [f"{key}={value}" if key else str(value) for key, value in values]
-    if line.model is not None:
+    if line.held is not None:
         return f"{names[line.key]} = {line.callee}({text_of(line.inputs, names)})"
     target = names[line.key].removesuffix("[0]" if line.several else "")
     if line.callee == "[]":
@@ -254,6 +259,12 @@ def _text(line: Statement, names: Mapping[int, str], title: str) -> str:
     if line.name:
         return f"{target} = {line.callee}({', '.join([*arguments, f'name={title}'])})({text_of(line.inputs, names)})"
     return f"{target} = {line.callee}({', '.join(arguments)})"
+
+
+def _constructed(layer: keras.layers.Layer) -> str:
+    made = construction(layer)
+    values = [f"{key}={text_of(value, {})}" if key else text_of(value, {}) for key, value in made.arguments]
+    return f"{made.callee}({', '.join([*values, f'name={string(layer.name)}'])})"
 
 
 def _dict(tensors: Mapping[str, Any], names: Mapping[int, str]) -> str:

@@ -149,7 +149,18 @@ layer { name: "out" type: "DetectionOutput" bottom: "loc_flat" bottom: "conf_fla
 """
 
 
-@pytest.mark.parametrize("net", [SEVERAL, SSD], ids=["several", "ssd"])
+SHARED = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 6 dim: 5 } } }
+layer { name: "p" type: "PReLU" bottom: "data" top: "p" param { name: "slope" } }
+layer { name: "p2" type: "PReLU" bottom: "p" top: "p2" param { name: "slope" } }
+layer { name: "c" type: "Convolution" bottom: "p" top: "c" param { name: "w" } param { name: "b" }
+  convolution_param { num_output: 3 kernel_size: 3 pad: 1 } }
+layer { name: "c2" type: "Convolution" bottom: "p2" top: "c2" param { name: "w" } param { name: "b" }
+  convolution_param { num_output: 3 kernel_size: 3 pad: 1 } }
+"""
+
+
+@pytest.mark.parametrize("net", [SEVERAL, SSD, SHARED], ids=["several", "ssd", "shared"])
 def test_layers_of_several_values_and_of_many_operations(net: str, tmp_path: Path) -> None:
     model = keras_caffe.load(net)
     random_weights(model)
