@@ -76,7 +76,8 @@ class Upsample(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.upsample_param
-        if len(bottoms) == 1 and load_context().fork == "segnet":
+        segnets = any(map(param.HasField, ("pad_out_h", "pad_out_w", "upsample_h", "upsample_w")))
+        if len(bottoms) == 1 and (segnets or load_context().fork == "segnet"):
             raise LayerError("SegNet's Upsample takes values and their mask", expected="2 bottoms", received=1)
         scale = SEGNET_SCALE if len(bottoms) == 2 and not param.HasField("scale") else param.scale
         scales = (

@@ -104,9 +104,10 @@ def test_nvcaffes_l1_loss_is_not_flownets(bottoms: str, param: str) -> None:
             fork_of(text, fork)
 
 
-def test_segnets_upsample_needs_a_mask() -> None:
+@pytest.mark.parametrize(("param", "fork"), [("", "segnet"), ("upsample_h: 8 upsample_w: 8", None)])
+def test_segnets_upsample_needs_a_mask(param: str, fork: str | None) -> None:
     with pytest.raises(LayerError, match="SegNet's Upsample takes values and their mask; expected 2 bottoms"):
-        load(X + layer("up", "Upsample", "x", "y"), fork="segnet")
+        load(X + layer("up", "Upsample", "x", "y", f"upsample_param {{ {param} }}"), fork=fork)
 
 
 @pytest.mark.parametrize("fork", [name for mark in MARKS for name in mark.forks])
