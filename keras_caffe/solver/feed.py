@@ -14,11 +14,9 @@ import tensorflow as tf
 
 from keras_caffe.converters.infer import keras_name
 from keras_caffe.data.stream import in_python
-from keras_caffe.errors import DataError, Option, SolverError
+from keras_caffe.errors import DataError, Option
 
 Batch = Mapping[str, Any]
-
-MOST_PER_STEP = 10_000  # a step is compiled with all its passes
 
 _feeds: weakref.WeakSet[Feed] = weakref.WeakSet()
 
@@ -34,13 +32,6 @@ class Feed:
     """
 
     def __init__(self, data: Any, inputs: Mapping[str, Any], per_step: int, what: str) -> None:
-        if per_step > MOST_PER_STEP:
-            raise SolverError(
-                "iter_size is too large",
-                expected=f"at most {MOST_PER_STEP}",
-                received=per_step,
-                fix="Make batch_size larger, and iter_size smaller by the same factor.",
-            )
         self.data, self.per_step, self.what = data, per_step, what
         self.specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
         self.error: BaseException | None = None
@@ -135,10 +126,10 @@ class Feed:
     def _next_arrays(self, number: Any) -> list[np.ndarray]:
         try:
             if number == 0:
-                self._arrays = self._all_arrays()
+                self._arrays, self.error = self._all_arrays(), None
             return next(self._arrays)
         except Exception as error:  # it would reach the caller as text only
-            self.error = error
+            self.error = self.error or error  # a step's other passes are asked for, too, and find an ended generator
             raise
 
     def _all_arrays(self) -> Iterator[list[np.ndarray]]:

@@ -23,6 +23,8 @@ from keras_caffe.solver.opener import Opener
 from keras_caffe.solver.params import Param, params_of, updated
 from keras_caffe.solver.solver import Solver
 
+MOST_PASSES = 1000  # of an iteration
+
 
 def load_solver(
     solver: Readable,
@@ -79,6 +81,7 @@ def load_solver(
     definition = read_solver(solver)
     with definition.located():
         param, places = definition.param, definition.places(base_dir, confine)
+        _check_passes(param.iter_size)
         read = nets.reader(places, options)
         train, tests = nets.train_net(param, read, stages, level), nets.test_nets(param, read)
         prefix = snapshots.prefix_of(param, places, definition.path)
@@ -94,6 +97,16 @@ def load_solver(
         params = _prepare(param, model, jit)
         return Solver(
             param, model, [m for m, _ in test_nets], params, train_feed, [f for _, f in test_nets], prefix, places
+        )
+
+
+def _check_passes(iter_size: int) -> None:
+    if iter_size > MOST_PASSES:
+        raise SolverError(
+            "iter_size is too large: a step is compiled with all its passes",
+            expected=f"at most {MOST_PASSES}",
+            received=iter_size,
+            fix="Make batch_size larger, and iter_size smaller by the same factor.",
         )
 
 

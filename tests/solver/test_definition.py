@@ -228,7 +228,7 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "loss" }
 
 
 def test_an_iteration_that_no_step_can_be_compiled_for_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SolverError, match="iter_size is too large; expected at most 10000; received 2147483647"):
+    with pytest.raises(SolverError, match=r"solver.*iter_size is too large.*at most 1000; received 2147483647"):
         load(tmp_path, BASE + 'net: "net.prototxt" iter_size: 2147483647')
 
 

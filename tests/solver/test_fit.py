@@ -208,14 +208,16 @@ def test_diverging(tmp_path: Path) -> None:
     assert caught.value.layer
 
 
-def test_data_that_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("passes", "steps"), [(1, 3), (2, 1)])
+def test_data_that_end(tmp_path: Path, passes: int, steps: int) -> None:
     batches = MLP.batches()
-    made = solver(tmp_path, train_data=iter([next(batches) for _ in range(3)]))
+    made = solver(tmp_path, f"iter_size: {passes}", train_data=iter([next(batches) for _ in range(3)]))
     with pytest.raises(DataError, match="train data ended.*3 batches"):
         made.step(5)
-    assert made.iter == 3
+    assert made.iter == steps
 
 
+@pytest.mark.parametrize("passes", [1, 3])
 @pytest.mark.parametrize(
     ("batch", "problem"),
     [
@@ -223,9 +225,9 @@ def test_data_that_end(tmp_path: Path) -> None:
         ({"data": np.ones((6, 9)), "label": np.ones(6)}, "another shape"),
     ],
 )
-def test_data_that_do_not_fit(tmp_path: Path, batch: dict[str, Any], problem: str) -> None:
+def test_data_that_do_not_fit(tmp_path: Path, batch: dict[str, Any], problem: str, passes: int) -> None:
     for data in ([batch], tf.data.Dataset.from_tensors(batch)):
-        made = solver(tmp_path, train_data=data)
+        made = solver(tmp_path, f"iter_size: {passes}", train_data=data)
         with pytest.raises(DataError, match=f"^the train data .*{problem}"):
             made.step(1)
 
@@ -236,11 +238,12 @@ def test_a_data_set_of_tuples_without_names(tmp_path: Path) -> None:
         made.step(1)
 
 
-def test_errors_in_users_data_come_through(tmp_path: Path) -> None:
+@pytest.mark.parametrize("passes", [1, 4])
+def test_errors_in_users_data_come_through(tmp_path: Path, passes: int) -> None:
     def broken() -> Any:
         yield next(MLP.batches())
         raise RuntimeError("my own")
 
-    made = solver(tmp_path, train_data=broken())
+    made = solver(tmp_path, f"iter_size: {passes}", train_data=broken())
     with pytest.raises(RuntimeError, match="my own"):
         made.step(2)
