@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import initializers, ops
 
-from keras_caffe.errors import DataError, ShapeError
+from keras_caffe.errors import DataError, LayerError, ShapeError
 from keras_caffe.layers.arguments import number, numbers, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.context import read_file
 from keras_caffe.layers.images import check_images
+from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops.permutohedral import lattice, mean_of_neighbours
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, known, same_shape
@@ -25,7 +26,7 @@ class MultiStageMeanfield(CaffeLayer):
 
     S is blurred by place, B by place and colour, each a Gaussian on the permutohedral lattice over what it gives of
     ones. The first y is the second bottom. W_s, W_b and M are blobs (1, 1, C, C). The image gets no gradient. As in the
-    fork, images of a number of pixels that 4 does not divide have up to 3 more lattice points.
+    fork, images of a number of pixels that 4 does not divide have up to 3 more places, of zeros.
 
     Args:
         num_iterations: how often, at least 2.
@@ -57,9 +58,11 @@ class MultiStageMeanfield(CaffeLayer):
         theta_gamma: float,
         spatial_weight: float | Sequence[float] = 1.0,
         bilateral_weight: float | Sequence[float] = 1.0,
+        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Half precision has no room for places, nor for where on the lattice they lie.
+        super().__init__(dtype=full_precision(dtype), **kwargs)
         self.num_iterations = whole("num_iterations", num_iterations, 2)
         self.theta_alpha = number("theta_alpha", theta_alpha, above=0)
         self.theta_beta = number("theta_beta", theta_beta, above=0)
@@ -99,6 +102,9 @@ class MultiStageMeanfield(CaffeLayer):
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
         (classes,) = known(shapes[0][3:])
+        for given in (self.spatial_weight, self.bilateral_weight):
+            if len(given) not in (1, classes):
+                raise LayerError("a weight is given once, or for each class", expected=classes, received=given)
         diagonals = (("spatial", self.spatial_weight), ("bilateral", self.bilateral_weight), ("compatibility", (-1.0,)))
         return [Blob(name, (1, 1, classes, classes), Diagonal(diagonal)) for name, diagonal in diagonals]
 
@@ -129,13 +135,13 @@ class Diagonal(initializers.Initializer):
 def _diagonal(file: str, classes: int, otherwise: float) -> Sequence[float]:
     """The numbers of a file, one for each class; without the file one for all."""
     try:
-        text = read_file(file)
-    except OSError:
+        words = read_file(file).split()[:classes]
+    except FileNotFoundError:
         return (otherwise,)
     try:
-        values = [float(word) for word in text.split()]
-    except ValueError:
-        values = []
+        values = [float(word) for word in words]
+    except ValueError as error:
+        raise DataError("a weight is no number", where=file, expected=f"{classes} numbers", received=error) from None
     if len(values) < classes:
         raise DataError("too few weights", where=file, expected=f"{classes} numbers", received=f"{len(values)}")
-    return values[:classes]
+    return values

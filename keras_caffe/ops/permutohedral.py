@@ -87,7 +87,8 @@ def _simplices(features: Any) -> tuple[Any, Any]:
     share = ((lifted - nearest) / (d + 1))[..., None]
     slot = (d - rank)[..., None]
     order = ops.arange(d + 2, dtype="int32")
-    sums = ops.sum(share * (ops.cast(order == slot, share.dtype) - ops.cast(order == slot + 1, share.dtype)), axis=1)
+    at, after = (ops.cast(ops.equal(order, place), share.dtype) for place in (slot, slot + 1))
+    sums = ops.sum(share * (at - after), axis=1)
     weights = ops.concatenate([sums[:, :1] + 1 + sums[:, -1:], sums[:, 1:-1]], axis=-1)
     corner, wide = np.ogrid[: d + 1, : d + 1]
     canonical = ops.convert_to_tensor(np.where(wide <= d - corner, corner, corner - (d + 1)).astype("int32"))
@@ -126,5 +127,5 @@ def _found(known: Any, keys: Any) -> Any:
     """Where each key stands first in the sorted `known`; their number if nowhere."""
     count = ops.shape(known)[0]
     place = ops.reshape(ops.searchsorted(known, ops.reshape(keys, (-1,))), ops.shape(keys))
-    there = ops.take(known, ops.minimum(place, count - 1), axis=0) == keys
+    there = ops.equal(ops.take(known, ops.minimum(place, count - 1), axis=0), keys)
     return ops.where(there, place, count)

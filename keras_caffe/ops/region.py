@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from keras_caffe.ops.indices import checked_labels
 from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.yolo import Anchors, by_anchor
+
+AT_ONCE = 32  # truths that each box is compared with; YOLO v3's data layers give 300, mostly of zeros
 
 
 class RegionScales(NamedTuple):
@@ -34,6 +37,7 @@ def region_errors(
         bias_match: the anchor whose size fits a truth best is the one to predict it; else the predicted size.
     """
     x = by_anchor(maps, len(anchors))
+    labels = checked_truths(labels, x.shape[-1] - 5)
     u = _activated(x)
     side = ops.cast(ops.shape(x)[2], x.dtype)
     boxes = _boxes(u, side, anchors)
@@ -57,10 +61,18 @@ def truths_there(labels: Any) -> Any:
     return ops.cumprod(ops.cast(ops.any(labels != 0, axis=-1), "int32"), axis=1) > 0
 
 
+def checked_truths(labels: Any, classes: int) -> Any:
+    """The labels; a truth of no class is refused where `checked_labels` can."""
+    numbers = checked_labels(ops.cast(labels[..., 0], "int32"), classes, counted=truths_there(labels))
+    return ops.concatenate([ops.cast(numbers, labels.dtype)[..., None], labels[..., 1:]], axis=-1)
+
+
 def best_overlap(boxes: Any, truths: Any, there: Any) -> Any:
     """The greatest overlap of boxes (N, H, W, boxes, 4) with the truths (N, truths, 4) that are there."""
-    overlaps = iou(boxes[..., None, :], truths[:, None, None, None])
-    return ops.max(ops.where(there[:, None, None, None], overlaps, 0), axis=-1)
+    boxes, truths, there = boxes[..., None, :], truths[:, None, None, None], there[:, None, None, None]
+    some = [slice(start, start + AT_ONCE) for start in range(0, max(truths.shape[-2], 1), AT_ONCE)]
+    best = [ops.max(ops.where(there[..., n], iou(boxes, truths[..., n, :]), 0), axis=-1) for n in some]
+    return best[0] if len(best) == 1 else ops.max(ops.stack(best), axis=0)
 
 
 def _activated(x: Any) -> Any:

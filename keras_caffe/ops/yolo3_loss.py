@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_caffe.ops.region import best_overlap, iou, truths_there
+from keras_caffe.ops.region import best_overlap, checked_truths, iou, truths_there
 from keras_caffe.ops.yolo import Anchors, by_anchor
 
 
@@ -44,6 +44,7 @@ def yolo3_errors(maps: Any, labels: Any, anchors: Anchors, mask: Sequence[int], 
         rules: see there.
     """
     x = by_anchor(maps, len(mask))
+    labels = checked_truths(labels, x.shape[-1] - 5)
     u = ops.concatenate([ops.sigmoid(x[..., :2]), x[..., 2:4], ops.sigmoid(x[..., 4:])], axis=-1)
     high, wide = ops.shape(x)[1:3]
     sides = ops.stack([ops.cast(wide, x.dtype), ops.cast(high, x.dtype)])
@@ -79,14 +80,15 @@ def _assigned(
     truths = labels[..., 1:]
     column, row = (ops.cast(truths[..., i] * ops.cast(n, labels.dtype), "int32") for i, n in enumerate((wide, high)))
     inside = truths_there(labels) & (column >= 0) & (column < wide) & (row >= 0) & (row < high)
-    here = inside[..., None] & ((row * wide + column)[..., None] == ops.arange(high * wide))  # (N, truths, cells)
+    here = inside[..., None] & ops.equal(
+        (row * wide + column)[..., None], ops.arange(high * wide)
+    )  # (N, truths, cells)
     on = _by_box(here[..., None] & learn[:, :, None])
     count = ops.shape(labels)[1]
     order = ops.arange(count)
     first = ops.min(ops.where(on, order, count), axis=-1)
-    later = on & ((order > first[..., None]) | _by_box(here[..., None] & again[:, :, None]))
-    one_hot = ops.cast(labels[..., :1], "int32") == ops.arange(classes, dtype="int32")
-    set_later = ops.matmul(ops.cast(later, labels.dtype), ops.cast(one_hot, labels.dtype)) > 0
+    later = on & (ops.less(first[..., None], order) | _by_box(here[..., None] & again[:, :, None]))
+    set_later = ops.matmul(ops.cast(later, labels.dtype), _one_hot(labels[..., :1], classes)) > 0
     return Assigned(first < count, ops.minimum(first, count - 1), ops.max(ops.where(on, order, 0), axis=-1), set_later)
 
 
@@ -107,13 +109,13 @@ def _learners(labels: Any, sizes: Any, mask: Sequence[int], rules: Yolo3Rules) -
     )  # (N, truths, anchors)
     best = ops.cast(ops.argmax(overlaps, axis=-1), "int32")[..., None]
     numbers = ops.convert_to_tensor(mask, "int32")
-    is_best = numbers == best
+    is_best = ops.equal(numbers, best)
     places = ops.arange(len(mask), dtype="int32")
     place = ops.min(ops.where(is_best, places, len(mask)), axis=-1, keepdims=True)
-    is_best = places == place  # the first, where a mask repeats a number
+    is_best = ops.equal(places, place)  # the first, where a mask repeats a number
     known = ops.where(place < len(mask), place, best)
     above = ops.take(overlaps, numbers, axis=-1) > rules.learn_overlap
-    others = above & (numbers != known) & (rules.learn_overlap < 1)
+    others = above & ops.not_equal(numbers, known) & (rules.learn_overlap < 1)
     return is_best | others, is_best & others
 
 
@@ -128,7 +130,7 @@ def _learned(
     sizes = ops.log(ops.where(truth[..., 3:] > 0, truth[..., 3:], 1) / own) - x[..., 2:4]
     objectness = -rules.object * (1 - u[..., 4:5])
     classes, wanted = u[..., 5:], 1 - rules.smoothing / 2
-    one_hot = ops.cast(ops.cast(first[..., :1], "int32") == ops.arange(classes.shape[-1], dtype="int32"), classes.dtype)
+    one_hot = _one_hot(first[..., :1], classes.shape[-1])
     if rules.focal:
         p = ops.sum(one_hot * classes, axis=-1, keepdims=True) + 1e-15
         errors = (one_hot - classes) * 0.5 * -(1 - p) * (2 * p * ops.log(p) + p - 1)
@@ -136,6 +138,11 @@ def _learned(
         errors = one_hot * (1 - rules.smoothing) + rules.smoothing / 2 - classes
     errors = ops.where(ops.reshape(assigned.set_later, ops.shape(classes)), wanted - classes, errors)
     return ops.concatenate([scale * middle, scale * sizes, objectness, -rules.classes * errors], axis=-1)
+
+
+def _one_hot(numbers: Any, classes: int) -> Any:
+    """(..., classes) from (..., 1); not `==`, which Keras's symbolic tensors take for identity."""
+    return ops.cast(ops.equal(ops.cast(numbers, "int32"), ops.arange(classes, dtype="int32")), numbers.dtype)
 
 
 def _rows(labels: Any, numbers: Any) -> Any:

@@ -24,6 +24,7 @@ CANNOT = {
     "DataAugmentation": "it draws other random numbers for each picture and keeps a running mean",
     "DeformableConvolution": "it reads pixels at places that are computed, in loops that Keras cannot save",
     "HDF5Output": "it writes a file",
+    "MultiStageMeanfield": "the pixels say how many points its lattice has",
     "Python": "it runs code of yours",
 }
 """{type: why it cannot be plain}"""

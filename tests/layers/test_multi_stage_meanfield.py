@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_caffe import layers, load
-from keras_caffe.errors import DataError, ShapeError
+from keras_caffe.errors import DataError, LayerError, ShapeError
 from tests.layers.cases import Case
 from tests.nets import net_with
 
@@ -46,6 +46,33 @@ def test_new_weights_are_those_of_the_files_or_of_the_message(tmp_path: Path, mo
     Path("spatial.par").write_text("1.5")
     with pytest.raises(DataError, match="spatial.par.*too few weights; expected 2 numbers; received 1"):
         load(TEXT)
+
+
+def test_a_file_is_read_as_far_as_it_is_needed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("spatial.par").write_text("1.5 2 as learned")
+    assert diagonals()[0] == [1.5, 2]
+    Path("spatial.par").write_text("1.5 two")
+    with pytest.raises(DataError, match="spatial.par.*a weight is no number; expected 2 numbers; received .*two"):
+        load(TEXT)
+    Path("spatial.par").unlink()
+    Path("spatial.par").mkdir()
+    with pytest.raises(OSError, match="spatial.par"):
+        load(TEXT)
+
+
+def test_weights_for_another_number_of_classes_are_refused() -> None:
+    with pytest.raises(LayerError, match="a weight is given once, or for each class; expected 3; received"):
+        layers.MultiStageMeanfield(**MADE, spatial_weight=(1, 2))([np.ones((1, 2, 2, 3), "float32")] * 3)
+
+
+def test_a_mixed_policy_does_not_reach_the_places() -> None:
+    random = np.random.default_rng(0)
+    unary, first = random.normal(size=(2, 1, 2, 300, 2)).astype("float32")
+    image = random.uniform(0, 9, (1, 2, 300, 3)).astype("float32")
+    wanted = layers.MultiStageMeanfield(**MADE)([unary, first, image])
+    half = layers.MultiStageMeanfield(**MADE, dtype="mixed_bfloat16")([unary, first, image])
+    np.testing.assert_allclose(half, wanted, rtol=1e-5)
 
 
 def test_the_images_of_a_batch_do_not_mix() -> None:
