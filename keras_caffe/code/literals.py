@@ -55,8 +55,9 @@ def number(value: float) -> str:
     """The shortest decimal that is the same number in single precision, in which nets are written and compute."""
     if not np.isfinite(value):
         return "np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf"
-    short = float(str(np.float32(value)))
-    return repr(short if np.float32(short) == np.float32(value) else value).replace("e+", "e")
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return repr(float(str(single)) if np.isfinite(single) else value).replace("e+", "e")
 
 
 def string(text: str) -> str:
@@ -89,6 +90,8 @@ def array_text(array: np.ndarray) -> str:
     """An expression that makes the array. Raises ExportError if only its numbers would do, and they are many."""
     if array.ndim == 0:
         return text_of(array.item(), {})
+    if array.size == 0:
+        return f"np.zeros({array.shape}, {string(array.dtype.name)})"
     found = next(filter(None, (text(array) for text in PATTERNS)), "")
     if found or array.size <= LONGEST:
         return found or f"np.array({text_of(array.tolist(), {})}, {string(array.dtype.name)})"
@@ -126,7 +129,7 @@ def _band(array: np.ndarray) -> str:
 
 def _outer(array: np.ndarray) -> str:
     """Of a product of a column and a row, as the divisors of averages are."""
-    if array.ndim != 3 or array.shape[2] != 1 or 0 in array.shape or not array[0, 0, 0]:
+    if array.dtype != np.float32 or array.ndim != 3 or array.shape[2] != 1 or 0 in array.shape or not array[0, 0, 0]:
         return ""
     column, row = array[:, 0, 0] / array[0, 0, 0], array[0, :, 0]
     texts = _runs(column), _runs(row)

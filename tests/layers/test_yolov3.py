@@ -45,6 +45,24 @@ def test_a_truth_outside_the_image_is_left_out() -> None:
     assert loss(inside, beyond) == loss(inside)
 
 
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_truth_of_no_class_is_refused(label: int) -> None:
+    with pytest.raises(LayerError, match="a label.* is out of range; expected whole numbers from 0 to 1"):
+        loss((label, 0.4, 0.4, 0.2, 0.1))
+    assert loss((0, 0.4, 0.4, 0.2, 0.1), (0, 0, 0, 0, 0), (label, 0.4, 0.4, 0.2, 0.1)) > 0  # none after a row of zeros
+
+
+def test_many_truths_are_compared_as_few_are() -> None:
+    few, many = np.zeros((1, 1, 6, 5), "float32"), np.zeros((1, 1, 70, 5), "float32")
+    few[..., :5, :] = many[..., :5, :] = [1, 0.4, 0.4, 0.2, 0.1]
+    layer = layers.Yolov3(2, ANCHORS, [1, 0])
+    assert float(layer([X, many])) == float(layer([X, few]))
+    many[..., :69, :] = many[..., :1, :]
+    many[..., 68, 1:] = few[..., 1, 1:] = [0.9, 0.9, 0.3, 0.3]
+    few[..., 2:, :] = 0
+    assert float(layer([X, many])) == pytest.approx(float(layer([X, few])), rel=1e-6)
+
+
 def test_the_last_truth_of_a_box_places_it_and_all_give_classes() -> None:
     fits = (0.4, 0.4, 30 / 128, 12 / 96)
     one, other = ((label, *fits) for label in (0, 1))
