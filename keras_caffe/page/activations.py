@@ -17,7 +17,7 @@ from keras_caffe.page.saliency import forward
 from keras_caffe.page.weights import statistics
 
 MAPS = 64  # of a blob that are shown
-BUDGET = 2_400_000  # pixels of all blobs' pictures together
+BUDGET = 2_400_000  # pixels of all blobs' pictures together, in one of the two shadings
 ROOM = 36_000  # pixels of a blob's picture
 BARS = 1000  # values of a vector that are shown
 CLASSES = 5

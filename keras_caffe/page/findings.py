@@ -40,7 +40,7 @@ def of_batches(scene: Scene, findings: Sequence[Finding]) -> Iterator[dict[str, 
     places = behind(scene, (place for place, layer in enumerate(scene.layers) if layer.name in named))
     blobs = list(dict.fromkeys(top for place in sorted(places) for top in scene.layers[place].top))
     if blobs:
-        text = f"{len(blobs)} blobs depend on what else is in the batch: {', '.join(blobs[:SOME])}"
+        text = f"what else is in the batch changes blobs ({len(blobs)}): {', '.join(blobs[:SOME])}"
         yield from warned("batch statistics", [text + (", ..." if len(blobs) > SOME else "")])
 
 
@@ -62,7 +62,7 @@ def numeric(model: CaffeModel, picture: str, blobs: Mapping[str, np.ndarray]) ->
 
 def _broken(names: Sequence[str], first: np.ndarray, picture: str) -> str:
     bad = first.size - np.count_nonzero(np.isfinite(first))
-    others = f", and {len(names) - 1} more blobs do" if len(names) > 1 else ""
+    others = f"; so do blobs behind it, {len(names)} in all" if len(names) > 1 else ""
     return f"blob {names[0]!r} holds {bad:,} NaN or infinite values of {first.size:,} for {picture}{others}"
 
 

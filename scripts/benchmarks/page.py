@@ -15,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+MOST_SECONDS = 60
 COLUMNS = ("net", "layers", "made s", "processor s", "size MB", "usable s")
 USABLE = "return document.querySelectorAll('.box').length > 0 && document.querySelectorAll('aside h2').length > 0"
 
@@ -69,7 +70,10 @@ def _view(files: tuple[Path, Path], picture: Path, page: Path) -> None:
 
 def _open(browser: Any, page: Path) -> None:
     browser.get(page.as_uri())
+    deadline = perf_counter() + MOST_SECONDS
     while not browser.execute_script(USABLE):
+        if perf_counter() > deadline:
+            raise TimeoutError(f"{page.name} is not usable after {MOST_SECONDS} s in the browser")
         sleep(0.01)
 
 

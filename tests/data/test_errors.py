@@ -379,8 +379,9 @@ def test_an_hdf5_file_that_is_replaced_is_checked_again(tmp_path: Path) -> None:
     (tmp_path / "new.h5").rename(tmp_path / "a.h5")
     with pytest.raises(DataError, match=r"a\.h5.*does not match the shape"):
         list(opened)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
+    with h5py.File(tmp_path / "new.h5", "w") as file:
         file["x"] = np.ones((6, 3), "float32")
+    (tmp_path / "new.h5").rename(tmp_path / "a.h5")
     with pytest.raises(DataError, match=r"has changed since it was opened; expected 5 rows .* received 6 rows"):
         list(opened)
 

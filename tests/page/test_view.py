@@ -164,7 +164,7 @@ def test_batch_statistics_are_a_finding_and_what_depends_on_them() -> None:
     for page in (view(BLOCKS), view(load(BLOCKS))):
         assert "batch statistics: use_global_stats: false holds in phase TEST" in said(page)
         blobs = "conv1, mix_a/1x1, mix_a/3x3, mix_a/output, pool, fc, prob"
-        assert f"7 blobs depend on what else is in the batch: {blobs}" in said(page)
+        assert f"what else is in the batch changes blobs (7): {blobs}" in said(page)
 
 
 def test_a_net_that_is_the_same_in_both_phases_has_one_scene() -> None:
@@ -184,7 +184,10 @@ def test_custom_layers_are_known_to_the_page() -> None:
 
 def test_nan_is_told_where_it_begins_and_without_weights_the_page_says_what_was_run() -> None:
     page = view(BLOCKS, images=np.full((3, 32, 24), np.nan, "float32"))
-    assert "blob 'data' holds 2,304 NaN or infinite values of 2,304 for the array, and 7 more blobs do" in said(page)
+    assert (
+        "blob 'data' holds 2,304 NaN or infinite values of 2,304 for the array; so do blobs behind it, 8 in all"
+        in said(page)
+    )
     assert "no weights were given" in said(page)
     assert "no weights were given" not in said(view(load(BLOCKS), images=np.ones((3, 32, 24), "float32")))
 

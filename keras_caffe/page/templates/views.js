@@ -10,7 +10,7 @@ function netPanel() {
 function worthKnowing() {
   const severe = data.findings.filter((finding) => finding.severity !== "note");
   return severe.length ? [el("h3", {}, "Worth knowing"), severe.slice(0, 6).map((finding) => el("p", { class: finding.severity }, finding.layer ? [linkTo(finding.layer), ": "] : "", cut(finding.text, 300))),
-    el("p", {}, el("button", { type: "button", onclick: () => show("findings") }, `All ${data.findings.length} findings`))].flat() : [];
+    el("p", {}, el("button", { type: "button", onclick: () => show("findings") }, `Findings: ${data.findings.length}`))].flat() : [];
 }
 const unfilled = (layer) => data.weighted && layer.filled && !layer.filled.startsWith("from");
 
@@ -130,7 +130,7 @@ function imageView() {
   return el("div", { class: "view" }, el("p", {}, el("label", { for: "image" }, "Picture "), choice),
     el("div", { class: "figures" }, el("figure", {}, frame, el("figcaption", {}, "as the net takes it")), figure(image.saliency, "saliency: how much each pixel moves the best class"), figure(image.cam, "class-activation map of the best class"),
       image.classes ? el("div", {}, el("h2", { class: "part", style: "margin-top:0" }, `Best of ${cut(image.from, 60)}`), el("div", { class: "bars classes" }, image.classes.map(([name, score]) => [el("span", {}, name), el("div", { style: `width:${100 * Math.max(0, score) / best}%` }), el("span", {}, String(score))]))) : null,
-      image.boxes ? el("div", {}, table(`Boxes of ${cut(image.from, 60)}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.slice(0, 20).map(([name, ...rest]) => [name, ...rest.map(String)]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found."), image.why.map((text) => el("p", { class: "warning" }, cut(text, 500)))) : null),
+      image.boxes ? el("div", {}, table(`Boxes of ${cut(image.from, 60)}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.map(([name, ...rest]) => [name, ...rest.map(String)]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found."), image.why.map((text) => el("p", { class: "warning" }, cut(text, 500)))) : null),
     el("h2", { class: "part" }, "Every blob"), el("p", {}, shadesChoice(() => show("images"))), el("div", { class: "figures" }, Object.entries(image.blobs).map(([name, look]) => activation(name, look))));
 }
 
