@@ -81,7 +81,6 @@ def load_solver(
     definition = read_solver(solver)
     with definition.located():
         param, places = definition.param, definition.places(base_dir, confine)
-        _check_passes(param.iter_size)
         read = nets.reader(places, options)
         train, tests = nets.train_net(param, read, stages, level), nets.test_nets(param, read)
         prefix = snapshots.prefix_of(param, places, definition.path)
@@ -90,7 +89,7 @@ def load_solver(
             keras.utils.set_random_seed(definition.seed % 2**32)
         files = _weights(weights, definition, places)
         opened = Opener(data_format, definition.seed, {**options, "dtype": dtype}, places)
-        model, train_feed = opened.net(train, train_data, param.iter_size, files, "train data")
+        model, train_feed = opened.net(train, train_data, _passes(param), files, "train data")
         donors = {name: layer.caffe_blobs for name, layer in model.caffe_layers.items() if layer.caffe_blobs}
         pairs = enumerate(zip(tests, _each(test_data, len(tests)), strict=True))
         test_nets = [opened.net(test, data, 1, files, f"data of test net {n}", donors) for n, (test, data) in pairs]
@@ -100,14 +99,16 @@ def load_solver(
         )
 
 
-def _check_passes(iter_size: int) -> None:
-    if iter_size > MOST_PASSES:
+def _passes(param: Any) -> int:
+    """Of an iteration, which can be compiled."""
+    if param.iter_size > MOST_PASSES:
         raise SolverError(
             "iter_size is too large: a step is compiled with all its passes",
             expected=f"at most {MOST_PASSES}",
-            received=iter_size,
+            received=param.iter_size,
             fix="Make batch_size larger, and iter_size smaller by the same factor.",
         )
+    return int(param.iter_size)
 
 
 def _weights(given: Any, definition: SolverDefinition, places: Places) -> list[str]:
