@@ -13,6 +13,7 @@ import numpy as np
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.read_weights import LayerBlobs, read_weights
 from keras_caffe.errors import CaffeWarning, Option, WeightsError, instead
+from keras_caffe.known import recognise
 from keras_caffe.proto.wire import StoredBlob
 from keras_caffe.shapes import Sizes
 
@@ -43,15 +44,18 @@ class Report:
         skipped: {layer: why} of layers that did not fit (only with skip_mismatch).
         kept: layers with blobs that no file has: they keep their filler's or earlier values.
         ignored: layers with blobs in a file that the net does not have.
+        known: the famous net that this looks like, and what its publishers feed it with; nothing applies it.
     """
 
     loaded: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    known: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{len(self.loaded)} layers loaded"]
+        lines = [f"this looks like {self.known}"] if self.known else []
+        lines += [f"{len(self.loaded)} layers loaded"]
         lines += [f"skipped {name}: {why}" for name, why in self.skipped.items()]
         lines += [f"left as filled: {', '.join(self.kept)}"] if self.kept else []
         lines += [f"not in this net: {', '.join(self.ignored)}"] if self.ignored else []
@@ -90,6 +94,7 @@ def match(
     report.loaded = [plan.net.nodes[index].name for index in sorted(loaded)]
     report.kept = [p.node.name for index, p in plan.layers.items() if p.blobs and index not in loaded]
     _warn(report, [str(file) for file in files])
+    report.known = str(recognise(plan) or "")
     return arrays, report
 
 

@@ -42,9 +42,17 @@ def test_what_the_publishers_say() -> None:
 def test_commands_print_it_as_a_suggestion(tmp_path, capsys) -> None:
     arguments = [str(samples.path(f"lenet.{suffix}")) for suffix in ("prototxt", "caffemodel")]
     assert main(["convert", *arguments, "-o", str(tmp_path / "net.keras")]) == 0
-    assert "note: this looks like LeNet: grey" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "this looks like LeNet: grey" in said.out and "looks like" not in said.err
     assert main(["export", *arguments, "-o", str(tmp_path / "net.onnx"), "--format", "onnx"]) == 0
     assert "note: this looks like LeNet: grey" in capsys.readouterr().err
+
+
+def test_the_report_of_loading_names_it() -> None:
+    report = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")).load_report
+    assert report.known.startswith("LeNet: grey 0 to 255")
+    assert str(report).splitlines() == [f"this looks like {report.known}", "4 layers loaded"]
+    assert keras_caffe.load('layer { name: "x" type: "Input" top: "x" }').load_report.known == ""
 
 
 @needs_models

@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
         saved.save(file)
     print(f"{model.name}: {len(model.net.nodes)} layers, {model.count_params():,} parameters")
     print(model.load_report)
+    vars(args).pop("note", None)  # the report has it
     print(f"wrote {args.output} ({args.output.stat().st_size:,} bytes)")
 
 
