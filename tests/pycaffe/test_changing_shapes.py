@@ -107,6 +107,9 @@ LABELLED = {
     "HingeLoss": "bottom: 'rows' bottom: 'classes' top: 'z'",
     "InfogainLoss": "bottom: 'x' bottom: 'labels' bottom: 'gains' top: 'z'",
     "LSTMUnit": "bottom: 'cells' bottom: 'gates' bottom: 'on' top: 'z' top: 'w'",
+    "MultiStageMeanfield": "bottom: 'x' bottom: 'y' bottom: 'image' top: 'z' multi_stage_meanfield_param { "
+    "num_iterations: 2 theta_alpha: 5 theta_beta: 1 theta_gamma: 3 spatial_filter_weight: 1 "
+    "bilateral_filter_weight: 1 }",
     "MultiBoxLoss": "bottom: 'places' bottom: 'scores' bottom: 'priors' bottom: 'boxes' top: 'z' "
     "multibox_loss_param { num_classes: 3 }",
     "MultinomialLogisticLoss": "bottom: 'chances' bottom: 'classes' top: 'z'",
@@ -187,6 +190,7 @@ def batch_of(size: tuple[int, int]) -> dict[str, np.ndarray]:
         "grid": draw.normal(size=(2, 14, height // 4, height // 4)),
         "truths": np.concatenate([draw.integers(0, 2, (2, 1, 3, 1)), draw.random((2, 1, 3, 4))], -1),
         "goes_on": np.arange(height)[:, None] * [[1, 1]] % 5 > 0,
+        "image": draw.random((2, 3, height, width)),
     }
     return {name: np.asarray(array, "float32") for name, array in arrays.items()}
 
