@@ -29,16 +29,7 @@ SAMPLE = [
     *("Accuracy", "BatchNorm", "Bias", "Convolution", "Deconvolution", "Embed", "InnerProduct", "LRN", "LSTM"),
     *("PReLU", "Parameter", "Pooling", "PriorBox", "Scale", "SoftmaxWithLoss", "DetectionOutput"),
     # These have gradients of their own, carry states, or put values where indices say.
-    *(
-        "Accuracy_ssd",
-        "CenterLoss",
-        "ChannelNorm",
-        "Lstm",
-        "RegionLoss",
-        "Upsample_segnet",
-        "Yolov3",
-        "MultiStageMeanfield",
-    ),
+    *("Accuracy_ssd", "CenterLoss", "ChannelNorm", "Lstm", "RegionLoss", "Upsample_segnet", "Yolov3"),
 ]
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 8 } } }
