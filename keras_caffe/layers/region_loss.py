@@ -7,21 +7,20 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import flag, items, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.box_loss import BoxLoss
 from keras_caffe.layers.loss_bottoms import check_size
-from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.losses import with_gradient_of
 from keras_caffe.ops.region import RegionScales, region_errors
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, total_count
+from keras_caffe.shapes import Shape
 
 
 @serializable
 @register_layer("RegionLoss")
-class RegionLoss(LossLayer):
+class RegionLoss(BoxLoss):
     """The loss of YOLO v2: the sum of the squared errors of the predicted boxes over the number of images.
 
     A box as of `YoloDetectionOutput` is pushed to objectness 0, unless it overlaps a truth by more than `thresh`. The
@@ -41,12 +40,11 @@ class RegionLoss(LossLayer):
     of the image, ended by a row of zeros -> (). A truth whose middle is outside the image is left out.
 
     Raises:
-        LayerError: biases that are not two for each box. ShapeError: other bottoms.
+        LayerError: biases that are not two for each box, or (once called) a truth of no class.
+        ShapeError: other bottoms.
 
     Caffe: src/caffe/layers/region_loss_layer.cpp (eric612/MobileNet-YOLO)
     """
-
-    no_gradient = (1,)
 
     def __init__(
         self,
@@ -66,6 +64,7 @@ class RegionLoss(LossLayer):
         self.anchors = tuple(numbers("anchors", pair) for pair in items(anchors))
         if not self.anchors or any(len(pair) != 2 for pair in self.anchors):
             raise LayerError("anchors are (width, height) of each box", received=self.anchors)
+        self.boxes = len(self.anchors)
         self.object_scale = number("object_scale", object_scale)
         self.noobject_scale = number("noobject_scale", noobject_scale)
         self.class_scale, self.coord_scale = number("class_scale", class_scale), number("coord_scale", coord_scale)
@@ -87,18 +86,8 @@ class RegionLoss(LossLayer):
         return with_gradient_of(ops.sum(errors * errors) / images, ops.sum(errors * maps) / images)
 
     def check_shapes(self, *shapes: Shape) -> None:
-        maps, labels = shapes
-        if len(maps) != 4 or len(labels) != 4 or labels[1] not in (1, None) or labels[3] not in (5, None):
-            raise ShapeError("RegionLoss needs a map and truths", expected="(N, 1, truths, 5)", received=shapes)
-        check_size(maps[3], len(self.anchors) * (5 + self.num_class), "wrong number of channels for boxes and classes")
-        check_size(maps[1], maps[2], "the map must be as high as wide")
-
-    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        return 3 * total_count(bottoms[:1])  # difference, square, sum
-
-    @classmethod
-    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
-        return [channels_last(bottoms[0].rank), caffe_order(bottoms[1].rank)]
+        super().check_shapes(*shapes)
+        check_size(shapes[0][1], shapes[0][2], "the map must be as high as wide")
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -7,23 +7,20 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import flag, items, number, numbers, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
-from keras_caffe.layers.loss import LossLayer
-from keras_caffe.layers.loss_bottoms import check_size
-from keras_caffe.layout import Order, caffe_order, channels_last
+from keras_caffe.layers.box_loss import BoxLoss
 from keras_caffe.ops.losses import with_gradient_of
 from keras_caffe.ops.yolo3_loss import Yolo3Rules, logistic_slopes, yolo3_errors
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, total_count
 
 NUMBERS = ("object_scale", "class_scale", "coord_scale", "thresh", "iou_thresh", "label_smooth_eps")
 
 
 @serializable
 @register_layer("Yolov3")
-class Yolov3(LossLayer):
+class Yolov3(BoxLoss):
     """The loss of YOLO v3 on one map: the sum of the squared errors of the predicted boxes over the number of images.
 
     A box as of `Yolov3DetectionOutput` has objectness 0 to learn, unless it overlaps a truth by more than `thresh`. In
@@ -48,12 +45,11 @@ class Yolov3(LossLayer):
     of the image, ended by a row of zeros -> (). A truth whose middle is outside the image is left out.
 
     Raises:
-        LayerError: no anchors, a mask that names others. ShapeError: other bottoms.
+        LayerError: no anchors, a mask that names others, or (once called) a truth of no class.
+        ShapeError: other bottoms.
 
     Caffe: src/caffe/layers/yolov3_layer.cpp (eric612/MobileNet-YOLO)
     """
-
-    no_gradient = (1,)
 
     def __init__(
         self,
@@ -80,6 +76,7 @@ class Yolov3(LossLayer):
                 "Yolov3 needs anchors, (width, height) each, and a mask", received=(self.anchors, self.mask)
             )
         self.object_scale, self.class_scale = number("object_scale", object_scale), number("class_scale", class_scale)
+        self.boxes = len(self.mask)
         self.coord_scale, self.thresh = number("coord_scale", coord_scale), number("thresh", thresh)
         self.iou_thresh = number("iou_thresh", iou_thresh)
         self.label_smooth_eps = number("label_smooth_eps", label_smooth_eps)
@@ -102,19 +99,6 @@ class Yolov3(LossLayer):
         slopes = errors * logistic_slopes(maps, len(self.mask)) if self.use_logic_gradient else errors
         images = ops.cast(ops.shape(maps)[0], maps.dtype)
         return with_gradient_of(ops.sum(errors * errors) / images, ops.sum(slopes * inputs[0]) / images)
-
-    def check_shapes(self, *shapes: Shape) -> None:
-        maps, labels = shapes
-        if len(maps) != 4 or len(labels) != 4 or labels[1] not in (1, None) or labels[3] not in (5, None):
-            raise ShapeError("Yolov3 needs a map and truths", expected="(N, 1, truths, 5)", received=shapes)
-        check_size(maps[3], len(self.mask) * (5 + self.num_class), "wrong number of channels for boxes and classes")
-
-    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        return 3 * total_count(bottoms[:1])  # difference, square, sum
-
-    @classmethod
-    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
-        return [channels_last(bottoms[0].rank), caffe_order(bottoms[1].rank)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
