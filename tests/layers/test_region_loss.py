@@ -15,8 +15,8 @@ NUMBERS = ("num_class", "object_scale", "noobject_scale", "class_scale", "coord_
 CASES = [
     Case(
         "RegionLoss",
-        layers.RegionLoss(2, ANCHORS),
-        [(1, 3, 3, 14), (1, 1, 4, 5)],
+        layers.RegionLoss(3, ANCHORS),
+        [(1, 3, 3, 16), (1, 1, 4, 5)],
         refused=[
             ({"anchors": ()}, "anchors are"),
             *(({"anchors": ANCHORS, name: "a"}, name) for name in (*NUMBERS, "rescore", "bias_match")),

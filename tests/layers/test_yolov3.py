@@ -19,8 +19,8 @@ MADE = {"anchors": ANCHORS, "mask": [1, 0]}
 CASES = [
     Case(
         "Yolov3",
-        layers.Yolov3(2, ANCHORS, [1, 0]),
-        [(1, 3, 4, 14), (1, 1, 4, 5)],
+        layers.Yolov3(3, ANCHORS, [1, 0]),
+        [(1, 3, 4, 16), (1, 1, 4, 5)],
         refused=[
             ({"anchors": ANCHORS}, "needs anchors"),
             ({"anchors": [(1, 2, 3)], "mask": [0]}, "needs anchors"),
