@@ -294,6 +294,7 @@ def test_exit_codes_of_upgrades(program: str, caffe, tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (("train", "--foo=1"), 1, "ERROR: unknown command line flag 'foo'"),
+        (("train", "--a,b=1"), 1, "ERROR: unknown command line flag 'a,b'"),
         (("convert_imageset", "-nobackend"), 1, "ERROR: unknown command line flag 'nobackend'"),
         (("test", "-iterations=many"), 1, "ERROR: illegal value 'many' specified for int32 flag 'iterations'"),
         (("train", "--solver"), 1, "ERROR: flag '--solver' is missing its argument; flag description: The solver "),
@@ -318,6 +319,11 @@ def test_flags_in_gflags_words(arguments: tuple[str, ...], code: int, words: str
     found, log, lines = caffe(*arguments)
     assert (found, log) == (code, [])
     assert [line for line in lines if line.startswith(words)], lines
+
+
+def test_all_unknown_flags_are_named(caffe) -> None:
+    told = ["ERROR: unknown command line flag 'a'", "ERROR: unknown command line flag 'b'"]
+    assert caffe("train", "--b=1", "--a", "-b", "--iterations=3") == (1, [], told)
 
 
 def test_flags_of_the_environment_and_as_xml(caffe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

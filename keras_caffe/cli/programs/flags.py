@@ -156,13 +156,14 @@ _DEFINE: dict[type, Callable[..., Any]] = {
 }
 
 
-def _parsed(values: Values, name: str, arguments: Sequence[str]) -> list[str]:
-    """Sets the flags; returns the positional arguments."""
+def _parsed(values: Values, name: str, arguments: Sequence[str], *unknown: str) -> list[str]:
+    """Sets the flags, but for the unknown ones found before; returns the positional arguments."""
     try:
         read = values.read_flags_from_files([_spelled(argument, values) for argument in arguments], force_gnu=False)
-        return values([name, *_with_environment(read, values)])[1:]
+        positional = values([name, f"--undefok={','.join(unknown)}", *_with_environment(read, values)])[1:]
     except flags.UnrecognizedFlagError as error:
-        raise NoRun(f"ERROR: unknown command line flag '{error.flagname}'", wrong=True) from None
+        if error.flagname not in unknown:  # as one with a comma in its name, which --undefok cannot list
+            return _parsed(values, name, arguments, *unknown, error.flagname)  # gflags names them all
     except flags.IllegalFlagValueError as error:
         raise NoRun(_illegal(str(error), values), wrong=True) from None
     except flags.CantOpenFlagFileError as error:
@@ -170,6 +171,10 @@ def _parsed(values: Values, name: str, arguments: Sequence[str]) -> list[str]:
         raise NoRun(f"{getattr(missing, 'filename', '')}: {getattr(missing, 'strerror', error)}", wrong=True) from None
     except flags.Error as error:
         raise NoRun(_missing(str(error), values), wrong=True) from None
+    if unknown:
+        lines = [f"ERROR: unknown command line flag '{flag}'" for flag in sorted(unknown)]
+        raise NoRun("\n".join(lines), wrong=True)
+    return positional
 
 
 def _with_environment(arguments: Sequence[str], values: Values) -> Iterator[str]:
