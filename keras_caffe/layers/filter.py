@@ -11,6 +11,7 @@ from keras_caffe.errors import LayerError, NetError, ShapeError
 from keras_caffe.layers.arguments import wholes
 from keras_caffe.layers.base import ALL, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
+from keras_caffe.ops.indices import true_places
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis
 
@@ -44,7 +45,7 @@ class Filter(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         *blobs, selector = inputs
-        (rows,) = ops.nonzero(ops.reshape(selector, (-1,)))
+        rows = true_places(ops.reshape(selector, (-1,)))
         tops = [
             ops.take(ops.cast(x, self.compute_dtype), rows, axis=axis) for x, axis in zip(blobs, self.axes, strict=True)
         ]

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, nms
-from keras_caffe.ops.indices import places
+from keras_caffe.ops.indices import places, true_places
 
 
 def detections(
@@ -91,7 +91,7 @@ def chosen_or_nothing(rows: Any, chosen: Any, images: Any) -> Any:
     """The chosen rows; if there are none, (image, -1, ...) for each image."""
     nothing = ops.concatenate([images[:, None], ops.tile(-ops.ones_like(images)[:, None], (1, 6))], axis=-1)
     chosen = ops.concatenate([chosen, ops.broadcast_to(~ops.any(chosen), ops.shape(images))])
-    return ops.take(ops.concatenate([rows, nothing]), ops.nonzero(chosen)[0], axis=0)
+    return ops.take(ops.concatenate([rows, nothing]), true_places(chosen), axis=0)
 
 
 def without_poor_priors(scores: Any, own: Any, least: float) -> Any:

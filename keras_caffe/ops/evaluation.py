@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.ops.boxes import overlap, split
+from keras_caffe.ops.indices import true_places
 
 
 def evaluate_detections(
@@ -52,7 +53,7 @@ def evaluate_detections(
 
 def _sorted(rows: Any, truth: Any) -> tuple[Any, Any]:
     """The detections in the order of the result, those without an image last, and which boxes each may belong to."""
-    rows = ops.take(rows, ops.nonzero(rows[:, 1] != -1)[0], axis=0)
+    rows = ops.take(rows, true_places(rows[:, 1] != -1), axis=0)
     same = (rows[:, :1] == truth[:, 0]) & (rows[:, 1:2] == truth[:, 1]) & (truth[:, 0] != -1)
     keys = (
         ops.where(ops.any(same, axis=1), -rows[:, 2], 0),

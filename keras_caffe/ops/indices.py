@@ -15,6 +15,14 @@ def leading(x: Any, count: Any) -> Any:
     return x[(slice(count),)]
 
 
+def true_places(row: Any) -> Any:
+    """The indices (N) at which a row is not 0.
+
+    Keras's `nonzero` gives (1, N) in place of one tensor an axis when a saved model runs on PyTorch or OpenVINO.
+    """
+    return ops.reshape(ops.nonzero(row)[0], (-1,))
+
+
 def checked_indices(values: Any, size: Any, what: str, *, bottom: int) -> Any:
     """The values truncated to integers, as Caffe does, once they are known to lie in [0, size).
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.ops.boxes import nms
-from keras_caffe.ops.indices import places
+from keras_caffe.ops.indices import places, true_places
 
 
 def anchors(base: int, ratios: Sequence[float], scales: Sequence[float], rounded: Callable[..., Any]) -> np.ndarray:
@@ -80,7 +80,7 @@ def proposals(
     chosen = nms((*edges[:2], edges[2] + 1, edges[3] + 1), score > -np.inf, nms_threshold)  # type: ignore[arg-type]
     chosen = chosen & (ops.cumsum(ops.cast(chosen, "int32"), axis=1) <= post_nms)
     number = ops.broadcast_to(ops.arange(images, dtype=score.dtype)[:, None], ops.shape(score))
-    kept = ops.nonzero(ops.reshape(chosen, (-1,)))[0]
+    kept = true_places(ops.reshape(chosen, (-1,)))
     image_and_sides = [ops.take(ops.reshape(column, (-1,)), kept) for column in (number, *edges)]
     return ops.stack(image_and_sides, axis=1), ops.take(ops.reshape(score, (-1,)), kept)
 
