@@ -120,7 +120,8 @@ def _runs(model: CaffeModel, engine: Engine) -> Iterator[tuple[dict[str, np.ndar
     """Inputs, and the model that takes their sizes."""
     shapes = _sample_sizes(model, engine)
     yield _random(shapes, 0), model
-    open_batch = all(sizes[0] is None for sizes in engine.inputs.values() if sizes)
+    several = not any(planned.layer.one_image for planned in model.plan.layers.values())
+    open_batch = several and all(sizes[0] is None for sizes in engine.inputs.values() if sizes)
     doubled = {name: (2 * s[0], *s[1:]) if open_batch and s else s for name, s in shapes.items()}
     if _takes(model, doubled):
         yield _random(doubled, 1), model

@@ -173,6 +173,7 @@ class CaffeLayer(NotQuantized, keras.layers.Layer):
         bottoms, tops: least and greatest number of them; None = any.
         stores: how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike).
         is_loss: whether the top adds to the loss by default.
+        one_image: whether it refuses batches of several images, which shows only when it runs.
         has_gradient: whether Caffe's layer has one at all.
         no_gradient: indices of the bottoms to which Caffe refuses to propagate; -1 is the last.
         not_forced: indices of the bottoms that `force_backward` leaves alone.
@@ -189,6 +190,7 @@ class CaffeLayer(NotQuantized, keras.layers.Layer):
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     stores: ClassVar[str] = "any"
     is_loss: bool = False
+    one_image: bool = False
     has_gradient: ClassVar[bool] = True
     no_gradient: ClassVar[tuple[int, ...]] = ()
     not_forced: ClassVar[tuple[int, ...]] = ()

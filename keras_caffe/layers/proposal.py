@@ -86,6 +86,7 @@ class Proposal(CaffeLayer):
         self.pixels = flag("pixels", pixels)
         if self.pixels and self.python:
             raise LayerError("the Python layer's scales are no pixels", expected="python=False", received="pixels=True")
+        self.one_image = not self.pixels
         self.supports_jit = False  # The number of rows depends on the values.
 
     @property
@@ -98,7 +99,7 @@ class Proposal(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         batch = inputs[0].shape[0]  # Caffe looks at it when it runs: a script has sized its input.
-        if batch not in (1, None) and not self.pixels:
+        if batch not in (1, None) and self.one_image:
             raise ShapeError("Proposal takes one image at a time", expected="a batch of 1", received=batch)
         return self._proposed(inputs)
 

@@ -17,12 +17,26 @@ from keras_caffe.onnx import (
     recurrent,
     regions,
     resample,
+    yolo,
 )
 from keras_caffe.onnx.export import to_onnx
 from keras_caffe.onnx.registry import writer_of, writes
 from keras_caffe.onnx.site import Site
 
-KINDS = (activations, axes, convolutions, detection, flow, losses, normalization, pooling, recurrent, regions, resample)
+KINDS = (
+    activations,
+    axes,
+    convolutions,
+    detection,
+    flow,
+    losses,
+    normalization,
+    pooling,
+    recurrent,
+    regions,
+    resample,
+    yolo,
+)
 """The modules whose functions write the layers of this package"""
 
 __all__ = ["KINDS", "OPSET", "Site", "to_onnx", "writer_of", "writes"]

@@ -1,4 +1,4 @@
-"""Boxes: priors, and the detections and regions that come of scores and shifts of boxes."""
+"""Boxes: priors, and the detections that come of scores and shifts of boxes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _open_priors(site: Site) -> Tensor:
     for axis in (1, 0):  # x, then y
         count, pixels = number(site, cells[axis]), number(site, image[axis])
         step = float(layer.step[axis]) if layer.step else site.op("Div", pixels, count)
-        place = site.op("Mul", site.op("Add", _images(site, cells[axis]), float(layer.offset)), step)
+        place = site.op("Mul", site.op("Add", images(site, cells[axis]), float(layer.offset)), step)
         centre = site.op("Reshape", place, [-1, 1] if axis else [-1, 1, 1])
         corners += [site.op("Div", site.op(type, centre, half[1 - axis]), pixels) for type in ("Sub", "Add")]
     shape = site.vector([*cells, len(layer.sizes)])
@@ -84,7 +84,7 @@ def detection_output(site: Site, locations: Tensor, scores: Tensor, priors: Tens
 def _all_rows(site: Site, scores: Tensor, boxes: Tensor, labels: Sequence[int], shape: Sequence[Length]) -> Tensor:
     """(N all, 7) rows of all (N, all) boxes that may be chosen."""
     batch, each = shape
-    image = site.op("Unsqueeze", _images(site, batch), [1])
+    image = site.op("Unsqueeze", images(site, batch), [1])
     label = site.op(
         "Reshape", site.op("Expand", np.asarray(labels, "float32")[:, None], site.vector([len(labels), each])), [1, -1]
     )
@@ -145,20 +145,20 @@ def _kept(site: Site, boxes: Tensor, picked: Tensor, groups: Length, count: Leng
     """(groups, count): 1 where suppression keeps a box, else 0."""
     if site.layer.eta < 1:
         return _kept_step_by_step(site, boxes, site.reshape(picked, [groups, count]), groups, count)
-    scores = _ranks(site, site.reshape(picked, [groups, 1, count]), count)
+    scores = ranks(site, site.reshape(picked, [groups, 1, count]), count)
     boxes = boxes if site.layer.code_type == "CENTER_SIZE" else _apart(site, boxes, count)
-    found = suppressed(site, boxes, scores, _and_more(site.layer.nms_threshold), count)
+    found = suppressed(site, boxes, scores, and_more(site.layer.nms_threshold), count)
     ones = site.op("Expand", 1.0, site.graph.size(found, 0))
     nothing = site.zeros([groups, count])
     return site.op("ScatterND", nothing, site.op("Gather", found, [0, 2], axis=1), ones)
 
 
-def _ranks(site: Site, scores: Tensor, count: Length) -> Tensor:
+def ranks(site: Site, scores: Tensor, count: Length) -> Tensor:
     """Scores that are above 0 and differ, for boxes that stand in order; -1 for those that are left out by -inf."""
     if isinstance(count, int):
         order: Operand = np.arange(1, count + 1, dtype="float32")[::-1]
     else:
-        order = site.op("Sub", number(site, count), _images(site, count))
+        order = site.op("Sub", number(site, count), images(site, count))
     return site.where(site.op("Greater", scores, -FLT_MAX), order, -1.0)
 
 
@@ -169,11 +169,11 @@ def _apart(site: Site, boxes: Tensor, count: Length) -> Tensor:
     """
     low, high = (site.slice(boxes, 2, start, start + 2) for start in (0, 2))
     area = site.op("Greater", site.reduce("ReduceMin", site.op("Sub", high, low), [2]), 0.0)
-    place = site.op("Unsqueeze", site.op("Mul", site.op("Add", _images(site, count), 1e5), 4.0), [1])
+    place = site.op("Unsqueeze", site.op("Mul", site.op("Add", images(site, count), 1e5), 4.0), [1])
     return site.where(area, boxes, site.op("Add", place, np.asarray([0, 0, 1, 1], "float32")))
 
 
-def _and_more(threshold: float) -> float:
+def and_more(threshold: float) -> float:
     """The next number: what overlaps by the threshold is kept, also by OpenVINO, which drops what equals its limit."""
     return max(float(np.nextafter(np.float32(threshold), np.float32(2))), float(np.finfo("float32").tiny))
 
@@ -182,7 +182,7 @@ def _kept_step_by_step(site: Site, boxes: Tensor, picked: Tensor, groups: Length
     """The same with a threshold that shrinks by `eta` after each kept box while it is above 0.5."""
     start = site.zeros([groups, count])
     limit = site.op("Expand", float(site.layer.nms_threshold), site.vector([groups, 1]))
-    places, there = _images(site, count), site.cast(site.op("Greater", picked, -FLT_MAX), "float")
+    places, there = images(site, count), site.cast(site.op("Greater", picked, -FLT_MAX), "float")
     with site.graph.body(3) as body:
         selected, limits, place = body.inputs
         index = site.op("Unsqueeze", site.cast(place, "int64"), [0])
@@ -222,7 +222,7 @@ def _best_of_image(site: Site, scores: Tensor, chosen: Tensor, shape: Sequence[L
     return site.op("Mul", chosen, best)
 
 
-def _images(site: Site, batch: Length) -> Tensor:
+def images(site: Site, batch: Length) -> Tensor:
     """(N,) 0, 1, ... as floats."""
     if isinstance(batch, int):
         return site.graph.constant(np.arange(batch, dtype="float32"))
@@ -232,7 +232,7 @@ def _images(site: Site, batch: Length) -> Tensor:
 
 def chosen_or_nothing(site: Site, rows: Tensor, chosen: Tensor | None, batch: Length) -> Tensor:
     """(1, 1, R, 7): the chosen rows (None: all) or, if there are none, (image, -1, ...) for each image."""
-    column = site.op("Unsqueeze", _images(site, batch), [1])
+    column = site.op("Unsqueeze", images(site, batch), [1])
     nothing = site.op("Pad", column, [0, 0, 0, 6], np.float32(-1))
     if chosen is None:
         chosen = site.op("Expand", 1.0, site.graph.size(rows, 0))
@@ -245,117 +245,13 @@ def chosen_or_nothing(site: Site, rows: Tensor, chosen: Tensor | None, batch: Le
     return site.op("Unsqueeze", found, [0, 1])
 
 
-@writes(layers.Yolov3DetectionOutput, precise=True)
-def yolov3_detection_output(site: Site, *maps: Tensor) -> Tensor:
-    layer, classes = site.layer, site.layer.num_classes
-    parts = [_yolo_boxes(site, index) for index in range(len(maps))]
-    boxes, scores = (
-        site.op("Concat", *side, axis=0) if len(maps) > 1 else side[0] for side in zip(*parts, strict=True)
+def cells(site: Site, high: Length, wide: Length) -> Operand:
+    """(H, W, 1, 2) column and row of each cell of a map."""
+    if isinstance(high, int) and isinstance(wide, int):
+        return np.stack(np.meshgrid(np.arange(wide), np.arange(high)), axis=-1)[:, :, None].astype("float32")
+    sides = (
+        site.op("Reshape", images(site, wide), [1, -1, 1, 1]),
+        site.op("Reshape", images(site, high), [-1, 1, 1, 1]),
     )
-    found = site.op("NonZero", site.op("Greater", scores, float(layer.confidence_threshold)))
-    box, label = (site.op("Squeeze", one, [0]) for one in site.op("Split", found, [1, 1], axis=0, outputs=2))
-    place = site.op("Add", site.op("Mul", box, [classes]), label)
-    score = site.op("Gather", site.op("Reshape", scores, [-1]), place)
-    corners = site.op("Gather", boxes, box)
-    # Here an overlap equal to the threshold is too much.
-    below = float(np.nextafter(np.float32(layer.nms_threshold), np.float32(-1)))
-    kept = suppressed(
-        site, site.op("Unsqueeze", corners, [0]), site.op("Unsqueeze", score, [0, 1]), below, site.graph.size(score, 0)
-    )
-    kept = site.op("Squeeze", site.slice(kept, 1, 2, 3), [1])
-    columns = [site.cast(site.op("Add", label, [1]), "float"), score]
-    rows = site.op("Concat", *(site.op("Unsqueeze", one, [1]) for one in columns), corners, axis=1)
-    rows = site.op("Pad", site.op("Gather", rows, kept), [0, 1, 0, 0])
-    return chosen_or_nothing(site, rows, None, site.sizes()[0])
-
-
-def _yolo_boxes(site: Site, index: int) -> tuple[Tensor, Tensor]:
-    """(boxes, 4) corners in units of the image, and (boxes, classes) scores, of one map."""
-    layer, (batch, *rest) = site.layer, site.sizes(index)
-    high, wide = site.known(site.bottoms[index][2:], "the size of the maps")
-    sizes = np.asarray(layer.anchors[index], "float32")
-    depth = (9 if layer.gaussian_box else 5) + layer.num_classes
-    split = site.reshape(site.inputs[index], [batch, len(sizes), depth, *rest[1:]])
-    x = site.op("Transpose", split, perm=[0, 3, 4, 1, 2])
-    box, there, classes = site.op("Split", x, [depth - 1 - layer.num_classes, 1, layer.num_classes], axis=4, outputs=3)
-    there = site.op("Sigmoid", there)
-    if layer.gaussian_box:
-        there = site.op("Mul", there, _certainty(site, site.op("Gather", box, [1, 3, 5, 7], axis=4)))
-        box = site.op("Gather", box, [0, 2, 4, 6], axis=4)
-    place, stretch = site.op("Split", box, [2, 2], axis=4, outputs=2)
-    cells = np.stack(np.meshgrid(np.arange(wide), np.arange(high)), axis=-1)[:, :, None].astype("float32")
-    map_size = np.asarray([wide, high], "float32")
-    centre = site.op("Div", site.op("Add", site.op("Sigmoid", place), cells), map_size)
-    size = (sizes / (map_size * np.float32(layer.scales[index]))).astype("float32")
-    half = site.op("Div", site.op("Mul", site.op("Exp", stretch), size), 2.0)
-    corners = site.op("Concat", site.op("Sub", centre, half), site.op("Add", centre, half), axis=4)
-    scores = site.op("Mul", site.op("Sigmoid", classes), there)
-    return site.op("Reshape", corners, [-1, 4]), site.op("Reshape", scores, [-1, layer.num_classes])
-
-
-def _certainty(site: Site, uncertainty: Tensor) -> Tensor:
-    """(..., 1): the mean of 1 - sigmoid(s) of (..., 4)."""
-    return site.reduce("ReduceMean", site.op("Sub", 1.0, site.op("Sigmoid", uncertainty)), [4])
-
-
-@writes(layers.Proposal, precise=True)
-def proposal(site: Site, scores: Tensor, deltas: Tensor, image: Tensor) -> Sequence[Tensor]:
-    layer = site.layer
-    if layer.pixels and site.bottoms[0][0] != 1:
-        site.refuse("it takes several images, and the number of their regions differs")
-    high, wide = site.known(site.bottoms[0][2:], "the size of the map")
-    boxes = layer.anchors
-    count = high * wide * len(boxes)
-    changes = site.op("Reshape", site.op("Transpose", deltas, perm=[0, 2, 3, 1]), [count, 4])
-    corners = _clipped(site, _moved(site, changes, _grid(boxes, high, wide, layer.feat_stride)), image)
-    own = site.op("Transpose", site.slice(scores, 1, len(boxes), 2 * len(boxes)), perm=[0, 2, 3, 1])
-    score = site.op("Reshape", own, [count])
-    score = site.where(_large(site, corners, image), score, -np.inf if layer.python else 0.0)
-    most = min(count, layer.pre_nms_topn)
-    score, order = top(site, score, most, 0)
-    scores = _ranks(site, site.op("Unsqueeze", score, [0, 1]), most)
-    regions = site.op("Gather", corners, order)
-    # A region of pixels 3 to 3 is one pixel wide.
-    whole = site.op("Unsqueeze", site.op("Add", regions, np.asarray([0, 0, 1, 1], "float32")), [0])
-    found = suppressed(site, whole, scores, _and_more(layer.nms_thresh), layer.post_nms_topn)
-    kept = site.op("Squeeze", site.slice(found, 1, 2, 3), [1])
-    rows = site.op("Pad", site.op("Gather", regions, kept), [0, 1, 0, 0])
-    own = site.op("Gather", score, kept)
-    return [rows, own if layer.pixels else site.op("Unsqueeze", own, [1])] if layer.scores else [rows]
-
-
-def _grid(boxes: np.ndarray, high: int, wide: int, stride: int) -> np.ndarray:
-    """(H W A, 4) anchors around all cells."""
-    x, y = np.meshgrid(np.arange(wide, dtype="float32") * stride, np.arange(high, dtype="float32") * stride)
-    return (np.stack([x, y, x, y], axis=-1)[:, :, None] + boxes).reshape(-1, 4)
-
-
-def _moved(site: Site, changes: Tensor, boxes: np.ndarray) -> Tensor:
-    """(boxes, 4) corners after shifts of centres in units of the size and logarithms of changes in size."""
-    low, high = boxes[:, :2], boxes[:, 2:]
-    size = high - low + 1
-    place, stretch = (site.slice(changes, 1, start, start + 2) for start in (0, 2))
-    centre = site.op("Add", site.op("Mul", place, size), low + np.float32(0.5) * size)
-    half = site.op("Mul", site.op("Mul", site.op("Exp", stretch), 0.5), size)
-    return site.op("Concat", site.op("Sub", centre, half), site.op("Add", centre, half), axis=1)
-
-
-def _image(site: Site, image: Tensor, start: int, stop: int) -> Tensor:
-    """Some of the numbers height, width, scale (or its scale and that of the width)."""
-    return site.slice(site.op("Reshape", image, [-1]), 0, start, stop)
-
-
-def _clipped(site: Site, corners: Tensor, image: Tensor) -> Tensor:
-    last = site.op("Sub", site.op("Gather", _image(site, image, 0, 2), [1, 0, 1, 0]), 1.0)
-    return site.op("Max", site.op("Min", corners, last), 0.0)
-
-
-def _large(site: Site, corners: Tensor, image: Tensor) -> Tensor:
-    """(boxes,) whether a region's sides are at least min_size of the image before it was scaled."""
-    numbers = site.known(site.bottoms[2][-1:], "the number of values of the image")[0]
-    scale = site.op("Gather", _image(site, image, 2, numbers), [1, 0] if numbers == 4 else [0, 0])
-    low, high = (site.slice(corners, 1, start, start + 2) for start in (0, 2))
-    sides = site.op("Add", site.op("Sub", high, low), 1.0)
-    least = site.op("Mul", scale, float(site.layer.min_size))
-    enough = site.cast(site.op("GreaterOrEqual", sides, least), "float")
-    return site.cast(site.reduce("ReduceMin", enough, [1], keepdims=False), "bool")
+    shape = site.vector([high, wide, 1, 1])
+    return str(site.op("Concat", *(site.op("Expand", side, shape) for side in sides), axis=3))

@@ -1,4 +1,4 @@
-"""Pooling of regions of interest."""
+"""Regions of interest: which a network proposes, and what is pooled of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_caffe import layers
+from keras_caffe.onnx.detection import and_more, cells, ranks, suppressed, top
 from keras_caffe.onnx.graph import Tensor
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Length, Site
@@ -89,3 +90,66 @@ def _rounded(site: Site, x: Tensor) -> Tensor:
     whole = site.op("Floor", size)
     up = site.cast(site.op("GreaterOrEqual", site.op("Sub", size, whole), 0.5), "float")
     return site.op("Mul", site.op("Sign", x), site.op("Add", whole, up))
+
+
+@writes(layers.Proposal, precise=True)
+def proposal(site: Site, scores: Tensor, deltas: Tensor, image: Tensor) -> Sequence[Tensor]:
+    layer = site.layer
+    if site.bottoms[0][0] != 1:
+        site.refuse("regions come of one image at a time", "a batch of 1", site.bottoms[0][0])
+    sizes, boxes = site.sizes()[2:], layer.anchors
+    count = site.product([*sizes, len(boxes)])
+    changes = site.reshape(site.op("Transpose", deltas, perm=[0, 2, 3, 1]), [*sizes, len(boxes), 4])
+    places = site.op("Mul", cells(site, *sizes), float(layer.feat_stride))
+    corners = _clipped(site, site.op("Reshape", _moved(site, changes, places, boxes), [-1, 4]), image)
+    own = site.op("Transpose", site.slice(scores, 1, len(boxes), 2 * len(boxes)), perm=[0, 2, 3, 1])
+    score = site.op("Reshape", own, [-1])
+    score = site.where(_large(site, corners, image), score, -np.inf if layer.python else 0.0)
+    most = site.calculate("Min", count, layer.pre_nms_topn)
+    score, order = top(site, score, most, 0)
+    scores = ranks(site, site.op("Unsqueeze", score, [0, 1]), most)
+    regions = site.op("Gather", corners, order)
+    # A region of pixels 3 to 3 is one pixel wide.
+    whole = site.op("Unsqueeze", site.op("Add", regions, np.asarray([0, 0, 1, 1], "float32")), [0])
+    found = suppressed(site, whole, scores, and_more(layer.nms_thresh), layer.post_nms_topn)
+    kept = site.op("Squeeze", site.slice(found, 1, 2, 3), [1])
+    rows = site.op("Pad", site.op("Gather", regions, kept), [0, 1, 0, 0])
+    own = site.op("Gather", score, kept)
+    return [rows, own if layer.pixels else site.op("Unsqueeze", own, [1])] if layer.scores else [rows]
+
+
+def _moved(site: Site, changes: Tensor, places: Tensor, boxes: np.ndarray) -> Tensor:
+    """(H, W, A, 4) corners after shifts of centres in units of the size and logarithms of changes in size.
+
+    Args:
+        changes: (H, W, A, 4).
+        places: (H, W, 1, 2) pixels at which the cells begin.
+        boxes: (A, 4) the anchors of the first cell.
+    """
+    low, size = boxes[:, :2], boxes[:, 2:] - boxes[:, :2] + 1
+    place, stretch = (site.slice(changes, 3, start, start + 2) for start in (0, 2))
+    middle = site.op("Add", places, low + np.float32(0.5) * size)
+    centre = site.op("Add", site.op("Mul", place, size), middle)
+    half = site.op("Mul", site.op("Mul", site.op("Exp", stretch), 0.5), size)
+    return str(site.op("Concat", site.op("Sub", centre, half), site.op("Add", centre, half), axis=3))
+
+
+def _image(site: Site, image: Tensor, start: int, stop: int) -> Tensor:
+    """Some of the numbers height, width, scale (or its scale and that of the width)."""
+    return site.slice(site.op("Reshape", image, [-1]), 0, start, stop)
+
+
+def _clipped(site: Site, corners: Tensor, image: Tensor) -> Tensor:
+    last = site.op("Sub", site.op("Gather", _image(site, image, 0, 2), [1, 0, 1, 0]), 1.0)
+    return site.op("Max", site.op("Min", corners, last), 0.0)
+
+
+def _large(site: Site, corners: Tensor, image: Tensor) -> Tensor:
+    """(boxes,) whether a region's sides are at least min_size of the image before it was scaled."""
+    numbers = site.known(site.bottoms[2][-1:], "the number of values of the image")[0]
+    scale = site.op("Gather", _image(site, image, 2, numbers), [1, 0] if numbers == 4 else [0, 0])
+    low, high = (site.slice(corners, 1, start, start + 2) for start in (0, 2))
+    sides = site.op("Add", site.op("Sub", high, low), 1.0)
+    least = site.op("Mul", scale, float(site.layer.min_size))
+    enough = site.cast(site.op("GreaterOrEqual", sides, least), "float")
+    return site.cast(site.reduce("ReduceMin", enough, [1], keepdims=False), "bool")

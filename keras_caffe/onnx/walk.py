@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.errors import ExportError, Option
+from keras_caffe.layers import Proposal
 from keras_caffe.onnx.edges import Edges
 from keras_caffe.onnx.graph import Tensor
 from keras_caffe.onnx.registry import is_precise, writer_of
@@ -21,6 +22,8 @@ def open_shapes(plan: Plan) -> dict[str, Shape]:
     """{value id: shape in Caffe's order}, None where a size is open; inputs that nobody feeds are as declared."""
     fixed = {value for s in plan.sources.values() if s.defaults is not None for value in s.node.outputs}
     shapes = {value: plan.shapes[value] if value in fixed else plan.input_shape(value) for value in plan.inputs}
+    if any(isinstance(planned.layer, Proposal) for planned in plan.layers.values()):  # Regions are of one image.
+        shapes = {value: (*plan.shapes[value][:1], *shape[1:]) for value, shape in shapes.items()}
     return plan.check_shapes(shapes) if plan.dynamic else dict(plan.shapes)
 
 

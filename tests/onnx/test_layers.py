@@ -28,7 +28,7 @@ REFUSED = {
     "DetectionEvaluate": "for training",
     "DetectionOutput_refinedet": "decodes boxes from shifted priors",
     "MultiBoxLoss": "for training",
-    "Proposal": "it takes several images",
+    "Proposal": "regions come of one image at a time",
     "Python": "runs Python code",
 }
 """{type: what the error says of it}"""
@@ -39,7 +39,6 @@ NEEDS_SIZES = {
     "Downsample": "the size of the images must be known",
     "Im2col": "the number of channels must be known",  # of windows along the channels
     "Resample": "the size of the images must be known",
-    "Yolov3DetectionOutput": "the size of the maps must be known",
 }
 """{type: what some cases of it say with open sizes}"""
 
