@@ -13,7 +13,7 @@ from keras_caffe import proto
 from keras_caffe.converters.upgrade_c3d import from_c3d, is_c3d
 from keras_caffe.converters.upgrade_v0 import is_v0, put, v0_to_v1
 from keras_caffe.errors import CaffeError, CaffeWarning, NetError, SolverError
-from keras_caffe.proto.generations import V1_TYPES
+from keras_caffe.proto.generations import V1_FORK_TYPES, V1_TYPES
 
 SOLVER_TYPES = {
     "SGD": "SGD",
@@ -142,7 +142,7 @@ def _layer_to_v2(v1: proto.V1LayerParameter) -> proto.LayerParameter:
             put(new, field.name, value)
     for unknown in v1.unknown_value:  # A type that the enum does not know may be registered under this name.
         if unknown.field == "type":
-            new.type = unknown.value
+            new.type = V1_FORK_TYPES.get(unknown.value, unknown.value)
             new.unknown_value.remove(unknown)
     return new
 

@@ -97,9 +97,9 @@ class Augment:
     def apply(self, image: np.ndarray, placement: Placement, out: np.ndarray) -> None:
         """Writes the transformed image; `out` is (C, h, w), in memory in that order or as (h, w, C)."""
         planar = out if out.flags.c_contiguous else np.empty(out.shape, np.float32)
-        planar[...] = self._window(image, placement)
+        planar[...] = self.window(image, placement)
         if self.mean is not None:
-            planar -= self._window(self.mean, placement)
+            planar -= self.window(self.mean, placement)
         if self.scale != 1:
             planar *= np.float32(self.scale)
         if planar is not out:
@@ -112,7 +112,8 @@ class Augment:
             return image
         return image[:, placement.top : placement.top + self.crop[0], placement.left : placement.left + self.crop[1]]
 
-    def _window(self, image: np.ndarray, placement: Placement) -> np.ndarray:
+    def window(self, image: np.ndarray, placement: Placement) -> np.ndarray:
+        """The part of an image that is kept, mirrored or not."""
         image = self.cropped(image, placement)
         return image[:, :, ::-1] if placement.mirror else image
 

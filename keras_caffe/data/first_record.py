@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from keras_caffe.data.dataset import open_source
-from keras_caffe.data.sources import Settings
+from keras_caffe.data.sources import SOURCES, Settings
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.errors import is_there
 from keras_caffe.layers.context import load_context
@@ -15,7 +15,10 @@ from keras_caffe.shapes import Shape
 
 @record_reader("Data")
 @record_reader("AnnotatedData")
+@record_reader("DenseImageData")
 @record_reader("ImageData")
+@record_reader("ImageLabelmapData")
+@record_reader("ImageSegData")
 def first_record(layer: Any) -> Shape | None:
     """(C, H, W) of the first image before it is transformed; None if the source is not where the layer says.
 
@@ -25,8 +28,8 @@ def first_record(layer: Any) -> Shape | None:
         DataError: the source is there but cannot be read.
     """
     settings = Settings(places=load_context().places)
-    param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
+    param = getattr(layer, cast(type[ImageSource], SOURCES[layer.type]).param)
     if not param.source or not is_there(settings.places.find(param.source)):
         return None
-    source = cast(ImageSource, open_source(layer, settings))  # as all of these three are
+    source = cast(ImageSource, open_source(layer, settings))  # as all of these are
     return source.first_shape

@@ -27,6 +27,15 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return ((rows + 2) >> 2).astype(np.uint8)
 
 
+def nearest(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, C) -> (height, width, C): the old pixel at or before each new one, as cv::resize with INTER_NEAREST."""
+    rows, columns = (
+        np.minimum(np.floor(np.arange(new) * (1 / (new / size))).astype(np.int64), size - 1)
+        for size, new in zip(image.shape, (height, width), strict=False)
+    )
+    return image[rows[:, None], columns]
+
+
 def _weights(size: int, new: int, whole_at_edges: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """For each new pixel of one axis: the two old ones beside it, and their weights.
 

@@ -99,9 +99,10 @@ class Stream:
 
     def _filled_up(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """Full batches of what is left or, where tops are no rows of records, all batches but the empty ones."""
+        full = batches.filter(lambda images, *_: tf.shape(images)[0] > 0)  # an empty one has no size to be joined by
         if self.delivery.rows:
-            return batches.rebatch(self.batch, drop_remainder=self.share.drop_remainder or self.total is None)
-        return batches.filter(lambda images, *_: tf.shape(images)[0] > 0)
+            return full.rebatch(self.batch, drop_remainder=self.share.drop_remainder or self.total is None)
+        return full
 
     @property
     def at_once(self) -> int:

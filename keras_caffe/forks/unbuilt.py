@@ -40,9 +40,6 @@ UNBUILT: Mapping[str, Unbuilt] = dict(
         *_types("daijifeng001/caffe-mnc", "ROIWarping MaskPooling MaskResize"),
         *_types("CMU-Perceptual-Computing-Lab/caffe_train", "ImResize Nms"),
         *_types("CMU-Perceptual-Computing-Lab/caffe_train", "CPMData", DATA),
-        *_types("alexgkendall/caffe-segnet", "DenseImageData", DATA),
-        *_types("TheLegendAli/DeepLab-Context", "ImageSegData", DATA),
-        *_types("s9xie/hed", "ImageLabelmapData", DATA),
         *_types("NVIDIA/caffe", "DetectNetTransformation", RANDOM),
     ]
 )

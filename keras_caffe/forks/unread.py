@@ -26,6 +26,8 @@ VIDEO = Unread("is for the types CONVOLUTION3D, DECONVOLUTION3D and POOLING3D")
 CTC = Unread("is for CTCLoss and WarpCTCLoss", ("CTCLoss", "WarpCTCLoss"))
 RESIZED = ("AnnotatedData", "VideoData")
 
+SEGMENTED = ("ImageSegData",)
+
 UNREAD: Mapping[str, Unread] = {
     **_each("AugmentationParameter", "write_augmented", Unread("writes the augmented images to files")),
     **_each("AugmentationParameter", "write_mean", Unread("writes the mean to that file")),
@@ -34,6 +36,9 @@ UNREAD: Mapping[str, Unread] = {
     **_each("TransformationParameter", "resize_param", Unread("resizes the images", RESIZED)),
     **_each("TransformationParameter", "distort_param", Unread("changes colours at random", ("AnnotatedData",))),
     **_each("TransformationParameter", "expand_param", Unread("enlarges images at random", ("AnnotatedData",))),
+    **_each("TransformationParameter", "scale_factors", Unread("scales images and their maps", SEGMENTED)),
+    **_each("TransformationParameter", "crop_width crop_height", Unread("is the size of the crop", SEGMENTED)),
+    **_each("ImageDataParameter", "label_type ignore_label has_label", Unread("says what a map holds", SEGMENTED)),
     **_each("ResizeParameter", "prob", Unread("leaves some images as they are")),
     **_each("ResizeParameter", "height_scale width_scale", Unread("scales images to another height or width")),
     **_each("ResizeParameter", "pad_mode pad_value", Unread("says what fills the border of an image that is padded")),
@@ -71,6 +76,7 @@ HARMLESS: Mapping[str, str] = {
     **_each("PythonParameter", "share_in_parallel", _COMPUTES),
     **_each("RecurrentParameter", "debug_info", "makes Caffe print more"),
     **_each("DataParameter", "force_encoded_color", _UNUSED),
+    **_each("DenseImageDataParameter", "mean_file", _UNUSED),
     **_each("CorrelationParameter", "do_abs", _UNUSED),
     **_each("ResampleParameter", "factor", _UNUSED),
     **_each("FocalLossParameter", "beta", _UNUSED),

@@ -36,6 +36,7 @@ from keras_caffe.layers.data_augmentation import DataAugmentation as DataAugment
 from keras_caffe.layers.deconvolution import Deconvolution as Deconvolution
 from keras_caffe.layers.deconvolution3d import Deconvolution3D as Deconvolution3D
 from keras_caffe.layers.deformable_convolution import DeformableConvolution as DeformableConvolution
+from keras_caffe.layers.dense_image_data import DenseImageData as DenseImageData
 from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution as DepthwiseConvolution
 from keras_caffe.layers.detection_evaluate import DetectionEvaluate as DetectionEvaluate
 from keras_caffe.layers.detection_output import DetectionOutput as DetectionOutput
@@ -60,6 +61,8 @@ from keras_caffe.layers.hdf5_output import HDF5Output as HDF5Output
 from keras_caffe.layers.hinge_loss import HingeLoss as HingeLoss
 from keras_caffe.layers.im2col import Im2col as Im2col
 from keras_caffe.layers.image_data import ImageData as ImageData
+from keras_caffe.layers.image_labelmap_data import ImageLabelmapData as ImageLabelmapData
+from keras_caffe.layers.image_seg_data import ImageSegData as ImageSegData
 from keras_caffe.layers.infogain_loss import InfogainLoss as InfogainLoss
 from keras_caffe.layers.inner_product import InnerProduct as InnerProduct
 from keras_caffe.layers.input import Input as Input
@@ -89,6 +92,7 @@ from keras_caffe.layers.nd_pooling import NdPooling as NdPooling
 from keras_caffe.layers.neg_relu import NegReLU as NegReLU
 from keras_caffe.layers.neg_square import NegSquare as NegSquare
 from keras_caffe.layers.normalize import Normalize as Normalize
+from keras_caffe.layers.padding import Padding as Padding
 from keras_caffe.layers.parameter import Parameter as Parameter
 from keras_caffe.layers.permute import Permute as Permute
 from keras_caffe.layers.pooling import Pooling as Pooling

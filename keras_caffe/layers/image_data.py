@@ -30,17 +30,20 @@ class ImageData(RecordLayer):
     @classmethod
     def check(cls, layer: Any) -> None:
         super().check(layer)
-        height, width = layer.image_data_param.new_height, layer.image_data_param.new_width
-        if bool(height) != bool(width):
-            raise LayerError(
-                "new_height and new_width must be set together", received=f"new_height {height}, new_width {width}"
-            )
+        both(getattr(layer, cls.param), "new_height", "new_width")
 
     @classmethod
     def channels(cls, layer: Any) -> Size:
-        return 3 if layer.image_data_param.is_color else 1
+        return 3 if getattr(layer, cls.param).is_color else 1
 
     @classmethod
     def source_size(cls, layer: Any, record: Sequence[Size]) -> Sequence[Size]:
-        param = layer.image_data_param
+        param = getattr(layer, cls.param)
         return (param.new_height, param.new_width) if param.new_height else record
+
+
+def both(message: Any, one: str, other: str) -> None:
+    """Refuses one of two fields without the other."""
+    values = getattr(message, one), getattr(message, other)
+    if bool(values[0]) != bool(values[1]):
+        raise LayerError(f"{one} and {other} must be set together", received=f"{one} {values[0]}, {other} {values[1]}")

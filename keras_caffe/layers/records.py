@@ -24,8 +24,7 @@ class RecordLayer(SourceLayer):
     @classmethod
     def declared_shapes(cls, layer: Any) -> Sequence[Shape | None]:
         cls.check(layer)
-        batch = cls.batch_size(layer)
-        return [cls.image_shape(layer, batch), cls.label_shape(batch)][: len(layer.top)]
+        return [None if None in sizes else tuple(sizes) for sizes in cls.top_sizes(layer)][: len(layer.top)]
 
     @classmethod
     def check(cls, layer: Any) -> None:
@@ -37,24 +36,29 @@ class RecordLayer(SourceLayer):
         return positive(getattr(layer, cls.param), "batch_size", cls.param)
 
     @classmethod
-    def image_shape(cls, layer: Any, batch: int) -> Shape | None:
-        """(N, C, H, W), or None if a size is not known."""
-        sizes = cls.image_sizes(layer, batch)
-        return None if None in sizes else tuple(sizes)
+    def top_sizes(cls, layer: Any) -> Sequence[Shape]:
+        """The tops' sizes as far as they are known, for as many tops as there can be."""
+        batch = cls.batch_size(layer)
+        return [cls.image_sizes(layer, batch), cls.label_shape(batch)]
 
     @classmethod
-    def image_sizes(cls, layer: Any, batch: int) -> Sequence[Size]:
+    def image_sizes(cls, layer: Any, batch: int) -> Shape:
         """N, C, H and W as far as they are known."""
         record = record_shape(layer) or (None, None, None)
         channels = cls.channels(layer) if record[0] is None else record[0]
-        return (batch, channels, *image_size(layer.transform_param, cls.source_size(layer, record[1:])))
+        return (batch, channels, *cls.window_size(layer, cls.source_size(layer, record[1:])))
+
+    @classmethod
+    def window_size(cls, layer: Any, size: Sequence[Size]) -> Sequence[Size]:
+        """(height, width) of the tops for images of this size."""
+        return image_size(layer.transform_param, size)
 
     @classmethod
     def known_sizes(cls, layer: Any) -> Sequence[Sequence[int | str]]:
-        batch = cls.batch_size(layer)
-        sizes = zip("NCHW", cls.image_sizes(layer, batch), strict=True)
-        image: Sequence[int | str] = [letter if size is None else size for letter, size in sizes]
-        return [image, cls.label_shape(batch)][: len(layer.top)]
+        def named(sizes: Shape) -> Sequence[int | str]:
+            return [letter if size is None else size for letter, size in zip("NCHW", sizes, strict=False)]
+
+        return [named(sizes) for sizes in cls.top_sizes(layer)][: len(layer.top)]
 
     @classmethod
     def channels(cls, layer: Any) -> Size:

@@ -31,6 +31,16 @@ def interp(site: Site, x: Tensor) -> Tensor:
     return site.op("Resize", x, None, None, target, mode="linear", coordinate_transformation_mode="align_corners")
 
 
+@writes(layers.Padding)
+def padding(site: Site, x: Tensor) -> Tensor:
+    begin, end = site.layer.pad_beg, site.layer.pad_end
+    if begin >= 0 and end >= 0:
+        return site.pad(x, [(0, 0), (0, 0), (begin, end), (begin, end)])
+    for axis, size in enumerate(site.sizes()[2:], 2):
+        x = site.slice(x, axis, -begin, site.calculate("Add", size, end))
+    return x
+
+
 def _interpolated(site: Site, size: Length) -> Length:
     """shrunk + (shrunk - 1) (zoom - 1), with shrunk = (size - 1) / shrink + 1."""
     layer = site.layer

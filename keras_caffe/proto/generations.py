@@ -48,6 +48,18 @@ V1_TYPES = {
 }
 """Type in a `layers` block -> type in a `layer` block."""
 
+V1_FORK_TYPES = {
+    "CROP": "AutoCrop",
+    "IMAGE_SEG_DATA": "ImageSegData",
+    "INTERP": "Interp",
+    "MAT_READ": "MatRead",
+    "MAT_WRITE": "MatWrite",
+    "MULTI_STAGE_MEANFIELD": "MultiStageMeanfield",
+    "PADDING": "Padding",
+    "SEG_ACCURACY": "SegAccuracy",
+}
+"""The same for words that only forks have in their `layers` blocks: DeepLab v1, FCN, CRF-RNN."""
+
 V1_FIELDS = {
     "blobs_lr": "param { lr_mult }",
     "weight_decay": "param { decay_mult }",

@@ -17,7 +17,10 @@ from keras_caffe.layers.python_class import class_name
 from keras_caffe.places import Places
 from keras_caffe.pycaffe.blob import NetBlob
 
-READ = ("AnnotatedData", "Data", "DummyData", "HDF5Data", "ImageData", "WindowData")
+READ = (
+    *("AnnotatedData", "Data", "DenseImageData", "DummyData", "HDF5Data"),
+    *("ImageData", "ImageLabelmapData", "ImageSegData", "WindowData"),
+)
 GIVEN = "MemoryData"
 
 

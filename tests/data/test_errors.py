@@ -179,6 +179,16 @@ def test_the_first_record_is_counted_once_where_it_is_bad(tmp_path: Path) -> Non
     assert len(skipping.skipped) == 4
 
 
+def test_images_of_any_size_may_follow_one_that_is_left_out(tmp_path: Path) -> None:
+    for name, side in (("a", 4), ("b", 6)):
+        (tmp_path / name).write_bytes(image((side, 5), seed=side))
+    (tmp_path / "list").write_text("missing 0\na 1\nb 2\n")
+    skipping = dataset(
+        image_net(f"{tmp_path}/list", 1, f'root_folder: "{tmp_path}/"'), "TEST", epochs=1, on_error="skip"
+    )
+    assert [batch["data"].shape[1] for batch in skipping] == [4, 6]
+
+
 def test_an_endless_stream_keeps_the_last_errors_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_source, "MOST_SKIPPED", 5)
     undecodable = datum(1, data=b"\xff\xd8 no image", encoded=True)

@@ -413,3 +413,41 @@ def test_it_exports_or_is_refused_by_name(net: Any, tmp_path: Path) -> None:
             keras_caffe.to_onnx(model, tmp_path / "net.onnx")
     else:
         keras_caffe.to_onnx(model, tmp_path / "net.onnx")
+
+
+V1_DEEPLAB = """
+layers { name: "data" type: IMAGE_SEG_DATA top: "data" top: "label" include { phase: TRAIN }
+  image_data_param { source: "list" label_type: PIXEL batch_size: 2 } transform_param { crop_size: 10 } }
+layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv"
+  convolution_param { num_output: 3 kernel_size: 3 pad: 2 hole: 2 weight_filler { type: "xavier" } } }
+layers { name: "up" type: INTERP bottom: "conv" top: "up" interp_param { zoom_factor: 2 } }
+layers { name: "cut" type: PADDING bottom: "up" top: "cut" padding_param { pad_beg: -4 pad_end: -5 } }
+layers { name: "loss" type: SOFTMAX_LOSS bottom: "cut" bottom: "label" top: "loss" }
+layers { name: "accuracy" type: SEG_ACCURACY bottom: "cut" bottom: "label" top: "accuracy"
+  seg_accuracy_param { ignore_label: 255 } }
+"""
+
+
+def test_words_of_forks_in_layers_blocks() -> None:
+    model = keras_caffe.load(V1_DEEPLAB, phase="TRAIN", data_format="channels_first")
+    assert model.net.fork.name == "deeplab"
+    types = {name: type(layer).__name__ for name, layer in model.caffe_layers.items()}
+    assert types == {
+        "conv": "Convolution",
+        "up": "Interp",
+        "cut": "Padding",
+        "loss": "SoftmaxWithLoss",
+        "accuracy": "SegAccuracy",
+    }
+    assert model.blobs["cut"].shape == (None, 3, 10, 10)
+
+
+def test_a_crop_in_layers_blocks_is_that_of_fcn() -> None:
+    text = """input: "x" input_dim: 1 input_dim: 1 input_dim: 8 input_dim: 8
+    layers { name: "up" type: DECONVOLUTION bottom: "x" top: "up"
+      convolution_param { num_output: 1 kernel_size: 5 bias_term: false weight_filler { type: "constant" value: 1 } } }
+    layers { name: "crop" type: CROP bottom: "up" bottom: "x" top: "crop" }"""
+    model = keras_caffe.load(text, data_format="channels_first")
+    x = np.random.default_rng(0).normal(size=(1, 1, 8, 8)).astype("float32")
+    up = keras_caffe.load(text[: text.index('layers { name: "crop"')], data_format="channels_first")(x)
+    np.testing.assert_array_equal(model(x), np.asarray(up)[:, :, 2:10, 2:10])

@@ -23,6 +23,7 @@ HOMES = {
     "Sampler": "data.sources.boxes",
     "ResizeParameter": "data.sources.annotated_data",
     "CTCLossParameter": "layers.ctc_loss layers.alphabet_ctc_loss layers.warp_ctc_loss",
+    "DenseImageDataParameter": "data.sources.image_data",
     "DeformableConvolutionParameter": "layers.spatial",  # read as a ConvolutionParameter
 }
 # Messages of which all fields are refused or left out together, by the field that holds them.
@@ -31,7 +32,6 @@ WHOLE = {
     "SaltPepperParameter": "TransformationParameter.noise_param",
     "DistortionParameter": "TransformationParameter.distort_param",  # read as _prob, _delta and so on of each measure
     "SampleConstraint": "BatchSampler.sample_constraint",  # read as min_ and max_ of each measure
-    "DenseImageDataParameter": "the type DenseImageData",
 }
 # Messages of which a layer reads whatever field has this type.
 BY_TYPE = {"RandomGeneratorParameter": "keras_caffe.layers.data_augmentation"}

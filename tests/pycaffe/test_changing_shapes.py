@@ -66,6 +66,7 @@ CASES = {
     "Mish": "bottom: 'x' top: 'z'",
     "Normalize": "bottom: 'x' top: 'z' norm_param { scale_filler { value: 20 } }",
     "PReLU": "bottom: 'x' top: 'z'",
+    "Padding": "bottom: 'x' top: 'z' padding_param { pad_beg: -1 pad_end: -2 }",
     "Permute": "bottom: 'x' top: 'z' permute_param { order: 0 order: 3 order: 1 order: 2 }",
     "Pooling MAX": "bottom: 'x' top: 'z' pooling_param { kernel_size: 3 stride: 2 pad: 1 }",
     "Pooling AVE": "bottom: 'x' top: 'z' pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }",

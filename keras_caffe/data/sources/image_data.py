@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_caffe.data import images
 from keras_caffe.data.database import empty
+from keras_caffe.data.datum import Buffer
 from keras_caffe.data.draws import draws, generator
 from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Settings
@@ -23,11 +24,12 @@ SKIP_DRAW = -1  # the number that rand_skip is drawn for; no record has it
 
 
 class Line(NamedTuple):
-    """One line of a list: the image's name, its label, and where the line is."""
+    """One line of a list: the image's name, its label or the name of its map, where the line is; how it is scaled."""
 
     name: str
-    label: int
+    label: Any
     where: str
+    scale: float = 1.0
 
 
 class ImageData(ImageSource):
@@ -42,12 +44,12 @@ class ImageData(ImageSource):
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
-        param = layer.image_data_param
+        param = self.fields = getattr(layer, self.param)
         if bool(param.new_height) != bool(param.new_width):
             raise DataError(
                 "new_height and new_width must be set together", received=(param.new_height, param.new_width)
             )
-        self.lines = read_list(settings.places.need(param.source, "list of images"))
+        self.lines = self.listed(settings.places.need(param.source, "list of images"))
         self.start = (
             int(draws(settings.seed, np.array([SKIP_DRAW]), 1)[0, 0]) % param.rand_skip if param.rand_skip else 0
         )
@@ -55,34 +57,42 @@ class ImageData(ImageSource):
             raise DataError("rand_skip leaves no image", expected=f"less than {len(self.lines)}", received=self.start)
         self.order = lru_cache(maxsize=2)(self._order)
 
+    def listed(self, path: Path) -> list[Line]:
+        """The lines of the list."""
+        return read_list(path)
+
     @property
     def size(self) -> int:
         return len(self.lines)
 
     @property
     def channels(self) -> int:
-        return images.COLOR if self.layer.image_data_param.is_color else images.GRAY
+        return images.COLOR if self.fields.is_color else images.GRAY
 
     @property
     def resized(self) -> bool:
-        return self.layer.image_data_param.new_height > 0
+        return self.fields.new_height > 0
 
     def entries(self, numbers: Sequence[int] | np.ndarray) -> list[Line]:
         epochs, places = np.divmod(np.asarray(numbers) + self.start, self.size)
-        if not self.layer.image_data_param.shuffle:
+        if not self.fields.shuffle:
             return [self.lines[place] for place in places]
         return [self.lines[self.order(int(epoch))[place]] for epoch, place in zip(epochs, places, strict=True)]
 
     def record(self, entry: Line) -> Record:
-        path = self.settings.places.find(self.layer.image_data_param.root_folder + entry.name)
-        return Record(entry.where, entry.label, None, read_file(path))
+        return Record(entry.where, entry.label, None, self.content(entry.name))
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a file that the list names."""
+        return read_file(self.settings.places.find(self.fields.root_folder + name))
 
     def pixels(self, record: Record) -> np.ndarray:
-        param = self.layer.image_data_param
-        image = images.decode(record.data, self.channels)
-        if param.new_height:
-            image = resize(image, param.new_height, param.new_width)
-        return image.transpose(2, 0, 1)
+        return self.decoded(record.data, self.channels).transpose(2, 0, 1)
+
+    def decoded(self, data: Buffer, channels: int, resized: Callable[..., np.ndarray] = resize) -> np.ndarray:
+        """An image (H, W, C), resized to new_height and new_width if these are set."""
+        image = images.decode(data, channels)
+        return resized(image, self.fields.new_height, self.fields.new_width) if self.resized else image
 
     def _order(self, epoch: int) -> np.ndarray:
         return generator(self.settings.seed, epoch).permutation(self.size)
