@@ -15,7 +15,7 @@ from keras_caffe.converters.backward import Backward, needs_backward
 from keras_caffe.converters.graph import Net, Node, OutputFile
 from keras_caffe.converters.input_shapes import shapes_missing, shapes_not_known, source_shapes
 from keras_caffe.converters.share import Slot, multipliers, shared_params
-from keras_caffe.errors import CaffeError, LayerError, NetError, instead
+from keras_caffe.errors import CaffeError, LayerError, NetError, ShapeError, instead
 from keras_caffe.layers.base import Blob, Bottom, BoundBlob, CaffeLayer, check_count
 from keras_caffe.layers.serializable import PACKAGE
 from keras_caffe.layers.source import SourceLayer
@@ -152,9 +152,17 @@ class Plan:
             if known.keys() >= set(planned.node.inputs):
                 with _located(self, planned.node):
                     tops = planned.layer.top_shapes(*_stored_bottoms(planned, known))
-                for value, top in zip(planned.node.outputs, tops, strict=True):
-                    known[value] = to_caffe(top, self.orders[value])
+                    for value, top in zip(planned.node.outputs, tops, strict=True):
+                        known[value] = _in_caffes_order(top, self.orders[value])
         return known
+
+    def differs_in_sizes_alone(self, other: Plan) -> bool:
+        """Whether another plan of this net has the same parameters, and values of as many axes: NdConvolution drops
+        axes of size 1.
+        """
+        pairs = zip(self.layers.values(), other.layers.values(), strict=True)
+        same = all([b.shape for b in one.blobs] == [b.shape for b in two.blobs] for one, two in pairs)
+        return same and all(len(shape) == len(self.shapes[value]) for value, shape in other.shapes.items())
 
     def needed_for(self, values: Iterable[str]) -> set[str]:
         """The values that the given ones are computed from, and these themselves."""
@@ -271,6 +279,12 @@ def plan_layer(
         shaped = [(check_blob(to_caffe(top, order)), order) for top, order in zip(tops, top_orders, strict=True)]
         planned = PlannedLayer(node, layer, orders, blobs, _loss_weights(node, layer))
         return planned, dict(zip(node.outputs, shaped, strict=True))
+
+
+def _in_caffes_order(top: Shape, order: Order) -> Shape:
+    if len(top) != len(order):
+        raise ShapeError("a top has another number of axes than in the model", expected=len(order), received=len(top))
+    return to_caffe(top, order)
 
 
 @contextmanager

@@ -85,9 +85,7 @@ class Subject:
             after = self.again(self.plan.net, shapes)
         except CaffeError:
             return self
-        pairs = zip(self.plan.layers.values(), after.layers.values(), strict=True)
-        same = all([b.shape for b in one.blobs] == [b.shape for b in other.blobs] for one, other in pairs)
-        return replace(self, plan=after) if after.dynamic and same else self
+        return replace(self, plan=after) if after.dynamic and self.plan.differs_in_sizes_alone(after) else self
 
 
 def of_model(model: CaffeModel) -> Subject:

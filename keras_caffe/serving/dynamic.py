@@ -42,7 +42,7 @@ def servable_model(
     fed = _fed(model)
     shapes = {name: _open(shape) if name in fed else shape for name, shape in declared.items()}
     opened = _planned(model, net, shapes, data_format) if dynamic and shapes != declared else None
-    if opened is not None and opened.dynamic and _same_blobs(fixed, opened) and _kernels_fit(fixed):
+    if opened is not None and opened.dynamic and fixed.differs_in_sizes_alone(opened) and _kernels_fit(fixed):
         return rebuild(model, opened, blobs, shapes)
     return rebuild(model, fixed, blobs, declared)
 
@@ -68,11 +68,6 @@ def _planned(model: CaffeModel, net, shapes, data_format: str) -> Plan | None:
         return plan_again(model, net, shapes, data_format)
     except CaffeError:
         return None
-
-
-def _same_blobs(one: Plan, other: Plan) -> bool:
-    pairs = zip(one.layers.values(), other.layers.values(), strict=True)
-    return all([b.shape for b in a.blobs] == [b.shape for b in c.blobs] for a, c in pairs)
 
 
 def _kernels_fit(plan: Plan) -> bool:

@@ -34,26 +34,30 @@ def taught(function: Any, x: Any, kernel: Any) -> list[np.ndarray]:
     return [np.asarray(y), *map(np.asarray, tape.gradient(half, [x, kernel]))]
 
 
-@pytest.mark.parametrize("fused", [None, False], ids=["as it comes", "plain kernels"])
+@pytest.mark.parametrize(
+    ("fused", "dtype"),
+    [(None, "float32"), (False, "float32"), (None, "float64")],
+    ids=["as it comes", "plain kernels", "in float64, which oneDNN has not"],
+)
 @pytest.mark.parametrize(("stride", "dilation", "group"), [(1, 1, 2), (2, 1, 4), (1, 2, 1), (2, 3, 1), (2, 2, 2)])
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_groups_and_dilation_where_tensorflow_has_plain_kernels_only(
-    rank: int, stride: int, dilation: int, group: int, fused: bool | None, monkeypatch: pytest.MonkeyPatch
+    rank: int, stride: int, dilation: int, group: int, fused: bool | None, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without oneDNN, TensorFlow has no gradient of grouped or dilated convolutions and no dilated 3-D convolution."""
     if fused is not None:
-        monkeypatch.setattr(convolution_module, "_has_all_kernels", lambda: fused)
+        monkeypatch.setattr(convolution_module, "_has_all_kernels", lambda dtype: fused)
     rng = np.random.default_rng(rank)
-    x = tf.constant(rng.normal(size=(2, *(9, 8, 7)[:rank], 4)), tf.float32)
+    x = tf.constant(rng.normal(size=(2, *(9, 8, 7)[:rank], 4)), dtype)
     how = {"stride": [stride] * rank, "dilation": [dilation] * rank, "group": group}
     for function, twin, shape in (
         (convolution, convolution_twin, (4 // group, 8)),
         (deconvolution, deconvolution_twin, (8 // group, 4)),
     ):
-        kernel = tf.constant(rng.normal(size=(*[3] * rank, *shape)), tf.float32)
+        kernel = tf.constant(rng.normal(size=(*[3] * rank, *shape)), dtype)
         ours = partial(function, pad=[0] * rank, **how)
         wanted = taught(partial(twin, **how), x, kernel)
-        open_sizes = [tf.TensorSpec([None] * (rank + 1) + [4]), tf.TensorSpec(kernel.shape)]
+        open_sizes = [tf.TensorSpec([None] * (rank + 1) + [4], dtype), tf.TensorSpec(kernel.shape, dtype)]
         graph = tf.function(lambda *args, f=ours: f(*args), open_sizes, autograph=False)
         for got in (taught(ours, x, kernel), taught(graph, x, kernel)):
             for a, b in zip(got, wanted, strict=True):

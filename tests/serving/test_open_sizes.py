@@ -16,6 +16,7 @@ from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import CaffeWarning, ShapeError
 from keras_caffe.serving import to_tflite, warmup
 from tests.nets import layer
+from tests.onnx_cases import needs_onnx
 
 SHARED = (
     layer("data", "Input", tops="data")
@@ -122,3 +123,22 @@ def test_no_size_suits() -> None:
     model = keras_caffe.load(fixed, input_shapes={"data": (1, None)})
     with pytest.raises(ShapeError, match="no size up to 2048 suits the open ones"):
         sample_shapes(model.plan)
+
+
+DROPS = """
+input: "data" input_dim: 2 input_dim: 3 input_dim: 2 input_dim: 5
+layer { name: "out" type: "NdConvolution" bottom: "data" top: "out" convolution_param {
+  num_output: 4 kernel_shape { dim: 2 dim: 2 } weight_filler { type: "xavier" } } }
+"""
+
+
+@needs_onnx
+def test_sizes_stay_fixed_where_an_axis_would_come_back(tmp_path: Path) -> None:
+    """NdConvolution drops its top's axes of size 1, which it cannot where a size is open."""
+    model = keras_caffe.load(DROPS)
+    want = np.asarray(model(np.ones((2, 2, 5, 3), "float32")))
+    path = keras_caffe.export(model, tmp_path, tolerance=1e-4)
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    as_large(serve(data=tf.ones((2, 2, 5, 3)))["out"], want)
+    with pytest.warns(CaffeWarning, match="height and width stay as they are declared"):
+        keras_caffe.to_onnx(model, tmp_path / "net.onnx", dynamic=True, tolerance=1e-4)
