@@ -12,7 +12,8 @@ from typing import Any
 from keras_caffe.converters.definition import Definition, Weights, check_not_swapped, read_definition, weight_files
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.load import PlanSettings, check_training, plan
-from keras_caffe.converters.weights import Report, match
+from keras_caffe.converters.recipe import Recipe
+from keras_caffe.converters.weights import MatchedBlobs, Report, match
 from keras_caffe.errors import (
     CaffeError,
     CaffeWarning,
@@ -100,7 +101,24 @@ def check(
         note None bvlc (nothing in the file tells of another Caffe)
         error act bottom 'x' is not the top of any layer; expected the top of a layer higher up in the file
     """
-    following = _Check(flags)
+    of_load = {"strict": strict, "skip_mismatch": skip_mismatch}
+    return examined(prototxt, weights, flags, phase=phase, level=level, stages=stages, **of_load, **settings).findings
+
+
+def examined(
+    prototxt: Any,
+    weights: Weights,
+    flags: Flags | None = None,
+    *,
+    phase: str = "TEST",
+    level: int = 0,
+    stages: Sequence[str] = (),
+    strict: bool = False,
+    skip_mismatch: bool = False,
+    **settings: Any,
+) -> Examination:
+    """What `check` finds, with the plan and the matched weights that it found it by; arguments as of `check`."""
+    following = Examination(flags)
     wanted = PlanSettings.of(**settings)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", CaffeWarning)
@@ -111,16 +129,28 @@ def check(
         except (CaffeError, OSError) as error:
             following.add("error", error)
     said = dict.fromkeys(one.message for one in warned if isinstance(one.message, CaffeWarning))
-    return (*following.notes, *following.of_warnings(said), *following.found)
+    following.notes += following.of_warnings(said)
+    return following
 
 
-class _Check:
-    """The steps of a load, and what was found so far."""
+class Examination:
+    """The steps of a load up to where memory would be taken, and what was found so far.
+
+    Attributes:
+        planned: the whole net's plan and recipe; None where it is refused.
+        matched: what weight files have for it, and the report; None without files.
+    """
 
     def __init__(self, flags: Flags | None) -> None:
         self.flags, self.definition = flags, Definition(None)
         self.notes: list[Finding] = []
         self.found: list[Finding] = []
+        self.planned: tuple[Plan, Recipe] | None = None
+        self.matched: tuple[MatchedBlobs, Report] | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return (*self.notes, *self.found)
 
     def read(self, source: Any, weights: Weights, strict: bool, fork: str | None) -> None:
         check_not_swapped(source, weights)
@@ -137,9 +167,12 @@ class _Check:
     def plan(self, settings: PlanSettings, weights: Weights, skip_mismatch: bool) -> None:
         fork = taken(self.definition.whole, named(settings.fork), self.definition.where)
         self.notes.append(Finding("dialect", "note", None, None, str(fork)))
-        planned, _ = plan(self.definition, settings)
-        check_training(planned)
-        self.found += not_filled(planned, weights, self.definition, "warning" if skip_mismatch else "error")
+        self.planned = plan(self.definition, settings)
+        check_training(self.planned[0])
+        files = weight_files(weights)
+        if files:
+            self.matched = match(self.planned[0], files, skip_mismatch=True)
+            self.found += of_report(self.matched[1], "warning" if skip_mismatch else "error", self.definition.lines)
 
     def of_warnings(self, said: Mapping[CaffeWarning, None]) -> Iterator[Finding]:
         for message in said:
@@ -203,15 +236,8 @@ def batch_statistics(definition: Definition) -> Iterator[Finding]:
             yield Finding("batch statistics", "warning", layer.name, definition.lines.get(layer.name), text, cure)
 
 
-def not_filled(planned: Plan, weights: Weights, definition: Definition, misfit: str) -> Iterator[Finding]:
-    """What the weights leave as it is, do not fit (of severity `misfit`), or have too much."""
-    files = weight_files(weights)
-    if files:
-        yield from of_report(match(planned, files, skip_mismatch=True)[1], misfit, definition.lines)
-
-
 def of_report(report: Report, misfit: str, lines: Mapping[str, int]) -> Iterator[Finding]:
-    """`not_filled` of weights that were read, for layers that stand in these `lines`."""
+    """What weights leave as it is, do not fit (of severity `misfit`), or have too much; layers stand in `lines`."""
     for name, why in report.skipped.items():
         yield Finding("weights", misfit, name, lines.get(name), f"its blobs do not fit: {why}")
     for name in report.kept:

@@ -4,9 +4,11 @@ Says what to install when TensorFlow is missing, and keeps its start-up messages
 another KERAS_BACKEND it may be missing: loading and the layers do without it, but not data, solver and pycaffe.
 """
 
+import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,14 +50,42 @@ COMMAND_LINE = is_command(sys.argv, sys.orig_argv)
 
 
 def prepare() -> None:
-    """Imports what Keras needs to read a model of this package, and before it TensorFlow, without its notes."""
+    """Imports what Keras needs to read a model of this package, and before it TensorFlow, without its notes.
+
+    Nothing of that is ever garbage. To look for some among its million objects, while they are made and at every later
+    collection, would take a second of a command's start.
+    """
+    gc.disable()
+    try:
+        _import_all()
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _import_all() -> None:
     if HAS_TENSORFLOW and sys.stderr:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        _import_in_silence("tensorflow")
+        with hidden("jax", "matplotlib"):
+            _import_in_silence("tensorflow")
         if os.environ["TF_CPP_MIN_LOG_LEVEL"] not in ("0", "1"):  # Who sets it so asks for its notes.
             sys.modules["tensorflow"].get_logger().setLevel("ERROR")
-    for room in CLASSES:
-        import_module(f"keras_caffe.{room}")
+    with hidden("matplotlib"):
+        for room in CLASSES:
+            import_module(f"keras_caffe.{room}")
+
+
+@contextmanager
+def hidden(*modules: str) -> Iterator[None]:
+    """Lets modules seem not to be installed: TensorFlow and Keras import them, which takes half a second each, for
+    parts that no command uses. For commands only: others may use these parts."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes Python refuse the import
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def without_backend() -> None:

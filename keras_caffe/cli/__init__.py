@@ -3,7 +3,7 @@
 A module with `COMMANDS` instead is a group of commands: `keras-caffe GROUP COMMAND ...`. One with `TAKES_ARGUMENTS`
 gets its arguments unparsed, as `args.arguments`, and prepares for Keras itself. One with `check_usage` looks at them
 before Keras is imported, for which `--help` and a wrong usage shall not wait: `run` imports what it needs. One with
-`COMPUTES_NOTHING` needs no TensorFlow.
+`COMPUTES_NOTHING` needs no TensorFlow; one of which that depends has a function `computes_nothing(args)`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _warnings_as_lines(args.flags):
         try:
             args.check_usage(args)
-            args.prepare()
+            args.prepare(args)
             if getattr(args, "allow_python_imports", False):
                 _offer_caffe()
             code = args.run(args)
@@ -101,7 +101,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             print(str(command.__doc__).strip())
             raise SystemExit(0)
         as_they_are = {"arguments": chosen.arguments, "run": command.run, "check_usage": lambda args: None}
-        return argparse.Namespace(**as_they_are, flags={}, debug=False, prepare=lambda: None)
+        return argparse.Namespace(**as_they_are, flags={}, debug=False, prepare=lambda args: None)
     if hasattr(command, "COMMANDS"):  # a group of commands
         chosen = _group(f"keras-caffe {name}", command.__doc__, command.COMMANDS).parse_args(chosen.arguments)
         name, command = f"{name} {chosen.command}", command.COMMANDS[chosen.command]
@@ -131,10 +131,22 @@ def _parser(name: str, command: Any) -> argparse.ArgumentParser:
     )
     command.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    prepare = requirements.without_backend if hasattr(command, "COMPUTES_NOTHING") else requirements.prepare
-    parser.set_defaults(run=command.run, wrong_usage=parser.error, flags=flags_of(parser), prepare=prepare)
+    parser.set_defaults(run=command.run, wrong_usage=parser.error, flags=flags_of(parser), prepare=_prepare(command))
     parser.set_defaults(check_usage=getattr(command, "check_usage", lambda args: None))
     return parser
+
+
+def _prepare(command: Any) -> Callable[[argparse.Namespace], None]:
+    """What goes before a command's run: imports, as far as it computes anything."""
+    computes_nothing = getattr(command, "computes_nothing", lambda args: hasattr(command, "COMPUTES_NOTHING"))
+
+    def prepare(args: argparse.Namespace) -> None:
+        if computes_nothing(args):
+            requirements.without_backend()
+        else:
+            requirements.prepare()
+
+    return prepare
 
 
 def flags_of(parser: argparse.ArgumentParser) -> Flags:

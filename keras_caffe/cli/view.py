@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from keras_caffe.cli.files import output_file
 from keras_caffe.cli.options import add_net_options, given
 from keras_caffe.cli.predict import read_labels
 from keras_caffe.cli.progress import progress
+from keras_caffe.requirements import hidden
+
+
+def computes_nothing(args: argparse.Namespace) -> bool:
+    """Whether the page shows what the files say, and nothing that is run."""
+    return not (args.images or args.against or args.allow_python_imports or Path(args.net).suffix == ".keras")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    with suppress(ImportError), hidden("matplotlib"):  # igraph, too, would import it; `view` says if igraph is missing
+        import igraph  # noqa: F401
     from keras_caffe.converters.keras_file import read_keras
     from keras_caffe.page import view
 
@@ -50,6 +59,7 @@ def run(args: argparse.Namespace) -> None:
         scale=args.scale,
         labels=read_labels(args.labels) if args.labels else (),
         progress=progress,
+        flags=args.flags,
         **({} if is_keras else {**given(args), "skip_mismatch": args.skip_mismatch}),
     )
     file = page.save(args.output or Path(tempfile.mkdtemp(prefix="keras-caffe-")) / "net.html")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ BOXES = 50
 
 
 def activations(
-    model: CaffeModel, image: Any, labels: Sequence[str] = (), **preparation: Any
+    model: CaffeModel, image: Any, labels: Sequence[str] = (), cut: Collection[str] = (), **preparation: Any
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What is to be seen of one picture, and all blobs.
 
@@ -33,21 +35,25 @@ def activations(
         model: a loaded net that takes a picture.
         image: a picture's path, or an array (C, H, W) as the net takes it.
         labels: names of the classes.
+        cut: blobs that are outputs of the model and not of the net, which goes on where the model does not.
         **preparation: as of `prepared`.
     """
     name, values = prepared(model, image, **preparation)
     names = computable(model, name)
-    blobs, deciding = forward(model, names, name, values)
+    outputs = [value for value in model.net.outputs if model.net.values[value].blob not in cut]
+    blobs, deciding = forward(model, names, name, values, outputs)
     blobs = {blob: np.asarray(array)[:1] if np.ndim(array) else np.asarray(array) for blob, array in blobs.items()}
     room = min(ROOM, BUDGET // max(1, len(blobs)))
+    with ThreadPoolExecutor() as pool:  # making a PNG, and most of NumPy, lets other threads run
+        looks = pool.map(partial(_look, room=room), blobs.values())
     is_file = isinstance(image, str | Path)
     shown = pixels(image, picture_input(model.plan)[1]) if is_file else values[0]
     seen = {
         "name": Path(image).name if is_file else "array",
         "picture": png(upright(shown)),
         "size": [shown.shape[2], shown.shape[1]],
-        "blobs": {blob: _look(array, room) for blob, array in blobs.items()},
-        **_found(model, blobs, labels),
+        "blobs": dict(zip(blobs, looks, strict=True)),
+        **_found(model, blobs, labels, outputs),
         **deciding,
     }
     return seen, blobs
@@ -74,14 +80,16 @@ def _look(array: np.ndarray, room: int) -> dict[str, Any]:
     return look
 
 
-def _found(model: CaffeModel, blobs: Mapping[str, np.ndarray], labels: Sequence[str]) -> dict[str, Any]:
+def _found(
+    model: CaffeModel, blobs: Mapping[str, np.ndarray], labels: Sequence[str], outputs: Sequence[str]
+) -> dict[str, Any]:
     """The best classes of the first output that is a vector of scores, or all detectors' boxes."""
     made = [(node.type, model.net.values[value].blob) for node in model.net.nodes for value in node.outputs[:1]]
     tops = [top for kind, top in made if kind in DETECTORS and top in blobs]
     if tops:
         rows = np.concatenate([next(by_picture(blobs[top], 1))[:BOXES] for top in tops])
         return {"boxes": [[_name(int(row[0]), labels), *map(_short, row[1:])] for row in rows], "from": ", ".join(tops)}
-    for value in model.net.outputs:
+    for value in outputs:
         top = model.net.values[value].blob
         scores = blobs[top][0].ravel() if top in blobs and blobs[top].ndim > 1 else np.zeros(0)
         if scores.size == max(blobs[top].shape[1:], default=0) > 1 if top in blobs else False:

@@ -10,7 +10,7 @@ from typing import Any
 from keras_caffe.errors import CaffeError
 from keras_caffe.page.difference import of_layers, of_weights, with_other_model, with_reference
 from keras_caffe.page.images import prepared
-from keras_caffe.page.subject import Subject, subject
+from keras_caffe.page.subject import Filling, Subject, subject
 
 WEIGHTS = (".caffemodel", ".h5")
 
@@ -38,7 +38,7 @@ def against_of(
             blob, values = prepared(shown.loaded(), picture, **preparation)
             compared = with_other_model(shown.loaded(), other.loaded(), blob, values)
         except CaffeError as error:
-            rows.append({"layer": "", "what": "not compared", "text": str(error)})
+            rows.append({"layer": "", "what": "not compared", "text": shown.said(error)})
         else:
             found["rows"], found["first"] = rows + compared["rows"], compared["first"]
     return found
@@ -46,12 +46,12 @@ def against_of(
 
 def _other(shown: Subject, against: Any, suffix: str, options: Mapping[str, Any]) -> Subject:
     if suffix in WEIGHTS and shown.files:
-        return subject(shown.files["prototxt"], against, options)
+        return subject(shown.files["prototxt"], against, options, shown.flags)
     if suffix in WEIGHTS:
-        values = shown.values_of(against)
-        return Subject(str(against), shown.phase, shown.scenes, values, model=_reloaded(shown, against))
+        filled = {shown.phase: Filling(shown.values_of(against))}
+        return Subject(str(against), shown.phase, shown.scenes, filled, model=_reloaded(shown, against))
     source, weights = against if isinstance(against, tuple) else (against, None)
-    return subject(source, weights, options)
+    return subject(source, weights, options, shown.flags)
 
 
 def _reloaded(shown: Subject, weights: Any) -> Any:

@@ -44,6 +44,16 @@ def of_batches(scene: Scene, findings: Sequence[Finding]) -> Iterator[dict[str, 
         yield from warned("batch statistics", [text + (", ..." if len(blobs) > SOME else "")])
 
 
+def not_run(scene: Scene, picture: str) -> list[str]:
+    """What a picture does not reach, because the layers that make it are not known or were refused."""
+    left = [layer for place, layer in enumerate(scene.layers) if place not in scene.nodes]
+    blobs = list(dict.fromkeys(top for layer in left for top in layer.top))
+    some = ", ".join(blobs[:SOME]) + (", ..." if len(blobs) > SOME else "")
+    return (
+        [f"{picture} was run through the part of the net that could be planned; not computed: {some}"] if blobs else []
+    )
+
+
 def numeric(model: CaffeModel, picture: str, blobs: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     """What the blobs of a forward pass show: constants, saturated units, NaN, detectors that find nothing."""
     fed = {model.net.values[value].blob for value in model.plan.inputs}

@@ -14,14 +14,21 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.converters.write import replacing
-from keras_caffe.errors import CaffeError, DataError, ReadError
+from keras_caffe.errors import CaffeError, DataError, Flags, ReadError
 from keras_caffe.page.against import against_of
 from keras_caffe.page.costs import totals
-from keras_caffe.page.findings import of_batches, row, warned
+from keras_caffe.page.findings import not_run, of_batches, row, warned
 from keras_caffe.page.layers import described, documentation
-from keras_caffe.page.scene import Scene
-from keras_caffe.page.subject import Subject, subject
+from keras_caffe.page.subject import Filling, Subject, subject
+from keras_caffe.page.weights import problems, seen
 from keras_caffe.version import __version__
+
+CALLS = {"weights": "keras_caffe.view(net, weights)", "images": 'keras_caffe.view(net, weights, images="cat.jpg")'}
+COMMANDS = {
+    "weights": "keras-caffe view NET WEIGHTS",
+    "images": "keras-caffe view NET WEIGHTS --image cat.jpg",
+}
+"""How to have the page show what it does not"""
 
 Follow = Callable[[Iterable[Any], str], Iterable[Any]]
 """(things, what is done with them) -> the things, with a bar that says how many there were"""
@@ -73,6 +80,7 @@ def view(
     scale: float = 1.0,
     labels: Sequence[str] = (),
     progress: Follow = _silently,
+    flags: Flags | None = None,
     **options: Any,
 ) -> Page:
     """Makes a page that shows a net: its graph, costs, weights, activations and what is wrong with it.
@@ -91,6 +99,7 @@ def view(
             or a file), and the factor then.
         labels: names of the classes.
         progress: shows how far it is.
+        flags: of a command, so that cures name them.
         **options: further arguments of `load`.
 
     Returns:
@@ -107,11 +116,10 @@ def view(
         lenet.html
     """
     _template()
-    shown = subject(model, weights, options)
+    shown = subject(model, weights, options, flags)
     data = _about(shown)
-    data["scenes"] = {
-        phase: _scene(shown, phase, data, progress) for phase in progress(list(shown.scenes), "Drawing the graph")
-    }
+    for phase in progress(list(shown.scenes), "Drawing the graph"):
+        data["scenes"][phase] = _scene(shown, phase, data, progress)
     data["docs"] = documentation([layer.type for scene in shown.scenes.values() for layer in scene.layers])
     pictures = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
     if pictures and shown.values is None:
@@ -132,8 +140,10 @@ def _about(shown: Subject) -> dict[str, Any]:
         "version": __version__,
         "phase": shown.phase,
         "findings": [*map(row, shown.findings), *of_batches(shown.scene, shown.findings)],
+        "scenes": {},
         "images": [],
         "weighted": shown.values is not None,
+        "calls": CALLS if shown.flags is None else COMMANDS,
     }
 
 
@@ -144,36 +154,43 @@ def _scene(shown: Subject, phase: str, data: dict[str, Any], progress: Follow) -
 
     scene = shown.scenes[phase]
     layers = described(scene)
-    if phase == shown.phase:
-        for place, layer in progress(list(enumerate(layers)), "Looking at the weights"):
-            _add_weights(shown, scene, place, layer, data)
+    first = data["scenes"].get(shown.phase, {"layers": ()})["layers"]
+    places = {layer["name"]: place for place, layer in enumerate(first)}
+    for place, layer in progress(list(enumerate(layers)), "Looking at the weights"):
+        if scene.plan and layer.get("blobs"):
+            filled = shown.fillings.get(phase)
+            layer["filled"] = _filled(shown, filled, layer["name"])
+            twin = places.get(layer["name"])
+            if twin is not None and _same_weights(layer, first[twin]):
+                layer["weights_of"] = twin
+            elif filled is not None:
+                _add_weights(seen(scene.plan, scene.nodes[place], filled.values), layer, data)
     grouped = boxes(scene)
     return {
         "layers": layers,
         "boxes": [list(chain) for chain in grouped.layers],
         "drawing": placed(grouped),
         "totals": totals(scene.plan, layers),
-        "problems": [str(problem) for problem in scene.problems],
+        "problems": [shown.said(problem) for problem in scene.problems],
         "planned": len(scene.nodes),
     }
 
 
-def _add_weights(shown: Subject, scene: Scene, place: int, layer: dict[str, Any], data: dict[str, Any]) -> None:
-    from keras_caffe.page.weights import problems, seen
-
-    if not layer.get("blobs") or scene.plan is None:
-        return
-    layer["filled"] = _filled(shown, layer["name"])
-    if shown.values is not None:
-        looks = seen(scene.plan, scene.nodes[place], shown.values)
-        for blob, look in zip(layer["blobs"], looks, strict=True):
-            blob.update(look)
-        names = [blob["name"] for blob in layer["blobs"]]
-        data["findings"] += warned("weights", problems(layer["name"], names, looks), layer["name"])
+def _same_weights(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two layers of one name, in two phases, have the same blobs of the files."""
+    of_first = [(blob["name"], blob["shape"], blob.get("owner")) for blob in other.get("blobs", ())]
+    return [(blob["name"], blob["shape"], blob.get("owner")) for blob in one["blobs"]] == of_first
 
 
-def _filled(shown: Subject, name: str) -> str:
-    report = shown.report
+def _add_weights(looks: Sequence[dict[str, Any]], layer: dict[str, Any], data: dict[str, Any]) -> None:
+    for blob, look in zip(layer["blobs"], looks, strict=True):
+        blob.update(look)
+    names = [blob["name"] for blob in layer["blobs"]]
+    data["findings"] += warned("weights", problems(layer["name"], names, looks), layer["name"])
+
+
+def _filled(shown: Subject, filled: Filling | None, name: str) -> str:
+    report = filled.report if filled else None
     if report is None:
         return "from memory" if shown.model else "no weights given: by its fillers"
     if name in report.skipped:
@@ -188,14 +205,14 @@ def _run(shown: Subject, picture: Any, data: dict[str, Any], labels: Sequence[st
 
     name = Path(picture).name if isinstance(picture, str | os.PathLike) else "the array"
     try:
-        seen, blobs = activations(shown.loaded(), picture, labels, **preparation)
+        looks, blobs = activations(shown.loaded(), picture, labels, shown.scene.missed, **preparation)
     except (ReadError, DataError):
         raise
     except CaffeError as error:
-        data["findings"] += warned("image", [f"{name} cannot be shown: {error}"])
+        data["findings"] += warned("image", [f"{name} cannot be shown: {shown.said(error)}"])
         return
-    found = list(numeric(shown.loaded(), name, blobs))
-    data["images"].append(seen | {"why": [row["text"] for row in found if row["kind"] == "detector"]})
+    found = [*warned("image", not_run(shown.scene, name)), *numeric(shown.loaded(), name, blobs)]
+    data["images"].append(looks | {"why": [row["text"] for row in found if row["kind"] in ("detector", "image")]})
     data["findings"] += found
 
 

@@ -20,7 +20,7 @@ from keras_caffe.page.pictures import png, shades
 
 
 def forward(
-    model: CaffeModel, names: Sequence[str], name: str, values: np.ndarray
+    model: CaffeModel, names: Sequence[str], name: str, values: np.ndarray, outputs: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The blobs of one forward pass, and `saliency` and, where the net allows, `cam` as pictures.
 
@@ -29,8 +29,9 @@ def forward(
         names: the blobs, which this input and what has a default suffice for.
         name: the input that takes the picture.
         values: the picture as a batch in Caffe's order.
+        outputs: values among which the classes' scores may be.
     """
-    score = _score(model, name)
+    score = _score(model, name, outputs)
     if score is None or keras.backend.backend() != "tensorflow":
         return computed_blobs(model, names, {name: values}, training=False), {}
     import tensorflow as tf
@@ -40,11 +41,11 @@ def forward(
     part = model.extract(list(dict.fromkeys([*names, score, *([maps] if maps else [])])))
     with tf.GradientTape(watch_accessed_variables=False) as tape:  # the weights need no gradient
         tape.watch(fed)
-        outputs = part({keras_name(name): fed}, training=False)
-        best = tf.reduce_max(tf.reshape(outputs[score][0], [-1]))
-    gradients = tape.gradient(best, [fed, outputs[maps]] if maps else [fed])
-    found = [None if one is None else caffes_array(model, one) for one in [*gradients, outputs.get(maps)]]
-    return {blob: caffes_array(model, outputs[blob]) for blob in names}, _pictures(*found)
+        computed = part({keras_name(name): fed}, training=False)
+        best = tf.reduce_max(tf.reshape(computed[score][0], [-1]))
+    gradients = tape.gradient(best, [fed, computed[maps]] if maps else [fed])
+    found = [None if one is None else caffes_array(model, one) for one in [*gradients, computed.get(maps)]]
+    return {blob: caffes_array(model, computed[blob]) for blob in names}, _pictures(*found)
 
 
 def _pictures(pixels: np.ndarray | None, moving: np.ndarray | None, maps: np.ndarray | None = None) -> dict[str, str]:
@@ -57,9 +58,9 @@ def _pictures(pixels: np.ndarray | None, moving: np.ndarray | None, maps: np.nda
     return found
 
 
-def _score(model: CaffeModel, name: str) -> str | None:
+def _score(model: CaffeModel, name: str, outputs: Sequence[str]) -> str | None:
     """The value that holds the classes' scores: what a last Softmax reads, or the only output, if it is a vector."""
-    for value in model.net.outputs:
+    for value in outputs:
         node = model.net.nodes[model.net.values[value].producer]
         before = node.inputs[0] if node.type == "Softmax" else value
         shape = model.plan.shapes[before]

@@ -48,6 +48,12 @@ class Scene:
             last |= dict.fromkeys(layer.top, place)
         return found
 
+    @property
+    def missed(self) -> frozenset[str]:
+        """The blobs that layers without a plan read: where the planned part ends, not the net."""
+        left = (layer for place, layer in enumerate(self.layers) if place not in self.nodes)
+        return frozenset(blob for layer in left for blob in layer.bottom)
+
     def planned(self, place: int) -> PlannedLayer | None:
         """A layer's part of the plan; sources and what could not be planned have none."""
         return self.plan.layers.get(self.nodes.get(place, -1)) if self.plan else None
@@ -63,10 +69,22 @@ def of_plan(planned: Plan, where: Any = lambda layer: None) -> Scene:
     return Scene(planned.net.message.layer, planned, nodes=nodes, where=where)
 
 
-def scene(definition: Definition, settings: PlanSettings, phase: str, level: int, stages: Sequence[str]) -> Scene:
-    """The net of a definition in one phase, planned without the layers that cannot be, and without what needs them."""
+def scene(
+    definition: Definition,
+    settings: PlanSettings,
+    phase: str,
+    level: int,
+    stages: Sequence[str],
+    planned: tuple[Plan, Recipe] | None = None,
+) -> Scene:
+    """The net of a definition in one phase, planned without the layers that cannot be, and without what needs them.
+
+    `planned` is the plan of the whole net, if that is known.
+    """
     selected = definition.select(phase, level, stages).with_inputs(settings.input_shapes or {})
     whole = Scene(selected.message.layer, where=definition.where)
+    if planned:
+        return _with_plan(whole, planned, range(len(whole.layers)))
     left = _without(whole, (i for i, layer in enumerate(whole.layers) if not _is_known(layer.type, settings)))
     problems: list[Exception] = []
     with warnings.catch_warnings():
@@ -75,15 +93,20 @@ def scene(definition: Definition, settings: PlanSettings, phase: str, level: int
             if not left:
                 break
             try:
-                planned, recipe = plan(_part(selected, left), settings)
+                planned = plan(_part(selected, left), settings)
             except (CaffeError, OSError) as error:
                 problems.append(error)
                 refused = list(_named(error, whole, left))
                 left = _without(whole, {*range(len(whole.layers))} - {*left} | {*refused}) if refused else []
             else:
-                nodes = {place: index for index, place in enumerate(left)}
-                return replace(whole, plan=planned, recipe=recipe, nodes=nodes, problems=problems)
+                return replace(_with_plan(whole, planned, left), problems=problems)
     return replace(whole, problems=problems)
+
+
+def _with_plan(whole: Scene, planned: tuple[Plan, Recipe], places: Sequence[int]) -> Scene:
+    """The scene with the plan of the layers at some places."""
+    nodes = {place: index for index, place in enumerate(places)}
+    return replace(whole, plan=planned[0], recipe=planned[1], nodes=nodes)
 
 
 def _is_known(name: str, settings: PlanSettings) -> bool:

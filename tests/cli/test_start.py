@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keras_caffe import requirements, samples
+from keras_caffe.cli import view
 
 HEAVY = {"keras", "tensorflow", "onnx", "rich", "h5py"}
 
@@ -119,10 +122,32 @@ def test_a_script_with_the_name_of_caffes_program_is_a_command_if_it_is_the_shim
         assert requirements.is_command([file], [sys.executable, file]) == (name == "caffe")
 
 
-@pytest.mark.parametrize("args", [["check"], ["summary"], ["draw", "-o", "net.dot"]], ids=lambda args: args[0])
+NOTHING = [["check"], ["summary"], ["draw", "-o", "net.dot"], ["view", "-o", "net.html"]]
+
+
+@pytest.mark.parametrize("args", NOTHING, ids=lambda args: args[0])
 def test_what_computes_nothing_needs_no_tensorflow(args: list[str], tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     assert "tensorflow" not in imported(args[0], LENET[0], *args[1:], code=0)
+
+
+def test_a_page_of_what_is_run_needs_what_runs_it() -> None:
+    parser = argparse.ArgumentParser()
+    view.add_arguments(parser)
+    for more in (["--image", "cat.jpg"], ["--against", "b.npz"], ["--allow-python-imports"]):
+        assert not view.computes_nothing(parser.parse_args(["net.prototxt", *more])), more
+    assert not view.computes_nothing(parser.parse_args(["net.keras"]))
+    assert view.computes_nothing(parser.parse_args(["net.prototxt", "net.caffemodel"]))
+
+
+def test_hidden_modules_are_there_again_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rarely_used.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with requirements.hidden("rarely_used", "sys"):
+        assert import_module("sys") is sys  # is imported already, so hiding it would save nothing
+        with pytest.raises(ImportError, match="rarely_used"):
+            import_module("rarely_used")
+    assert import_module("rarely_used")
 
 
 def test_commands_find_all_that_the_package_has(tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" include { phase: T
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" include { phase: TRAIN } }
 """
 
+AUXILIARY = """
+layer { name: "aux" type: "InnerProduct" bottom: "pool" top: "aux" include { phase: TRAIN }
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+"""
+
 
 def chain(count: int) -> str:
     """A net of many layers."""

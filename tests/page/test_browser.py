@@ -122,6 +122,18 @@ def test_the_phase_is_a_switch(browser, blocks) -> None:
     assert "loss" in texts(browser, ".box .mark")
 
 
+def test_the_other_phase_shows_the_same_weights(browser, folder) -> None:
+    save(load(BLOCKS), None, folder / "blocks.caffemodel")
+    opened(browser, view(BLOCKS, folder / "blocks.caffemodel").save(folder / "phases.html"))
+    seen = []
+    for phase in ("TEST", "TRAIN"):
+        css(browser, f"#phase option[value={phase}]").click()
+        click(browser, '[data-box="1"]' if phase == "TEST" else '[data-box="2"]')
+        assert wait(lambda: texts(browser, "aside h2")) == ["conv1"]
+        seen.append((css(browser, "aside img.pixels").get_attribute("src"), texts(browser, "aside figure small")))
+    assert seen[0] == seen[1] and seen[0][1]
+
+
 def test_activations_classes_saliency_and_cam(browser, blocks) -> None:
     opened(browser, blocks)
     css(browser, "#tab-images").click()

@@ -17,7 +17,7 @@ from keras_caffe.cli import main
 from keras_caffe.converters.comparison import computed_blobs
 from keras_caffe.errors import ReadError
 from keras_caffe.layers import Concat
-from tests.page.nets import BLOCKS, HOSTILE
+from tests.page.nets import AUXILIARY, BLOCKS, HOSTILE
 from tests.shared_goldens import WILD, needs_wild
 
 pytest.importorskip("igraph")
@@ -120,6 +120,22 @@ def test_unknown_types_are_drawn_and_what_is_behind_them() -> None:
     assert page.data["scenes"]["TEST"]["totals"]["partial"]
 
 
+def test_a_picture_runs_as_far_as_the_layers_are_known() -> None:
+    page = view(BLOCKS.replace('"Concat"', '"Mixer"'), images=np.ones((3, 32, 24), "float32"))
+    (image,) = page.data["images"]
+    whole = view(BLOCKS, images=np.ones((3, 32, 24), "float32")).data["images"][0]
+    assert set(image["blobs"]) == {"data", "conv1", "mix_a/1x1", "mix_a/3x3"} < set(whole["blobs"])
+    assert image["blobs"]["conv1"]["size"] == whole["blobs"]["conv1"]["size"]
+    text = "run through the part of the net that could be planned; not computed: mix_a/output, pool, fc, prob"
+    assert text in said(page) and text in image["why"][0]
+    assert not whole["why"]
+
+
+def test_scores_where_the_known_part_ends_are_no_classes() -> None:
+    net = BLOCKS.replace('"Softmax"', '"Mixer"')
+    assert "classes" not in view(net, images=np.ones((3, 32, 24), "float32")).data["images"][0]
+
+
 def test_sizes_that_are_not_known() -> None:
     page = view('input: "data" layer { name: "c" type: "Convolution" bottom: "data" top: "c" }')
     assert "c" in layers(page)
@@ -173,6 +189,32 @@ def test_a_net_that_is_the_same_in_both_phases_has_one_scene() -> None:
     assert "phase" not in layers(page)["conv1"]["prototxt"]
     assert list(view(BLOCKS).data["scenes"]) == ["TEST", "TRAIN"]
     assert list(view(BLOCKS, phase="TRAIN").data["scenes"]) == ["TRAIN", "TEST"]
+
+
+def test_both_phases_have_weights_and_pictures_of_them_once(tmp_path) -> None:
+    net = BLOCKS + AUXILIARY
+    save(load(net, phase="TRAIN"), None, tmp_path / "both.caffemodel")
+    page = view(net, tmp_path / "both.caffemodel")
+    test, train = layers(page), layers(page, "TRAIN")
+    assert test["conv1"]["blobs"][0]["histogram"] and "histogram" not in train["conv1"]["blobs"][0]
+    assert list(test)[train["conv1"]["weights_of"]] == "conv1"
+    assert train["conv1"]["filled"] == "from the weight file"
+    assert train["aux"]["blobs"][0]["histogram"] and "weights_of" not in train["aux"]
+
+
+def test_cures_name_what_the_reader_used(tmp_path) -> None:
+    net = tmp_path / "lost.prototxt"
+    net.write_text('layer { name: "c" type: "ReLU" bottom: "data" top: "c" }')
+    main(["view", str(net), "-o", str(tmp_path / "net.html")])
+    of_command, of_python = embedded((tmp_path / "net.html").read_text()), view(net).data
+    for page, wanted, other in (
+        (of_command, "--input-shape", "input_shapes="),
+        (of_python, "input_shapes=", "--input"),
+    ):
+        cures = " ".join([page["scenes"]["TEST"]["problems"][0], *(row["cure"] for row in page["findings"])])
+        assert wanted in cures and other not in cures
+    assert of_command["calls"]["weights"] == "keras-caffe view NET WEIGHTS"
+    assert of_python["calls"]["weights"] == "keras_caffe.view(net, weights)"
 
 
 def test_custom_layers_are_known_to_the_page() -> None:

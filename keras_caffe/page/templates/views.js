@@ -112,13 +112,13 @@ function costView() {
 function weightView() {
   const shown = scene().layers.map((layer, place) => ({ layer, place })).filter(({ layer }) => (layer.blobs || []).some((blob) => blob.count));
   const missing = scene().layers.filter(unfilled);
-  return el("div", { class: "view" }, data.weighted ? null : el("p", {}, "No weights were given. ", el("code", {}, "keras-caffe view NET WEIGHTS"), " shows what they hold."),
+  return el("div", { class: "view" }, data.weighted ? null : el("p", {}, "No weights were given. ", el("code", {}, data.calls.weights), " shows what they hold."),
     missing.length ? el("p", { class: "warning" }, `${missing.length} ${missing.length === 1 ? "layer was" : "layers were"} not filled by the weights: ${cut(missing.map((layer) => layer.name).join(", "), 1500)}`) : null,
     shown.map(({ layer, place }) => el("section", {}, el("h2", { class: "part" }, link(place), ` ${cut(layer.type, 60)}`), el("div", { class: "figures" }, layer.blobs.filter((blob) => blob.count).map((blob) => weightFigure(blob, layer))))));
 }
 
 function imageView() {
-  if (!data.images.length) return el("div", { class: "view" }, el("p", {}, "No picture was run. ", el("code", {}, "keras-caffe view NET WEIGHTS --image cat.jpg"), " shows what every layer makes of it."));
+  if (!data.images.length) return el("div", { class: "view" }, el("p", {}, "No picture was run. ", el("code", {}, data.calls.images), " shows what every layer makes of it."));
   const image = data.images[state.image], [width, height] = image.size, times = Math.max(1, Math.min(8, Math.floor(300 / width)));
   const choice = el("select", { id: "image", onchange: () => { state.image = Number(choice.value); show("images"); } }, data.images.map((one, place) => el("option", { value: place, selected: place === state.image }, cut(one.name, 60))));
   const frame = svg("svg", { viewBox: `0 0 ${width} ${height}`, width: Math.min(width * times, 520), role: "img", "aria-label": `${cut(image.name, 60)}${image.boxes ? ` with ${image.boxes.length} boxes` : ""}` },
@@ -130,7 +130,8 @@ function imageView() {
   return el("div", { class: "view" }, el("p", {}, el("label", { for: "image" }, "Picture "), choice),
     el("div", { class: "figures" }, el("figure", {}, frame, el("figcaption", {}, "as the net takes it")), figure(image.saliency, "saliency: how much each pixel moves the best class"), figure(image.cam, "class-activation map of the best class"),
       image.classes ? el("div", {}, el("h2", { class: "part", style: "margin-top:0" }, `Best of ${cut(image.from, 60)}`), el("div", { class: "bars classes" }, image.classes.map(([name, score]) => [el("span", {}, name), el("div", { style: `width:${100 * Math.max(0, score) / best}%` }), el("span", {}, String(score))]))) : null,
-      image.boxes ? el("div", {}, table(`Boxes of ${cut(image.from, 60)}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.map(([name, ...rest]) => [name, ...rest.map(String)]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found."), image.why.map((text) => el("p", { class: "warning" }, cut(text, 500)))) : null),
+      image.boxes ? el("div", {}, table(`Boxes of ${cut(image.from, 60)}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.map(([name, ...rest]) => [name, ...rest.map(String)]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found.")) : null),
+    image.why.map((text) => el("p", { class: "warning" }, cut(text, 800))),
     el("h2", { class: "part" }, "Every blob"), el("p", {}, shadesChoice(() => show("images"))), el("div", { class: "figures" }, Object.entries(image.blobs).map(([name, look]) => activation(name, look))));
 }
 
@@ -169,6 +170,8 @@ function find() {
 }
 
 function start() {
+  for (const { layers } of Object.values(data.scenes)) for (const layer of layers) if (layer.weights_of !== undefined)
+    layer.blobs = layer.blobs.map((blob, place) => ({ ...data.scenes[data.phase].layers[layer.weights_of].blobs[place], ...blob }));
   document.getElementById("name").textContent = cut(data.name, 300);
   const severe = data.findings.filter((finding) => finding.severity !== "note").length, tabs = document.getElementById("tabs"), phase = document.getElementById("phase"), search = document.getElementById("search");
   const names = Object.keys(VIEWS);
