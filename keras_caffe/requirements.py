@@ -157,12 +157,19 @@ def names() -> list[str]:
 
 
 def _import_in_silence(module: str) -> None:
-    """Imports a module while standard error leads nowhere: no setting turns all of TensorFlow's notes off."""
+    """Imports a module without what it says: no setting turns all of TensorFlow's notes off."""
+    with stderr_silenced():
+        import_module(module)
+
+
+@contextmanager
+def stderr_silenced() -> Iterator[None]:
+    """Standard error leads nowhere inside, for native code, too."""
     stderr = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        import_module(module)
+        yield
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

@@ -70,7 +70,7 @@ class LoadedNet:
         if name == "tensorflow":
             return self._proved(self._tensorflow(how), how)
         detections = self._detections()
-        if name == "litert" and detections:  # Its converter would write pages about them before it refuses them.
+        if name == "litert" and detections:  # There a loop would go over the boxes one by one.
             return self._behind(name, how, detections)
         try:
             return self._proved(self._run(name, how, self.outputs), how)

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError
-from keras_caffe.ops.indices import checked_labels, places
+from keras_caffe.ops.indices import checked_labels, first_greatest, places
 from keras_caffe.ops.losses import integer_labels
 
 TIES = ("bvlc", "ssd")
@@ -82,7 +82,7 @@ def confusion(scores: Any, labels: Any, ignored: Sequence[int] = ()) -> Any:
     """
     classes = scores.shape[-1]
     scores = ops.reshape(scores, (-1, classes))
-    best = classes - 1 - ops.argmax(ops.flip(scores, -1), axis=-1)
+    best = classes - 1 - first_greatest(ops.flip(scores, -1), axis=-1)
     labels = ops.reshape(integer_labels(labels), (-1,))
     counted = ops.ones_like(labels, dtype="bool")
     for label in ignored:

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.ops.indices import checked_labels
+from keras_caffe.ops.indices import checked_labels, first_greatest
 from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.recurrent import over_time
 
@@ -98,7 +98,7 @@ def best_path(scores: Any, *, blank: int, merge_repeated: bool = True) -> tuple[
         blank: the class that stands for none.
         merge_repeated: a class that is the best of the step before, too, does not count.
     """
-    best = ops.cast(ops.argmax(scores, axis=-1), "int32")
+    best = first_greatest(scores, axis=-1)
     keep = best != blank
     if merge_repeated:
         before = ops.concatenate([ops.full_like(best[:, :1], -1), best[:, :-1]], axis=1)

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.ops.boxes import overlap, split
-from keras_caffe.ops.indices import true_places
+from keras_caffe.ops.indices import first_greatest, true_places
 
 
 def evaluate_detections(
@@ -41,7 +41,7 @@ def evaluate_detections(
     rows, same = _sorted(detections, truth)
     boxes = tuple(side[:, None] for side in split(rows[:, 3:7]))
     common = ops.where(same, overlap(boxes, split(truth[:, 3:7])), -1.0)  # type: ignore[arg-type]
-    box, matches = ops.argmax(common, axis=1), ops.max(common, axis=1, initial=-1) >= threshold
+    box, matches = first_greatest(common, axis=1), ops.max(common, axis=1, initial=-1) >= threshold
     counted = matches & ops.take(counts, box)
     claims = ops.cast(counted[:, None] & (box[:, None] == ops.arange(ops.shape(truth)[0], dtype=box.dtype)), "int32")
     first = ops.take_along_axis(ops.cumsum(claims, axis=0), box[:, None], axis=1)[:, 0] == 1

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.ops.refusals import refused
+from keras_caffe.ops.stock import on_tensorflow
 
 
 def leading(x: Any, count: Any) -> Any:
@@ -16,11 +17,29 @@ def leading(x: Any, count: Any) -> Any:
 
 
 def true_places(row: Any) -> Any:
-    """The indices (N) at which a row is not 0.
+    """(K,) int32: where in a row of values they are true.
 
-    Keras's `nonzero` gives (1, N) in place of one tensor an axis when a saved model runs on PyTorch or OpenVINO.
+    Keras's `nonzero` gives (1, N) in place of one tensor an axis when a saved model runs on PyTorch or OpenVINO, and
+    TensorFlow Lite cannot take it apart.
     """
-    return ops.reshape(ops.nonzero(row)[0], (-1,))
+    if not on_tensorflow():
+        return ops.cast(ops.reshape(ops.nonzero(row)[0], (-1,)), "int32")
+    import tensorflow as tf
+
+    return tf.cast(tf.where(row)[:, 0], tf.int32)
+
+
+def first_greatest(x: Any, axis: int, keepdims: bool = False) -> Any:
+    """Index of the greatest value along an axis, int32; the first of equal ones, as which Caffe has 0 and -0, too.
+
+    Keras's `argmax` has 0 above -0, by operations that TensorFlow Lite and OpenVINO do not know.
+    """
+    if not on_tensorflow():
+        return ops.argmax(x, axis=axis, keepdims=keepdims)
+    import tensorflow as tf
+
+    index = tf.argmax(x, axis, tf.int32)
+    return tf.expand_dims(index, axis) if keepdims else index
 
 
 def checked_indices(values: Any, size: Any, what: str, *, bottom: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, area, nms, overlap, split
-from keras_caffe.ops.indices import places
+from keras_caffe.ops.indices import first_greatest, places
 from keras_caffe.ops.stock import on_tensorflow
 
 NEGATIVE, IGNORED = -1, -2
@@ -75,7 +75,7 @@ def match(
     best = ops.max(common, axis=-1)
     if per_prediction:
         close = (index == NEGATIVE) & (best >= threshold) & (best > 0)
-        index = ops.where(close, ops.cast(ops.argmax(common, axis=-1), "int32"), index)
+        index = ops.where(close, first_greatest(common, axis=-1), index)
     return index, best
 
 
@@ -87,7 +87,10 @@ def _bipartite(common: Any, index: Any) -> Any:
     def step(_: Any, index: Any, free: Any) -> Any:
         left = ops.where((index == NEGATIVE)[..., None] & free[:, None], common, 0)
         left = ops.reshape(left, (batch, boxes * truths))
-        place, overlaps = ops.cast(ops.argmax(left, axis=1), "int32")[:, None], ops.max(left, axis=1, keepdims=True) > 0
+        place, overlaps = (
+            first_greatest(left, axis=1)[:, None],
+            ops.max(left, axis=1, keepdims=True) > 0,
+        )
         box, truth = place // truths, place % truths
         index = ops.where(overlaps & (box == box_places), truth, index)
         return ops.any(overlaps), index, free & ~(overlaps & (truth == truth_places))

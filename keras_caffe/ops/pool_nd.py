@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from keras_caffe.ops.indices import first_greatest
 from keras_caffe.ops.pooling import FLT_MAX, padded
 
 
@@ -55,7 +56,7 @@ def _taps(x: Any, axis: int, along: Windows, fill: float) -> list[Any]:
 
 
 def _first_greatest(taps: Any) -> Any:
-    return ops.take_along_axis(taps, ops.argmax(taps, axis=0, keepdims=True), axis=0)[0]
+    return ops.take_along_axis(taps, first_greatest(taps, axis=0, keepdims=True), axis=0)[0]
 
 
 def _greatest_of_all(taps: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_caffe.ops import native
+from keras_caffe.ops.indices import first_greatest
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.same import is_same
 from keras_caffe.ops.stock import native_ops_allowed, on_tensorflow
@@ -46,7 +47,7 @@ def global_max_pool(x: Any) -> Any:
     """(N, 1, 1, C): the largest value of each plane; of several, the gradient goes to the first."""
     shape = ops.shape(x)
     planes = ops.reshape(x, (shape[0], -1, shape[3]))
-    greatest = ops.take_along_axis(planes, ops.argmax(planes, axis=1, keepdims=True), axis=1)[:, :, None]
+    greatest = ops.take_along_axis(planes, first_greatest(planes, axis=1, keepdims=True), axis=1)[:, :, None]
     return ops.where(greatest > -FLT_MAX, greatest, -FLT_MAX)  # Caffe never takes NaN and -inf.
 
 
@@ -60,7 +61,7 @@ def max_pool_with_index_twin(x: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
     """`max_pool_with_index` without its native kernel."""
     patches, valid = _patches(x, axes)
     patches = ops.where(valid & (patches > -FLT_MAX), patches, -FLT_MAX)  # Caffe never takes NaN and -inf.
-    best = ops.argmax(patches, axis=3)
+    best = first_greatest(patches, axis=3)
     tops = ops.take_along_axis(patches, best[:, :, :, None], axis=3)[:, :, :, 0]  # The first one gets the gradient.
     shape = ops.shape(x)
     rows = _origin(ops.shape(best)[1], axes[0])[:, None, None] + best // axes[1].kernel
@@ -112,7 +113,7 @@ def stochastic_pool_twin(x: Any, axes: Sequence[Axis], uniform: Any = None) -> A
         positive = total > 0
         return ops.where(positive, squares / ops.where(positive, total, 1.0), 0.0)
     reached = ops.cumsum(patches, axis=3) >= ops.expand_dims(uniform * total, 3)
-    chosen = ops.one_hot(ops.argmax(ops.cast(reached, "int32"), axis=3), patches.shape[3], axis=3, dtype=x.dtype)
+    chosen = ops.one_hot(first_greatest(ops.cast(reached, "int32"), axis=3), patches.shape[3], axis=3, dtype=x.dtype)
     return ops.sum(patches * chosen, axis=3)
 
 

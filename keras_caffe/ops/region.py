@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_caffe.ops.indices import checked_labels
+from keras_caffe.ops.indices import checked_labels, first_greatest
 from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.yolo import Anchors, by_anchor
 
@@ -112,7 +112,7 @@ def _places(truths: Any, there: Any, boxes: Any, side: Any, anchors: Anchors, bi
     middle = ops.zeros_like(truths[..., None, :2])
     of_size = ops.concatenate([middle + ops.zeros_like(sizes), middle + sizes], axis=-1)
     overlap = iou(of_size, ops.concatenate([middle, truths[..., None, 2:]], axis=-1))
-    return cell * len(anchors) + ops.cast(ops.argmax(overlap, axis=-1), "int32"), inside
+    return cell * len(anchors) + first_greatest(overlap, axis=-1), inside
 
 
 def _assigned(

@@ -31,7 +31,8 @@ def _whole_bins(start: Any, extent: Any, count: int, size: Any) -> Bins:
     """Bins [floor(p extent / count), ceil((p + 1) extent / count)) + start, of whole numbers."""
     p = ops.arange(count, dtype="int32")[None, :]
     edges = p * extent // count, ceil_div((p + 1) * extent, count)
-    return Bins(*(ops.clip(edge + start, 0, size) for edge in edges))
+    # Not ops.clip, whose order TensorFlow Lite takes for a rectifier of integers, and has none, where the size is 6.
+    return Bins(*(ops.minimum(ops.maximum(edge + start, 0), size) for edge in edges))
 
 
 def _bins(start: Any, step: Any, count: int, size: Any) -> Bins:

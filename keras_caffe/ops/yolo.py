@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_caffe.ops.boxes import Boxes, nms
 from keras_caffe.ops.detection import chosen_or_nothing
+from keras_caffe.ops.indices import first_greatest, true_places
 from keras_caffe.ops.log_softmax import log_softmax
 
 Anchors = Sequence[Sequence[float]]
@@ -31,7 +32,7 @@ def yolo2_detections(maps: Sequence[Any], anchors: Anchors, *, threshold: float,
         boxes.append(yolo_boxes(x, anchors, 1.0))
         scores.append(_flat(ops.sigmoid(x[..., 4:5]) * ops.exp(log_softmax(x[..., 5:]))))
     score = ops.concatenate(scores)
-    best = ops.arange(score.shape[1]) == ops.argmax(score, axis=1)[:, None]
+    best = ops.arange(score.shape[1]) == first_greatest(score, axis=1)[:, None]
     return yolo_rows(boxes, score, best & (score >= threshold), nms_threshold, ops.shape(maps[0])[0])
 
 
@@ -80,8 +81,9 @@ def yolo_rows(boxes: Sequence[Boxes], scores: Any, found: Any, nms_threshold: fl
         images: their number.
     """
     sides = [ops.concatenate([ops.reshape(part[i], (-1,)) for part in boxes]) for i in range(4)]
-    box, label = ops.nonzero(found)
-    score = ops.take(ops.reshape(scores, (-1,)), box * scores.shape[1] + label)
+    place = true_places(ops.reshape(found, (-1,)))
+    box, label = place // scores.shape[1], place % scores.shape[1]
+    score = ops.take(ops.reshape(scores, (-1,)), place)
     order = ops.argsort(-score)
     box, label, score = (ops.take(x, order) for x in (box, label, score))
     corners = tuple(ops.take(side, box) for side in sides)

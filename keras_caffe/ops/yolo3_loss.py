@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from keras_caffe.ops.indices import first_greatest
 from keras_caffe.ops.region import best_overlap, checked_truths, iou, truths_there
 from keras_caffe.ops.yolo import Anchors, by_anchor
 
@@ -107,7 +108,7 @@ def _learners(labels: Any, sizes: Any, mask: Sequence[int], rules: Yolo3Rules) -
     overlaps = iou(
         ops.pad(sizes, [(0, 0), (2, 0)]), ops.pad(labels[..., None, 3:], [(0, 0), (0, 0), (0, 0), (2, 0)])
     )  # (N, truths, anchors)
-    best = ops.cast(ops.argmax(overlaps, axis=-1), "int32")[..., None]
+    best = first_greatest(overlaps, axis=-1)[..., None]
     numbers = ops.convert_to_tensor(mask, "int32")
     is_best = ops.equal(numbers, best)
     places = ops.arange(len(mask), dtype="int32")

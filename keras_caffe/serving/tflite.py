@@ -19,6 +19,7 @@ from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
+from keras_caffe.requirements import stderr_silenced
 from keras_caffe.runtimes import own_words
 from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.litert import LiteRt
@@ -122,7 +123,8 @@ def tflite_bytes(
 
 def _converted(converter: Any) -> bytes:
     try:
-        return converter.convert()
+        with stderr_silenced():  # It writes pages in its inner language before it refuses a net.
+            return converter.convert()
     except Exception as error:  # the converter's own class, and what its parts raise
         raise ExportError(
             "the converter of TensorFlow Lite refuses the net",

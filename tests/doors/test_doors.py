@@ -65,9 +65,15 @@ def test_the_formats_of_tensorflow_hold_in_every_engine(name: str, tmp_path: Pat
         assert not wrong(found, case, opened), str(case)
 
 
-@pytest.mark.parametrize("kind", ["SigmoidCrossEntropyLoss", "Upsample_segnet"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("SigmoidCrossEntropyLoss", "Upsample_segnet", "DetectionOutput", "YoloDetectionOutput"),
+        *("Yolov3DetectionOutput", "Proposal", "ROIPooling", "CTCGreedyDecoder"),
+    ],
+)
 def test_what_tensorflow_lite_computes_in_its_own_way(kind: str, tmp_path: Path) -> None:
-    """Scores of 100, and a mask that names a place twice."""
+    """Scores of 100, a mask that names a place twice, and detectors, whose rows are picked by value."""
     found = next(cases(kind))
     assert outcomes(found, "tflite", False, [there("TFLite in LiteRT")], tmp_path)["TFLite in LiteRT"].what == "holds"
 
