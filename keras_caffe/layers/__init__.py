@@ -40,10 +40,12 @@ from keras_caffe.layers.dense_image_data import DenseImageData as DenseImageData
 from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution as DepthwiseConvolution
 from keras_caffe.layers.detection_evaluate import DetectionEvaluate as DetectionEvaluate
 from keras_caffe.layers.detection_output import DetectionOutput as DetectionOutput
+from keras_caffe.layers.div import Div as Div
 from keras_caffe.layers.downsample import Downsample as Downsample
 from keras_caffe.layers.dropout import Dropout as Dropout
 from keras_caffe.layers.dummy_data import DummyData as DummyData
 from keras_caffe.layers.eltwise import Eltwise as Eltwise
+from keras_caffe.layers.eltwise_affine import EltwiseAffine as EltwiseAffine
 from keras_caffe.layers.elu import ELU as ELU
 from keras_caffe.layers.embed import Embed as Embed
 from keras_caffe.layers.euclidean_loss import EuclideanLoss as EuclideanLoss
@@ -55,7 +57,9 @@ from keras_caffe.layers.flip import Flip as Flip
 from keras_caffe.layers.flow_warp import FlowWarp as FlowWarp
 from keras_caffe.layers.focal_loss import FocalLoss as FocalLoss
 from keras_caffe.layers.grid import Grid as Grid
+from keras_caffe.layers.group_norm import GroupNorm as GroupNorm
 from keras_caffe.layers.hard_sigmoid import HardSigmoid as HardSigmoid
+from keras_caffe.layers.hard_swish import HardSwish as HardSwish
 from keras_caffe.layers.hdf5_data import HDF5Data as HDF5Data
 from keras_caffe.layers.hdf5_output import HDF5Output as HDF5Output
 from keras_caffe.layers.hinge_loss import HingeLoss as HingeLoss
@@ -67,6 +71,7 @@ from keras_caffe.layers.infogain_loss import InfogainLoss as InfogainLoss
 from keras_caffe.layers.inner_product import InnerProduct as InnerProduct
 from keras_caffe.layers.input import Input as Input
 from keras_caffe.layers.insanity import Insanity as Insanity
+from keras_caffe.layers.instance_norm import InstanceNorm as InstanceNorm
 from keras_caffe.layers.interp import Interp as Interp
 from keras_caffe.layers.l1_loss import L1Loss as L1Loss
 from keras_caffe.layers.l2_norm import L2Norm as L2Norm
@@ -79,10 +84,13 @@ from keras_caffe.layers.lstm import LSTM as LSTM
 from keras_caffe.layers.lstm_clipped import Lstm as Lstm
 from keras_caffe.layers.lstm_unit import LSTMUnit as LSTMUnit
 from keras_caffe.layers.margin_inner_product import MarginInnerProduct as MarginInnerProduct
+from keras_caffe.layers.mask_pooling import MaskPooling as MaskPooling
+from keras_caffe.layers.mask_resize import MaskResize as MaskResize
 from keras_caffe.layers.maxout import Maxout as Maxout
 from keras_caffe.layers.mean import Mean as Mean
 from keras_caffe.layers.memory_data import MemoryData as MemoryData
 from keras_caffe.layers.mish import Mish as Mish
+from keras_caffe.layers.mul import Mul as Mul
 from keras_caffe.layers.multi_box_loss import MultiBoxLoss as MultiBoxLoss
 from keras_caffe.layers.multi_stage_meanfield import MultiStageMeanfield as MultiStageMeanfield
 from keras_caffe.layers.multinomial_logistic_loss import MultinomialLogisticLoss as MultinomialLogisticLoss

@@ -69,6 +69,27 @@ def hard_sigmoid(site: Site, x: Tensor) -> Tensor:
     return site.op("HardSigmoid", x, alpha=0.2, beta=0.5)
 
 
+@writes(layers.HardSwish)
+def hard_swish(site: Site, x: Tensor) -> Tensor:
+    gate = site.op("Clip", site.op("Add", x, 3.0), 0.0, 6.0)
+    return site.op("Div", site.op("Mul", x, gate), 6.0)
+
+
+@writes(layers.Mul)
+def mul(site: Site, x: Tensor, by: Tensor | None = None) -> Tensor:
+    return site.op("Mul", x, site.weight(0) if by is None else by)
+
+
+@writes(layers.MaskPooling)
+def mask_pooling(site: Site, x: Tensor, mask: Tensor) -> Tensor:
+    return site.op("Mul", x, mask)
+
+
+@writes(layers.Div)
+def div(site: Site, x: Tensor, by: Tensor) -> Tensor:
+    return site.op("Div", x, by)
+
+
 @writes(layers.ChannelScale)
 def channel_scale(site: Site, x: Tensor, scale: Tensor) -> Tensor:
     return site.op("Mul", x, scale) if site.layer.do_forward else x

@@ -91,6 +91,14 @@ def bias(site: Site, x: Tensor, by: Tensor | None = None) -> Tensor:
     return site.op("Add", x, _spread(site, 0) if by is None else _spread_tensor(site, by))
 
 
+@writes(layers.EltwiseAffine)
+def eltwise_affine(site: Site, x: Tensor) -> Tensor:
+    axis = site.axis(site.layer.axis)
+    slope, bias = (values if site.layer.channel_shared else site.along(values, axis) for _, values in site.weights)
+    (of_slope, _), (of_bias, _) = site.weights
+    return site.op("Add", site.op("Mul", x, site.graph.weight(of_slope, slope)), site.graph.weight(of_bias, bias))
+
+
 def _spread(site: Site, index: int) -> Operand:
     """A blob over the axes that it covers: its sizes, then ones; Caffe's blobs cover axes that follow each other."""
     name, values = site.weights[index]
@@ -102,6 +110,25 @@ def _spread_tensor(site: Site, by: Tensor) -> Tensor:
     last = max(site.axes(site.layer.axes), default=site.rank - 1)
     missing = site.rank - 1 - last
     return site.reshape(by, [*site.sizes(1), *[1] * missing]) if missing else by
+
+
+@writes(layers.GroupNorm, precise=True)
+def group_norm(site: Site, x: Tensor) -> Tensor:
+    sizes = site.sizes()
+    grouped = site.reshape(
+        x, [sizes[0], site.layer.groups, site.calculate("Div", site.product(sizes[1:]), site.layer.groups)]
+    )
+    return site.reshape(_standardized(site, grouped, [2]), sizes)
+
+
+@writes(layers.InstanceNorm, precise=True)
+def instance_norm(site: Site, x: Tensor) -> Tensor:
+    return _standardized(site, x, [2, 3])
+
+
+def _standardized(site: Site, x: Tensor, axes: Sequence[int]) -> Tensor:
+    centred, variance = moments(site, x, axes)
+    return str(site.op("Div", centred, site.op("Sqrt", site.op("Add", variance, float(site.layer.eps)))))
 
 
 @writes(layers.MVN, precise=True)

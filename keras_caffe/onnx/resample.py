@@ -41,6 +41,21 @@ def padding(site: Site, x: Tensor) -> Tensor:
     return x
 
 
+@writes(layers.MaskResize)
+def mask_resize(site: Site, x: Tensor) -> Tensor:
+    old = site.known(site.bottoms[0][2:], "the size of the mask")
+    for axis, (size, new) in enumerate(zip(old, site.layer.size, strict=True), 2):
+        place = np.arange(new, dtype="float32") * (np.float32(size) / np.float32(new))
+        first = np.minimum(np.floor(place), size - 1)
+        part, used = np.minimum(place, size - 1) - first, place <= size - 0.5
+        one, other = (
+            site.op("Gather", x, [int(i) for i in at], axis=axis) for at in (first, np.minimum(first + 1, size - 1))
+        )
+        near, far = (site.along(share * used, axis) for share in (1 - part, part))
+        x = site.op("Add", site.op("Mul", one, near), site.op("Mul", other, far))
+    return x
+
+
 def _interpolated(site: Site, size: Length) -> Length:
     """shrunk + (shrunk - 1) (zoom - 1), with shrunk = (size - 1) / shrink + 1."""
     layer = site.layer

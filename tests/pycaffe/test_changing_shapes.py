@@ -45,6 +45,7 @@ CASES = {
     "DepthwiseConvolution": (
         f"bottom: 'x' top: 'z' convolution_param {{ num_output: 4 group: 4 kernel_size: 3 {PARAM} }}"
     ),
+    "Div": "bottom: 'x' bottom: 'target' top: 'z'",
     "Dropout in TEST": "bottom: 'x' top: 'z'",
     "ELU": "bottom: 'x' top: 'z'",
     "Eltwise": "bottom: 'x' bottom: 'y' top: 'z' eltwise_param { operation: PROD }",
@@ -62,8 +63,11 @@ CASES = {
     "RNN": f"bottom: 'frames' bottom: 'goes_on' top: 'z' recurrent_param {{ num_output: 3 {PARAM} }}",
     "Log": "bottom: 'x' top: 'z' log_param { shift: 9 }",
     "MVN": "bottom: 'x' top: 'z'",
+    "MaskPooling": "bottom: 'x' bottom: 'mask' top: 'z'",
+    "MaskResize": "bottom: 'x' top: 'z' mask_resize_param { output_height: 3 output_width: 5 }",
     "Maxout": "bottom: 'x' top: 'z' maxout_param { num_output: 2 }",
     "Mish": "bottom: 'x' top: 'z'",
+    "Mul": "bottom: 'x' bottom: 'y' top: 'z'",
     "Normalize": "bottom: 'x' top: 'z' norm_param { scale_filler { value: 20 } }",
     "PReLU": "bottom: 'x' top: 'z'",
     "Padding": "bottom: 'x' top: 'z' padding_param { pad_beg: -1 pad_end: -2 }",
@@ -164,6 +168,7 @@ def batch_of(size: tuple[int, int]) -> dict[str, np.ndarray]:
         "y": y,
         "target": draw.random(x.shape),
         "small": y[:, :, 3:, 2:],
+        "mask": y[:, :1],
         "even": draw.normal(size=(2, 4, 2 * height, 2 * width)),
         "labels": draw.integers(0, 4, (2, 1, height, width)),
         "gate": draw.normal(size=(2, 4)),
