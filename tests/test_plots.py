@@ -42,6 +42,16 @@ def test_what_is_no_number_is_black() -> None:
     assert shades(np.full((1, 1, 2), np.nan)).tolist() == [[[0, 0]]]
 
 
+def test_shades_of_the_greatest_numbers() -> None:
+    ends = np.finfo("float32").max * np.array([[[-1, 0, 1]]], "float32")
+    assert shades(ends).tolist() == [[[0, 127, 255]]]
+
+
+def test_one_map_leaves_no_empty_place() -> None:
+    assert tiled(np.zeros((1, 9, 3))).shape == (9, 3)
+    assert tiled(np.zeros((2, 9, 3)), columns=12).shape == (9, 7)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float16"])
 def test_maps_of_any_numbers(dtype: str) -> None:
     picture = drawn(plots.grid(np.array([[[0, 1], [1, 0]]], dtype)))

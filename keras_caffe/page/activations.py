@@ -87,8 +87,9 @@ def _found(
     made = [(node.type, model.net.values[value].blob) for node in model.net.nodes for value in node.outputs[:1]]
     tops = [top for kind, top in made if kind in DETECTORS and top in blobs]
     if tops:
-        rows = np.concatenate([next(by_picture(blobs[top], 1))[:BOXES] for top in tops])
-        return {"boxes": [[_name(int(row[0]), labels), *map(_short, row[1:])] for row in rows], "from": ", ".join(tops)}
+        found = [next(by_picture(blobs[top], 1))[:BOXES] for top in tops]
+        boxes = [[_name(int(row[0]), labels), *map(_short, row[1:])] for row in np.concatenate(found)]
+        return {"boxes": boxes, "from": ", ".join(tops), "counts": dict(zip(tops, map(len, found), strict=True))}
     for value in outputs:
         top = model.net.values[value].blob
         scores = blobs[top][0].ravel() if top in blobs and blobs[top].ndim > 1 else np.zeros(0)
@@ -102,5 +103,5 @@ def _name(number: int, labels: Sequence[str]) -> str:
     return f"{number} {labels[number]}" if number < len(labels) else str(number)
 
 
-def _short(number: Any) -> float:
-    return float(f"{float(number):.4g}") if np.isfinite(number) else 0.0
+def _short(number: Any) -> float | None:
+    return float(f"{float(number):.4g}") if np.isfinite(number) else None

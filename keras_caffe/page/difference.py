@@ -71,7 +71,7 @@ def _difference(one: np.ndarray | None, other: np.ndarray | None) -> str:
         return ""
     largest = float(np.nanmax(np.abs(one))) or 1.0
     gap = float(np.nanmax(np.abs(one - other)))
-    return f"differ by up to {gap:.4g} ({gap / largest:.2%} of the largest value)"
+    return f"differs by up to {gap:.4g} ({gap / largest:.2g} of its largest value)"
 
 
 def of_values(comparison: Comparison) -> dict[str, Any]:
@@ -88,7 +88,9 @@ def of_values(comparison: Comparison) -> dict[str, Any]:
 
 
 def _gap(one: Any) -> str:
-    return f"differs by up to {one.absolute:.4g}, {one.relative:.2e} of its largest value"
+    return (
+        f"differs by up to {one.absolute:.4g} ({one.relative:.2g} of its largest value)" if one.absolute else "the same"
+    )
 
 
 def with_reference(model: CaffeModel, reference: str | Path | Mapping[str, np.ndarray]) -> dict[str, Any]:

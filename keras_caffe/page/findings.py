@@ -60,9 +60,11 @@ def numeric(model: CaffeModel, picture: str, blobs: Mapping[str, np.ndarray]) ->
     broken = [name for name, array in blobs.items() if not np.isfinite(array).all()]
     if broken:
         yield from warned("values", [_broken(broken, blobs[broken[0]], picture)], model.net.producer(broken[0]).name)
+    constant = {name for name, array in blobs.items() if array.size > 1 and array.min() == array.max()} - fed
     for name, array in blobs.items():
         node = model.net.producer(name)
-        if name not in fed and name not in broken:
+        # What is computed from a constant blob is constant as a rule, so the first one is named.
+        if name not in fed and name not in broken and not (name in constant and constant & _computed_from(model, name)):
             for text in _odd(node.type, array):
                 yield from warned("values", [f"blob {name!r} {text} for {picture}"], node.name)
     for node in model.net.nodes:
@@ -74,6 +76,11 @@ def _broken(names: Sequence[str], first: np.ndarray, picture: str) -> str:
     bad = first.size - np.count_nonzero(np.isfinite(first))
     others = f"; so do blobs behind it, {len(names)} in all" if len(names) > 1 else ""
     return f"blob {names[0]!r} holds {bad:,} NaN or infinite values of {first.size:,} for {picture}{others}"
+
+
+def _computed_from(model: CaffeModel, name: str) -> set[str]:
+    """The blobs that the layers which write a blob read."""
+    return {blob for node in model.net.nodes if name in node.message.top for blob in node.message.bottom} - {name}
 
 
 def _odd(kind: str, array: np.ndarray) -> Iterator[str]:

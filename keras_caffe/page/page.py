@@ -186,7 +186,7 @@ def _add_weights(looks: Sequence[dict[str, Any]], layer: dict[str, Any], data: d
     for blob, look in zip(layer["blobs"], looks, strict=True):
         blob.update(look)
     names = [blob["name"] for blob in layer["blobs"]]
-    data["findings"] += warned("weights", problems(layer["name"], names, looks), layer["name"])
+    data["findings"] += warned("weights", problems(names, looks), layer["name"])
 
 
 def _filled(shown: Subject, filled: Filling | None, name: str) -> str:

@@ -33,7 +33,7 @@ def tiled(maps: np.ndarray, *, per_map: bool = True, columns: int | None = None,
     if maps.ndim not in (3, 4) or (maps.ndim == 4 and maps.shape[-1] != 3):
         raise ShapeError("these are no maps", expected="(K, H, W) or (K, H, W, 3)", received=maps.shape)
     count, height, width = maps.shape[:3]
-    columns = columns or max(1, math.ceil(math.sqrt(count * max(height, 1) / max(width, 1))))
+    columns = max(1, min(count, columns or math.ceil(math.sqrt(count * max(height, 1) / max(width, 1)))))
     rows = ceil_div(count, columns)
     cell = (height + gap, width + gap)
     sheet = np.full((rows * columns, *cell, *maps.shape[3:]), PAPER, np.uint8)
@@ -45,12 +45,12 @@ def tiled(maps: np.ndarray, *, per_map: bool = True, columns: int | None = None,
 
 def shades(maps: np.ndarray, per_map: bool = True) -> np.ndarray:
     """Values as 0 to 255, stretched over each map or over all of them; a map of one value is grey."""
-    maps = maps.astype(np.result_type(maps, np.float32), copy=False)  # pixels of 8 bits have no infinity
+    maps = maps.astype("float64", copy=False)  # in which the greatest float32 less the least is no infinity
     finite = np.isfinite(maps)
     axes = tuple(range(1, maps.ndim)) if per_map else None
     low = np.min(maps, axis=axes, keepdims=True, where=finite, initial=np.inf)
     high = np.max(maps, axis=axes, keepdims=True, where=finite, initial=-np.inf)
-    span = np.where(high > low, high - low, 1).astype("float64")
+    span = np.subtract(high, low, out=np.ones_like(high), where=high > low)
     stretched = np.where(finite, (np.where(finite, maps, 0) - np.where(np.isfinite(low), low, 0)) / span, 0)
     return np.where((high > low) | ~finite, stretched * 255, 128).astype(np.uint8)
 

@@ -43,9 +43,12 @@ def forward(
         tape.watch(fed)
         computed = part({keras_name(name): fed}, training=False)
         best = tf.reduce_max(tf.reshape(computed[score][0], [-1]))
+    blobs = {blob: caffes_array(model, computed[blob]) for blob in names}
+    if not np.isfinite(best):
+        return blobs, {}
     gradients = tape.gradient(best, [fed, computed[maps]] if maps else [fed])
     found = [None if one is None else caffes_array(model, one) for one in [*gradients, computed.get(maps)]]
-    return {blob: caffes_array(model, computed[blob]) for blob in names}, _pictures(*found)
+    return blobs, _pictures(*found)
 
 
 def _pictures(pixels: np.ndarray | None, moving: np.ndarray | None, maps: np.ndarray | None = None) -> dict[str, str]:

@@ -101,17 +101,17 @@ def _short(number: Any) -> float:
     return float(f"{float(number):.5g}")
 
 
-def problems(layer: str, blobs: Sequence[str], looks: Sequence[Mapping[str, Any]]) -> list[str]:
+def problems(blobs: Sequence[str], looks: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is wrong with a layer's values, in words."""
     found = []
     for blob, look in zip(blobs, looks, strict=True):
         if look.get("nan") or look.get("infinite"):
             counts = [f"{look[key]:,} {word}" for key, word in (("nan", "NaN"), ("infinite", "infinite")) if look[key]]
-            found.append(f"layer {layer!r}: {blob} holds {' and '.join(counts)} of {look['count']:,} values")
+            found.append(f"{blob} holds {' and '.join(counts)} of {look['count']:,} values")
         elif look.get("zeros") == 1 and look["count"] > 1 and blob not in ("bias", "mean", "beta"):
-            found.append(f"layer {layer!r}: {blob} is zero throughout")
+            found.append(f"{blob} is zero throughout")
         elif look.get("dead"):
-            found.append(f"layer {layer!r}: {len(look['dead'])} filters of {blob} are zero: {_some(look['dead'])}")
+            found.append(f"{len(look['dead'])} filters of {blob} are zero: {_some(look['dead'])}")
     return found
 
 

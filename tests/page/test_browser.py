@@ -99,7 +99,7 @@ def test_a_click_shows_the_layer_and_what_is_in_place(browser, blocks) -> None:
     )
     assert texts(browser, "aside h2") == ["conv1"]
     assert "↻ BatchNorm  bn1" in texts(browser, '[data-box="1"] text')
-    assert "lr 0, decay 1 (frozen)" in css(browser, "aside").text
+    assert "lr_mult 0, decay_mult 1 (frozen)" in css(browser, "aside").text
 
 
 def test_blocks_fold_and_unfold(browser, blocks) -> None:

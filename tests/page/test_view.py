@@ -169,11 +169,23 @@ def test_weights_with_nan_and_dead_filters(tmp_path) -> None:
     model.set_caffe_params(params)
     save(model, None, tmp_path / "broken.caffemodel")
     page = view(BLOCKS, tmp_path / "broken.caffemodel", images=np.ones((3, 32, 24), "float32"))
-    assert "layer 'fc': weight holds 1 NaN" in said(page) or "holds 1 NaN of 40 values" in said(page)
+    assert "weights: kernel holds 1 NaN of 40 values" in said(page)
     assert "1 filters of kernel are zero: 2" in said(page)
     assert "blob 'fc' holds" in said(page)
+    assert [score for _, score in page.data["images"][0]["classes"]] == [None] * 5
+    assert "saliency" not in page.data["images"][0]
     assert layers(page)["conv1"]["blobs"][0]["dead"] == [2]
     assert embedded(page.html)
+
+
+def test_of_constant_blobs_the_first_is_named() -> None:
+    net = BLOCKS.replace('weight_filler { type: "xavier" }', "").replace(
+        "use_global_stats: false", "use_global_stats: true"
+    )
+    found = view(net, images=np.ones((3, 32, 24), "float32")).data["findings"]
+    assert [row["text"] for row in found if "constant" in row["text"]] == [
+        "blob 'conv1' is constant, 0 throughout, for the array"
+    ]
 
 
 def test_batch_statistics_are_a_finding_and_what_depends_on_them() -> None:
@@ -261,7 +273,7 @@ def test_the_second_of_two_detectors_is_empty() -> None:
     second = detector(0.5).partition('layer { name: "out"')
     net = detector(0.1) + "".join(second[1:]).replace('"out"', '"strict"')
     image = view(load(net), images=np.zeros((3, 8, 8), "float32")).data["images"][0]
-    assert image["from"] == "out, strict" and image["boxes"]
+    assert image["from"] == "out, strict" and image["counts"] == {"out": len(image["boxes"]), "strict": 0}
     assert [text[:29] for text in image["why"]] == ["layer 'strict' finds nothing "]
 
 
@@ -325,6 +337,7 @@ def test_blobs_of_another_program(lenet, digit, tmp_path) -> None:
     found = view(lenet, against=tmp_path / "blobs.npz").data["against"]
     assert found["first"] == "ip1"
     assert [row["what"] for row in found["rows"]] == ["agrees", "diverges"]
+    assert found["rows"][0]["text"] == "blob 'conv1': the same"
 
 
 @needs_wild

@@ -70,14 +70,14 @@ function drawAll(drawing, placed, group) {
 }
 
 function drawBlock(name, x, y, sizes, group) {
-  const folded = !sizes.inside, count = scene().drawing.blocks[name].items.length - 2;
+  const folded = !sizes.inside, boxes = scene().drawing.blocks[name].items.length - 2;
   const layers = scene().drawing.blocks[name].items.filter((box) => box >= 0).flatMap((box) => scene().boxes[box].map(layerAt)), words = folded ? marksOf(layers) : "";
-  const about = `${cut(name, 100)}, ${count} boxes, ${folded ? "folded" : "unfolded"}${words ? `, ${words}` : ""}`;
+  const about = `${cut(name, 100)}, ${boxes} boxes, ${folded ? "folded" : "unfolded"}${words ? `, ${words}` : ""}`;
   const node = svg("g", { class: `box block${folded ? " folded" : ""}${folded && differs(layers) ? " changed" : ""}`, transform: `translate(${x},${y})`, role: "button", tabindex: -1, "aria-expanded": String(!folded),
     "data-block": name, style: "--kind: var(--soft)", onclick: (event) => { event.stopPropagation(); toggle(name); } },
     svg("title", {}, about), svg("rect", { width: sizes.width, height: sizes.height, rx: 8 }),
     svg("text", { x: 12, y: 18, "font-weight": 600 }, `${folded ? "▸" : "▾"} ${cut(name, 24)}`),
-    folded ? svg("text", { class: "type", x: 24, y: 34 }, `${count} boxes`) : null,
+    folded ? svg("text", { class: "type", x: 24, y: 34 }, [`${boxes} boxes`, words ? "" : ((layers.at(-1).shapes || [])[0] || [])[1]].filter(Boolean).join("  ")) : null,
     words ? svg("text", { class: "mark", x: WIDTH - 6, y: 34, "text-anchor": "end" }, words) : null);
   order.push(node);
   group.append(node);
@@ -105,7 +105,7 @@ function drawBox(box, x, y, group) {
   const node = svg("g", { class: `box ${first.kind}${different ? " changed" : ""}`, style: kindStyle(first.kind), transform: `translate(${x},${y})`, role: "button", tabindex: -1,
     "data-box": box, onclick: (event) => { event.stopPropagation(); choose(chain[0]); } },
     svg("title", {}, cut(about, 400)), svg("rect", { width: WIDTH, height, rx: 5 }), svg("rect", { class: "stripe", width: 5, height, rx: 2 }),
-    svg("text", { x: 13, y: 16 }, cut(first.name || "(no name)", Math.max(8, 29 - words.length))),
+    svg("text", { x: 13, y: 16 }, cut(first.name || "(no name)", Math.max(8, 27 - words.length))),
     svg("text", { class: "type", x: 13, y: 30 }, cut([first.type, ((first.shapes || [])[0] || [])[1]].filter(Boolean).join("  "), 34)),
     words ? svg("text", { class: "mark", x: WIDTH - 6, y: 16, "text-anchor": "end" }, words) : null,
     chain.slice(1).map((place, row) => svg("text", { class: "type", x: 13, y: 45 + 15 * row, onclick: (event) => { event.stopPropagation(); choose(place); } },

@@ -36,6 +36,8 @@ function table(caption, heads, rows, numeric = []) {
 }
 const facts = (pairs) => el("dl", {}, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
   .map(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
+const count = (n, one) => `${number(n)} ${one}${n === 1 ? "" : "s"}`;
+const wide = (list) => el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "A table, which may be wider than the window" }, list);
 const link = (place) => el("button", { type: "button", onclick: () => choose(place, true) }, cut(layerAt(place).name || "(no name)", 120));
 const linkTo = (name) => {
   const place = scene().layers.findIndex((layer) => layer.name === name);
@@ -47,7 +49,7 @@ function histogram(look) {
   return el("div", {}, svg("svg", { class: "histogram", viewBox: "0 0 240 46", role: "img", "aria-label": `histogram from ${look.min} to ${look.max}` },
     look.histogram.map((height, place) => svg("rect", { x: place * width, width: width - 0.6, y: 45 - 44 * height / top, height: 44 * height / top })),
     svg("line", { x1: 0, x2: 240, y1: 45.5, y2: 45.5 })),
-    el("small", {}, `${look.min} … ${look.max}, mean ${look.mean}, deviation ${look.std}, ${(100 * look.zeros).toFixed(1)}% zeros`));
+    el("small", {}, `${look.min} … ${look.max}, mean ${look.mean}, std ${look.std}, ${(100 * look.zeros).toFixed(1)}% zeros`));
 }
 function broken(look) {
   const words = [];

@@ -1,11 +1,11 @@
-const rates = (blob) => `lr ${blob.lr}, decay ${blob.decay}${blob.lr === 0 ? " (frozen)" : ""}`;
+const rates = (blob) => `lr_mult ${blob.lr}, decay_mult ${blob.decay}${blob.lr === 0 ? " (frozen)" : ""}`;
 
 function netPanel() {
   const problems = scene().problems;
   return [el("h2", {}, cut(data.name, 300)), el("p", {}, "Choose a box to see its layer, a block to unfold it. Arrow keys go from box to box, Enter opens, + and − zoom, / finds a layer."),
     problems.length ? el("div", {}, el("h3", {}, "What could not be planned"), problems.map((text) => el("p", { class: "error" }, cut(text, 1500))),
       el("p", {}, `The shapes of ${scene().planned} of ${scene().layers.length} layers are known.`)) : null,
-    totalFacts(), ...worthKnowing()].filter(Boolean);
+    totalFacts(), data.against ? el("p", {}, "A dotted frame marks what differs from ", cut(data.against.name, 100), ": ", el("button", { type: "button", onclick: () => show("against") }, "Difference")) : null, ...worthKnowing()].filter(Boolean);
 }
 function worthKnowing() {
   const severe = data.findings.filter((finding) => finding.severity !== "note");
@@ -67,7 +67,7 @@ function shadesChoice(redraw) {
 }
 function activation(name, look, wanted = 260) {
   return el("figure", { class: "activation" }, look.bars ? columns(look, name) : picture({ ...look, picture: look[state.shades] }, name, wanted), broken(look),
-    el("figcaption", {}, el("b", {}, cut(name, 100)), look.maps ? ` ${look.maps} maps` : "", look.mean === undefined ? "" : ` · ${look.min} … ${look.max}, mean ${look.mean}, ${(100 * look.zeros).toFixed(0)}% zeros`));
+    el("figcaption", {}, el("b", {}, cut(name, 100)), look.maps ? ` ${count(look.maps, "map")}` : "", look.mean === undefined ? "" : ` · ${look.min} … ${look.max}, mean ${look.mean}, ${(100 * look.zeros).toFixed(0)}% zeros`));
 }
 
 const COLUMNS = [["place", "#"], ["name", "layer"], ["type", "type"], ["shape", "output"], ["parameters", "parameters"], ["flops", "FLOPs"], ["top_bytes", "tops, bytes"], ["weight_bytes", "weights, bytes"], ["intensity", "FLOPs per byte"]];
@@ -103,9 +103,9 @@ function costView() {
     COLUMNS.find(([one]) => one === name)[1] + (state.sort === name ? (state.falling ? " ▾" : " ▴") : ""));
   const cells = sorted(rows).map((row) => [String(row.place + 1), link(row.place), cut(row.type, 60), row.shape, number(row.parameters ?? null), number(row.flops ?? null), number(row.top_bytes ?? null), number(row.weight_bytes ?? null), row.intensity === null ? "" : number(row.intensity)]);
   const list = table("A multiplication and the addition that follows it are 2 FLOPs; blobs and weights in float32.", COLUMNS.map(([name]) => order(name)), cells, [0, 4, 5, 6, 7, 8]);
-  list.classList.add("long");
+  list.classList.add("long", "costs");
   list.querySelectorAll("th").forEach((head, place) => { if (COLUMNS[place][0] === state.sort) head.setAttribute("aria-sort", state.falling ? "descending" : "ascending"); });
-  view.append(list);
+  view.append(wide(list));
   return view;
 }
 
@@ -123,14 +123,14 @@ function imageView() {
   const choice = el("select", { id: "image", onchange: () => { state.image = Number(choice.value); show("images"); } }, data.images.map((one, place) => el("option", { value: place, selected: place === state.image }, cut(one.name, 60))));
   const frame = svg("svg", { viewBox: `0 0 ${width} ${height}`, width: Math.min(width * times, 520), role: "img", "aria-label": `${cut(image.name, 60)}${image.boxes ? ` with ${image.boxes.length} boxes` : ""}` },
     svg("image", { href: image.picture, width, height, style: "image-rendering:pixelated" }),
-    (image.boxes || []).map(([name, score, left, top, right, bottom]) => svg("g", { style: "--kind: #ffd400" }, svg("rect", { x: left * width, y: top * height, width: Math.max(0, (right - left) * width), height: Math.max(0, (bottom - top) * height), fill: "none", stroke: "#ffd400", "stroke-width": width / 160 },
+    (image.boxes || []).filter((row) => !row.includes(null)).map(([name, score, left, top, right, bottom]) => svg("g", { style: "--kind: #ffd400" }, svg("rect", { x: left * width, y: top * height, width: Math.max(0, (right - left) * width), height: Math.max(0, (bottom - top) * height), fill: "none", stroke: "#ffd400", "stroke-width": width / 160 },
       svg("title", {}, `${cut(name, 60)} ${score}`)), svg("text", { x: left * width + 2, y: Math.max(9, top * height - 2), "font-size": Math.max(6, width / 26), fill: "#ffd400", stroke: "#000", "stroke-width": 0.3 }, `${cut(name, 30)} ${score.toFixed(2)}`))));
   const figure = (source, text) => (source ? el("figure", {}, el("img", { class: "pixels", src: source, width: Math.min(width * times, 300), alt: text }), el("figcaption", {}, text)) : null);
   const best = image.classes ? Math.max(...image.classes.map(([, score]) => Math.abs(score)), 1e-9) : 1;
   return el("div", { class: "view" }, el("p", {}, el("label", { for: "image" }, "Picture "), choice),
     el("div", { class: "figures" }, el("figure", {}, frame, el("figcaption", {}, "as the net takes it")), figure(image.saliency, "saliency: how much each pixel moves the best class"), figure(image.cam, "class-activation map of the best class"),
-      image.classes ? el("div", {}, el("h2", { class: "part", style: "margin-top:0" }, `Best of ${cut(image.from, 60)}`), el("div", { class: "bars classes" }, image.classes.map(([name, score]) => [el("span", {}, name), el("div", { style: `width:${100 * Math.max(0, score) / best}%` }), el("span", {}, String(score))]))) : null,
-      image.boxes ? el("div", {}, table(`Boxes of ${cut(image.from, 60)}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.map(([name, ...rest]) => [name, ...rest.map(String)]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found.")) : null),
+      image.classes ? el("div", {}, el("h2", { class: "part", style: "margin-top:0" }, `Best classes in ${cut(image.from, 60)}`), el("div", { class: "bars classes" }, image.classes.map(([name, score]) => [el("span", {}, name), el("div", { style: `width:${100 * Math.max(0, score) / best}%` }), el("span", {}, String(score ?? "NaN"))]))) : null,
+      image.boxes ? el("div", {}, table(`Boxes: ${Object.entries(image.counts).map(([name, found]) => `${found || "none"} of ${cut(name, 60)}`).join(", ")}`, ["class", "score", "left", "top", "right", "bottom"], image.boxes.map(([name, ...rest]) => [name, ...rest.map((one) => String(one ?? "NaN"))]), [1, 2, 3, 4, 5]), image.boxes.length ? null : el("p", { class: "warning" }, "Nothing was found.")) : null),
     image.why.map((text) => el("p", { class: "warning" }, cut(text, 800))),
     el("h2", { class: "part" }, "Every blob"), el("p", {}, shadesChoice(() => show("images"))), el("div", { class: "figures" }, Object.entries(image.blobs).map(([name, look]) => activation(name, look))));
 }
@@ -140,14 +140,17 @@ function findingView() {
   const rows = [...data.findings].sort((a, b) => rank[a.severity] - rank[b.severity]);
   const list = table("What is worth knowing", ["severity", "about", "layer", "what", "what to do"], rows.map((row) => [el("span", { class: row.severity }, row.severity), row.kind, row.layer ? linkTo(row.layer) : "", cut(row.text, 2000), cut(row.cure || "", 1000)]));
   list.classList.add("long");
-  return el("div", { class: "view" }, rows.length ? list : el("p", {}, "Nothing to say."));
+  return el("div", { class: "view" }, rows.length ? wide(list) : el("p", {}, "Nothing to say."));
 }
 
 function againstView() {
-  const { rows, first, name } = data.against;
-  const list = table(`Beside ${cut(name, 200)}`, ["layer", "what", "how"], rows.map((row) => [linkTo(row.layer), el("span", { class: ["agrees", "not compared"].includes(row.what) ? "note" : "warning" }, row.what), cut(row.text, 1500)]));
+  const { rows, first, name } = data.against, other = cut(name, 100);
+  const words = { "only here": "only in this net", "only there": `only in ${cut(other, 24)}` };
+  const differences = rows.filter((row) => !["agrees", "not compared"].includes(row.what));
+  const kinds = [...new Set(differences.map((row) => row.what))].map((what) => `${differences.filter((row) => row.what === what).length} ${words[what] || what}`);
+  const list = table(`This net → ${other}`, ["layer", "what", "how"], rows.map((row) => [linkTo(row.layer), el("span", { class: differences.includes(row) ? "warning" : "note" }, words[row.what] || row.what), cut(row.text, 1500)]));
   list.classList.add("long");
-  return el("div", { class: "view" }, el("p", {}, first ? `Values diverge first in blob ${cut(first, 200)}.` : rows.some((row) => row.what !== "agrees") ? "" : "Nothing differs."), list);
+  return el("div", { class: "view" }, el("p", {}, differences.length ? `${count(differences.length, "difference")}: ${kinds.join(", ")}. ` : "Nothing differs. ", first ? `Values diverge first in blob ${cut(first, 200)}.` : ""), wide(list));
 }
 
 const VIEWS = { graph: ["Graph", graphView], costs: ["Costs", costView], weights: ["Weights", weightView], images: ["Pictures", imageView], findings: ["Findings", findingView], ...(data.against ? { against: ["Difference", againstView] } : {}) };
