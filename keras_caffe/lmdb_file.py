@@ -11,7 +11,7 @@ import os
 import struct
 import weakref
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,12 +47,14 @@ class LmdbFile:
 
     Args:
         path: its folder, or its file.
+        memory: gives memory for a large record, of the number of bytes that it is asked for.
 
     Raises:
         DataError: it cannot be opened, is cut off, or is no LMDB. `items` raises it where a page is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory: Callable[[int], bytearray | memoryview] = bytearray) -> None:
+        self.memory = memory
         self.path = path / "data.mdb" if path.is_dir() else path
         try:
             self._descriptor = os.open(self.path, os.O_RDONLY)
@@ -120,11 +122,11 @@ class LmdbFile:
         if flags != BIG or begin + 8 > len(page):
             raise self._damaged("a record is of another kind, or reaches beyond its page")
         (number,) = struct.unpack_from("<Q", page, begin)
-        pages = self._read(number * self.tree.page_size, PAGE.size + size)
+        pages = self._into(number * self.tree.page_size, PAGE.size + size, self.memory)
         own, _, kind, *_ = PAGE.unpack_from(pages)
         if own != number or not kind & OVERFLOW:
             raise self._damaged(f"page {number} holds no record")
-        return memoryview(pages)[PAGE.size :]
+        return pages[PAGE.size :]
 
     def _tree(self) -> Tree:
         """The records' tree, as the later one of the two meta pages states it."""
@@ -163,14 +165,19 @@ class LmdbFile:
         return Tree(page_size, depth, entries, root, used), transaction
 
     def _read(self, at: int, size: int) -> bytes:
-        """Bytes of the file; what is not there is not asked for: memory is taken for what is."""
+        """Bytes of the file."""
+        return bytes(self._into(at, size, bytearray))
+
+    def _into(self, at: int, size: int, memory: Callable[[int], bytearray | memoryview]) -> memoryview:
+        """Bytes of the file in the caller's memory, which is taken only for what is there."""
         if at + size <= self.length:
+            data = memoryview(memory(size))
             try:
-                data = os.pread(self._descriptor, size, at)
+                read = os.preadv(self._descriptor, [data], at)
             except OSError as error:
                 raise unreadable(self.path, error, DataError) from None
-            if len(data) == size:
-                return data
+            if read == size:
+                return data.toreadonly()
         raise self._damaged("a page lies beyond the end of the file", f"{size} bytes at {at}")
 
     def _damaged(self, problem: str, received: str | None = None) -> DataError:

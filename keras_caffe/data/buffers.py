@@ -9,14 +9,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_caffe.shapes import ceil_div
+
 ALIGNMENT = 64  # TensorFlow takes such memory as it is, without a copy
 KEEP = 12
+STEP = 1 << 16  # bytes
 
 
 class Buffers:
-    """Arrays of 64-byte alignment. The memory of one is given out again when no view of it is left."""
+    """Arrays of 64-byte alignment. The memory of one is given out again when no view of it is left.
 
-    def __init__(self) -> None:
+    Args:
+        keep: pieces of memory that are kept at most.
+    """
+
+    def __init__(self, keep: int = KEEP) -> None:
+        self.keep = keep
         self._memory: list[np.ndarray] = []
         self._lock = threading.Lock()
 
@@ -27,9 +35,13 @@ class Buffers:
             memory = next((m for m in self._memory if m.size == size + ALIGNMENT and _references(m) <= _UNUSED), None)
             if memory is None:
                 memory = np.empty(size + ALIGNMENT, np.uint8)
-                self._memory = [*self._memory[-KEEP:], memory]
+                self._memory = [*self._memory[-self.keep :], memory]
             first = -memory.ctypes.data % ALIGNMENT
             return memory[first : first + size].view(dtype).reshape(shape)
+
+    def bytes(self, size: int) -> memoryview:
+        """Memory of so many bytes. That of records of about the same size serves for either."""
+        return self.take((ceil_div(size, STEP) * STEP,), np.uint8).data[:size]
 
 
 def _references(memory: np.ndarray) -> int:

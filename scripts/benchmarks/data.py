@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
-COLUMNS = ("what", "images/s", "/ first row")
+COLUMNS = ("what", "images/s", "/ first row", "processor µs/image", "first row / it")
 SIDE, CROP, BATCH = 256, 227, 64
 MEAN, SCALE = (104.0, 117.0, 123.0), 0.0078125
 NET = """layer {{ name: "data" type: "Data" top: "data" top: "label"
-  transform_param {{ crop_size: 227 mirror: true mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.0078125 }}
+  transform_param {{ crop_size: 227 mirror: true {} scale: 0.0078125 }}
   data_param {{ source: "{}" batch_size: 64 backend: LMDB }} }}"""
 AHEAD = 12  # batches that may be ready when the clock starts
+REST = 0.3  # seconds in which the batches ahead are made, so that a row's processor time is its own
 
 Batches = Iterator[Any]
 
@@ -41,18 +43,22 @@ def measure(args: argparse.Namespace) -> Any:
         write(source, ((b"%08d" % number, value) for number, value in enumerate(values)))
         made = decoders(values) if args.encoded else loops(values)
         rows = {name: batches for name, batches in [*made.items(), *readers(source).items()]}
-        rates = rounds(rows, args.batches, args.runs)
+        seconds = rounds(rows, args.batches, args.runs)
         reader = next(iter(readers(source).values()))
         grown = [memory(reader, 10 * args.records // BATCH) for _ in range(3)][-1]
-    first = rates[next(iter(rates))]
-    found = [(name, statistics.median(each), ratio(each, first)) for name, each in rates.items()]
+    found = list(lines(seconds, args.batches * BATCH))
     kind = "JPEG" if args.encoded else "raw"
     title = f"{args.records} {kind} records 3 x {SIDE} x {SIDE}, crop {CROP}, mirror, mean, scale, batches of {BATCH}"
     return table(f"{title}; memory grows by {grown / 2**20:.0f} MiB over 10 epochs", COLUMNS, found)
 
 
-def ratio(ours: list[float], theirs: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+def lines(seconds: dict[str, list[tuple[float, float]]], images: int) -> Iterator[tuple[Any, ...]]:
+    """A row of the table for each reader, from the seconds that passed and those of the processor in each round."""
+    first = [list(each) for each in zip(*next(iter(seconds.values())), strict=True)]
+    for name, rounds_of_it in seconds.items():
+        passed, used = (list(each) for each in zip(*rounds_of_it, strict=True))
+        rate, cost = images / statistics.median(passed), 1e6 * statistics.median(used) / images
+        yield name, rate, ratio(first[0], passed), cost, ratio(first[1], used)
 
 
 def datum(number: int, encoded: bool) -> bytes:
@@ -114,27 +120,53 @@ def decoders(values: list[bytes]) -> dict[str, Batches]:
 
 
 def readers(source: Path) -> dict[str, Batches]:
+    """The layer with three mean values, and with a mean image below central and below drawn windows."""
     from keras_caffe.data import dataset
 
-    net = NET.format(source)
+    image = f'mean_file: "{_mean_file(source.parent)}"'
+    values = " ".join(f"mean_value: {value:g}" for value in MEAN)
+    kinds = {
+        "mean values": (values, "TRAIN"),
+        "mean image, TEST": (image, "TEST"),
+        "mean image, TRAIN": (image, "TRAIN"),
+    }
     return {
-        f"keras_caffe.dataset, {data_format}": iter(dataset(net, seed=0, data_format=data_format))
+        f"{kind}, {data_format}": iter(dataset(NET.format(mean, source), phase, seed=0, data_format=data_format))
+        for kind, (mean, phase) in kinds.items()
         for data_format in ("channels_first", "channels_last")
     }
 
 
-def rounds(rows: dict[str, Batches], count: int, runs: int) -> dict[str, list[float]]:
-    """Images a second of each row in each round."""
-    rates: dict[str, list[float]] = {name: [] for name in rows}
+def _mean_file(folder: Path) -> Path:
+    from keras_caffe import proto
+
+    blob = proto.BlobProto(shape={"dim": [1, 3, SIDE, SIDE]})
+    blob.data.extend(np.random.default_rng(1).uniform(90, 130, 3 * SIDE * SIDE).tolist())
+    file = folder / "mean.binaryproto"
+    file.write_bytes(blob.SerializeToString())
+    return file
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def rounds(rows: dict[str, Batches], count: int, runs: int) -> dict[str, list[tuple[float, float]]]:
+    """Seconds that pass, and those of the processor, while each row gives `count` batches, in each round."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in rows}
     for _ in range(runs):
         for name, batches in rows.items():
+            time.sleep(REST)
+            used = process_time()
             for _ in range(AHEAD):
                 next(batches)
             start = perf_counter()
             for _ in range(count):
                 next(batches)
-            rates[name].append(count * BATCH / (perf_counter() - start))
-    return rates
+            passed = perf_counter() - start
+            time.sleep(REST)
+            seconds[name].append((passed, (process_time() - used) * count / (AHEAD + count)))
+    return seconds
 
 
 def memory(batches: Batches, count: int) -> int:

@@ -36,3 +36,14 @@ def test_memory_is_aligned_and_of_the_type_asked_for() -> None:
         batch = buffers.take(shape, dtype)
         assert batch.shape == shape and batch.dtype == dtype
         assert batch.ctypes.data % ALIGNMENT == 0 and batch.flags.c_contiguous
+
+
+def test_records_of_about_one_size_share_memory_in_turn() -> None:
+    buffers = Buffers(keep=2)
+    held, addresses = [buffers.bytes(70_000), buffers.bytes(70_001)], set()
+    assert [len(record) for record in held] == [70_000, 70_001] and not np.shares_memory(*held)
+    for size in range(80_000, 80_010):
+        record = buffers.bytes(size)
+        addresses.add(np.frombuffer(record, np.uint8).ctypes.data)
+        del record
+    assert len(addresses) == 1

@@ -129,3 +129,21 @@ def test_fused_arithmetic_gives_the_bits_of_numpys(mean: str, pixels: bool, data
     for window, mirror, out in zip(windows, mirrored, wanted, strict=True):
         augment.apply(window, Placement(bool(mirror), 2, 1), out)
     np.testing.assert_array_equal(found.transpose(0, 3, 1, 2) if data_format == "channels_last" else found, wanted)
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("mean", ["none", "value", "values", "image"])
+def test_a_transformed_image_is_caffes_line_by_line(mean: str, data_format: str) -> None:
+    random = np.random.default_rng(4)
+    for channels, height, width, kind in ((3, 20, 31, "uint8"), (1, 9, 8, "uint8"), (2, 12, 17, "float32")):
+        image = random.integers(0, 256, (channels, height, width)).astype(kind)
+        shapes = {"value": (1, 1, 1), "values": (channels, 1, 1), "image": image.shape}
+        given = None if mean == "none" else random.uniform(90, 130, shapes[mean]).astype("float32")
+        crop, (top, left) = (7, width - 4), (2, 3)
+        for mirror in (False, True):
+            batch = np.empty((*crop, channels), np.float32).transpose(2, 0, 1)
+            out = batch if data_format == "channels_last" else np.empty((channels, *crop), np.float32)
+            Augment(crop, True, 0.3, given, True).apply(image, Placement(mirror, top, left), out)
+            whole = image - (0 if given is None else np.broadcast_to(given, image.shape))
+            wanted = whole.astype(np.float32)[:, top : top + crop[0], left : left + crop[1]] * np.float32(0.3)
+            np.testing.assert_array_equal(out, wanted[:, :, ::-1] if mirror else wanted)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe.data.buffers import Buffers
 from keras_caffe.data.database import Database, Entry, Walk, check_backend, empty
 from keras_caffe.data.datum import Datum, parse
 from keras_caffe.data.sources.base import Settings
@@ -18,7 +19,15 @@ from keras_caffe.data.sources.tfrecord import TfRecordWalk, is_tfrecord
 from keras_caffe.errors import DataError
 from keras_caffe.lmdb_file import LmdbFile
 
-READERS: dict[str, Callable[[Path], Walk]] = {"auto": LmdbFile, "lmdb": LmdbFile, "tensorflow-io": TensorFlowIoWalk}
+RECORDS = 128  # whose memory is kept: those of the two batches that are made at once, in most nets
+
+
+def lmdb(path: Path) -> LmdbFile:
+    """An LMDB whose records lie in memory that is used again: new pages cost as much as reading into them."""
+    return LmdbFile(path, Buffers(RECORDS).bytes)
+
+
+READERS: dict[str, Callable[[Path], Walk]] = {"auto": lmdb, "lmdb": lmdb, "tensorflow-io": TensorFlowIoWalk}
 
 
 class Data(ImageSource):
