@@ -71,6 +71,26 @@ def test_in_onnx_it_is_the_same_without_tf2onnx(data_format: str, tmp_path: Path
     np.testing.assert_allclose(found, np.asarray(model(digits(data_format))), rtol=1e-4, atol=1e-6)
 
 
+@needs_onnx
+def test_outputs_that_other_layers_read_are_outputs_everywhere(tmp_path: Path) -> None:
+    data = keras.Input((6,), name="data")
+    hidden = keras.layers.Dense(5, activation="tanh", name="hidden")(data)
+    model = keras.Model(data, [hidden, keras.layers.Dense(3, name="logits")(hidden)])
+    x = np.random.default_rng(0).standard_normal((2, 6)).astype("float32")
+    wanted = dict(zip(["hidden_tanh", "logits"], model.predict_on_batch(x), strict=True))
+    served = tf.saved_model.load(str(keras_caffe.export(model, tmp_path / "served", tolerance=1e-4)))
+    file = keras_caffe.to_onnx(model, tmp_path / "net.onnx", tolerance=1e-4)
+    found = [
+        keras_caffe.engine(model, "tensorflow", cache=False)(x),
+        served.signatures["serving_default"](data=tf.constant(x)),
+        dict(zip(wanted, run(file, {"data": x}, list(wanted)), strict=True)),
+    ]
+    for outputs in found:
+        assert set(outputs) == set(wanted)
+        for name, values in wanted.items():
+            np.testing.assert_allclose(outputs[name], values, rtol=1e-4, atol=1e-5)
+
+
 def _output(file: Path) -> str:
     import onnx
 

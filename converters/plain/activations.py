@@ -22,6 +22,8 @@ def apply(draft: Draft, layer: Any, value: DraftValue) -> DraftValue:
 
 def activation(draft: Draft, name: str, function: Any, value: DraftValue) -> DraftValue:
     kind = _name(function)
+    if not _is_known(function):
+        raise Inexpressible(f"activation {kind!r} of {getattr(function, '__module__', None)}, which is not Keras's own")
     if kind == "linear":
         return value
     if kind in SIMPLE:
@@ -37,6 +39,11 @@ def activation(draft: Draft, name: str, function: Any, value: DraftValue) -> Dra
 
 def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _is_known(function: Any) -> bool:
+    """Whether a function does what its name says: others may have the name of one of Keras's."""
+    return str(getattr(function, "__module__", None)).startswith(("keras.", "tensorflow."))
 
 
 def clip(draft: Draft, name: str, value: DraftValue, limit: float) -> DraftValue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from keras_caffe.converters.model import BlobModel, CaffeModel
 from keras_caffe.converters.plain import images, vectors
 from keras_caffe.converters.plain.activations import apply
 from keras_caffe.converters.plain.draft import Draft, DraftValue, Handler, Inexpressible
+from keras_caffe.converters.plain.operations import operation as add_operation
 from keras_caffe.converters.plain.part import add_part
 from keras_caffe.errors import NetError
 from keras_caffe.layers.base import CaffeLayer
@@ -32,24 +33,40 @@ def from_keras(model: keras.Model) -> tuple[Any, list[list[np.ndarray]]]:
     Raises:
         NetError: lists every layer that cannot be expressed, and why.
     """
-    model = _functional(model)
+    draft, _ = _drafted(_functional(model))
+    return _net(model, draft), draft.blobs
+
+
+def as_caffe(model: Any, outputs: Any = None) -> tuple[CaffeModel, Any]:
+    """A Keras model as a net that `load` might have returned; such a net as it is. Raises as `from_keras`.
+
+    Returns:
+        The net, and the blobs to give: `outputs`, or those of the Keras model where they are not the net's outputs, as
+        other layers read some; None: the net's outputs.
+    """
+    if isinstance(model, CaffeModel):
+        return model, outputs
+    draft, own = _drafted(_functional(model))
+    net = _net(model, draft)
+    loaded = load(net, data_format=draft.data_format)
+    loaded.set_caffe_params({layer.name: a for layer, a in zip(net.layer, draft.blobs, strict=True) if a})
+    known = {loaded.net.values[value].blob for value in loaded.plan.outputs()}
+    return loaded, own if outputs is None and known != set(own) else outputs
+
+
+def _drafted(model: Any) -> tuple[Draft, list[str]]:
+    """The layers of a functional model, and the blobs that are its outputs."""
     walk = _Walk(_data_format(model))
     walk.inputs(model)
     outputs = walk.run(model, [walk.values[id(tensor)] for tensor in model.inputs])
     walk.finish(outputs)
+    return walk.draft, list(dict.fromkeys(value.blob for value in outputs))
+
+
+def _net(model: Any, draft: Draft) -> Any:
     net = proto.NetParameter(name=model.name)
-    net.layer.extend(walk.draft.layers)
-    return net, walk.draft.blobs
-
-
-def as_caffe(model: Any) -> CaffeModel:
-    """A Keras model as a net that `load` might have returned; such a net as it is. Raises as `from_keras`."""
-    if isinstance(model, CaffeModel):
-        return model
-    net, blobs = from_keras(model)
-    loaded = load(net, data_format=_data_format(_functional(model)))
-    loaded.set_caffe_params({layer.name: arrays for layer, arrays in zip(net.layer, blobs, strict=True) if arrays})
-    return loaded
+    net.layer.extend(draft.layers)
+    return net
 
 
 def _functional(model: Any) -> Any:
@@ -110,7 +127,9 @@ class _Walk:
             try:
                 if isinstance(operation, BlobModel):
                     return add_part(self.draft, operation, values)
-                return self._layer(operation, values)
+                if not isinstance(operation, keras.layers.Layer):
+                    return add_operation(self.draft, operation, args, kwargs)
+                return self._layer(operation, values, args, kwargs)
             except Inexpressible as reason:
                 self.refused.append(f"{operation.name!r} ({type(operation).__name__}): {reason}")
                 return self._instead(operation)
@@ -123,7 +142,9 @@ class _Walk:
         self.draft.prefix = before
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _layer(self, layer: Any, values: Sequence[DraftValue]) -> DraftValue:
+    def _layer(
+        self, layer: Any, values: Sequence[DraftValue], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> DraftValue:
         if isinstance(layer, CaffeLayer):
             raise Inexpressible(
                 "it is Caffe's own, and only what `load` or `extract` returns is written with such layers"
@@ -131,6 +152,11 @@ class _Walk:
         handler = HANDLERS.get(type(layer).__name__)
         if handler is None or not type(layer).__module__.startswith("keras."):
             raise Inexpressible("Caffe has no such layer")
+        if mode := getattr(layer, "quantization_mode", None):
+            raise Inexpressible(
+                f"it is quantised to {mode}; quantise what is exported instead, as Caffe's layers hold floats"
+            )
+        _check_call(args, kwargs)
         value = handler(self.draft, layer, values)
         return apply(self.draft, layer, value)
 
@@ -154,6 +180,15 @@ class _Walk:
                 + "; ".join(self.refused),
                 expected="layers that Caffe has too: " + ", ".join(sorted(HANDLERS)),
             )
+
+
+def _check_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Refuses what a layer is given beside values of the net, as Caffe's layers know bottoms alone."""
+    if any(one is not None and not isinstance(one, DraftValue) for one in tree.flatten(args)):
+        raise Inexpressible("it is called with an array, which is no value of the net")
+    said = {name: one for name, one in kwargs.items() if isinstance(one, (bool, int, float)) and one}
+    if said:
+        raise Inexpressible("it is called with " + ", ".join(f"{name}={one!r}" for name, one in said.items()))
 
 
 def _called_once(operation: Any) -> bool:

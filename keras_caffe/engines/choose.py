@@ -84,7 +84,7 @@ def _source(given: Any, outputs: Sequence[str] | None) -> LoadedNet | ExportedFi
         if is_export(path):
             return ExportedFile(path, outputs)
         given = read_keras(path)
-    return LoadedNet(as_caffe(given), outputs)
+    return LoadedNet(*as_caffe(given, outputs))
 
 
 def _as_before(source: LoadedNet | ExportedFile, how: How, now: Any) -> Engine | None:

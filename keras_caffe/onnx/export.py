@@ -97,7 +97,7 @@ def to_onnx(
         raise ExportError("there is no file to write", expected="its path as the last argument")
     if isinstance(model, keras.Model):
         try:
-            model = as_caffe(model)
+            model, outputs = as_caffe(model, outputs)
         except NetError as error:
             return _by_keras(model, Path(file), opset, error)
     how = Settings(outputs, dynamic, fold, opset, data_format, losses, precision, preprocessing, labels, tolerance)

@@ -130,8 +130,8 @@ def export_version(
     model: CaffeModel, directory: str | Path, version: int | None, how: Settings
 ) -> tuple[Path, tuple[Row, ...]]:
     """Writes a version and, given a tolerance, runs it; its path, and one row for each output. See `export`."""
-    model = as_caffe(model)
-    names = _signatures(model, how.outputs, how.signatures)
+    model, outputs = as_caffe(model, how.outputs)
+    names = _signatures(model, outputs, how.signatures)
     with new_version(directory, version) as new, stock_ops_only():
         trained = folded(model, [blob for blobs in names.values() for blob in blobs or ()]) if how.fold else None
         built = servable_model(model, trained, how.data_format or model.data_format, how.dynamic)

@@ -190,7 +190,13 @@ class Dense(kl.Dense):
     """Named as a layer that is known, but another one."""
 
 
+def relu(x: Any) -> Any:
+    """Named as a function that is known, but another one."""
+    return keras.ops.clip(x, 0, 1)
+
+
 REFUSED: dict[str, tuple[Any, str]] = {
+    "own_function": (lambda: kl.Dense(3, activation=relu), "not Keras's own"),
     "unknown": (lambda: kl.GaussianNoise(0.1), "no such layer"),
     "own_class": (lambda: Dense(3), "no such layer"),
     "activation": (lambda: kl.Dense(3, activation="gelu"), "gelu"),
@@ -212,6 +218,37 @@ def test_what_caffe_does_not_have_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(NetError, match=problem):
         keras_caffe.save(chain(make()), tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
     assert not list(tmp_path.iterdir())
+
+
+def test_operators_with_numbers_are_power_layers(tmp_path: Path) -> None:
+    data = keras.Input((4, 5, 3), name="data")
+    net = same(keras.Model(data, (1.0 - (data - 104.0) * 0.017) / 3 + keras.ops.add(data, data) * data), tmp_path)
+    assert [node.type for node in net.net.nodes].count("Power") == 4
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    {
+        "array": (lambda x: x - np.ones(3, "float32"), "array of shape"),
+        "inverse": (lambda x: 1 / x, "division"),
+        "maximum": (lambda x: keras.ops.maximum(x, 0.5), "of 0.5"),
+        "average": (lambda x: keras.ops.average(x, axis=2), "no value of the net"),
+        "reshape": (lambda x: keras.ops.reshape(x, (-1, 60)), "no such layer"),
+        "training": (lambda x: kl.Dropout(0.5)(x, training=True), "training=True"),
+    }.values(),
+)
+def test_operations_that_caffe_does_not_have_are_refused(call: Callable[[Any], Any], problem: str) -> None:
+    data = keras.Input((4, 5, 3), name="data")
+    with pytest.raises(NetError, match=problem):
+        keras_caffe.save(keras.Model(data, call(data)), "net.prototxt")
+
+
+def test_quantised_layers_are_refused() -> None:
+    """Their kernels are codes, which were written as weights."""
+    model = keras.Sequential([keras.Input((4,)), kl.Dense(3)])
+    model.layers[0].quantize("int8")
+    with pytest.raises(NetError, match="quantised to int8"):
+        keras_caffe.save(model, "net.prototxt")
 
 
 def test_all_that_is_refused_is_listed() -> None:
