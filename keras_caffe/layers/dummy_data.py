@@ -41,11 +41,16 @@ class DummyData(SourceLayer):
 
     @classmethod
     def default_values(cls, layer: Any, shapes: Sequence[Shape]) -> Sequence[np.ndarray] | None:
-        given = [fillers.from_caffe(filler) for filler in layer.dummy_data_param.data_filler]
-        specs = _for_all(given or [{"type": "constant"}], len(shapes))
+        specs = cls.fillers(layer)
         for spec, shape in zip(specs, shapes, strict=True):
             fillers.check(spec, known(shape))
         return [_filled(spec, shape) for spec, shape in zip(specs, shapes, strict=True)]
+
+    @staticmethod
+    def fillers(layer: Any) -> list[dict[str, Any]]:
+        """The filler of each top, as `keras_caffe.fillers` takes it."""
+        given = [fillers.from_caffe(filler) for filler in layer.dummy_data_param.data_filler]
+        return _for_all(given or [{"type": "constant"}], len(layer.top))
 
 
 def _filled(spec: dict[str, Any], shape: Shape) -> np.ndarray:

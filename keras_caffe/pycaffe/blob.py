@@ -24,18 +24,22 @@ class Memory:
     """
 
     def __init__(self, size: int, initial: float = 0) -> None:
-        self.size, self.initial = size, initial
+        self.capacity, self.initial = size, initial
         self._array: np.ndarray | None = None
         self._pending: Callable[[], np.ndarray] | None = None
         self._left: Callable[[], np.ndarray] | None = None
 
     @property
     def array(self) -> np.ndarray:
-        """All values, flat; what is written into them counts."""
+        """All values, flat, perhaps more than a blob has; what is written into them counts."""
         if self._array is None:
-            self._array = np.full(self.size, self.initial, np.float32)
+            self._array = np.full(self.capacity, self.initial, np.float32)
             self._fill()
         return self._array
+
+    def holds(self, view: np.ndarray) -> bool:
+        """Whether what is written into this array is written into the memory."""
+        return view.base is not None and view.base is self._array
 
     @property
     def handed_out(self) -> bool:
@@ -58,27 +62,27 @@ class Memory:
         if self._array is None or self._left is None:
             return self._array is not None
         left = self._left()
-        return not np.array_equal(self._array.reshape(left.shape), left, equal_nan=True)
+        return not np.array_equal(self._array[: left.size].reshape(left.shape), left, equal_nan=True)
 
     def references(self) -> int:
         """How many references to the array there are; every view of it is one."""
         return sys.getrefcount(self._array)
 
-    def resize(self, size: int) -> None:
-        """Another number of values; an array in use is left as it is to those who hold it."""
-        if size != self.size:
-            self.size, self._array, self._pending, self._left = size, None, None, None
+    def reserve(self, size: int) -> None:
+        """Room for this many values; as in Caffe, the memory stays, with all that it holds, unless it is too small."""
+        if size > self.capacity:
+            self.capacity, self._array, self._pending, self._left = size, None, None, None
 
     def adopt(self, array: np.ndarray) -> None:
         """Keeps the values in this array from now on, a flat one of which somebody holds views."""
-        self._array = array
+        self._array, self.capacity = array, array.size
         self._fill()
 
     def _fill(self) -> None:
         if self._pending is not None:
             values, self._pending = self._pending, None
             array = values()
-            np.copyto(self._array.reshape(array.shape), array)  # type: ignore[union-attr]
+            np.copyto(self._array[: array.size].reshape(array.shape), array)  # type: ignore[index]
 
 
 def _alone() -> int:
@@ -106,7 +110,7 @@ class ParamMemory(Memory):
         is therefore given up after that: who asks for it again gets one with the same values.
         """
         if self._array is not None:
-            self._push(self._array.reshape(self.bound.blob.shape))
+            self._push(self._array[: count(self.bound.blob.shape)].reshape(self.bound.blob.shape))
             if self.references() <= ALONE:
                 self._array = None
                 self.pull()
@@ -158,8 +162,8 @@ class NetBlob:
 
     def _view(self, name: str, memory: Memory) -> np.ndarray:
         view = self._views.get(name)
-        if view is None or view.base is not memory.array or view.shape != self._shape:
-            view = self._views[name] = memory.array.reshape(self._shape)
+        if view is None or not memory.holds(view) or view.shape != self._shape:
+            view = self._views[name] = memory.array[: self.count].reshape(self._shape)
         return view
 
     @property
@@ -198,7 +202,7 @@ class NetBlob:
         return self._shape[axis] if axis < len(self._shape) else 1
 
     def reshape(self, *dims: int) -> None:
-        """Another shape; the values stay if their number does. A net takes it over at `net.reshape()` or `forward`."""
+        """Another shape; the values stay, unless there are more than ever. A net takes it over when it runs next."""
         self.take_shape(check_blob(tuple(map(int, dims))))
 
     def put(self, tensor: Any, order: Order, shape: Shape) -> None:
@@ -220,7 +224,7 @@ class NetBlob:
             return
         self._shape = _known(shape)
         for memory in (self._data_memory, self.diff_memory):
-            memory.resize(self.count)
+            memory.reserve(self.count)
 
 
 class ParamBlob(NetBlob):

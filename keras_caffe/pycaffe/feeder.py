@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe import proto
+from keras_caffe import fillers, proto
 from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan
 from keras_caffe.errors import Call, DataError, Option
+from keras_caffe.layers.dummy_data import DummyData
 from keras_caffe.layers.python_class import class_name
 from keras_caffe.places import Places
 from keras_caffe.pycaffe.blob import NetBlob
 
 READ = (
-    *("AnnotatedData", "Data", "DenseImageData", "DummyData", "HDF5Data"),
-    *("ImageData", "ImageLabelmapData", "ImageSegData", "WindowData"),
+    *("AnnotatedData", "Data", "DenseImageData", "HDF5Data", "ImageData"),
+    *("ImageLabelmapData", "ImageSegData", "WindowData"),
 )
 GIVEN = "MemoryData"
 
@@ -48,6 +49,8 @@ class Feeder:
             if start <= node.index <= end:
                 if node.type in READ or node.type == GIVEN:
                     self._take_batch(node, blobs)
+                elif node.type == "DummyData":
+                    _refill(node, blobs)
                 elif node.type != "Input":
                     _check_written(node, blobs)
 
@@ -64,6 +67,8 @@ class Feeder:
         from keras_caffe.data import dataset  # opened only by nets that read data
 
         net = proto.NetParameter(layer=[node.message])
+        for rules in ("include", "exclude"):  # The net has it, whatever levels and stages they ask for.
+            net.layer[0].ClearField(rules)
         seed = random.getrandbits(32)  # so that `set_random_seed` decides
         return iter(dataset(net, self.phase, data_format="channels_first", seed=seed, **self.places.arguments))
 
@@ -99,6 +104,13 @@ class Feeder:
         arrays = dict(zip(node.message.top, (data, labels), strict=True))
         settings = Settings(self.places, data_format="channels_first", arrays=arrays)
         self._batches[node.index] = _in_turn(open_source(node.message, settings, node.where))
+
+
+def _refill(node: Node, blobs: Mapping[str, NetBlob]) -> None:
+    """What is random anew, in the shape that the blob has. A constant is filled in once; the script may change it."""
+    for name, spec in zip(node.message.top, DummyData.fillers(node.message), strict=True):
+        if spec["type"] != "constant":
+            blobs[name].data[...] = fillers.get(spec)(blobs[name].shape)
 
 
 def _check_written(node: Node, blobs: Mapping[str, NetBlob]) -> None:

@@ -118,6 +118,7 @@ class Solver:
             SolverError: the loss is no number any more; the parameters are those before that iteration.
         """
         self.policy.begin()
+        self._losses.clear()
         for _ in range(iterations):
             self.net.clear_param_diffs()
             if self._test_is_due() and (self.iter or self.param.test_initialization):
@@ -129,7 +130,6 @@ class Solver:
             for _start, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             self.apply_update()
-            self.iter += 1
             if self.param.snapshot and self.iter % self.param.snapshot == 0:
                 self.snapshot()
 
@@ -162,7 +162,7 @@ class Solver:
         return loss
 
     def apply_update(self) -> None:
-        """Updates the parameters by their diffs, which then hold what was subtracted."""
+        """Updates the parameters by their diffs, which then hold what was subtracted; this ends an iteration."""
         self.net.push_params()
         blobs = dict(zip(map(str, self._params), self.net.own_params(), strict=True))
         gradients = [p.bound.blob.to_keras(blobs[str(p)].diff) for p in self._updated]
@@ -173,6 +173,7 @@ class Solver:
         moved = {str(p): p.bound.blob.to_caffe(step.numpy()) for p, step in zip(self._updated, steps, strict=True)}
         for name, blob in blobs.items():
             blob.diff[...] = moved.get(name, 0)
+        self.iter += 1
 
     def _updates(self, gradients: Sequence[Any]) -> list[Any]:
         variables = [p.variable for p in self._updated]
@@ -200,7 +201,7 @@ class Solver:
     def _say_outputs(self, title: str, which: str, net: Net, batches: Sequence[dict[str, np.ndarray]]) -> None:
         if self.param.display:
             self.tell(title)
-            means = {name: np.mean([outputs[name] for outputs in batches], axis=0) for name in net.outputs}
+            means = {name: _mean(name, [outputs[name] for outputs in batches]) for name in net.outputs}
             for number, line in enumerate(output_lines(means, net.blob_loss_weights)):
                 self.tell(f"    {which} net output #{number}: {line}")
 
@@ -225,7 +226,6 @@ class Solver:
         self._optimizer.iterations.assign(self.iter)
         self.policy.restore(self.iter, state.current_step, **state.plateau)
         self._update = tf.function(self._updates, autograph=False)
-        self._losses.clear()
 
 
 class SGDSolver(Solver):
@@ -258,6 +258,17 @@ def get_solver(solver_file: Any, **options: Any) -> Solver:
     classes = {cls.type: cls for cls in kinds}
     definition = read_solver(solver_file)
     return classes[definition.param.type](definition, **options)
+
+
+def _mean(name: str, batches: Sequence[np.ndarray]) -> np.ndarray:
+    shapes = sorted({batch.shape for batch in batches})
+    if len(shapes) > 1:
+        raise SolverError(
+            f"output {name!r} of a test net has no mean over batches of several shapes",
+            received=" and ".join(map(str, shapes)),
+            fix="Let a Silence layer read it, or set display: 0.",
+        )
+    return np.mean(batches, axis=0)
 
 
 def _net(choice: nets.NetChoice, options: dict[str, Any]) -> Net:

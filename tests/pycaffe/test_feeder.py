@@ -49,6 +49,35 @@ def test_a_pass_that_starts_below_the_data_keeps_them() -> None:
     assert (net.blobs["one"].data == 1).all()
 
 
+def test_dummy_data_refill_what_is_random_only() -> None:
+    net = caffe.Net(
+        """layer { name: "x" type: "DummyData" top: "x" top: "r"
+             dummy_data_param { shape { dim: 2 } data_filler { value: 1 } data_filler { type: "gaussian" } } }
+           layer { name: "y" type: "Eltwise" bottom: "x" bottom: "x" top: "y" }""",
+        caffe.TEST,
+    )
+    assert net.forward()["y"].tolist() == [2, 2]
+    net.blobs["x"].data[...] = 3
+    net.blobs["r"].data[...] = 3
+    assert net.forward()["y"].tolist() == [6, 6]
+    assert (net.blobs["r"].data != 3).all()
+    for blob in ("x", "r"):
+        net.blobs[blob].reshape(2, 2)
+    net.blobs["x"].data[...] = 4
+    assert net.forward()["y"].tolist() == [[8, 8], [8, 8]]
+    assert len(np.unique(net.blobs["r"].data)) == 4
+
+
+@pytest.mark.parametrize("rule", ['stage: "a"', "min_level: 1"])
+def test_data_layers_read_in_the_stages_and_levels_of_the_net(rule: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.arange(2, dtype="float32").reshape(2, 1)
+    (tmp_path / "files").write_text(f"{tmp_path}/x.h5")
+    net = f"""layer {{ name: "x" type: "HDF5Data" top: "x" include {{ {rule} }}
+                hdf5_data_param {{ source: "{tmp_path}/files" batch_size: 2 }} }}"""
+    assert caffe.Net(net, caffe.TEST, stages=["a"], level=1).forward()["x"].tolist() == [[0], [1]]
+
+
 MEMORY = """
 layer { name: "m" type: "MemoryData" top: "d" top: "l"
   memory_data_param { batch_size: 2 channels: 1 height: 2 width: 1 } }

@@ -373,6 +373,37 @@ def test_share_with(net: caffe.Net, images: np.ndarray) -> None:
         net.share_with(caffe.Net(CONVOLUTIONAL.replace("kernel_size: 3", "kernel_size: 1"), caffe.TEST))
 
 
+def test_reshape_keeps_the_memory_as_long_as_it_is_large_enough() -> None:
+    net = caffe.Net(
+        """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 2 } } }
+           layer { name: "y" type: "Power" bottom: "x" top: "y" power_param { scale: 2 } }""",
+        caffe.TEST,
+    )
+    blob = net.blobs["x"]
+    blob.data[...] = np.arange(8).reshape(4, 2)
+    blob.diff[...] = blob.data
+    blob.reshape(2, 2)
+    assert net.forward()["y"].tolist() == [[0, 2], [4, 6]]
+    blob.reshape(4, 2)
+    assert blob.data.ravel().tolist() == blob.diff.ravel().tolist() == list(range(8))
+    assert net.forward()["y"].ravel().tolist() == list(range(0, 16, 2))
+    blob.reshape(9)
+    assert not blob.data.any()
+
+
+def test_parameters_of_another_shape_hold_the_values_that_a_layer_uses() -> None:
+    net = caffe.Net(
+        """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
+           layer { name: "y" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 2 } }""",
+        caffe.TEST,
+    )
+    net.blobs["x"].data[...] = [[1, 10]]
+    for shape in ((4, 1), (3, 2), (2, 2)):
+        net.params["y"][0].reshape(*shape)
+        net.params["y"][0].data.flat[:4] = range(4)
+        assert net.forward()["y"].tolist() == [[10, 32]]
+
+
 def test_legacy_sizes_of_a_blob(net: caffe.Net) -> None:
     blob = net.blobs["fc"]
     assert (blob.num, blob.channels, blob.height, blob.width, blob.count) == (2, 3, 1, 1, 6)

@@ -102,7 +102,54 @@ def test_updates_by_hand() -> None:
     solver.net.params["ip"][0].diff[...] = 4
     solver.apply_update()
     np.testing.assert_allclose(solver.net.params["ip"][0].data, -1 * np.ones((1, 3)))
-    assert solver.iter == 0
+    assert solver.iter == 1
+
+
+def test_updates_by_hand_count_for_the_rate_and_for_snapshots(tmp_path: Path) -> None:
+    solver = caffe.SGDSolver(
+        definition(lr_policy='"step"', gamma=0.1, stepsize=1, base_lr=1, snapshot_prefix=f'"{tmp_path}/by_hand"')
+    )
+    weights = solver.net.params["ip"][0]
+    for step, iteration in ((1, 1), (0.1, 2)):
+        before = weights.data.copy()
+        weights.diff[...] = 1
+        solver.apply_update()
+        np.testing.assert_allclose(before - weights.data, step, rtol=1e-6)
+        assert solver.iter == iteration
+    assert solver.snapshot()[0].endswith("by_hand_iter_2.caffemodel")
+
+
+def test_each_call_of_step_smooths_the_loss_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    solver = caffe.SGDSolver(definition(average_loss=9, display=1))
+    for value in (1, 2):
+        feed(solver, np.full((2, 3), value, "float32"))
+        solver.step(1)
+        assert f"loss = {solver.net.blobs['loss'].data:.6g}" in capsys.readouterr().out
+
+
+class Growing:
+    """Delivers one row more in each pass."""
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        self.rows = 0
+
+    def reshape(self, bottom: Any, top: Any) -> None:
+        self.rows += 1
+        top[0].reshape(self.rows, 1)
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        top[0].data[...] = 1
+
+
+def test_outputs_of_several_shapes_have_no_mean() -> None:
+    text = """base_lr: 1 lr_policy: "fixed" test_iter: 2 test_interval: 1 display: 1 net_param {
+        layer { name: "data" type: "Python" top: "data" python_param { module: "m" layer: "Growing" } }
+        layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 1 } }
+        layer { name: "loss" type: "EuclideanLoss" bottom: "data" bottom: "ip" top: "loss" }
+        layer { name: "out" type: "Power" bottom: "ip" top: "out" } }"""
+    solver = caffe.SGDSolver(text, python_layers={"m.Growing": Growing})
+    with pytest.raises(SolverError, match=r"output 'out' of a test net .*\(\d+, 1\) and \(\d+, 1\)"):
+        solver.step(1)
 
 
 def test_callbacks_see_the_gradients() -> None:

@@ -21,8 +21,7 @@ class DummyData(Source):
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
         self._shapes = [tuple(shape or ()) for shape in DummyDataLayer.declared_shapes(layer)]
-        specs = [fillers.from_caffe(filler) for filler in layer.dummy_data_param.data_filler] or [{"type": "constant"}]
-        self.specs = specs * len(self._shapes) if len(specs) == 1 else specs
+        self.specs = DummyDataLayer.fillers(layer)
         for spec, shape in zip(self.specs, self._shapes, strict=True):
             fillers.check(spec, known(shape))
 
