@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from keras_caffe import registry
 from keras_caffe.converters.backward import Backward, needs_backward
 from keras_caffe.converters.graph import Net, Node, OutputFile
 from keras_caffe.converters.input_shapes import shapes_missing, shapes_not_known, source_shapes
+from keras_caffe.converters.keras_names import KerasNames
 from keras_caffe.converters.share import Slot, multipliers, shared_params
 from keras_caffe.errors import CaffeError, LayerError, NetError, ShapeError, instead
 from keras_caffe.layers.base import Blob, Bottom, BoundBlob, CaffeLayer, check_count
@@ -211,7 +211,7 @@ def infer(
     """
     classes = registry.find(((n.type, n.name, n.where) for n in net.nodes), custom_layers)
     plan = Plan(net, data_format)
-    names = _KerasNames(net, classes)
+    names = KerasNames(net, classes)
     shapes = dict(input_shapes or {})
     tops = [net.values[value].blob for node in net.nodes if not node.inputs for value in node.outputs]
     _check_used([blob for blob in shapes if blob not in tops], tops)
@@ -389,25 +389,3 @@ def _explained(error: CaffeError, plan: Plan, node: Node) -> CaffeError:
 def _states_shape(source: Node) -> bool:
     """Whether an Input says that its blob has no axes, rather than nothing."""
     return bool(source.message.input_param.shape)
-
-
-def keras_name(name: str) -> str:
-    """A Caffe name without what Keras forbids in names."""
-    return re.sub(r"[^\w.\-]", "_", name)
-
-
-class _KerasNames:
-    """Keras layer names from Caffe's: unique, and without what Keras forbids."""
-
-    def __init__(self, net: Net, classes: Mapping[str, type]) -> None:
-        sources = [node for node in net.nodes if issubclass(classes[node.type], SourceLayer)]
-        self.used = {keras_name(net.values[value].blob) for node in sources for value in node.outputs}
-
-    def __call__(self, node: Node) -> str:
-        base = keras_name(node.name) or node.type.lower()
-        name, number = base, 1
-        while name in self.used:
-            number += 1
-            name = f"{base}_{number}"
-        self.used.add(name)
-        return name

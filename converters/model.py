@@ -17,7 +17,8 @@ from keras_caffe.converters import weights
 from keras_caffe.converters.build import build
 from keras_caffe.converters.costs import parameters
 from keras_caffe.converters.graph import AUTOMATIC, Net, graph
-from keras_caffe.converters.infer import Plan, infer, keras_name
+from keras_caffe.converters.infer import Plan, infer
+from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.tensors import ANCHOR, Tensors
 from keras_caffe.errors import Call, Cure, ExportError, LayerError, NetError, Option, ShapeError

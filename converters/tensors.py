@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_caffe.converters.infer import Plan, PlannedLayer, keras_name
+from keras_caffe.converters.infer import Plan, PlannedLayer
+from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
 
 ANCHOR = "no_input"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_caffe.converters.infer import keras_name
+from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.data.stream import in_python
 from keras_caffe.errors import DataError, Option
 
