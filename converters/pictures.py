@@ -22,11 +22,17 @@ def read_image(path: str, channels: int) -> np.ndarray:
     pillow = _pillow()
     try:
         with pillow.Image.open(path) as image:
-            upright = pillow.ImageOps.exif_transpose(image)
+            upright = _of_8_bits(pillow.ImageOps.exif_transpose(image), image.format, pillow)
             pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     except (OSError, ValueError, SyntaxError, pillow.Image.DecompressionBombError) as error:
         raise unreadable(path, error, problem="the picture cannot be read") from None
     return pixels[:, :, None] if channels == 1 else pixels[:, :, ::-1]
+
+
+def _of_8_bits(image: Any, format: str | None, pillow: Any) -> Any:
+    """Grey pictures of 16 bits by their high bytes, as OpenCV takes them; Pillow would cut what is over 255."""
+    wide = image.mode.startswith("I;16") or (image.mode == "I" and format != "TIFF")
+    return pillow.Image.fromarray((np.asarray(image) >> 8).astype("uint8")) if wide else image
 
 
 def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

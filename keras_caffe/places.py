@@ -22,6 +22,9 @@ class Places:
         prototxt: the file that names files; None for what was not read from one.
         confine: whether names may only lead to what lies in `base_dir`, wherever `..` and links go.
 
+    Attributes:
+        needed: what `need` has found.
+
     Raises:
         DataError: `confine` without `base_dir`.
     """
@@ -36,6 +39,7 @@ class Places:
             fix = Option("base_dir", ..., "as the folder that names may not leave")
             raise DataError("there is no folder to confine names to", fix=fix)
         self.base_dir, self.confine = base_dir, confine
+        self.needed: dict[Path, None] = {}
         beside = [] if prototxt is None else [prototxt.parent]
         folders = [Path(base_dir)] if base_dir is not None else [Path(), *beside]
         self.folders: Sequence[Path] = list(dict.fromkeys(folder.absolute() for folder in folders))
@@ -90,6 +94,7 @@ class Places:
                 fix=[*escape_hint(name), "Names start at the working directory.", BASE_DIR],
                 cause=not_found(path),
             )
+        self.needed[path] = None
         return path
 
     def _check(self, path: Path, name: str) -> None:

@@ -75,7 +75,8 @@ class Features:
         computed = [*blobs, *model.plan.also_out]
         self._part = model.extract(computed)
         with files_written():
-            self._compute = (engine and engine(model, computed)) or self._part.predict_on_batch
+            faster = engine and engine(model, computed)
+        self._compute = faster or self._part.predict_on_batch
         source = self.data.streams[0].source
         self._batch, self._records = source.batch_size, source.size if batches is None else None
         if batches is None and self._records is None:
@@ -83,8 +84,10 @@ class Features:
                 "the data layer's records have no end", layer=source.layer.name, fix="Say how many batches to take."
             )
         self.batches = ceil_div(self._records, self._batch) if batches is None else batches
-        stamps = [(str(file), Path(file).stat().st_size, Path(file).stat().st_mtime_ns) for file in weights]
-        self.identity = [to_text(definition.message), stamps, self.blobs, self.batches, level, list(stages)]
+        found = source.settings.places
+        files = [*map(Path, weights), *found.needed]  # not the images that a list names, which may be millions
+        self.identity = [to_text(definition.message), self.blobs, self.batches, level, list(stages), repr(options)]
+        self.identity += [list(map(str, found.folders)), _stamps(files), faster and (faster.name, faster.precision)]
 
     def batches_from(self, first: int) -> Iterator[dict[str, np.ndarray]]:
         """{blob: array} of each batch; the records that fill up the last batch are left out.
@@ -109,6 +112,13 @@ class Features:
             return values[None]
         rows, rest = divmod(len(values), self._batch)
         return values if rest else values[: rows * records]
+
+
+def _stamps(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Name, size and time of each file, and of a database's files but its locks and logs, which reading may change."""
+    inside = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
+    held = [file.absolute() for files in inside for file in files if not file.name.lower().startswith(("lock", "log"))]
+    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in held]
 
 
 class Parts:

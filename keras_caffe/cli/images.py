@@ -98,8 +98,8 @@ def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int
     Args:
         file: the prototxt; its first layer with a transform_param counts.
         shape: (C, H, W) of the net's input.
-        resize: (height, width) before the crop; default: the layer's new_height and new_width, the mean picture's
-            size, or the size of the crop.
+        resize: (height, width) before the crop; default: that of the layer's resize_param, its new_height and
+            new_width, the mean picture's size, or the size of the crop.
         places: `base_dir` and `confine` for the name of a mean_file, as of `keras_caffe.dataset`.
 
     Raises:
@@ -118,9 +118,7 @@ def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int
         raise DataError(
             "mean_file and mean_value contradict each other", where=file, layer=repr(layer.name), expected="one of them"
         )
-    declared = layer.image_data_param.new_height, layer.image_data_param.new_width
-    if resize is None and all(declared):
-        resize = declared
+    resize = resize or _declared_size(layer, file)
     mean_file = Places(prototxt=Path(file), **places).need(param.mean_file, "mean_file") if param.mean_file else None
     if resize is None and mean_file:
         resize = read_mean(mean_file).shape[-2:]
@@ -128,6 +126,21 @@ def of_data_layer(file: str, shape: tuple[int, int, int], resize: tuple[int, int
     mean = mean_file or list(param.mean_value) or 0.0
     fitted = Preprocessing(resize or crop, crop, mean, param.scale).fitted((None, *shape))
     return Preparation(shape, fitted.mean.transpose(2, 0, 1), param.scale, fitted.resize)
+
+
+def _declared_size(layer: Any, file: str) -> tuple[int, int] | None:
+    """The size that a layer resizes images to, by SSD's resize_param or its own fields; None: as they come."""
+    (param, *more) = layer.transform_param.resize_param or [None]
+    if param is None:
+        size = layer.image_data_param.new_height, layer.image_data_param.new_width
+        return size if all(size) else None
+    bilinear = all(mode == param.LINEAR for mode in param.interp_mode)
+    if more or param.resize_mode != param.WARP or not bilinear or not (param.height and param.width):
+        raise DataError(
+            "this kind of resize_param is not supported", where=file, layer=repr(layer.name),
+            expected="one, WARP with height, width and interp_mode LINEAR",
+        )  # fmt: skip
+    return param.height, param.width
 
 
 def pictures(names: list[str]) -> list[str]:

@@ -77,6 +77,9 @@ class Labelled:
                 "the file lacks an array", where=str(self.data), expected="images, labels", received=", ".join(arrays)
             )
         images, labels = self._as_caffes(arrays["images"]), arrays["labels"].ravel()
+        if labels.dtype.kind not in "biuf" or images.dtype.kind not in "biuf":
+            received = f"images of {images.dtype}, labels of {labels.dtype}"
+            raise DataError("images and labels are numbers", where=str(self.data), received=received)
         if len(images) != len(labels):
             raise DataError(
                 "there must be a label for each image", where=str(self.data), expected=len(images), received=len(labels)
@@ -132,10 +135,11 @@ class Labelled:
 
 def _by_class(folder: Path) -> list[tuple[Path, int]]:
     """The files in the folders of a folder, each with the number of its own."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not classes:
         raise DataError("there are no folders of images, one for each class", where=str(folder))
-    return [(file, label) for label, path in enumerate(classes) for file in sorted(path.iterdir()) if file.is_file()]
+    files = ((file, label) for label, path in enumerate(classes) for file in sorted(path.iterdir()))
+    return [(file, label) for file, label in files if file.is_file() and not file.name.startswith(".")]
 
 
 def _listed(file: Path) -> list[tuple[Path, int]]:

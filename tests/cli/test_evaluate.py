@@ -60,6 +60,8 @@ def test_all_forms_of_data_say_the_same(digits: Any, tmp_path: Path, capsys: Any
         Image.fromarray(image[0]).save(names[-1])
     for label in range(10):
         (tmp_path / "classes" / f"{label}").mkdir(exist_ok=True)
+    (tmp_path / "classes" / ".cache").mkdir()  # no class
+    (tmp_path / "classes" / "0" / ".DS_Store").write_bytes(b"no picture")
     listed = [f"{name.relative_to(tmp_path)} {label}\n" for name, label in zip(names, labels, strict=True)]
     (tmp_path / "list.txt").write_text("".join(listed))
     np.savez(tmp_path / "last.npz", images=images.transpose(0, 2, 3, 1), labels=labels[:, None])
@@ -99,6 +101,7 @@ def test_a_table_for_people(digits: Any, tmp_path: Path, capsys: Any) -> None:
         ("small.npz", "(1, 28, 28)"),
         ("short.npz", "a label for each image"),
         ("wild.npz", "0 to 9"),
+        ("names.npz", "numbers"),
         ("empty", "one for each class"),
         ("list.txt", "list.txt:2"),
     ],
@@ -109,6 +112,7 @@ def test_bad_data(name: str, says: str, tmp_path: Path, capsys: Any) -> None:
     np.savez(tmp_path / "small.npz", images=images[..., :9], labels=np.zeros(3))
     np.savez(tmp_path / "short.npz", images=images, labels=np.zeros(2))
     np.savez(tmp_path / "wild.npz", images=images, labels=np.array([0, 1, 10]))
+    np.savez(tmp_path / "names.npz", images=images, labels=["cat", "dog", "cat"])
     (tmp_path / "empty").mkdir()
     (tmp_path / "list.txt").write_text("a.png 1\nb.png\n")
     rest = ("--precision", "float32", "--engine", "onnxruntime")

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import keras_caffe
 from keras_caffe import proto, pycaffe, samples
 from keras_caffe.cli import main
-from keras_caffe.cli.images import mean_of
+from keras_caffe.cli.images import mean_of, of_data_layer
 from keras_caffe.converters.pictures import read_image, resized
+from keras_caffe.data.images import decode
 from keras_caffe.errors import CaffeError
 
 NET, WEIGHTS = str(samples.path("lenet.prototxt")), str(samples.path("lenet.caffemodel"))
@@ -159,6 +161,26 @@ def test_grey_for_one_channel(tmp_path: Path) -> None:
     grey = read_image(str(tmp_path / "image.png"), 1)
     assert grey.shape == (2, 2, 1)
     assert np.abs(grey[:, :, 0] - (0.299 * red + 0.587 * green + 0.114 * blue)).max() <= 0.51
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3)])
+def test_pictures_of_16_bits_are_those_of_a_data_layer(shape: tuple[int, ...], tmp_path: Path) -> None:
+    wide = np.random.default_rng(0).integers(0, 1 << 16, shape).astype("uint16")
+    content = tf.io.encode_png(wide.reshape(3, 4, -1)).numpy()
+    (tmp_path / "image.png").write_bytes(content)
+    np.testing.assert_array_equal(read_image(str(tmp_path / "image.png"), 3), decode(content, 3))
+
+
+def test_transform_resizes_as_ssds_resize_param_says(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "d" type: "AnnotatedData" top: "data" transform_param { crop_size: 2 resize_param {'
+        " resize_mode: WARP height: 3 width: 5 interp_mode: LINEAR } } }"
+    )
+    assert of_data_layer(str(tmp_path / "net.prototxt"), (3, 2, 2), None).resize == (3, 5)
+    other = (tmp_path / "net.prototxt").read_text().replace("WARP", "FIT_SMALL_SIZE")
+    (tmp_path / "net.prototxt").write_text(other)
+    with pytest.raises(CaffeError, match="resize_param is not supported"):
+        of_data_layer(str(tmp_path / "net.prototxt"), (3, 2, 2), None)
 
 
 def test_transparent_and_turned_pictures(tmp_path: Path) -> None:

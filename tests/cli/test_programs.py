@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_caffe
 from keras_caffe import proto, samples
@@ -128,6 +132,31 @@ def test_extract_goes_on_where_it_was_interrupted(work: Path, tmp_path: Path, mo
         np.testing.assert_array_equal(whole["ip2"], parts["ip2"][:])
         np.testing.assert_array_equal(whole["label"], parts["label"][:])
         assert whole["label"][0] == samples.digits()[1][0]
+
+
+def test_extract_goes_on_with_the_same_data_and_engine_alone(work: Path, tmp_path: Path) -> None:
+    from keras_caffe.cli.features import Features
+
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "data" type: "ImageData" top: "data" top: "label" '
+        'image_data_param { source: "list.txt" batch_size: 1 } } '
+        'layer { name: "out" type: "Power" bottom: "data" top: "out" }'
+    )
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((4, 4, 3), "uint8")).save(tmp_path / name / "0.png")
+        (tmp_path / name / "list.txt").write_text("0.png 0\n")
+
+    def identity(folder: str, **options: Any) -> Any:
+        return json.dumps(
+            Features(tmp_path / "net.prototxt", [], ["out"], base_dir=tmp_path / folder, **options).identity
+        )
+
+    first = identity("one")
+    assert identity("one") == first != identity("other")
+    assert identity("one", engine=lambda *_: SimpleNamespace(name="openvino", precision="float32")) != first
+    (tmp_path / "one" / "list.txt").write_text("0.png 0\n0.png 0\n")
+    assert identity("one", batches=1) != first
 
 
 def test_extract_takes_every_record_once(work: Path, tmp_path: Path) -> None:
