@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe import fillers
+from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.layers.spatial import shape_params
@@ -27,7 +28,8 @@ class NdConvolution(Convolution):
     Shapes: (N, *spatial, C) -> (N, *out, num_output), without the sizes of 1 in *out.
 
     Raises:
-        LayerError, ShapeError: as `Convolution`; another number of dims than spatial axes; kernel_size and its like.
+        LayerError, ShapeError: as `Convolution`; another number of dims than spatial axes; kernel_size and its like;
+            dilation, which the fork does not read.
 
     Caffe: src/caffe/layers/cudnn_ndconv_layer.cpp (chuckcho/video-caffe)
     """
@@ -47,6 +49,8 @@ class NdConvolution(Convolution):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.convolution_param
+        if any(dilation != 1 for dilation in param.dilation):
+            raise LayerError("NdConvolution has no dilation", fix="Delete it: the fork does not read it.")
         return cls(
             num_output=required(param, "num_output"),
             **shape_params(param, bottoms[0].rank - 2),

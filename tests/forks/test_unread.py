@@ -164,6 +164,21 @@ def test_fields_of_another_forks_ctc_loss_are_named(kind: str, field: str, tells
     assert all(f"ctc_loss_param.{field.split(':')[0]} changes nothing here" in text and tells in text for text in named)
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "tells"),
+    [
+        ("NdPooling", "pooling_param { ceil_mode: false }", "says how sizes are rounded"),
+        ("Pooling", "pooling_param { ceil_mode: false }", ""),
+        ("Correlation", "correlation_param { single_direction: 1 }", "is for Correlation1D alone"),
+        ("Correlation1D", "correlation_param { single_direction: 1 }", ""),
+    ],
+)
+def test_fields_that_one_type_reads_and_another_does_not(kind: str, field: str, tells: str) -> None:
+    found = [one.text for one in keras_caffe.check(layer("l", kind, "x", "y", field)) if one.kind == "field"]
+    assert len(found) == bool(tells)
+    assert all(tells in text for text in found)
+
+
 def test_a_solver_says_so_too(tmp_path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(X + layer("l", "EuclideanLoss", "x x", "loss"))

@@ -168,6 +168,12 @@ def test_axes_of_size_1_are_dropped() -> None:
         ('type: "NdPooling" pooling_param { kernel_size: 2 }', SHAPE_3D, LayerError, "Write kernel_shape"),
         ('type: "NdConvolution" convolution_param { num_output: 1 pad: 2 }', SHAPE_3D, LayerError, "Write pad_shape"),
         (
+            'type: "NdConvolution" convolution_param { num_output: 1 kernel_shape { dim: [1, 1, 1] } dilation: 2 }',
+            SHAPE_3D,
+            LayerError,
+            "NdConvolution has no dilation",
+        ),
+        (
             'type: "Convolution" convolution_param { num_output: 1 kernel_shape { dim: 2 } }',
             SHAPE_3D,
             LayerError,
