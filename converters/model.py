@@ -212,7 +212,8 @@ class CaffeModel(BlobModel):
         if not outputs:  # Keras has no models without: that of an empty net hands its only input on.
             outputs = {ANCHOR: tensors.anchor()}
         inputs = tensors.inputs(tensors.plan.inputs)
-        model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
+        with tensors.deep():
+            model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
         model.tensors, model.recipe = tensors, recipe
         model.load_report, model.files = load_report, files
         return model
@@ -263,7 +264,8 @@ class CaffeModel(BlobModel):
         self.net.check_blobs(names)
         outputs = {name: self.blobs[name] for name in names}
         needed = self.tensors.plan.inputs_of(self.net.last_write(name).id for name in names)
-        model = BlobModel(_unwrap(self.tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
+        with self.tensors.deep():
+            model = BlobModel(_unwrap(self.tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
         model.tensors = self.tensors
         return model
 

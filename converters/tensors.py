@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -81,3 +83,13 @@ class Tensors:
             if defaults is not None:
                 axes = permutation(caffe_order(len(shape)), self.plan.orders[value])
                 self.defaults[name] = np.transpose(defaults[index], axes)
+
+    @contextmanager
+    def deep(self) -> Iterator[None]:
+        """Room for making a model of the tensors: Keras goes from the outputs to the inputs by recursion."""
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(limit + 2 * len(self.plan.net.nodes))
+        try:
+            yield
+        finally:
+            sys.setrecursionlimit(limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -298,3 +299,21 @@ def test_wrong_input_shape_says_what_to_do() -> None:
 def test_input_shapes_must_name_inputs() -> None:
     with pytest.raises(NetError, match="'dta'.*data"):
         keras_caffe.load(NET, input_shapes={"dta": (1, 3, 8, 6)})
+
+
+@pytest.fixture
+def little_recursion() -> Iterator[int]:
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(400)
+    yield 400
+    sys.setrecursionlimit(usual)
+
+
+def test_a_net_may_be_deeper_than_pythons_recursion(little_recursion: int) -> None:
+    power = 'layer {{ name: "power{0}" type: "Power" bottom: "b{0}" top: "b{1}" power_param {{ shift: 1 }} }}'
+    layers = "".join(power.format(i, i + 1) for i in range(little_recursion))
+    net = 'layer { name: "in" type: "Input" top: "b0" input_param { shape { dim: 1 dim: 2 } } }' + layers
+    model = keras_caffe.load(net)
+    assert np.array_equal(model(np.zeros((1, 2), "float32")), [[400, 400]])
+    assert np.array_equal(model.extract(["b390"])(np.ones((1, 2), "float32"))["b390"], [[391, 391]])
+    assert sys.getrecursionlimit() == little_recursion

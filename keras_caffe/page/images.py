@@ -23,7 +23,7 @@ def picture_input(plan: Plan) -> tuple[str, tuple[int, int, int]]:
     """
     shapes = {plan.net.values[value].blob: plan.shapes[value] for value in plan.inputs}
     for name, shape in shapes.items():
-        if len(shape) == 4 and shape[1] in (1, 3) and None not in shape[1:]:
+        if len(shape) == 4 and shape[1] in (1, 3) and all(shape[1:]):
             channels, height, width = known(shape[1:])
             return name, (channels, height, width)
     raise NetError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -155,12 +156,12 @@ def _scene(shown: Subject, phase: str, data: dict[str, Any], progress: Follow) -
     scene = shown.scenes[phase]
     layers = described(scene)
     first = data["scenes"].get(shown.phase, {"layers": ()})["layers"]
-    places = {layer["name"]: place for place, layer in enumerate(first)}
+    places, own = _places(first), _places(layers)
     for place, layer in progress(list(enumerate(layers)), "Looking at the weights"):
         if scene.plan and layer.get("blobs"):
             filled = shown.fillings.get(phase)
             layer["filled"] = _filled(shown, filled, layer["name"])
-            twin = places.get(layer["name"])
+            twin = places.get(layer["name"]) if layer["name"] in own else None
             if twin is not None and _same_weights(layer, first[twin]):
                 layer["weights_of"] = twin
             elif filled is not None:
@@ -174,6 +175,12 @@ def _scene(shown: Subject, phase: str, data: dict[str, Any], progress: Follow) -
         "problems": [shown.said(problem) for problem in scene.problems],
         "planned": len(scene.nodes),
     }
+
+
+def _places(layers: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """{name: place} of the layers whose name no other has."""
+    times = Counter(layer["name"] for layer in layers)
+    return {layer["name"]: place for place, layer in enumerate(layers) if times[layer["name"]] == 1}
 
 
 def _same_weights(one: dict[str, Any], other: dict[str, Any]) -> bool:

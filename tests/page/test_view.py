@@ -143,6 +143,20 @@ def test_sizes_that_are_not_known() -> None:
     assert embedded(page.html)
 
 
+def test_a_picture_of_no_size_is_none() -> None:
+    page = view(BLOCKS.replace("dim: 32 dim: 24", "dim: 0 dim: 0"), images=np.zeros((3, 0, 0), "float32"))
+    assert "the array cannot be shown: the net takes no picture" in said(page)
+
+
+def test_of_several_layers_with_one_name_each_phase_shows_its_own_weights(tmp_path) -> None:
+    net = BLOCKS.replace('name: "mix_a/3x3"', 'name: "mix_a/1x1"')
+    save(load(BLOCKS), None, tmp_path / "blocks.caffemodel")
+    page = view(net, tmp_path / "blocks.caffemodel")
+    for phase in ("TEST", "TRAIN"):
+        twins = [layer for layer in page.data["scenes"][phase]["layers"] if layer["name"] == "mix_a/1x1"]
+        assert ["histogram" in layer["blobs"][0] for layer in twins] == [True, False], phase
+
+
 def test_a_layer_that_is_refused_and_one_without_a_producer() -> None:
     wrong = BLOCKS.replace("kernel_size: 3 pad: 1", "kernel_size: 300")
     assert "shapes" in layers(view(wrong))["mix_a/1x1"]
