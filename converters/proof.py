@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from keras_caffe.converters.comparison import Row, computed_blobs, row
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.rebuild import node_blobs, plan_again, rebuild
 from keras_caffe.converters.sample_shapes import sample_shapes
+from keras_caffe.converters.tail import Tail, computed_behind, picking_layers
 from keras_caffe.errors import CaffeError, ExportError, Option
 from keras_caffe.layout import Order, edge_order, inverse, to_caffe
 from keras_caffe.runtimes import Arrays, Runtime
@@ -55,14 +57,17 @@ class Engine:
         return edge_order(rank, self.data_format)
 
 
-def prove(model: CaffeModel, engine: Engine, tolerance: float, given: Arrays | None = None) -> tuple[Row, ...]:
+def prove(
+    model: CaffeModel, engine: Engine, tolerance: float, given: Arrays | None = None, cut: Sequence[str] = ()
+) -> tuple[Row, ...]:
     """Runs an export and the model on the same random inputs: two batches, and three sizes where sizes are open.
 
     Args:
         model: what was exported.
         engine: what runs the export.
         tolerance: greatest difference that is taken for rounding, as a part of a blob's largest value.
-        given: inputs that are not random, in Caffe's order and of the export's own sizes.
+        given: inputs that are not random, as the export takes them and of its own sizes.
+        cut: layers from which on the model computes of what the export found before them, which it gives, too.
 
     Returns:
         One row for each output of the export: the worst of all runs.
@@ -70,17 +75,49 @@ def prove(model: CaffeModel, engine: Engine, tolerance: float, given: Arrays | N
     Raises:
         ExportError: the engine computes something else, or refuses the export; the error names the worst blob.
     """
-    values = {output_name(model.net, value): model.net.held(value) for value in model.plan.outputs()}
-    names = {name: values.get(name, name) for name in engine.outputs}
+    names = _values_of(model, engine.outputs)
     rows: dict[str, Row] = {}
     for inputs, sized in _runs(model, engine):
-        fed = {**inputs, **(given or {})}
+        fed = {**inputs, **(engine.as_blobs(given) if given else {})}
         wanted = computed_blobs(sized, list(names.values()), fed)
         found = engine.run(fed)
+        if cut:
+            behind = computed_behind(sized, cut, names, fed, found)
+            wanted.update({names[name]: array for name, array in behind.items()})
         for name, value in names.items():
             one = replace(row(model, value, found[name], wanted[value], tolerance), blob=name)
             rows[name] = max(rows.get(name, one), one, key=_badness)
     return checked(tuple(rows.values()), tolerance)
+
+
+def _values_of(model: CaffeModel, outputs: Sequence[str]) -> dict[str, str]:
+    """{output: id of the value that it gives}."""
+    net = model.net
+    values = {output_name(net, value): net.held(value) for value in model.plan.outputs()}
+    return {name: values.get(name) or net.last_write(name).id for name in outputs}
+
+
+Opened = Callable[[Sequence[str] | None], AbstractContextManager[Engine]]
+"""(outputs; None: the export's own) -> what runs the export, or another one of the same net with these outputs"""
+
+
+def prove_picks(model: CaffeModel, opened: Opened, tolerance: float, given: Arrays | None = None) -> tuple[Row, ...]:
+    """`prove`, for exports in which rounding may have layers pick others, such as the first of two like detections.
+
+    Where one gives others than the model, it is run with outputs that show what such layers are given: that must be
+    the model's, and what comes of it what the model makes of the same.
+    """
+    with opened(None) as engine:
+        try:
+            return prove(model, engine, tolerance, given)
+        except ExportError:
+            values = _values_of(model, engine.outputs)
+            if not (layers := picking_layers(model, list(values.values()))):
+                raise
+    read = {value: model.net.values[value].blob for value in Tail(model, layers, values).read}
+    blobs = [blob if model.net.last_write(blob).id == value else value for value, blob in read.items()]
+    with opened(list(dict.fromkeys([*values, *blobs]))) as engine:
+        return prove(model, engine, tolerance, given, layers)
 
 
 def checked(rows: tuple[Row, ...], tolerance: float) -> tuple[Row, ...]:

@@ -14,7 +14,8 @@ from keras_caffe.converters.model import CaffeModel, keras_name, output_name
 from keras_caffe.converters.proof import Engine as Export
 from keras_caffe.converters.proof import prove, sample_inputs
 from keras_caffe.converters.sample_shapes import sample_shapes
-from keras_caffe.engines.cut import Cut, Tail
+from keras_caffe.converters.tail import Tail
+from keras_caffe.engines.cut import Cut
 from keras_caffe.engines.how import NAMES, How, Made
 from keras_caffe.engines.quantize import quantized
 from keras_caffe.errors import CaffeError, ExportError
@@ -116,7 +117,7 @@ class LoadedNet:
     def _proved(self, runtime: Runtime, how: How, kept: Sequence[str] = ()) -> Made:
         export, given = self._export(runtime), None
         if how.precision == "int8":
-            given = export.as_blobs(_first(how.batches[0], self.names(runtime)))
+            given = _first(how.batches[0], self.names(runtime))
         try:
             return Made(runtime, prove(self.model, export, how.tolerance, given), kept)
         except CaffeError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.plain import as_caffe
 from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing
-from keras_caffe.converters.proof import Engine, prove, write_report
+from keras_caffe.converters.proof import Engine, prove_picks, write_report
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import CaffeWarning, ExportError, NetError
 from keras_caffe.layout import DATA_FORMATS
@@ -153,15 +154,26 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
 
     subject, settings = prepared(subject, settings)
     with replacing(file) as temporary:
-        _write(subject, temporary, settings)
+        written = _write(subject, temporary, settings)
         rows: tuple[Row, ...] = ()
         if settings.tolerance is not None and settings.preprocessing is None:  # The model takes no pictures.
             model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
-            with Apart(OnnxRuntime, temporary) as runtime:
-                rows = prove(model, Engine(runtime, settings.data_format), settings.tolerance)
+            rows = _proved(model, written, temporary, settings)
         if (values := beside(temporary)).exists():  # in its place before the file that names it
             place(values, beside(file.resolve()))
         return rows
+
+
+def _proved(model: CaffeModel, subject: Subject, file: Path, settings: Settings) -> tuple[Row, ...]:
+    @contextmanager
+    def opened(outputs: Sequence[str] | None) -> Iterator[Engine]:
+        path = file if outputs is None else file.with_name(f"more_{file.name}")
+        if outputs is not None:
+            write_subject(subject, path, replace(settings, outputs=outputs))
+        with Apart(OnnxRuntime, path) as runtime:
+            yield Engine(runtime, settings.data_format)
+
+    return prove_picks(model, opened, settings.tolerance or 0.0)
 
 
 def prepared(subject: Subject, settings: Settings) -> tuple[Subject, Settings]:
@@ -176,8 +188,8 @@ def _blobs(net: Net, values: Iterable[str]) -> list[str]:
     return [net.values[v].blob if net.last_write(net.values[v].blob).id == v else v for v in values]
 
 
-def _write(subject: Subject, file: Path, settings: Settings) -> None:
-    """Writes a net with open sizes, if they are asked for and every layer allows it."""
+def _write(subject: Subject, file: Path, settings: Settings) -> Subject:
+    """Writes a net with open sizes, if they are asked for and every layer allows it; what it has written."""
     opened = subject.opened() if settings.dynamic else subject
     try:
         write_subject(opened, file, settings)
@@ -188,6 +200,7 @@ def _write(subject: Subject, file: Path, settings: Settings) -> None:
         opened = subject
     if settings.dynamic and opened is subject:
         warnings.warn("height and width stay as they are declared: some layer must know them", CaffeWarning, 5)
+    return opened
 
 
 def write_subject(subject: Subject, file: Path, settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import tensorflow as tf
 from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.converters.proof import Engine, prove, write_report
+from keras_caffe.converters.proof import Engine, prove_picks, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
@@ -90,9 +91,15 @@ def write_tflite(
         temporary.write_bytes(content)
         if tolerance is None:
             return ()
-        with Apart(LiteRt, temporary) as runtime:
-            engine = Engine(runtime, model.data_format, argument_names(model, runtime.inputs))
-            return prove(model, engine, tolerance, first and engine.as_blobs(first))
+
+        @contextmanager
+        def opened(more: Sequence[str] | None) -> Iterator[Engine]:
+            if more is not None:
+                temporary.with_name("more").write_bytes(tflite_bytes(model, kind, (), more, fold)[0])
+            with Apart(LiteRt, temporary if more is None else temporary.with_name("more")) as runtime:
+                yield Engine(runtime, model.data_format, argument_names(model, runtime.inputs))
+
+        return prove_picks(model, opened, tolerance, first)
 
 
 def tflite_bytes(
