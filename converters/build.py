@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
-from keras_caffe.converters.infer import Plan, PlannedLayer
+from keras_caffe.converters.infer import Plan, PlannedLayer, PlannedSource
+from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.tensors import Tensors
 from keras_caffe.errors import NetError
 from keras_caffe.layers.base import BoundBlob, FirstValues
@@ -34,13 +35,14 @@ def build(
         NetError: a layer's blobs differ in number or shape from those that it is to use.
     """
     tensors = Tensors(plan)
-    initial = {**(initial or {}), **_given(plan, donors or {})}
+    given = _given(plan, donors or {})
     for source in plan.sources.values():  # First: layers without bottoms are called on an input, wherever it stands.
         tensors.add_inputs(source.node.outputs, source.defaults)
+        _add_losses(source, keras_name(source.node.name), tensors)
     for index, planned in plan.layers.items():
-        preset(plan, index, initial)
+        preset(plan, index, initial or {}, given)
         _call(planned, tensors)
-        _add_losses(planned, tensors)
+        _add_losses(planned, planned.layer.name, tensors)
     return tensors
 
 
@@ -64,10 +66,14 @@ def _given(plan: Plan, donors: Mapping[str, Sequence[BoundBlob]]) -> dict[int, F
     return given
 
 
-def preset(plan: Plan, index: int, initial: Initial) -> None:
-    """Tells a layer, before it is built, what its blobs begin with; the layers above it are built."""
+def preset(plan: Plan, index: int, initial: Initial, given: Initial | None = None) -> None:
+    """Tells a layer, before it is built, what its blobs begin with; the layers above it are built.
+
+    What another model gives goes before what the layer shares with one above it, as in Caffe.
+    """
     frozen = {blob for node, blob in plan.frozen if node == index}
-    plan.layers[index].layer.preset({**initial.get(index, {}), **_shared(plan, index)}, frozen)
+    first = {**initial.get(index, {}), **_shared(plan, index), **(given or {}).get(index, {})}
+    plan.layers[index].layer.preset(first, frozen)
 
 
 def build_layers(plan: Plan, initial: Initial | None = None) -> None:
@@ -106,8 +112,7 @@ def _call(planned: PlannedLayer, tensors: Tensors) -> None:
         tensors[value] = tensor
 
 
-def _add_losses(planned: PlannedLayer, tensors: Tensors) -> None:
+def _add_losses(planned: PlannedLayer | PlannedSource, layer: str, tensors: Tensors) -> None:
     for top, (value, weight) in enumerate(zip(planned.node.outputs, planned.loss_weights, strict=True)):
         if weight:
-            name = f"{planned.layer.name}_loss_weight_{top}"
-            tensors[value] = LossWeight(weight, name=name)(tensors[value])
+            tensors[value] = LossWeight(weight, name=f"{layer}_loss_weight_{top}")(tensors[value])

@@ -32,10 +32,12 @@ class PlannedSource:
     Args:
         node: the net's node.
         defaults: what its tops hold when the caller feeds nothing; None: the caller must feed them.
+        loss_weights: how much each top adds to the loss, 0 for nearly all.
     """
 
     node: Node
     defaults: Sequence[np.ndarray] | None
+    loss_weights: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class Plan:
     @property
     def loss_weights(self) -> dict[str, float]:
         """{value id: how much it adds to the loss} of the values that add something."""
-        pairs = (zip(p.node.outputs, p.loss_weights, strict=True) for p in self.layers.values())
+        planned: list[PlannedSource | PlannedLayer] = [*self.sources.values(), *self.layers.values()]
+        pairs = (zip(p.node.outputs, p.loss_weights, strict=True) for p in planned)
         return {value: weight for tops in pairs for value, weight in tops if weight}
 
     def outputs(self) -> list[str]:
@@ -244,7 +247,7 @@ def _add_source(plan: Plan, node: Node, cls: type[SourceLayer], shapes: Iterable
         plan.orders[value] = edge_order(len(shape), plan.data_format)
         plan.inputs.append(value)
     defaults = cls.default_values(node.message, [plan.shapes[v] for v in node.outputs])
-    plan.sources[node.index] = PlannedSource(node, defaults)
+    plan.sources[node.index] = PlannedSource(node, defaults, _loss_weights(node))
 
 
 def plan_layer(
@@ -277,7 +280,7 @@ def plan_layer(
             raise NetError("wrong number of tops", expected=len(tops), received=len(node.outputs))
         top_orders = layer.top_orders(orders, [len(top) for top in tops])
         shaped = [(check_blob(to_caffe(top, order)), order) for top, order in zip(tops, top_orders, strict=True)]
-        planned = PlannedLayer(node, layer, orders, blobs, _loss_weights(node, layer))
+        planned = PlannedLayer(node, layer, orders, blobs, _loss_weights(node, layer.is_loss))
         return planned, dict(zip(node.outputs, shaped, strict=True))
 
 
@@ -297,10 +300,10 @@ def _located(plan: Plan, node: Node) -> Iterator[None]:
         raise located from error.__cause__
 
 
-def _loss_weights(node: Node, layer: CaffeLayer) -> list[float]:
+def _loss_weights(node: Node, is_loss: bool = False) -> list[float]:
     """One weight for each top; where none is stated, 1 for the top of a loss layer and 0 elsewhere."""
     weights = list(node.message.loss_weight)
-    if not weights and layer.is_loss:
+    if not weights and is_loss:
         weights = [1.0]  # Caffe states this one weight itself, so a loss layer with two tops must state both.
     if weights and len(weights) != len(node.outputs):
         raise NetError(

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import tree
+from keras.optimizers import LossScaleOptimizer
 
 from keras_caffe import proto
 from keras_caffe.converters import weights
@@ -67,6 +68,7 @@ class BlobModel(keras.Model):
     """
 
     tensors: Tensors | None = None
+    optimizer: Any
     train_function: Any
     test_function: Any
     predict_function: Any
@@ -82,10 +84,8 @@ class BlobModel(keras.Model):
             inputs = {names[0]: inputs} if len(names) == 1 else inputs
         if inputs is not None and not isinstance(inputs, Mapping):
             raise NetError("several inputs need a dict or a list", expected=f"values for {', '.join(names)}")
-        inputs = {
-            **(self.tensors.defaults if self.tensors else {}),
-            **{keras_name(n): x for n, x in (inputs or {}).items()},
-        }
+        given = {keras_name(n): x for n, x in (inputs or {}).items()}
+        inputs = {**_alike(self.tensors.defaults if self.tensors else {}, given), **given}
         missing = [name for name in names if name not in inputs]
         if missing:
             raise NetError(
@@ -99,10 +99,10 @@ class BlobModel(keras.Model):
             )
         for name in names:
             self._check_shape(name, inputs[name])
-        self._check_batches({name: _shape(inputs[name]) for name in names})
+        self.check_batches({name: _shape(inputs[name]) for name in names})
         return _unwrap({name: inputs[name] for name in names})
 
-    def _check_batches(self, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
+    def check_batches(self, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
         """Refuses batches that do not fit each other: TensorFlow would broadcast them, or fail in its own words."""
         batches = {shape[0] for shape in shapes.values() if shape}
         if self.tensors is None or len(batches) < 2 or any(None in shape for shape in shapes.values()):
@@ -136,6 +136,14 @@ class BlobModel(keras.Model):
                 received=shape,
                 fix=_layout_hint(shape, wanted),
             )
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras's, which scales the loss for the model's own policy only, not for that of `load(dtype=...)`."""
+        super().compile(*args, **kwargs)
+        halves = any(layer.dtype_policy.name == "mixed_float16" for layer in self.layers)
+        if halves and self.optimizer is not None and kwargs.get("auto_scale_loss", True):
+            scaled = isinstance(self.optimizer, LossScaleOptimizer)
+            self.optimizer = self.optimizer if scaled else LossScaleOptimizer(self.optimizer)
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
@@ -348,6 +356,14 @@ class CaffeModel(BlobModel):
             model = cls.from_tensors(build(plan), recipe, load_report=weights.match(plan, [])[1])
         model.trainable = config["trainable"]
         return model
+
+
+def _alike(defaults: Mapping[str, np.ndarray], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The defaults as tensors where what is given are some: Keras takes one kind only."""
+    missing = {name: array for name, array in defaults.items() if name not in given}
+    if all(isinstance(x, np.ndarray) for x in given.values()):
+        return missing
+    return {name: keras.ops.convert_to_tensor(array) for name, array in missing.items()}
 
 
 def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -33,6 +33,12 @@ def select(
     state = proto.NetState()
     state.CopyFrom(net.state)
     state.phase = phase_number(phase)
+    add_rules(state, level, stages)
+    return select_state(net, state, where)
+
+
+def add_rules(state: proto.NetState, level: int, stages: Iterable[str] | str) -> None:
+    """Gives a state a caller's level and further stages. Raises NetError for what is neither."""
     try:
         state.level = level
         state.stage.extend([stages] if isinstance(stages, str) else stages)
@@ -42,7 +48,6 @@ def select(
             expected="level: an integer; stages: a list of strings",
             received=f"level {level!r}, stages {stages!r}",
         ) from None
-    return select_state(net, state, where)
 
 
 def select_state(

@@ -26,6 +26,7 @@ class Tensors:
         self.defaults: dict[str, np.ndarray] = {}
         self.checked_shapes: set[Any] = set()  # of inputs that the layers were asked about
         self._tensors: dict[tuple[str, Order], Any] = {}
+        self._inputs: dict[str, Any] = {}
         self._anchor: Any = None
 
     def __getitem__(self, value: str) -> Any:
@@ -62,7 +63,7 @@ class Tensors:
 
     def inputs(self, values: Sequence[str]) -> dict[str, Any]:
         """{name: `keras.Input`} of the given values."""
-        named = {keras_name(self.plan.net.values[v].blob): self.at_edge(v) for v in values}
+        named = {keras_name(self.plan.net.values[v].blob): self._inputs[v] for v in values}
         return named if self._anchor is None else {**named, ANCHOR: self._anchor}
 
     def anchor(self) -> Any:
@@ -79,7 +80,7 @@ class Tensors:
         for index, value in enumerate(values):
             shape = to_stored(self.plan.input_shape(value), self.plan.orders[value])
             name = keras_name(self.plan.net.values[value].blob)
-            self[value] = keras.Input(batch_shape=shape, name=name, dtype="float32")
+            self[value] = self._inputs[value] = keras.Input(batch_shape=shape, name=name, dtype="float32")
             if defaults is not None:
                 axes = permutation(caffe_order(len(shape)), self.plan.orders[value])
                 self.defaults[name] = np.transpose(defaults[index], axes)

@@ -43,8 +43,6 @@ def run(args: argparse.Namespace) -> None:
 
 def score(model: CaffeModel, data: Feed, iterations: int, tell: Callable[[str], None]) -> None:
     """Runs a net on batches and tells what `caffe test` does: each batch's outputs, the loss, the means."""
-    import numpy as np
-
     from keras_caffe.solver.display import loss_weights, output_lines
     from keras_caffe.solver.scores import Scorer
 
@@ -54,10 +52,10 @@ def score(model: CaffeModel, data: Feed, iterations: int, tell: Callable[[str], 
         for line in output_lines(outputs, {}):
             tell(f"Batch {number}, {line}")
 
-    scores = Scorer(model, data)(iterations, each)
-    weights = loss_weights(model)
-    tell(f"Loss: {sum(weights[name] * np.sum(value) for name, value in scores.items() if name in weights):.6g}")
-    for line in output_lines(scores, weights):
+    scorer = Scorer(model, data)
+    scores = scorer(iterations, each)
+    tell(f"Loss: {scorer.loss:.6g}")
+    for line in output_lines(scores, loss_weights(model)):
         tell(line)
 
 

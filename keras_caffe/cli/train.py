@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     with working(f"Loading {args.solver}"):
         solver = load_solver(
             args.solver,
-            weights=names(args.weights) or None,
+            weights=[] if args.restore else names(args.weights) or None,
             data_format=args.data_format,
             stages=names(args.stages),
             level=args.level,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from keras_caffe.errors import SolverError
+from keras_caffe.errors import Option, SolverError
 from keras_caffe.layers.arguments import number, numbers, one_of, optional, whole
 from keras_caffe.ops import update
 
@@ -67,6 +67,10 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
         if not callable(learning_rate):
             learning_rate = number("learning_rate", learning_rate, error=SolverError)
         super().__init__(learning_rate=learning_rate, **kwargs)
+        for name in ("clipnorm", "clipvalue", "global_clipnorm"):
+            if getattr(self, name) is not None:
+                fix = Option("clip_gradients", ..., "for a limit of the norm of all gradients together")
+                raise SolverError(f"Caffe's optimizers have no {name}", received=getattr(self, name), fix=fix)
         self.weight_decay = optional(number, "weight_decay", weight_decay, error=SolverError) or 0.0
         self.regularization_type = one_of("regularization_type", regularization_type, REGULARIZATIONS, SolverError)
         self.clip_gradients = number("clip_gradients", clip_gradients, error=SolverError)
@@ -164,6 +168,11 @@ class CaffeOptimizer(keras.optimizers.Optimizer):
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Keras's decay is another one, beside the gradient."""
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Keras's way to leave variables out. Raises SolverError: Caffe's are multipliers."""
+        fix = Option("multipliers", ..., "as {variable.path: (1, 0)}")
+        raise SolverError("Caffe's optimizers take what does not decay as multipliers", fix=fix)
 
     def get_config(self) -> dict[str, Any]:
         own = ("weight_decay", "regularization_type", "clip_gradients", "iter_size")

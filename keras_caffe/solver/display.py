@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,15 +56,14 @@ class Display:
         self.losses.extend([] if loss is None else [loss])
         self.solver.tell(f"Iteration {self.solver.iter}, loss = {self.smoothed_loss:.6g}")
 
-    def scores(self, scores: Scores) -> None:
-        """Prints test scores."""
+    def scores(self, scores: Scores, losses: Sequence[float]) -> None:
+        """Prints test scores, and the test nets' losses if they are wanted."""
         if not self.solver.tells:
             return
-        for number, (model, net) in enumerate(zip(self.solver.test_models, scores, strict=True)):
+        tested = zip(self.solver.test_models, scores, losses, strict=True)
+        for number, (model, net, loss) in enumerate(tested):
             self.solver.tell(f"Iteration {self.solver.iter}, Testing net (#{number})")
-            weights = loss_weights(model)
             if self.solver.param.test_compute_loss:
-                loss = sum(weights.get(name, 0) * np.sum(score) for name, score in net.items())
                 self.solver.tell(f"Test loss: {loss:.6g}")
             self._lines("Test", model, net)
 

@@ -6,7 +6,7 @@ import atexit
 import gc
 import itertools
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,10 +29,18 @@ class Feed:
         inputs: {name: Keras tensor} of the model's inputs.
         per_step: batches that a step takes: iter_size.
         what: name for errors.
+        check: raises a CaffeError for {input: shape} of a batch whose inputs do not fit each other.
     """
 
-    def __init__(self, data: Any, inputs: Mapping[str, Any], per_step: int, what: str) -> None:
-        self.data, self.per_step, self.what = data, per_step, what
+    def __init__(
+        self,
+        data: Any,
+        inputs: Mapping[str, Any],
+        per_step: int,
+        what: str,
+        check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None,
+    ) -> None:
+        self.data, self.per_step, self.what, self._check = data, per_step, what, check
         self.specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
         self.error: BaseException | None = None
         self._first_step = 0
@@ -74,11 +82,13 @@ class Feed:
         steps = tf.data.Dataset.counter().map(lambda _: iterator.get_next())
         return _untuned(steps.with_options(options))
 
-    def raise_error(self) -> None:
-        """Raises what the data raised, where TensorFlow has only its text."""
+    def raise_error(self, met: tf.errors.OpError) -> None:
+        """Raises what the data raised, where what TensorFlow met has only its text."""
         error, self.error = self.error, None
         if error is not None:
             raise error
+        if isinstance(met, tf.errors.OutOfRangeError) or "End of sequence" in met.message:
+            raise DataError(f"the {self.what} ended", expected="batches without end", received="no batch") from None
 
     def _steps(self, step: int) -> Any:
         if not tf.distribute.has_strategy():
@@ -108,7 +118,7 @@ class Feed:
         data = self.data(context) if callable(self.data) else self.data
         if isinstance(data, tf.data.Dataset):
             self._check_shapes(self._named(_first(data.element_spec)))  # in a graph it would be TensorFlow's error
-            return data.repeat().map(lambda *element: self._fitted(self._named(element[0])))
+            return data.repeat().map(lambda *element: self._fit_together(self._fitted(self._named(element[0]))))
         # Not from_generator: TensorFlow never lets go of what that reads.
         return tf.data.Dataset.counter().map(self._from_python)
 
@@ -117,6 +127,27 @@ class Feed:
         return {
             name: tf.ensure_shape(tf.cast(batch[name], spec.dtype), spec.shape) for name, spec in self.specs.items()
         }
+
+    def _fit_together(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The batch, if its inputs fit each other; those of equally many rows do."""
+        rows = [tf.shape(x)[0] for x in batch.values() if x.shape.rank]
+        if not rows:
+            return batch
+        fits = tf.cond(
+            tf.reduce_all(tf.stack(rows) == rows[0]),
+            lambda: True,
+            lambda: in_python(self._checks, [tf.shape(x) for x in batch.values()], [tf.bool], stateful=True)[0],
+        )
+        with tf.control_dependencies([fits]):
+            return {name: tf.identity(x) for name, x in batch.items()}
+
+    def _checks(self, *shapes: np.ndarray) -> Any:
+        try:
+            self._check(dict(zip(self.specs, (tuple(shape.tolist()) for shape in shapes), strict=True)))
+        except Exception as error:  # it would reach the caller as text only
+            self.error = error
+            raise
+        return np.True_
 
     def _from_python(self, number: Any) -> dict[str, Any]:
         kinds = [spec.dtype for spec in self.specs.values()]
@@ -164,6 +195,7 @@ class Feed:
     def _checked(self, batch: Batch) -> list[np.ndarray]:
         arrays = {name: np.asarray(batch[name], spec.dtype.as_numpy_dtype) for name, spec in self.specs.items()}
         self._check_shapes(arrays)
+        self._check({name: array.shape for name, array in arrays.items()})
         return list(arrays.values())
 
     def _check_shapes(self, batch: Batch) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from keras_caffe import proto
 from keras_caffe.converters.definition import Definition, read_definition
-from keras_caffe.converters.select import phase_name, solver_state
+from keras_caffe.converters.select import add_rules, phase_name, solver_state
 from keras_caffe.errors import SolverError, is_there
 from keras_caffe.places import Places
 
@@ -71,9 +71,7 @@ def train_net(param: Any, read: Reader, stages: Sequence[str] = (), level: int |
         )
     state = proto.NetState()
     state.CopyFrom(param.train_state)
-    state.stage.extend(stages)
-    if level is not None:
-        state.level = level
+    add_rules(state, state.level if level is None else level, stages)
     return _choice(getattr(param, given[0]), "TRAIN", state, read)
 
 

@@ -79,7 +79,7 @@ class Opener:
         own = set(map(keras_name, data.first.element_spec)) if isinstance(data, _OwnData) else set()
         fed = own | (set(_inputs(model)) - set(model.tensors.defaults))
         inputs = {name: tensor for name, tensor in _inputs(model).items() if name in fed}
-        return model, Feed(data, inputs, per_step, what)
+        return model, Feed(data, inputs, per_step, what, model.check_batches)
 
     def _plan(self, definition: Definition, settings: PlanSettings) -> tuple[Plan, Recipe]:
         """The plan of a net, with the files that its HDF5Output layers write."""

@@ -36,41 +36,52 @@ class Scores(list):
 
 
 class Scorer:
-    """Runs a test net on its stream of batches."""
+    """Runs a test net on its stream of batches.
+
+    Attributes:
+        loss: the mean of the batches that it ran last; all blobs with a loss weight count, be they outputs or not.
+    """
 
     def __init__(self, model: CaffeModel, feed: Feed) -> None:
         self.model, self.feed = model, feed
         self._names = {model.net.values[v].blob for v in model.net.outputs}
         self._asked = {*self._names, *model.plan.also_out}
+        self.loss = 0.0
         self._run = tf.function(self._next_outputs, autograph=False)
 
     def __call__(self, batches: int, each: Callable[[int, dict[str, Any]], None] | None = None) -> dict[str, Any]:
         """{output: its mean over the batches}; `each` is called with every batch's number and outputs."""
         sums: dict[str, np.ndarray] = {}
+        losses = []
         for number in range(batches):
             try:
                 with refusals_raised():
-                    outputs = self._run(self.feed.iterator)
-            except tf.errors.OpError:
-                self.feed.raise_error()
+                    outputs, loss = self._run(self.feed.iterator)
+            except tf.errors.OpError as error:
+                self.feed.raise_error(error)
                 raise
+            losses.append(float(loss))
             write_files(self.model, outputs)
             values = {name: value.numpy() for name, value in outputs.items() if name in self._names}
             for name, value in values.items():
                 sums[name] = sums.get(name, 0) + value
             if each is not None:
                 each(number, values)
+        self.loss = sum(losses) / batches
         means = {name: total / np.float32(batches) for name, total in sums.items()}
         return {name: float(mean) if np.ndim(mean) == 0 else mean for name, mean in means.items()}
 
-    def _next_outputs(self, iterator: Any) -> dict[str, Any]:
-        """The net's outputs for the next batch; with replicas, their mean."""
+    def _next_outputs(self, iterator: Any) -> tuple[dict[str, Any], Any]:
+        """The net's outputs for the next batch, and its loss; with replicas, their mean."""
         if not tf.distribute.has_strategy():
             return self._outputs(next(iterator))
         strategy = self.model.distribute_strategy
-        outputs = strategy.run(self._outputs, args=(next(iterator),))
-        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in outputs.items()}
+        outputs, loss = strategy.run(self._outputs, args=(next(iterator),))
+        means = {name: strategy.reduce("MEAN", value, axis=None) for name, value in outputs.items()}
+        return means, strategy.reduce("MEAN", loss, axis=None)
 
-    def _outputs(self, batches: Any) -> dict[str, Any]:
+    def _outputs(self, batches: Any) -> tuple[dict[str, Any], Any]:
         outputs = named_outputs(self.model, self.model(batches[0], training=False))
-        return {name: tf.cast(value, "float32") for name, value in outputs.items() if name in self._asked}
+        loss = tf.add_n(self.model.losses) if self.model.losses else tf.zeros(())
+        shown = {name: tf.cast(value, "float32") for name, value in outputs.items() if name in self._asked}
+        return shown, tf.cast(loss, "float32")

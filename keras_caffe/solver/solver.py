@@ -120,11 +120,12 @@ class Solver:
         run = self.model.make_train_function()
         losses: list[float] = []
         for _ in range(iterations):
-            self.before_iteration()
+            if not self.before_iteration():
+                break
             try:
                 logs = run(self._train.iterator)
-            except tf.errors.OpError:
-                self._train.raise_error()
+            except tf.errors.OpError as error:
+                self._train.raise_error(error)
                 raise
             losses.append(self.after_iteration(logs))
             if self.request == "stop":
@@ -166,8 +167,8 @@ class Solver:
                 callbacks=[Hooks(self), *callbacks],
                 verbose=verbose if verbose != "auto" else 0 if self.param.display else "auto",
             )
-        except tf.errors.OpError:
-            self._train.raise_error()
+        except tf.errors.OpError as error:
+            self._train.raise_error(error)
             raise
         self.finish()
         return history
@@ -203,8 +204,11 @@ class Solver:
         self.display.clear()
         self.policy.begin()
 
-    def before_iteration(self) -> None:
+    def before_iteration(self) -> bool:
+        """Runs the tests that are due; whether the iteration may begin: not if a stop was asked for meanwhile."""
+        asked_before = self.request == "stop"
         self.test_if_due(first=self.param.test_initialization)
+        return asked_before or self.request != "stop"
 
     def test_if_due(self, first: bool) -> Scores | None:
         """Runs the test nets where their interval says so; `first`: also before the first iteration."""
@@ -218,12 +222,15 @@ class Solver:
         except Interrupted:
             self.tell("Test interrupted.")
             return None
-        self.display.scores(self.scores)
+        self.display.scores(self.scores, [scorer.loss for scorer in self._scorers])
         return self.scores
 
     def _heed(self, *_: Any) -> None:
         if self.request == "stop":
             raise Interrupted
+        if self.request == "snapshot":
+            self.request = None
+            self.snapshot()
 
     def after_iteration(self, logs: Mapping[str, Any]) -> float:
         """Counts the iteration and does what falls due after it; returns its loss."""
@@ -294,7 +301,15 @@ class Solver:
         self.display.clear()
         self._tested_at = self._saved_at = -1
         self._train.seek(iteration)
+        for feed, batches in zip(self._tests, self.param.test_iter, strict=True):
+            feed.seek(self._tests_before(iteration) * batches)
         self.model.count_draws(iteration * self.param.iter_size)
+
+    def _tests_before(self, iteration: int) -> int:
+        """How often the test nets ran before an iteration began."""
+        if not self.test_models or iteration == 0:
+            return 0
+        return math.ceil(iteration / self.param.test_interval) - (not self.param.test_initialization)
 
     def load_weights(self, *files: str | Path) -> None:
         """Copies parameters by layer name into the train net, as Caffe does for fine-tuning."""

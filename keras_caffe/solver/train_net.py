@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,10 +27,21 @@ class Updates:
     Args:
         variables: the Keras variables that it changes, or whose history it changes.
         taken: {id of a variable: variable with what the last update took from it}; empty if nothing asks for it.
+        learned: ids of those that were trainable at first; who freezes one of them later wants it to stay as it is.
     """
 
     variables: Sequence[Any] = ()
     taken: Mapping[int, Any] = field(default_factory=dict)
+    learned: Collection[int] = ()
+
+    @property
+    def trainable(self) -> list[bool]:
+        return [variable.trainable for variable in self.variables]
+
+    def changed(self, gradients: Sequence[Any]) -> list[tuple[Any, Any]]:
+        """Pairs (gradient, variable) of what is not frozen."""
+        pairs = zip(gradients, self.variables, strict=True)
+        return [(g, v) for g, v in pairs if v.trainable or id(v) not in self.learned]
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class TrainNet(CaffeModel):
     updates: Updates = Updates()
     last_step: LastStep
     train_function: Callable[[Any], dict[str, Any]] | None
+    _compiled_for: Sequence[bool] = ()
 
     def prepare(
         self, optimizer: CaffeOptimizer, variables: Sequence[Any], jit: bool = False, keep_steps: bool = False
@@ -72,7 +84,7 @@ class TrainNet(CaffeModel):
         with self.distribute_strategy.scope():
             self.optimizer.build(list(variables))
         taken = {id(v): tf.Variable(tf.zeros_like(v.value)) for v in variables} if keep_steps else {}
-        self.updates = Updates(list(variables), taken)
+        self.updates = Updates(list(variables), taken, {id(v) for v in variables if v.trainable})
 
     @property
     def caffe_optimizer(self) -> CaffeOptimizer:
@@ -136,10 +148,10 @@ class TrainNet(CaffeModel):
             schedule.observe(loss, self.optimizer.iterations)
         for variable in variables if taken else ():
             taken[id(variable)].assign(variable.value)
-        if gradients:
-            self.optimizer.apply(gradients, variables)
-        else:
-            self.optimizer.iterations.assign_add(1)
+        done = tf.identity(self.optimizer.iterations)
+        if changed := self.updates.changed(gradients):
+            self.optimizer.apply(*zip(*changed, strict=True))
+        self.optimizer.iterations.assign(done + 1)  # Keras skips an update whose scaled gradients overflow.
         for variable in variables if taken else ():
             taken[id(variable)].assign_sub(variable.value)
         return tf.constant(True)
@@ -168,7 +180,7 @@ class TrainNet(CaffeModel):
 
     def _nan_if_diverged(self, loss: Any) -> Any:
         """The loss; NaN where a parameter is no finite number, though kernels that skip zeros may not have met it."""
-        total = tf.add_n([tf.zeros(()), *(tf.reduce_sum(v.value) for v in self.updates.variables)])
+        total = tf.add_n([tf.zeros(()), *(tf.cast(tf.reduce_sum(v.value), "float32") for v in self.updates.variables)])
         return tf.where(tf.math.is_finite(total), loss, np.nan)
 
     def _statistics(self) -> list[Any]:
@@ -186,7 +198,9 @@ class TrainNet(CaffeModel):
 
     def make_train_function(self, force: bool = False) -> Callable[[Any], dict[str, Any]]:
         """One compiled function for an iteration, data included; each call sets `last_step`."""
-        if self.train_function is None or force:
+        trainable = self.updates.trainable
+        if self.train_function is None or force or trainable != self._compiled_for:
+            self._compiled_for = trainable
             step = self._one_step if self.run_eagerly else tf.function(self._one_step, autograph=False)
 
             def function(iterator: Any) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def train(values: Values) -> None:
         if effect not in EFFECTS:
             raise CaffeError(f'Invalid signal effect "{effect}" was specified')
     _tell_device("caffe.cpp:197")
-    solver = load_solver(values.solver, weights=names(values.weights) or None, level=values.level, **_options(values))
+    weights = [] if values.snapshot else names(values.weights) or None
+    solver = load_solver(values.solver, weights=weights, level=values.level, **_options(values))
     _tell_solver(solver)
     if values.snapshot:
         log(f"Resuming from {values.snapshot}", "caffe.cpp:234")
