@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keras_caffe import proto
@@ -11,6 +11,7 @@ from keras_caffe.converters.share import Slot
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.layers.loss import LossLayer
+from keras_caffe.layers.python import Python
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,20 @@ def needs_backward(
         for node in net.nodes:
             analysis.force(node, classes[node.index].not_forced if node.index in classes else ())
     return Backward(frozenset(analysis.layers), frozenset(analysis.bottoms), frozenset(analysis.params))
+
+
+def tell_python_layers(layers: Mapping[int, CaffeLayer], backward: Callable[[], Backward]) -> None:
+    """Tells Python layers that run in Caffe's backward pass which bottoms' diffs it uses; the others give all.
+
+    Args:
+        layers: {node: its layer}.
+        backward: gives what the net computes backward.
+    """
+    found = {index: layer for index, layer in layers.items() if isinstance(layer, Python)}
+    plan = backward() if found else None
+    for index, layer in found.items():
+        if plan and index in plan.layers:
+            layer.propagate_to([(index, b) in plan.bottoms for b in range(len(layer.bottom_shapes))])
 
 
 class _Analysis:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe import registry
-from keras_caffe.converters.backward import Backward, needs_backward
+from keras_caffe.converters.backward import Backward, needs_backward, tell_python_layers
 from keras_caffe.converters.graph import Net, Node, OutputFile
 from keras_caffe.converters.input_shapes import shapes_missing, shapes_not_known, source_shapes
 from keras_caffe.converters.keras_names import KerasNames
@@ -238,6 +238,7 @@ def infer(
     if not net.message.force_backward:
         plan.frozen.update(slot for slot, (lr_mult, _) in multipliers(net).items() if lr_mult == 0)
     plan.dynamic = _can_be_dynamic(plan)
+    tell_python_layers({index: planned.layer for index, planned in plan.layers.items()}, plan.backward)
     return plan
 
 

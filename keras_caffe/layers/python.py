@@ -12,10 +12,10 @@ from keras import ops
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, items, whole, wholes
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
-from keras_caffe.layers.python_class import PythonSourceLayer, check_stand_in, class_name, find_class, is_own
+from keras_caffe.layers.python_class import PythonSourceLayer, check_stand_in, class_name, filled, find_class, is_own
 from keras_caffe.ops.python_layer import Runner, run
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, Sizes, known
+from keras_caffe.shapes import Shape, known
 
 
 @serializable
@@ -35,7 +35,9 @@ class Python(CaffeLayer):
         phase: 0 TRAIN, 1 TEST (1).
         bottom_shapes: the bottoms' shapes at set-up, in Caffe's order.
         num_tops: number of tops (1).
-        propagate_down: for each bottom whether backward shall compute its diff; default: all.
+        propagate_down: for each bottom whether backward shall compute its diff; default: all. A net with a loss says it
+            for itself.
+        in_place: the tops that are one blob with the bottom of their number (none).
 
     Shapes: as the class says. Without bottoms, the first axis of the tops may change from one pass to the next.
 
@@ -59,6 +61,7 @@ class Python(CaffeLayer):
         bottom_shapes: Sequence[Sequence[int]] = (),
         num_tops: int = 1,
         propagate_down: Sequence[bool] | None = None,
+        in_place: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -70,15 +73,12 @@ class Python(CaffeLayer):
         self.bottom_shapes = [wholes("bottom_shapes", shape, 0) for shape in items(bottom_shapes)]
         given = () if propagate_down is None else items(propagate_down)
         self.propagate_down = [flag("propagate_down", down) for down in given or [True] * len(self.bottom_shapes)]
-        if len(self.propagate_down) != len(self.bottom_shapes):
-            raise LayerError(
-                "propagate_down must be given once per bottom",
-                expected=len(self.bottom_shapes),
-                received=len(self.propagate_down),
-            )
+        if (received := len(self.propagate_down)) != (expected := len(self.bottom_shapes)):
+            raise LayerError("propagate_down must be given once per bottom", expected=expected, received=received)
+        self.in_place = [whole("in_place", i, 0) for i in items(in_place)]
         self.autocast = self.supports_jit = False
-        cls = find_class(python_class)
-        self.runner = Runner(cls, param_str, self.phase, self.bottom_shapes, self.num_tops, self.propagate_down)
+        cls, bottoms = find_class(python_class), self.bottom_shapes
+        self.runner = Runner(cls, param_str, self.phase, bottoms, self.num_tops, self.propagate_down, self.in_place)
         if not self.num_tops:
             warnings.warn(f"Python layer {python_class!r} has no tops, so that a model never runs it", CaffeWarning, 2)
 
@@ -106,10 +106,10 @@ class Python(CaffeLayer):
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         """Sizes that are not known are tried with two values; sizes of the tops that change are not known either."""
-        first = self.runner.tops_for(_filled(shapes, self.bottom_shapes, 0))
+        first = self.runner.tops_for(filled(shapes, self.bottom_shapes, 0))
         if not any(None in shape for shape in shapes):
             return first
-        other = self.runner.reshape(_filled(shapes, self.bottom_shapes, 1))
+        other = self.runner.reshape(filled(shapes, self.bottom_shapes, 1))
         self.runner.reshape(self.bottom_shapes)
         if [len(shape) for shape in first] != [len(shape) for shape in other]:
             raise ShapeError(f"the number of axes that {self.python_class} gives depends on sizes that are not known")
@@ -140,11 +140,10 @@ class Python(CaffeLayer):
             bottom_shapes=[known(bottom.shape) for bottom in bottoms],
             num_tops=len(layer.top),
             propagate_down=list(layer.propagate_down),
+            in_place=[i for i, names in enumerate(zip(layer.bottom, layer.top, strict=False)) if len({*names}) == 1],
             **kwargs,
         )
 
-
-def _filled(shapes: Sequence[Shape], at_first: Sequence[Sizes], more: int) -> list[Sizes]:
-    """The shapes with the sizes at set-up, or these plus `more`, where they are not known."""
-    pairs = zip(shapes, at_first, strict=True)
-    return [tuple(k + more if s is None else s for s, k in zip(*pair, strict=True)) for pair in pairs]
+    def propagate_to(self, bottoms: Sequence[bool]) -> None:
+        """Lets backward compute the diffs of these bottoms."""
+        self.propagate_down = self.runner.propagate_down = list(bottoms)

@@ -15,6 +15,7 @@ from keras_caffe.layers.base import CaffeLayer, check_count
 from keras_caffe.layers.context import load_context
 from keras_caffe.layers.serializable import PACKAGE
 from keras_caffe.layers.source import SourceLayer
+from keras_caffe.shapes import Shape, Sizes
 
 
 def class_name(layer: Any) -> str:
@@ -92,6 +93,12 @@ def check_stand_in(layer: Any, cls: type[CaffeLayer]) -> None:
             received=error.received,
             fix=python_cures(name),
         ) from None
+
+
+def filled(shapes: Sequence[Shape], at_first: Sequence[Sizes], more: int) -> list[Sizes]:
+    """The shapes with the sizes at set-up, or these plus `more`, where they are not known."""
+    pairs = zip(shapes, at_first, strict=True)
+    return [tuple(k + more if s is None else s for s, k in zip(*pair, strict=True)) for pair in pairs]
 
 
 class PythonSourceLayer(SourceLayer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from keras_caffe.shapes import Shape, Sizes, check_blob
 class PythonBlob:
     """A blob as pycaffe shows it: float32 arrays `data` and `diff` in Caffe's order, and their shape.
 
-    They are views of the same memory as long as the number of values stays: who keeps one sees what comes into it.
+    They are views of the same memory as long as that is large enough: who keeps one sees what comes into it.
 
     Attributes:
         home: the net's blob that this one shows, once there is one: what setup has kept stays good, as in Caffe.
@@ -46,24 +46,18 @@ class PythonBlob:
         self.diff[...] = values
 
     def reshape(self, *shape: int) -> None:
-        """Gives the blob another shape; the values are kept only if their number stays the same."""
+        """Gives the blob another shape; as in Caffe, the memory stays as it is, unless it is too small."""
         shape = check_blob(tuple(map(int, shape)))
         if self.home is not None:
             self.home.reshape(*shape)
-        elif self.data.size == np.prod(shape, dtype=np.int64):
-            self._data, self._diff = self._data.reshape(shape), self._diff.reshape(shape)
         else:
-            self._data, self._diff = _zeros(shape), _zeros(shape)
+            self._data, self._diff = _reshaped(self._data, shape), _reshaped(self._diff, shape)
 
     def set(self, data: np.ndarray, diff: np.ndarray | None = None) -> None:
         """Takes copies of the values; the diff is 0 if none is given."""
         self.reshape(*np.shape(data))
         self.data[...] = data
         self.diff[...] = 0 if diff is None else np.reshape(diff, self.shape)
-
-    def clear_diff(self) -> None:
-        """Lets the diff begin with 0."""
-        self.diff[...] = 0
 
     def move_to(self, home: Any) -> tuple[np.ndarray, np.ndarray]:
         """Shows the net's blob from now on.
@@ -89,6 +83,11 @@ class PythonBlob:
 def _zeros(shape: Sequence[int]) -> np.ndarray:
     """A view of flat memory, which is the array's base."""
     return np.zeros(np.prod(shape, dtype=np.int64), "float32").reshape(shape)
+
+
+def _reshaped(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    size, memory = np.prod(shape, dtype=np.int64), array.base
+    return memory[:size].reshape(shape) if size <= memory.size else _zeros(shape)  # type: ignore[index,union-attr]
 
 
 class PythonBlobs(list):
@@ -119,18 +118,27 @@ class Runner:
         bottoms: the bottoms' shapes.
         tops: number of tops.
         propagate_down: for each bottom whether backward shall give its diff.
+        in_place: the tops that are one blob with the bottom of their number.
 
     Raises:
         LayerError: the class, its setup or its reshape fails; names the reason.
     """
 
     def __init__(
-        self, cls: type, param_str: str, phase: int, bottoms: Sequence[Sizes], tops: int, propagate_down: Sequence[bool]
+        self,
+        cls: type,
+        param_str: str,
+        phase: int,
+        bottoms: Sequence[Sizes],
+        tops: int,
+        propagate_down: Sequence[bool],
+        in_place: Container[int] = (),
     ) -> None:
         self.layer = _guarded(f"{cls.__name__} cannot be made", cls)
         self.layer.param_str = self.layer.param_str_ = param_str  # the latter in Caffe before 2015
         self.layer.phase, self.layer.blobs = Phase(phase), PythonBlobs()
-        self.bottom, self.top = [PythonBlob(*shape) for shape in bottoms], [PythonBlob() for _ in range(tops)]
+        self.bottom: list[Any] = [PythonBlob(*shape) for shape in bottoms]
+        self.top: list[Any] = [self.bottom[i] if i in in_place else PythonBlob() for i in range(tops)]
         self.propagate_down = list(propagate_down)
         self.lock, self.serial = threading.RLock(), 0
         _guarded(f"setup of {cls.__name__} fails", self.layer.setup, self.bottom, self.top)
@@ -161,8 +169,7 @@ class Runner:
             for blob, array in zip([*self.bottom, *self.blobs], [*bottoms, *params], strict=True):
                 blob.set(array)
             try:
-                self.layer.reshape(self.bottom, self.top)
-                self.layer.forward(self.bottom, self.top)
+                self.run()
             except Exception as error:
                 vars(error).update(_keras_call_info_injected=True)  # or Keras would raise a copy with other arguments
                 raise
@@ -179,28 +186,30 @@ class Runner:
         with self.lock:
             if serial != self.serial:
                 self.forward(bottoms, params)
-            return self._backward(diffs)
+            for blob in [*self.bottom, *self.blobs]:
+                blob.diff = 0
+            for blob, diff in zip(self.top, diffs, strict=True):  # afterwards: it may be a bottom, too
+                blob.diff = np.reshape(diff, blob.shape)
+            self.run_backward()
+            return [blob.diff.copy() for blob in [*self.bottom, *self.blobs]]
 
-    def backward_on(
-        self,
-        bottoms: Sequence[np.ndarray],
-        tops: Sequence[np.ndarray],
-        params: Sequence[np.ndarray],
-        diffs: Sequence[np.ndarray],
-    ) -> list[np.ndarray]:
-        """The same with these values in the blobs; what forward left in attributes is as it left it, as in Caffe."""
-        with self.lock:
-            for blob, array in zip([*self.bottom, *self.top, *self.blobs], [*bottoms, *tops, *params], strict=True):
-                blob.set(array)
-            return self._backward(diffs)
+    def use(self, bottoms: Iterable[Any], tops: Iterable[Any]) -> None:
+        """Works on these blobs of a net from now on; what setup has kept shows them, and what it has left stays."""
+        for mine, theirs in ((self.bottom, list(bottoms)), (self.top, list(tops))):
+            for added, blob in zip(mine, theirs, strict=True):
+                if added.shape == blob.shape:
+                    blob.data[...] = added.data
+                added.move_to(blob)
+            mine[:] = theirs
 
-    def _backward(self, diffs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        for blob, diff in zip(self.top, diffs, strict=True):
-            blob.diff = np.reshape(diff, blob.shape)
-        for blob in [*self.bottom, *self.blobs]:
-            blob.clear_diff()
+    def run(self) -> None:
+        """Forward on what the blobs hold."""
+        self.layer.reshape(self.bottom, self.top)
+        self.layer.forward(self.bottom, self.top)
+
+    def run_backward(self) -> None:
+        """Backward on what the blobs hold."""
         self.layer.backward(self.top, self.propagate_down, self.bottom)
-        return [blob.diff.copy() for blob in [*self.bottom, *self.blobs]]
 
 
 def run(

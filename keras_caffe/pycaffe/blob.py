@@ -232,13 +232,6 @@ class ParamBlob(NetBlob):
 
     data_memory: ParamMemory
 
-    def set(self, data: np.ndarray) -> None:
-        """Takes the values."""
-        self.data[...] = data
-
-    def clear_diff(self) -> None:
-        """Leaves the diff as it is: Caffe's layers add to it, and the solver or the script clears it."""
-
 
 def _known(shape: Shape) -> tuple[int, ...]:
     """A planned shape; sizes that only a run tells are 1 before it."""

@@ -34,11 +34,6 @@ class Compiled:
         return [list(zip(n, tensors, strict=True)) for n, tensors in zip(names, results, strict=True)]
 
 
-def at_once(key: Any, layers: Sequence[PlannedLayer], function: Run, *args: Sequence[Any]) -> Sequence[Named]:
-    """Calls a function as `Compiled.call` does, without compiling it."""
-    return function(*args)
-
-
 def _compile(function: Run, args: Sequence[Sequence[Any]]) -> tuple[Any, list[list[Any]]]:
     names: list[list[Any]] = []
     sizes = [len(arg) for arg in args]

@@ -16,19 +16,20 @@ from keras_caffe.layers.base import BoundBlob, SharedView, takes_training
 from keras_caffe.layers.context import LoadContext
 from keras_caffe.layers.python import Python
 from keras_caffe.layout import permutation, to_caffe, to_stored
-from keras_caffe.pycaffe.compiled import Compiled, at_once
+from keras_caffe.ops.python_layer import Runner
+from keras_caffe.pycaffe.compiled import Compiled
 from keras_caffe.pycaffe.recent import Recent
 from keras_caffe.pycaffe.reshaper import Reshaper
 from keras_caffe.pycaffe.states import States
-from keras_caffe.shapes import Shape, fits
+from keras_caffe.shapes import Shape, fits, known
 
 
 class Engine:
     """The layers of a plan, built, with what the last forward pass left behind for the backward pass.
 
-    As in Caffe, each layer takes its bottoms in the shapes that they have when it runs. A net runs in stretches: a
-    Python layer, which may decide on its tops' shapes while it runs, is one of its own and runs as it is; the layers in
-    between are compiled for the shapes that they get.
+    As in Caffe, each layer takes its bottoms in the shapes that they have when it runs. A net runs in parts: a Python
+    layer, which may decide on its tops' shapes while it runs, is one of its own and runs as it is, on the net's blobs;
+    the layers in between are compiled for the shapes that they get.
 
     Args:
         plan: of a net with Caffe's Split layers.
@@ -71,8 +72,8 @@ class Engine:
             self._reshaper.set_shape(value, shape)
         for index, planned in self.plan.layers.items():
             self._fit(index)
-            if _is_python(planned):
-                tops = planned.layer.runner.reshape([self.plan.shapes[v] for v in planned.node.inputs])
+            if runner := self.runner(index):
+                tops = runner.reshape([known(self.plan.shapes[v]) for v in planned.node.inputs])
                 for value, top in zip(planned.node.outputs, tops, strict=True):
                     self._reshaper.set_shape(value, top)
 
@@ -91,16 +92,15 @@ class Engine:
         for value, array in feeds.items():
             self._reshaper.set_shape(value, array.shape)
             values[value] = self._stored(value, array)
-        for layers in self._stretches(start, end):
-            results, more = self._forward(layers, values)
-            values.update(results)
-            loss += more
+        results, loss = self._forward(self._computing(start, end), values)
+        values.update(results)
         self.seen.update({v: tensor for v, tensor in values.items() if v in self._reread})
         return values, loss
 
     def _forward(self, indices: Sequence[int], values: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        if not indices:
+            return {}, 0.0
         start, end = indices[0], indices[-1]
-        runs_itself = _is_python(self.plan.layers[start])
         for index in indices:
             self._fit(index)
         self._states.keep(self._runs_backward(start, end))
@@ -114,14 +114,31 @@ class Engine:
                     tensors[value] = top
             return [(v, tensors[v]) for v in lasting], [("loss", loss) for loss in self._loss(layers, tensors)]
 
-        execute = at_once if runs_itself else self._compiled.call
-        results, loss = map(dict, execute(("forward", start, end), layers, run, [values[v] for v in needed]))
+        given = [values[v] for v in needed]
+        results, loss = map(dict, self._compiled.call(("forward", start, end), layers, run, given))
         for value, top in results.items():
-            if runs_itself:
-                self._reshaper.set_shape(value, tuple(top.shape))
-            elif None in self.plan.shapes[value]:
+            if None in self.plan.shapes[value]:
                 self.plan.shapes[value] = to_caffe(tuple(top.shape), self.plan.orders[value])
         return results, float(loss.get("loss", 0))
+
+    def runner(self, index: int) -> Runner | None:
+        """What runs a layer whose class was written for pycaffe."""
+        planned = self.plan.layers.get(index)
+        return planned.layer.runner if planned and isinstance(planned.layer, Python) else None
+
+    def forward_python(self, index: int, runner: Runner) -> float:
+        """Runs a Python layer on the net's blobs; returns its part of the loss."""
+        planned = self.plan.layers[index]
+        runner.run()
+        for value, blob in zip(planned.node.outputs, runner.top, strict=True):
+            self._reshaper.set_shape(value, blob.shape)
+        losses = zip(planned.loss_weights, runner.top, strict=True)
+        return sum((weight * float(blob.data.sum()) for weight, blob in losses if weight), 0.0)
+
+    def backward_python(self, index: int, runner: Runner) -> None:
+        """Runs a Python layer backward on the net's blobs, if Caffe does. A data layer needs no such method here."""
+        if index in self.backward_plan.layers and (runner.bottom or runner.blobs or hasattr(runner.layer, "backward")):
+            runner.run_backward()
 
     def reads(self, start: int, end: int) -> list[str]:
         """The values that a backward pass over layers start..end, start being the greater, reads."""
@@ -167,16 +184,8 @@ class Engine:
         """
         values = {**self.seen, **{value: self._stored(value, array) for value, array in held.items()}}
         current = {self._blob(v): (v, self._stored(v, diff)) for v, diff in diffs.items()}
-        new: dict[str, Any] = {}
-        params: dict[Slot, Any] = {}
-        for indices in reversed(self._stretches(end, start)):
-            nodes = [index for index in reversed(indices) if index in self.backward_plan.layers]
-            if nodes:
-                found, gradients = self._backward(nodes, values, current, held.keys())
-                current.update({self._blob(v): (v, diff) for v, diff in found.items()})
-                new.update(found)
-                params.update({slot: params[slot] + g if slot in params else g for slot, g in gradients.items()})
-        return new, params
+        nodes = list(reversed(self._runs_backward(end, start)))
+        return self._backward(nodes, values, current, held.keys()) if nodes else ({}, {})
 
     def _backward(
         self,
@@ -198,10 +207,11 @@ class Engine:
                 self._backward_step(planned, planned.node.index in from_tops, tensors, latest, new, params)
             return list(new.items()), list(params.items())
 
-        execute = at_once if _is_python(layers[0]) else self._compiled.call
         given, seen = [self._stored_diff(current, v) for v in diffs], [values[v] for v in read]
         with self._states.as_before(nodes):
-            new, params = map(dict, execute(("backward", tuple(nodes), from_tops), layers, run, given, seen))
+            new, params = map(
+                dict, self._compiled.call(("backward", tuple(nodes), from_tops), layers, run, given, seen)
+            )
         return new, params
 
     def diffs_needed(self, start: int, end: int) -> list[str]:
@@ -255,12 +265,9 @@ class Engine:
     ) -> list[Any]:
         """The gradients of the wanted bottoms and of the blobs' variables, for the tops' diffs."""
         bottoms = read.bottoms(planned)
-        tops = [read[v] for v in planned.node.outputs] if planned.layer.reads_top else []
-        if _is_python(planned):  # It says itself what its gradient is.
-            gradients = _python_gradients(planned.layer, bottoms, tops, diffs)
-            return [gradients[b] for b in wanted]
         if from_top:
-            return [planned.layer.gradient_from_top(bottoms[0], tops[0], diffs[0]) for _ in wanted]
+            top = read[planned.node.outputs[0]]
+            return [planned.layer.gradient_from_top(bottoms[0], top, diffs[0]) for _ in wanted]
         sources = [*(bottoms[b] for b in wanted), *(_owner(h).variable.value for h in trained.values())]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for source in sources:
@@ -277,15 +284,11 @@ class Engine:
         return tf.transpose(diff, permutation(self.plan.orders[writer], self.plan.orders[value]))
 
     def _trained_blobs(self, index: int) -> Iterator[tuple[Slot, BoundBlob]]:
-        if _is_python(self.plan.layers[index]):
-            return  # It adds to the diffs of its blobs itself.
         for number, bound in enumerate(self.plan.bound_blobs(index)):
             if bound.blob.trainable:
                 yield (index, number), bound
 
     def _call(self, planned: PlannedLayer, bottoms: Sequence[Any]) -> list[Any]:
-        if _is_python(planned):
-            return _python_tops(planned.layer, bottoms)
         bottoms = bottoms or [tf.zeros(1)]
         more = {"training": self.training} if takes_training(planned.layer) else {}
         tops = planned.layer(bottoms[0] if len(bottoms) == 1 else list(bottoms), **more)
@@ -318,16 +321,14 @@ class Engine:
     def _computing(self, start: int, end: int) -> list[int]:
         return [index for index in self.plan.layers if start <= index <= end]
 
-    def _stretches(self, start: int, end: int) -> list[list[int]]:
-        """The layers start..end that compute, cut before and behind each Python layer."""
-        parts = groupby(self._computing(start, end), lambda i: i if _is_python(self.plan.layers[i]) else None)
-        return [list(part) for _, part in parts]
+    def parts(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The layers start..end as (first, last) of what runs in one go: cut before and behind each Python layer."""
+        parts = groupby(range(start, end + 1), lambda i: i if self.runner(i) else None)
+        return [(part[0], part[-1]) for part in (list(indices) for _, indices in parts)]
 
     def _fit(self, index: int) -> None:
         """Makes a layer fit its bottoms' shapes; its state stays as far as it fits, and begins with 0 where not."""
-        if _is_python(self.plan.layers[index]):
-            self._reshaper.reorder(index)
-        elif (before := self._reshaper.fit(index)) is not None:
+        if not self.runner(index) and (before := self._reshaper.fit(index)) is not None:
             self._states.hand_over(before.layer, index)
 
     @property
@@ -345,32 +346,6 @@ class Engine:
         for index, blobs in bound.items():
             before = self._reshaper.use(index, blobs)
             self._states.hand_over(before.layer, index)
-
-
-def _is_python(planned: PlannedLayer) -> bool:
-    """Whether a layer is run by a class written for pycaffe."""
-    return isinstance(planned.layer, Python)
-
-
-def _python_tops(layer: Any, bottoms: Sequence[Any]) -> list[Any]:
-    """What forward of a pycaffe-style class gives. Its blobs are the net's; what it writes there counts at once."""
-    _, tops = layer.runner.forward([tensor.numpy() for tensor in bottoms], _held(layer))
-    for blob in layer.runner.blobs:
-        blob.data_memory.push()
-    return [tf.constant(top) for top in tops]
-
-
-def _python_gradients(layer: Any, bottoms: Sequence[Any], tops: Sequence[Any], diffs: Sequence[Any]) -> list[Any]:
-    """The bottoms' diffs that backward of a pycaffe-style class gives, with these values in the blobs."""
-    if not layer.caffe_blobs and not bottoms and not hasattr(layer.runner.layer, "backward"):
-        return []  # A data layer needs none; in Caffe it would be an error.
-    bottoms, tops, diffs = ([tensor.numpy() for tensor in tensors] for tensors in (bottoms, tops, diffs))
-    return [tf.constant(diff) for diff in layer.runner.backward_on(bottoms, tops, _held(layer), diffs)]
-
-
-def _held(layer: Any) -> list[np.ndarray]:
-    """What the blobs of a pycaffe-style class hold: they are the net's, and stay as they are."""
-    return [blob.data for blob in layer.runner.blobs]
 
 
 def _owner(bound: BoundBlob) -> BoundBlob:

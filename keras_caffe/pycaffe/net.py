@@ -18,7 +18,7 @@ from keras_caffe.data.output_files import files_written, output_files, write_out
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named, unknown
-from keras_caffe.ops.python_layer import own_exceptions
+from keras_caffe.ops.python_layer import Runner, own_exceptions
 from keras_caffe.places import Places
 from keras_caffe.pycaffe import settings
 from keras_caffe.pycaffe.batches import Batches
@@ -111,6 +111,9 @@ class Net(Parameters, Batches):
                     blob = NetBlob(self.plan.shapes[value], diff=diffs.get(cell, 0.0), below=below)
                     self.blobs[name] = self._cells[cell] = blob
                 self.blob_loss_weights[name] = weights.get(value, 0.0)
+        for index, planned in self.plan.layers.items():
+            if runner := self._engine.runner(index):
+                runner.use(map(self._blob, planned.node.inputs), map(self._blob, planned.node.outputs))
         for source in self.plan.sources.values():
             for value, default in zip(source.node.outputs, source.defaults or (), strict=False):
                 self._blob(value).data[...] = default
@@ -202,12 +205,14 @@ class Net(Parameters, Batches):
     def _forward(self, start: int, end: int) -> float:
         """Runs layers by number; returns the loss."""
         self._feeder.feed(start, end, self.blobs)
-        self.push_params()
         if not self._callbacks:
-            return self._run(start, end)
+            return sum(self._run(*part) for part in self._engine.parts(start, end))
         return sum(self._with_callbacks("forward", index, self._run) for index in range(start, end + 1))
 
     def _run(self, start: int, end: int) -> float:
+        self.push_params(start, end)
+        if runner := self._engine.runner(start):
+            return self._run_python(start, runner)
         feeds = {value: self._blob(value).data for value in self._engine.needs(start, end)}
         values, loss = self._engine.forward(start, end, feeds)
         for value, tensor in values.items():
@@ -221,19 +226,28 @@ class Net(Parameters, Batches):
         write_output_files(files, lambda value: self._blob(value).data)
         return loss
 
+    def _run_python(self, index: int, runner: Runner) -> float:
+        loss = self._engine.forward_python(index, runner)
+        self.push_params(index, index)
+        return loss
+
     def _backward(self, start: int, end: int) -> None:
         """Runs layers backward by number, from `start` down to `end`."""
         whole = self._engine.backward_plan
         part = replace(whole, layers=whole.layers.intersection(range(end, start + 1)))
         check_gradients(self.plan.net, part, self.plan.classes)
-        self.push_params()
         if not self._callbacks:
-            self._run_backward(start, end)
+            for first, last in reversed(self._engine.parts(end, start)):
+                self._run_backward(last, first)
         else:
             for index in range(start, end - 1, -1):
                 self._with_callbacks("backward", index, self._run_backward)
 
     def _run_backward(self, start: int, end: int) -> None:
+        self.push_params(end, start)
+        if runner := self._engine.runner(start):
+            self._engine.backward_python(start, runner)
+            return
         reads, needed = self._engine.reads(start, end), self._engine.diffs_needed(start, end)
         self._check_shapes([*reads, *needed])
         diffs = {value: self._blob(value).diff for value in needed}

@@ -64,10 +64,12 @@ class Parameters:
         """The blobs that no other layer owns, in Caffe's order."""
         return [blob for slot, blob in self._params.items() if slot not in self.plan.owners]
 
-    def push_params(self) -> None:
-        """What was written into the arrays goes into the variables."""
-        for blob in self._params.values():
-            blob.data_memory.push()
+    def push_params(self, start: int = 0, end: int | None = None) -> None:
+        """What was written into the arrays of layers start..end goes into the variables."""
+        last = len(self.layers) if end is None else end
+        for (index, _), blob in self._params.items():
+            if start <= index <= last:
+                blob.data_memory.push()
 
     def _pull(self, start: int, end: int) -> None:
         """What a forward pass of these layers changed goes into the arrays: statistics and the like."""

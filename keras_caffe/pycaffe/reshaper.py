@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from keras_caffe.converters.build import build_layer
@@ -74,12 +73,6 @@ class Reshaper:
         self._fitted[index] = Recent({self._bottoms(index): fitted})
         self.plan.add(*fitted)
         return before
-
-    def reorder(self, index: int) -> None:
-        """Lets a layer in Caffe's order, which stays the same one, take bottoms with another number of axes."""
-        planned = self.plan.layers[index]
-        orders = [caffe_order(len(self.plan.shapes[v])) for v in planned.node.inputs]
-        self.plan.layers[index] = replace(planned, orders=orders)
 
     def _bottoms(self, index: int) -> Bottoms:
         return tuple((self.plan.shapes[v], self.plan.orders[v]) for v in self.plan.net.nodes[index].inputs)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_caffe import proto
 from keras_caffe.data import dataset
 from keras_caffe.data.resize import resize
 from keras_caffe.data.sources import image_source
 from keras_caffe.errors import CaffeError, CaffeWarning, DataError
+from keras_caffe.pycaffe.io import array_to_datum
 from tests.data.records import annotated, write_lmdb
 from tests.nets import layer
 
@@ -84,14 +86,52 @@ def test_boxes_follow_what_is_done_to_the_image(source: Path, transform: str, pa
     )
 
 
-def test_colours_are_changed_in_training_only(source: Path) -> None:
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_colours_are_changed_in_both_phases(phase: str, source: Path) -> None:
     colours = """distort_param { brightness_prob: 1 brightness_delta: 32 contrast_prob: 1 contrast_lower: 0.5
       contrast_upper: 1.5 hue_prob: 1 hue_delta: 18 saturation_prob: 1 saturation_lower: 0.5 saturation_upper: 1.5
       random_order_prob: 1 }"""
     plain = read(net(source, 3))[0]["data"]
-    np.testing.assert_array_equal(read(net(source, 3, colours))[0]["data"], plain)
-    changed = read(net(source, 3, colours), 1, "TRAIN")[0]["data"]
+    changed = read(net(source, 3, colours), 1, phase)[0]["data"]
     assert 0 <= changed.min() and changed.max() <= 255 and not np.array_equal(changed, plain)
+
+
+def test_samples_are_drawn_in_the_test_phase_too(source: Path) -> None:
+    half = """batch_sampler { max_sample: 1 max_trials: 1
+        sampler { min_scale: 0.5 max_scale: 0.5 min_aspect_ratio: 1 max_aspect_ratio: 1 } }"""
+    assert read(net(source, 1, param=half))[0]["data"].shape == (1, 3, 20, 20)
+
+
+def untyped(record: bytes, label: int) -> bytes:
+    message = proto.AnnotatedDatum.FromString(record)
+    message.ClearField("type")
+    message.datum.label = label
+    return message.SerializeToString()
+
+
+def test_without_a_type_of_annotation_labels_are_the_datums_own(tmp_path: Path) -> None:
+    plain = [untyped(annotated(0, [(4, 8, 20, 24)]), label) for label in (5, 6, 7)]
+    records = write_lmdb(tmp_path / "db", {b"%d" % i: record for i, record in enumerate(plain)})
+    assert read(net(records, 3))[0]["label"].tolist() == [[[[5]]], [[[6]]], [[[7]]]]
+    assert read(net(records, 1, param="anno_type: BBOX"))[0]["label"].shape == (1, 1, 1, 8)
+    mixed = write_lmdb(tmp_path / "mixed", {b"0": annotated(0, []), b"1": plain[0]})
+    with pytest.raises(CaffeError, match="no type of annotation"):
+        read(net(mixed, 2))
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 40), (3, 1, 1), (3, 60, 60)])
+def test_images_of_another_size_are_refused(shape: tuple[int, int, int], tmp_path: Path) -> None:
+    other = proto.AnnotatedDatum(type=0)
+    other.datum.CopyFrom(array_to_datum(np.zeros(shape, np.uint8)))
+    source = write_lmdb(tmp_path / "db", {b"0": annotated(0, []), b"1": other.SerializeToString()})
+    with pytest.raises(CaffeError, match="differ in size") as raised:
+        read(net(source, 2))
+    assert str(shape) in str(raised.value)
+    if shape[0] == 3:
+        assert [batch["data"].shape[1:] for batch in read(net(source, 1), 2)] == [(3, 40, 40), shape]
+    else:
+        with pytest.raises(CaffeError, match="force_gray"):
+            read(net(source, 1), 2)
 
 
 def test_what_cannot_be_done_is_said(source: Path, tmp_path: Path) -> None:

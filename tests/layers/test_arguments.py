@@ -407,6 +407,7 @@ WRONG = [
         layers.Python, {"phase": "TEST"}, "phase must be a whole number of at least 0 and of at most 1; received 'TEST'"
     ),
     Wrong(layers.Python, {"num_tops": -1}, "num_tops must be a whole number of at least 0; received -1"),
+    Wrong(layers.Python, {"in_place": [-1]}, "in_place must be a whole number of at least 0; received -1"),
     Wrong(layers.Python, {"bottom_shapes": [(None, 3)]}, "bottom_shapes must be a whole number of at least 0"),
     Wrong(layers.Python, {"propagate_down": [True, False]}, "propagate_down must be given once per bottom; expected 0"),
     Wrong(layers.ReLU, {"negative_slope": "0.1"}, "negative_slope must be a number; received '0.1'"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_caffe
 from keras_caffe import pycaffe as caffe
@@ -265,3 +266,142 @@ def test_other_errors_stay_what_they_are() -> None:
             python_layers={"m.Tenfold": Tenfold},
         )
     assert raised.value.__cause__ is None
+
+
+def one_layer(cls: type, more: str = "", top: str = "y") -> caffe.Net:
+    """x (1, 2) -> p = x -> the Python layer."""
+    text = f"""{more}
+layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: 2 }} }} }}
+layer {{ name: "p" type: "Power" bottom: "x" top: "p" }}
+layer {{ name: "y" type: "Python" bottom: "p" top: "{top}" python_param {{ module: "m" layer: "L" }} }}
+layer {{ name: "z" type: "Power" bottom: "{top}" top: "z" }}"""
+    net = caffe.Net(text, caffe.TRAIN, python_layers={"m.L": cls})
+    net.blobs["x"].data[...] = [1, 2]
+    return net
+
+
+class Inside(Tenfold):
+    """Works in the blob that is its bottom and its top."""
+
+    def reshape(self, bottom: Any, top: Any) -> None:
+        pass
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        top[0].data[...] *= 2
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        bottom[0].diff[...] *= 3
+
+
+def test_in_place_bottom_and_top_are_one_blob() -> None:
+    net = one_layer(Inside, "force_backward: true", top="p")
+    for _ in range(2):
+        assert net.forward()["z"].tolist() == [[2, 4]]
+    net.blobs["z"].diff[...] = 1
+    assert net.backward()["x"].tolist() == [[3, 3]]
+
+
+class Returns(Inside):
+    def forward(self, bottom: Any, top: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("cls", "values", "diffs"), [(Inside, [[2, 4]], [[3, 3]]), (Returns, [[1, 2]], [[3, 3]])])
+def test_in_place_in_a_model(cls: type, values: Any, diffs: Any) -> None:
+    text = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
+      layer { name: "y" type: "Python" bottom: "x" top: "x" python_param { module: "m" layer: "L" } }"""
+    model = keras_caffe.load(text, python_layers={"m.L": cls})
+    x = tf.Variable([[1.0, 2.0]])
+    with tf.GradientTape() as tape:
+        y = model(x)
+    assert y.numpy().tolist() == values
+    assert tape.gradient(y, x).numpy().tolist() == diffs
+
+
+class Touching(Tenfold):
+    """Changes its bottom, adds to its top, and computes its bottom's diff in forward."""
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        bottom[0].data[...] += 10
+        top[0].data[...] += bottom[0].data
+        bottom[0].diff[...] = 7
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        bottom[0].diff[...] *= top[0].diff
+
+
+def test_a_layer_s_bottoms_and_tops_are_the_net_s() -> None:
+    net = one_layer(Touching, "force_backward: true")
+    assert net.forward()["z"].tolist() == [[11, 12]]
+    assert net.blobs["p"].data.tolist() == [[11, 12]]
+    assert net.forward()["z"].tolist() == [[22, 24]]
+    net.blobs["y"].data[...] = 0
+    assert net.forward()["z"].tolist() == [[11, 12]]
+    net.blobs["z"].diff[...] = 2
+    assert net.backward()["x"].tolist() == [[14, 14]]
+
+
+class Writer(Tenfold):
+    """Writes into another layer's parameters."""
+
+    weights: Any
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        top[0].data[...] = bottom[0].data
+        Writer.weights.data[...] = 4
+
+
+READ_LATER = (
+    NET.split('layer { name: "two"')[0]
+    + """
+layer { name: "ip" type: "InnerProduct" bottom: "one" top: "ip"
+  inner_product_param { num_output: 1 weight_filler { value: 1 } } }
+"""
+)
+
+
+def test_parameters_that_are_written_during_a_pass_count_in_it() -> None:
+    net = caffe.Net(READ_LATER, caffe.TEST, python_layers={"m.Tenfold": Writer})
+    Writer.weights = net.params["ip"][0]
+    net.blobs["data"].data[...] = 1
+    assert net.forward()["ip"].tolist() == [[24]] * 5
+    net.before_forward(lambda _: net.params["ip"][1].data.fill(6))
+    assert net.forward()["ip"].tolist() == [[30]] * 5
+    net.blobs["ip"].diff[...] = 1
+    net.before_backward(lambda _: net.params["ip"][0].data.fill(5))
+    net.backward(end="ip")
+    assert (net.blobs["one"].diff == 5).all()
+
+
+class Labelled(Tenfold):
+    """A loss that knows no gradient for its labels."""
+
+    def reshape(self, bottom: Any, top: Any) -> None:
+        top[0].reshape(1)
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        top[0].data[...] = np.sum(bottom[0].data - bottom[1].data)
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        assert list(propagate_down) == [True, False]
+        bottom[0].diff[...] = top[0].diff
+
+
+LABELLED = """
+layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 2 } data_filler { value: 1 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 1 axis: 0 } }
+layer { name: "loss" type: "Python" bottom: "ip" bottom: "t" top: "loss" loss_weight: 2
+  python_param { module: "m" layer: "Labelled" } }
+"""
+
+
+def test_backward_hears_which_diffs_the_net_uses() -> None:
+    classes = {"m.Labelled": Labelled}
+    net = caffe.Net(LABELLED, caffe.TRAIN, python_layers=classes)
+    net.forward()
+    net.backward()
+    assert net.params["ip"][0].diff.tolist() == [[2, 2]]
+    text = f'base_lr: 1 lr_policy: "fixed" net_param {{ {LABELLED} }}'
+    solver = keras_caffe.load_solver(text, python_layers=classes)
+    solver.step(1)
+    assert solver.model.get_caffe_params()["ip"][0].tolist() == [[-2, -2]]

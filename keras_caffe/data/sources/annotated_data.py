@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -20,19 +20,28 @@ from keras_caffe.data.sources.boxes import WHOLE, Boxes, sample
 from keras_caffe.data.sources.data import Data, from_datum
 from keras_caffe.data.sources.distort import distort, expanded
 from keras_caffe.data.sources.image_source import Record
-from keras_caffe.errors import CaffeWarning, LayerError
+from keras_caffe.errors import CaffeWarning, DataError, LayerError
 from keras_caffe.shapes import Shape
 
 NO_BOXES = np.full((1, 1, 1, 8), -1, np.float32)
 PURPOSE = 1  # of the generator, beside the running number
 
 
+class Annotation(NamedTuple):
+    """What is known of an image: its objects, the label of its Datum, and whether a type of annotation is stated."""
+
+    boxes: Boxes
+    label: int
+    typed: bool
+
+
 class AnnotatedData(Data):
     """Images and, in one list for the batch, their boxes.
 
-    Each image goes through distort_param, expand_param and the batch_samplers, then resize_param, crop, mirror, mean
-    and scale; its boxes follow. Rows of the label: image in the batch, label, instance, xmin, ymin, xmax, ymax,
-    difficult; a batch without boxes has one row of -1.
+    Each image goes in both phases through distort_param, expand_param and the batch_samplers, then resize_param, crop,
+    mirror, mean and scale; its boxes follow. Rows of the label: image in the batch, label, instance, xmin, ymin, xmax,
+    ymax, difficult; a batch without boxes has one row of -1. Where neither the layer nor the first record states a type
+    of annotation, the label is that of the Datums, (N, 1, 1, 1).
     """
 
     def __init__(self, layer: Any, settings: Settings) -> None:
@@ -56,7 +65,12 @@ class AnnotatedData(Data):
         return Delivery(gaps=self.settings.skip, rows=False)
 
     def shapes(self) -> list[Shape]:
-        return [super().shapes()[0], (1, 1, None, 8)][: len(self.tops)]
+        return [super().shapes()[0], (1, 1, None, 8) if self.boxed else (None, 1, 1, 1)][: len(self.tops)]
+
+    @property
+    def boxed(self) -> bool:
+        """Whether the labels are boxes."""
+        return self.first[0].label.typed
 
     def record(self, entry: Entry) -> Record:
         try:
@@ -69,7 +83,9 @@ class AnnotatedData(Data):
         corners = [(b.bbox.xmin, b.bbox.ymin, b.bbox.xmax, b.bbox.ymax) for _, b in labelled]
         facts = [(label, b.instance_id, b.bbox.difficult) for label, b in labelled]
         boxes = Boxes(np.array(corners, np.float32).reshape(-1, 4), np.array(facts, np.float32).reshape(-1, 3))
-        return from_datum(entry.where, parse(message.datum.SerializeToString()), boxes)
+        typed = message.HasField("type") or self.layer.annotated_data_param.HasField("anno_type")
+        found = Annotation(boxes, message.datum.label, typed)
+        return from_datum(entry.where, parse(message.datum.SerializeToString()), found)
 
     def pixels(self, record: Record) -> np.ndarray:
         return self._resized(super().pixels(record).transpose(1, 2, 0)).transpose(2, 0, 1)
@@ -80,19 +96,23 @@ class AnnotatedData(Data):
         items = [item for item in loaded if item is not None]
         if not items:
             return [np.zeros([size or 0 for size in shape], np.float32) for shape in self.stored_shapes()]
-        images, boxes = zip(*items, strict=True)
+        images, found = zip(*items, strict=True)
         out, planes = self._buffer(len(images), images[0].shape)
         for image, target in zip(images, planes, strict=True):
             target[...] = image
-        return [out, self.stored(label(boxes))][: len(self.tops)]
+        labels = np.array([each.label for each in found], np.float32).reshape(-1, 1, 1, 1)
+        return [out, self.stored(label([each.boxes for each in found]) if self.boxed else labels)][: len(self.tops)]
 
-    def _made(self, number: int, entry: Entry) -> tuple[np.ndarray, Boxes]:
-        """An image, transformed, and its boxes."""
+    def _made(self, number: int, entry: Entry) -> tuple[np.ndarray, Annotation]:
+        """An image, transformed, and what is known of it."""
         record = self.record(entry)
-        image, boxes = super().pixels(record).transpose(1, 2, 0), record.label
-        if self.settings.train:
-            image, boxes = self._varied(image, boxes, generator(self.settings.seed, PURPOSE, number))
-        return self._transformed(number, self._resized(image).transpose(2, 0, 1), boxes)
+        if self.boxed and not record.label.typed:
+            raise DataError("the record has no type of annotation", expected="type: BBOX, as the first")
+        image = super().pixels(record).transpose(1, 2, 0)
+        image, boxes = self._varied(image, record.label.boxes, generator(self.settings.seed, PURPOSE, number))
+        image, boxes = self._transformed(number, self._resized(image).transpose(2, 0, 1), boxes)
+        self.check_size(entry.where, image.shape)
+        return image, record.label._replace(boxes=boxes)
 
     def _varied(self, image: np.ndarray, boxes: Boxes, random: np.random.Generator) -> tuple[np.ndarray, Boxes]:
         """Other colours, a larger canvas, a part of it."""

@@ -132,11 +132,8 @@ class ImageSource(Source):
         """The records that can be read, with their numbers and images, which give tops of one size."""
         loaded = [(number, self._loaded(entry)) for number, entry in zip(numbers, self.entries(numbers), strict=True)]
         readable = [(number, *pair) for number, pair in loaded if pair is not None]
-        sizes = [self.augment.size(image.shape) for _, _, image in readable]
-        wanted = self.augment.size(self.first_shape) if self.batch_size > 1 or not sizes else sizes[0]
-        for (_, record, _), size in zip(readable, sizes, strict=True):
-            if size != wanted:
-                raise _sizes_differ(record.where, wanted, size)
+        for _, record, image in readable:
+            self.check_size(record.where, self.augment.size(image.shape))
         return np.array([n for n, _, _ in readable], np.int64), [r for _, r, _ in readable], [i for _, _, i in readable]
 
     def transformed(
@@ -153,6 +150,24 @@ class ImageSource(Source):
         for image, placement, target in zip(pixels, self.augment.placements(numbers, shapes), planes, strict=True):
             self.augment.apply(image, placement, target)
         return [out, np.array(labels, np.float32)][: len(self.tops)]
+
+    def check_size(self, where: str, size: tuple[int, ...]) -> None:
+        """Refuses an image whose top would have other channels than the first or, in a batch of several, another size.
+
+        Raises:
+            DataError: it has.
+        """
+        channels, *first = self.augment.size(self.first_shape)
+        expected = (channels, *(first if self.batch_size > 1 else size[1:]))
+        if size != expected:
+            fix = "Set crop_size, resize them, or take batch_size: 1."
+            raise DataError(
+                "the images differ in size",
+                where=where,
+                expected=f"{expected}, as the first",
+                received=size,
+                fix=fix if size[0] == channels else "Set force_color or force_gray, if they are encoded.",
+            )
 
     def record_at(self, entry: Any) -> Record:
         """`record`, with the entry's place in its errors."""
@@ -208,13 +223,3 @@ class ImageSource(Source):
         if not param.HasField("mean_file"):
             return None
         return read_mean(self.settings.places.need(param.mean_file, "mean_file"))
-
-
-def _sizes_differ(where: str, expected: object, received: object) -> DataError:
-    return DataError(
-        "the images differ in size",
-        where=where,
-        expected=f"{expected}, as the first",
-        received=received,
-        fix="Set crop_size, resize them, or take batch_size: 1.",
-    )
