@@ -28,6 +28,16 @@ _PARAMETERS = {
 }
 NORMALIZATION = proto.LossParameter.DESCRIPTOR.fields_by_name["normalization"].number
 FIRST_DISPUTED = 135  # all forks agree on the parameters that Caffe had before
+SEGNETS_BN = 45  # the field that has bn_param in SegNet's Caffe
+HAPPYNEARS_NORMALIZE = 214  # the same of normalize_param in happynear's
+
+# DeepLab's hole stands where Caffe has a flag, so it shows by being more than 1; hole_h and hole_w stand at two numbers
+# of which Caffe has the first alone.
+HOLE, HOLE_H, HOLE_W = 17, 18, 19
+_CONVOLUTION = proto.ConvolutionParameter.DESCRIPTOR.fields_by_name
+OURS = {HOLE: _CONVOLUTION["hole"].number, HOLE_H: _CONVOLUTION["hole_h"].number, HOLE_W: _CONVOLUTION["hole_w"].number}
+# Types in `layers` blocks of DeepLab v1 that Caffe has not, or has under another number.
+DEEPLAB_TYPES = {"41": "INTERP", "42": "PADDING", "43": "MAT_WRITE", "44": "MAT_READ"}
 
 
 def parameter_of(layer_type: str) -> str | None:
@@ -44,26 +54,29 @@ def read_binary_net(file: Mapped, *, fork: str | None = None, strict: bool = Fal
     """The NetParameter in a binary file, without blobs.
 
     Forks gave one number to different fields. A layer whose own parameters are missing therefore takes them from a
-    field that is unknown, or another type's, if that reads without a rest as the layer's own. fork="bvlc" turns this
-    off.
+    field that is unknown, or another type's, if that reads without a rest as the layer's own; and what can only be
+    DeepLab's hole is one. fork="bvlc" turns this off.
 
     Raises:
         ReadError: the file is no NetParameter; with `strict`, it has fields that the schema does not know.
     """
     try:
-        net = with_text(proto.NetParameter.FromString(_without_blobs(file)))
+        net = with_text(proto.NetParameter.FromString(_without_blobs(file, fork)))
     except DecodeError:
         file.refuse("this is not a net")
-    missing = net.FindInitializationErrors()
-    if missing:
-        file.refuse(f"required fields are missing: {', '.join(missing)}")
     for layer in (*net.layer, *net.layers):
         layer.ClearField(NOTED)
     adopted = [] if fork == "bvlc" else [_adopt(layer) for layer in net.layer]
+    missing = net.FindInitializationErrors()
+    if missing:
+        file.refuse(f"required fields are missing: {', '.join(missing)}")
     if fork == "rfcn" or (fork is None and any(layer.type.endswith("OHEM") for layer in net.layer)):
         for layer in filter(lambda layer: layer.HasField("loss_param"), net.layer):
             _renumber_normalization(layer.loss_param)
     noted = [name for layer in (*net.layer, *net.layers) for name in _note_unknown_values(layer)]
+    if fork == "deeplab" or any(_has_hole(layer.convolution_param) for layer in net.layers):
+        for layer in net.layers:
+            _name_deeplabs_type(layer)
     unknown = Counter(_unknown(net)) - Counter(adopted) - Counter(noted)
     if unknown and not (net.layer or net.layers):
         file.refuse("this is not a net definition")
@@ -72,7 +85,7 @@ def read_binary_net(file: Mapped, *, fork: str | None = None, strict: bool = Fal
     return net
 
 
-def _without_blobs(file: Mapped) -> bytes:
+def _without_blobs(file: Mapped, fork: str | None) -> bytes:
     layers = {known.number: known.message_type for known in proto.NetParameter.DESCRIPTOR.fields if known.message_type}
     pieces = []
     for at in fields(file, 0, file.size, top=True):
@@ -84,13 +97,14 @@ def _without_blobs(file: Mapped) -> bytes:
             continue
         message = layers.get(at.number)
         holds_blobs = message is not None and at.wire_type == DELIMITED and "LayerParameter" in message.name
-        pieces.append(_layer(file, at, message) if holds_blobs else file.bytes(at.tag, at.end))
+        pieces.append(_layer(file, at, message, fork) if holds_blobs else file.bytes(at.tag, at.end))
     return b"".join(pieces)
 
 
-def _layer(file: Mapped, layer: Field, message: Any) -> bytes:
+def _layer(file: Mapped, layer: Field, message: Any, fork: str | None) -> bytes:
     pieces: list[bytes] = []
     blobs = message.fields_by_name["blobs"].number
+    convolution = message.fields_by_name.get("convolution_param")
     inner = message.fields_by_name["layer"] if "layer" in message.fields_by_name else None  # V1 holding V0
     for at in fields(file, layer.start, layer.end):
         if at.number == blobs:
@@ -98,11 +112,47 @@ def _layer(file: Mapped, layer: Field, message: Any) -> bytes:
                 raise _is_c3d(file)
             continue
         if inner and at.number == inner.number and at.wire_type == DELIMITED:
-            pieces.append(_layer(file, at, inner.message_type))
+            pieces.append(_layer(file, at, inner.message_type, fork))
+        elif convolution and at.number == convolution.number and at.wire_type == DELIMITED and fork != "bvlc":
+            pieces.append(_field(at.number, _with_holes(file, at)))
         else:
             pieces.append(file.bytes(at.tag, at.end))
-    content = b"".join(pieces)
-    return varint_bytes(layer.number << 3 | DELIMITED) + varint_bytes(len(content)) + content
+    return _field(layer.number, b"".join(pieces))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return varint_bytes(number << 3 | DELIMITED) + varint_bytes(len(content)) + content
+
+
+def _with_holes(file: Mapped, convolution: Field) -> bytes:
+    """A ConvolutionParameter, with what must be DeepLab's holes under our own numbers for them."""
+    inner = list(fields(file, convolution.start, convolution.end))
+    both = any(one.number == HOLE_W for one in inner)
+    pieces = []
+    for one in inner:
+        value = file.bytes(one.start, one.end)
+        is_hole = one.number == HOLE and value not in (b"\0", b"\1") or both and one.number in (HOLE_H, HOLE_W)
+        tag = (
+            varint_bytes(OURS[one.number] << 3)
+            if is_hole and one.wire_type == VARINT
+            else file.bytes(one.tag, one.start)
+        )
+        pieces.append(tag + value)
+    return b"".join(pieces)
+
+
+def _has_hole(convolution: Any) -> bool:
+    return bool(convolution.HasField("hole") or convolution.HasField("hole_w"))
+
+
+def _name_deeplabs_type(layer: Any) -> None:
+    """Gives a V1 layer of DeepLab's the word for its type."""
+    if not layer.bottom and layer.HasField("image_data_param") and layer.type == layer.DECONVOLUTION:
+        layer.ClearField("type")
+        layer.unknown_value.add(field="type", value="IMAGE_SEG_DATA")
+    for unknown in layer.unknown_value:
+        if unknown.field == "type":
+            unknown.value = DEEPLAB_TYPES.get(unknown.value, unknown.value)
 
 
 def _is_c3d(file: Mapped) -> ReadError:
@@ -127,11 +177,15 @@ def varint_bytes(value: int) -> bytes:
 def _adopt(layer: Any) -> str:
     """Gives a layer without parameters the field that must be them, if there is exactly one; returns its name."""
     name = parameter_of(layer.type)
+    if layer.type == "Normalize" and any(one[1] == HAPPYNEARS_NORMALIZE for one in _candidates(layer)):
+        name = "normalize_param"
     if name is None or layer.HasField(name):
         return ""
     own = type(getattr(layer, name))
     readings = [
-        (source, message) for source, data in _candidates(layer) if (message := _read_whole(own, data)) is not None
+        (source, message)
+        for source, number, data in _candidates(layer)
+        if (message := _read_as(own, number, data)) is not None
     ]
     if len(readings) != 1:
         return ""
@@ -155,14 +209,25 @@ def _renumber_normalization(loss: Any) -> None:
         loss.DiscardUnknownFields()
 
 
-def _candidates(layer: Any) -> Iterator[tuple[str, bytes]]:
-    """Parameter fields on disputed numbers, with their names: those of other types, and unknown ones."""
+def _candidates(layer: Any) -> Iterator[tuple[str, int, bytes]]:
+    """Parameter fields on disputed numbers, with their names and numbers: those of other types, and unknown ones."""
     for known, value in layer.ListFields():
         if known.number >= FIRST_DISPUTED and known.message_type:
-            yield known.name, value.SerializePartialToString()
+            yield known.name, known.number, value.SerializePartialToString()
     for unknown in UnknownFieldSet(layer):
-        if unknown.field_number >= FIRST_DISPUTED and unknown.wire_type == DELIMITED:
-            yield _name_of(layer, unknown), unknown.data
+        if unknown.wire_type == DELIMITED:
+            yield _name_of(layer, unknown), unknown.field_number, unknown.data
+
+
+def _read_as(own: Any, number: int, data: bytes) -> Any | None:
+    """What a fork has under a number as a layer's own message; None if it is none."""
+    if own is not proto.BNParameter:
+        return _read_whole(own, data)
+    form = proto.SegNetBNParameter if number == SEGNETS_BN else proto.PSPNetBNParameter
+    found = _read_whole(form, data)
+    if found is None:
+        return _read_whole(own, data)
+    return own(**{known.name: value for known, value in found.ListFields()})
 
 
 def _note_unknown_values(layer: Any) -> list[str]:
