@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from keras_caffe import layers
 from keras_caffe.layers.exp import log_base
@@ -184,3 +187,14 @@ def shifted(site: Site, x: Tensor, by: float) -> Tensor:
 @writes(layers.Dropout)
 def dropout(site: Site, x: Tensor) -> Tensor:
     return x
+
+
+@writes(layers.LabelSpecificAdd)
+def label_specific_add(site: Site, x: Tensor, labels: Tensor) -> Sequence[Tensor]:
+    """It adds in training only."""
+    layer = site.layer
+    if not layer.with_bias:
+        return [x]
+    if layer.bias_base is not None:
+        site.refuse("its second top counts the passes of training")
+    return [x, site.graph.constant(np.asarray([layer.bias], "float32"))]

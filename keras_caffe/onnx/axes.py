@@ -85,6 +85,19 @@ def flip(site: Site, x: Tensor) -> Tensor:
     return reversed_along(site, x, site.axes(site.layer.axes)) if site.layer.axes else x
 
 
+@writes(layers.ReverseTime, precise=True)
+def reverse_time(site: Site, x: Tensor, lengths: Tensor) -> Tensor:
+    steps, streams, *rest = site.sizes()
+    time = site.op("Unsqueeze", site.op("Add", site.range(steps), [0]), [1])
+    length = site.op("Min", site.cast(site.reshape(lengths, [1, streams]), "int64"), site.length(steps))
+    inside = site.op("Less", time, length)
+    back = site.op("Sub", site.op("Sub", length, [1]), time)
+    wide = [steps, streams, *[1] * len(rest)]
+    place = site.reshape(site.where(inside, back, time), wide)
+    y = site.op("GatherElements", x, site.op("Expand", place, site.vector(site.sizes())), axis=0)
+    return y if site.layer.copy_remaining else site.where(site.reshape(inside, wide), y, 0.0)
+
+
 def reversed_along(site: Site, x: Tensor, axes: Sequence[int]) -> Tensor:
     last, before_the_first, back = ([place] * len(axes) for place in (-1, -(2**31), -1))
     return str(site.op("Slice", x, last, before_the_first, list(axes), back))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from keras_caffe import layers
+from keras_caffe.layers.ctc import class_index
+from keras_caffe.onnx.detection import top
 from keras_caffe.onnx.graph import Tensor
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Site
@@ -55,6 +57,30 @@ def continuation_indicator(site: Site, *bottoms: Tensor) -> Tensor:
     times = (np.arange(layer.time_step) > 0).astype("float32")[:, None]
     sequences = layer.batch_size or site.sizes()[site.axis(layer.axis)]
     return site.op("Expand", times, site.vector([layer.time_step, sequences]))
+
+
+@writes(layers.CTCGreedyDecoder, precise=True)
+def ctc_greedy_decoder(site: Site, scores: Tensor, *labels: Tensor) -> Tensor:
+    if labels:
+        site.refuse("with labels it measures how far sequences are apart, entry by entry, which is for training")
+    steps, streams, classes = site.sizes()[:3]
+    flat = scores if site.rank == 3 else site.reshape(scores, [steps, streams, classes])
+    best = site.op("ArgMax", site.op("Transpose", flat, perm=[1, 0, 2]), axis=2, keepdims=0)
+    keep = site.op("Not", site.op("Equal", best, site.length(_blank(site))))
+    if site.layer.ctc_merge_repeated:
+        before = site.op("Pad", site.slice(best, 1, 0, site.calculate("Sub", steps, 1)), [0, 1, 0, 0], np.int64(-1))
+        keep = site.op("And", keep, site.op("Not", site.op("Equal", best, before)))
+    place = site.op("Add", site.range(steps), [0])
+    late = site.where(keep, place, site.op("Add", place, site.length(steps)))
+    _, order = top(site, site.cast(site.op("Neg", late), "float"), steps, 1)
+    count = site.reduce("ReduceSum", site.cast(keep, "int64"), [1])
+    path = site.where(site.op("Less", place, count), site.op("GatherElements", best, order, axis=1), [-1])
+    return site.reshape(site.cast(path, "float"), [streams, steps, 1, 1])
+
+
+def _blank(site: Site) -> int:
+    (classes,) = site.known(site.bottoms[0][2:3], "the number of classes")
+    return class_index(site.layer.blank, classes)
 
 
 def _cell(site: Site, c: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
