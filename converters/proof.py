@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_caffe.converters.comparison import Row, computed_blobs, row
+from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.rebuild import node_blobs, plan_again, rebuild
 from keras_caffe.converters.sample_shapes import sample_shapes
@@ -30,19 +31,28 @@ class Engine:
         runtime: what runs the export.
         data_format: order of the axes at the export's edges.
         names: {input blob: its name in the export}; default: they have one name.
+        outputs: the blobs that the export gives, in its order, where one may have another name there, as that of an
+            input has; default: they have one name.
     """
 
-    def __init__(self, runtime: Runtime, data_format: str, names: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        data_format: str,
+        names: Mapping[str, str] | None = None,
+        outputs: Sequence[str] = (),
+    ) -> None:
         self.runtime, self.data_format = runtime, data_format
         self.names = names or {name: name for name in runtime.inputs}
-        self.outputs = list(runtime.outputs)
+        self.outputs = list(dict.fromkeys(outputs)) or list(runtime.outputs)
         sizes = {blob: runtime.inputs[name] for blob, name in self.names.items()}
         self.inputs = {blob: to_caffe(shape, self._order(len(shape))) for blob, shape in sizes.items()}
 
     def run(self, fed: Arrays) -> dict[str, np.ndarray]:
         """{output: what the export computes}. Raises ExportError if the runtime fails."""
         found = self.runtime.run(self.as_given(fed))
-        return {name: a.transpose(inverse(self._order(a.ndim))) for name, a in found.items()}
+        arrays = zip(self.outputs, (found[name] for name in self.runtime.outputs), strict=True)
+        return {name: a.transpose(inverse(self._order(a.ndim))) for name, a in arrays}
 
     def as_given(self, fed: Arrays) -> dict[str, np.ndarray]:
         """{input of the export: array} of arrays in Caffe's order."""
@@ -149,8 +159,10 @@ def sample_inputs(model: CaffeModel, engine: Engine) -> dict[str, np.ndarray]:
 
 
 def _sample_sizes(model: CaffeModel, engine: Engine) -> dict[str, Sizes]:
+    """Of the export's inputs, and of those of the model that it lacks, as they give it a size alone."""
     sample = sample_shapes(model.plan)
-    return {name: _filled(sizes, sample[name]) for name, sizes in engine.inputs.items()}
+    known = {blob: shape for blob, shape in sample.items() if keras_name(blob) not in model.tensors.defaults}
+    return {**known, **{name: _filled(sizes, sample[name]) for name, sizes in engine.inputs.items()}}
 
 
 def _runs(model: CaffeModel, engine: Engine) -> Iterator[tuple[dict[str, np.ndarray], CaffeModel]]:

@@ -58,13 +58,16 @@ class Tail:
         self.inputs = {blob: to_stored(plan.input_shape(v), orders[v]) for v, blob in self._fed.items()}
         self._axes = {v: permutation(orders[v], plan.orders[v]) for v in front}
         outputs = {name: tensors.at_edge(value) for name, value in wanted.items() if value in behind}
-        self._model = keras.Model([tensors[v] for v in front], outputs)
+        self._model = keras.Model([tensors[v] for v in front], outputs) if outputs else None
 
     def run(self, fed: Arrays, found: Arrays) -> dict[str, np.ndarray]:
         """All outputs, of the net's inputs and what the first part computed."""
         known = {**found, **{value: fed[blob] for value, blob in self._fed.items()}}
+        direct = {name: known[value] for name, value in self.direct.items()}
+        if self._model is None:
+            return direct
         computed = self._model.predict_on_batch([known[v].transpose(axes) for v, axes in self._axes.items()])
-        return {**{name: known[value] for name, value in self.direct.items()}, **computed}
+        return {**direct, **computed}
 
 
 def picking_layers(model: CaffeModel, values: Sequence[str]) -> list[str]:

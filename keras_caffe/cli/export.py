@@ -225,13 +225,13 @@ WRITERS = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite, "openvino":
 
 
 def calibration(file: str) -> np.ndarray:
-    """Inputs, each a batch of one."""
+    """Inputs, one a row."""
     from keras_caffe.converters.read import read_array
 
     array = read_array(file)
     if array.ndim < 2:
         raise ExportError("calibration data are not inputs", where=file, expected="an array with one input a row")
-    return array[:, None]
+    return array
 
 
 def signature(text: str) -> tuple[str, list[str]]:

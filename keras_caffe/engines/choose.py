@@ -129,4 +129,4 @@ def _engine(source: LoadedNet | ExportedFile, how: How, name: str, made: Made, *
         kept=made.kept,
         **found,
     )
-    return Engine(runtime, source.names(runtime), source.single, report)
+    return Engine(runtime, source.names(runtime), source.single, report, partial(source.check, runtime))

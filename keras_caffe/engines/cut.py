@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,16 +15,17 @@ class Cut(Runtime):
 
     Args:
         head: runs the first part; its outputs are what the tail reads.
+        names: {input blob: its name in the head}.
         tail: the rest.
         outputs: names of all outputs.
     """
 
-    def __init__(self, head: Runtime, tail: Tail, outputs: Sequence[str]) -> None:
-        self._head, self._tail = head, tail
+    def __init__(self, head: Runtime, names: Mapping[str, str], tail: Tail, outputs: Sequence[str]) -> None:
+        self._head, self._names, self._tail = head, names, tail
         self.title = f"{head.title} with Keras behind it"
-        self.inputs = {**tail.inputs, **head.inputs}
+        self.inputs = {**tail.inputs, **{blob: head.inputs[name] for blob, name in names.items()}}
         self.outputs = list(outputs)
 
     def call(self, fed: Arrays) -> dict[str, np.ndarray]:
-        found = self._tail.run(fed, self._head.call(fed))
+        found = self._tail.run(fed, self._head.call({name: fed[blob] for blob, name in self._names.items()}))
         return {name: found[name] for name in self.outputs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from keras_caffe.engines.report import Report
 from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.runtimes import Runtime
-from keras_caffe.shapes import fits
+from keras_caffe.shapes import Shape, fits
 
 
 class Engine:
@@ -26,9 +26,16 @@ class Engine:
         inputs: {input: its shape}, None for sizes that are open.
     """
 
-    def __init__(self, runtime: Runtime, names: Mapping[str, str], single: str | None, report: Report) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        names: Mapping[str, str],
+        single: str | None,
+        report: Report,
+        check: Callable[[Mapping[str, Shape]], None],
+    ) -> None:
         self.name, self.precision, self.report = report.engine, report.precision, report
-        self._runtime, self._names, self._single = runtime, names, single
+        self._runtime, self._names, self._single, self._check = runtime, names, single, check
         self.inputs = dict(runtime.inputs)
 
     def __call__(self, inputs: Any = None) -> Any:
@@ -46,17 +53,26 @@ class Engine:
 
     def _fed(self, inputs: Any) -> dict[str, np.ndarray]:
         """{input of the runtime: array}."""
-        if isinstance(inputs, (list, tuple)):
-            inputs = dict(zip(dict.fromkeys(self._names.values()), inputs, strict=True))
-        if inputs is not None and not isinstance(inputs, Mapping):
-            inputs = {next(iter(self._names), ""): inputs}
-        named = {self._names[name]: x for name, x in (inputs or {}).items() if name in self._names}
-        wanted = self._runtime.inputs
+        named, wanted = self._named(inputs), self._runtime.inputs
         missing = [name for name in wanted if name not in named]
         if missing:
-            expected, received = ", ".join(wanted), ", ".join(inputs or {}) or "nothing"
+            expected, received = ", ".join(wanted), ", ".join(named) or "nothing"
             raise NetError(f"no value for input {', '.join(map(repr, missing))}", expected=expected, received=received)
-        return {name: _fitting(name, named[name], shape) for name, shape in wanted.items()}
+        fed = {name: _fitting(name, named[name], shape) for name, shape in wanted.items()}
+        self._check({name: array.shape for name, array in fed.items()})
+        return fed
+
+    def _named(self, inputs: Any) -> dict[str, Any]:
+        """{name in the runtime: what callers give}."""
+        if inputs is None or isinstance(inputs, Mapping):
+            return {self._names[name]: x for name, x in (inputs or {}).items() if name in self._names}
+        order = list(dict.fromkeys(self._names.values()))
+        if not isinstance(inputs, (list, tuple)):
+            return {name: inputs for name in order[:1]}
+        if len(inputs) != len(order):
+            problem = "a list has a value for each input"
+            raise NetError(problem, expected=", ".join(order), received=f"{len(inputs)} values")
+        return dict(zip(order, inputs, strict=True))
 
 
 def _fitting(name: str, given: Any, shape: tuple[int | None, ...]) -> np.ndarray:

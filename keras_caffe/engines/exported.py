@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +88,9 @@ class ExportedFile:
     def names(self, runtime: Runtime) -> dict[str, str]:
         """{what callers may call an input: its name in the runtime}."""
         return {name: name for name in runtime.inputs}
+
+    def check(self, runtime: Runtime, shapes: Mapping[str, Shape]) -> None:
+        """Nothing: a file says no more about sizes than the shapes of its inputs."""
 
     def probe(self, runtime: Runtime) -> dict[str, np.ndarray]:
         """Random inputs, 0 where they have less than three axes. Raises ExportError if no size suits the open ones."""

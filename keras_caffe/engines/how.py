@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from keras_caffe.converters.choices import PRECISIONS
 from keras_caffe.converters.comparison import Row
-from keras_caffe.errors import ExportError, Option, instead
+from keras_caffe.errors import ExportError, instead
 from keras_caffe.runtimes import Runtime
+from keras_caffe.serving.calibration import MISSING, batches_of
 
 NAMES = ("openvino", "onnxruntime", "litert", "tensorflow")
 TOLERANCES = {"float32": 1e-4, "bfloat16": 5e-2, "int8": 0.5}
@@ -37,9 +36,8 @@ class How:
         whole = isinstance(self.threads, int) and not isinstance(self.threads, bool) and self.threads > 0
         if self.threads is not None and not whole:
             raise ExportError("no such number of threads", expected="1 or more", received=repr(self.threads))
-        if self.precision == "int8" and self.calibration is None:
-            fix = Option("calibration", ..., "with some hundred typical inputs")
-            raise ExportError("int8 needs calibration data", fix=fix)
+        if self.precision == "int8" and not self.batches:
+            raise ExportError("int8 needs calibration data", fix=MISSING)
 
     @property
     def tolerance(self) -> float:
@@ -48,8 +46,7 @@ class How:
     @cached_property
     def batches(self) -> list[Any]:
         """The calibration data: each an array, or a dict {input: array}."""
-        one = isinstance(self.calibration, (np.ndarray, Mapping))
-        return [self.calibration] if one else list(self.calibration or ())
+        return [] if self.calibration is None else list(batches_of(self.calibration))
 
 
 class Made(NamedTuple):

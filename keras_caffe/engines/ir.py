@@ -46,7 +46,7 @@ def write_openvino(model: CaffeModel, file: Path, settings: Settings, tolerance:
             rows: tuple[Row, ...] = ()
             if tolerance is not None:
                 with Apart(OpenVino, written) as runtime:
-                    rows = prove(model, Engine(runtime, settings.data_format), tolerance)
+                    rows = prove(model, Engine(runtime, settings.data_format, outputs=settings.blobs), tolerance)
             for part in (written.with_suffix(".bin"), written):
                 place(part, file.with_name(part.name))
             return rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -28,9 +27,11 @@ from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.runtimes.openvino import OpenVino
 from keras_caffe.runtimes.tensorflow import TensorFlow
+from keras_caffe.serving.calibration import samples
 from keras_caffe.serving.dynamic import servable_model
 from keras_caffe.serving.servable import argument_names, in_float32, net_outputs, plain_inputs, signature
 from keras_caffe.serving.tflite import tflite_bytes
+from keras_caffe.shapes import Shape
 
 
 class LoadedNet:
@@ -71,6 +72,8 @@ class LoadedNet:
         if name == "tensorflow":
             return self._proved(self._tensorflow(how), how)
         detections = self._detections()
+        if not self._inputs.isdisjoint(self._wanted.values()):  # which no file gives back
+            return self._behind(name, how, detections)
         if name == "litert" and detections:  # There a loop would go over the boxes one by one.
             return self._behind(name, how, detections)
         try:
@@ -84,9 +87,26 @@ class LoadedNet:
         return self._behind(name, how, kept)
 
     def names(self, runtime: Runtime) -> dict[str, str]:
-        """{what callers may call an input: its name in the runtime}, in the model's order."""
-        known = self._export(runtime).names
-        return {name: given for blob, given in known.items() for name in (blob, keras_name(blob))}
+        """{what callers may call an input: its name in the runtime}, in the model's order.
+
+        Inputs that give a size alone may be missing in the runtime: they have their blob's name here.
+        """
+        known, plan = self._export(runtime).names, self.model.plan
+        blobs = [self.model.net.values[value].blob for value in plan.inputs_of(self._wanted.values())]
+        fed = [blob for blob in blobs if keras_name(blob) not in self.model.tensors.defaults]
+        return {name: known.get(blob, blob) for blob in fed for name in (blob, keras_name(blob))}
+
+    def check(self, runtime: Runtime, shapes: Mapping[str, Shape]) -> None:
+        """Refuses inputs of the runtime whose batches do not fit each other, as the model does. Raises ShapeError."""
+        given = {keras_name(blob): shapes[name] for blob, name in self._export(runtime).names.items()}
+        self.model.check_batches({**self._defaults, **given})
+
+    @cached_property
+    def _defaults(self) -> dict[str, Shape]:
+        """{input: shape} of those that have values of their own, and that what is asked for needs."""
+        needed = (self.model.net.values[v].blob for v in self.model.plan.inputs_of(self._wanted.values()))
+        known = self.model.tensors.defaults
+        return {name: known[name].shape for name in map(keras_name, needed) if name in known}
 
     def probe(self, runtime: Runtime) -> dict[str, np.ndarray]:
         """Random inputs of the net's declared sizes, as the runtime takes them."""
@@ -101,6 +121,10 @@ class LoadedNet:
             return {name: net.last_write(name).id for name in self.outputs}
         return {output_name(net, value): net.held(value) for value in self.model.plan.outputs()}
 
+    @property
+    def _inputs(self) -> set[str]:
+        return set(self.model.plan.inputs)
+
     def _detections(self) -> list[str]:
         """Layers that what is asked for needs and not every engine can compute."""
         plan = self.model.plan
@@ -111,13 +135,14 @@ class LoadedNet:
     def _export(self, runtime: Runtime) -> Export:
         """Inputs go by their blobs' names in a graph of ONNX, and by names that functions allow in TensorFlow's."""
         blobs = [self.model.net.values[value].blob for value in self.model.plan.inputs]
-        own = {blob: blob for blob in blobs if blob in runtime.inputs}
-        return Export(runtime, self.model.data_format, own or argument_names(self.model, runtime.inputs))
+        arguments = argument_names(self.model, runtime.inputs)
+        names = {blob: blob if blob in runtime.inputs else arguments.get(blob) for blob in blobs}
+        return Export(runtime, self.model.data_format, {blob: name for blob, name in names.items() if name})
 
     def _proved(self, runtime: Runtime, how: How, kept: Sequence[str] = ()) -> Made:
         export, given = self._export(runtime), None
         if how.precision == "int8":
-            given = _first(how.batches[0], self.names(runtime))
+            given = next(samples(how.batches[0], self.names(runtime), runtime.inputs, single=True))
         try:
             return Made(runtime, prove(self.model, export, how.tolerance, given), kept)
         except CaffeError:
@@ -129,7 +154,7 @@ class LoadedNet:
         """The engine for what is before these layers, and Keras for the rest."""
         tail = Tail(self.model, layers, self._wanted)
         head = self._run(name, how, tail.read)
-        return self._proved(Cut(head, tail, list(self._wanted)), how, tail.layers)
+        return self._proved(Cut(head, self._export(head).names, tail, list(self._wanted)), how, tail.layers)
 
     def _run(self, name: str, how: How, outputs: Sequence[str] | None) -> Runtime:
         """What computes these outputs, and no layer of it in Keras."""
@@ -147,7 +172,8 @@ class LoadedNet:
         if key not in self._graphs:
             subject = of_model(self.model).folded(outputs or ())
             content = model_bytes(subject, Settings(outputs=outputs, data_format=self.model.data_format))
-            self._graphs[key] = quantized(content, how.batches) if how.precision == "int8" else content
+            names = {name: blob for blob in subject.shapes for name in (blob, keras_name(blob))}
+            self._graphs[key] = quantized(content, how.batches, names) if how.precision == "int8" else content
         return self._graphs[key]
 
     def _litert(self, how: How, outputs: Sequence[str] | None) -> Runtime:
@@ -165,9 +191,3 @@ class LoadedNet:
         part = built.extract(self.outputs) if self.outputs is not None else net_outputs(built)
         inputs = plain_inputs(built, sample_shapes(self.model.plan))
         return TensorFlow(signature(part, inputs, in_float32))
-
-
-def _first(batch: Any, names: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The first sample of a batch of calibration data, {input of the runtime: array}."""
-    arrays = batch if isinstance(batch, Mapping) else dict.fromkeys(names, batch)
-    return {names[name]: np.asarray(array, "float32")[:1] for name, array in arrays.items() if name in names}

@@ -13,12 +13,13 @@ from keras_caffe.engines.processor import multiplies_bytes
 from keras_caffe.errors import ExportError
 from keras_caffe.runtimes import own_words
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
+from keras_caffe.serving.calibration import samples
 
 KINDS = ["Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool"]
 """Operations that are computed in 8 bits; what is left, as softmax and detections, stays in floats."""
 
 
-def quantized(content: bytes, batches: Iterable[Any]) -> bytes:
+def quantized(content: bytes, batches: Iterable[Any], names: Mapping[str, str] | None = None) -> bytes:
     """The ONNX file with quantised weights and activations, which ONNX Runtime and OpenVINO compute in 8 bits.
 
     Weights have a scale for each channel; activations one, from the greatest and least values on the calibration data.
@@ -27,6 +28,7 @@ def quantized(content: bytes, batches: Iterable[Any]) -> bytes:
     Args:
         content: the file in floats.
         batches: typical inputs, each an array for a net of one input or a dict {input: array}.
+        names: {what callers may call an input: its name in the file}; default: that.
 
     Raises:
         ExportError: ONNX Runtime is missing, or it cannot quantise the net or run it on these inputs.
@@ -35,8 +37,8 @@ def quantized(content: bytes, batches: Iterable[Any]) -> bytes:
     from onnxruntime import quantization
 
     inputs = OnnxRuntime(content).inputs
-    names = list(inputs)
-    fed = iter([_named(batch, names) for batch in batches])
+    names = {name: name for name in inputs} if names is None else names
+    fed = iter([fed for batch in batches for fed in samples(batch, names, inputs)])
     reader = _reader(quantization.CalibrationDataReader, fed)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         plain, ready, written = (Path(folder, name) for name in ("net.onnx", "ready.onnx", "int8.onnx"))
@@ -66,13 +68,3 @@ def _reader(base: Any, fed: Iterator[Mapping[str, np.ndarray]]) -> Any:
             return next(fed, None)
 
     return Reader()
-
-
-def _named(batch: Any, names: list[str]) -> dict[str, np.ndarray]:
-    if not isinstance(batch, Mapping) and len(names) != 1:
-        raise ExportError("calibration data for several inputs are dicts", expected=", ".join(names))
-    arrays = batch if isinstance(batch, Mapping) else {names[0]: batch}
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise ExportError("the calibration data lack an input", expected=", ".join(names), received=", ".join(arrays))
-    return {name: np.ascontiguousarray(arrays[name], "float32") for name in names}

@@ -171,7 +171,7 @@ def _proved(model: CaffeModel, subject: Subject, file: Path, settings: Settings)
         if outputs is not None:
             write_subject(subject, path, replace(settings, outputs=outputs))
         with Apart(OnnxRuntime, path) as runtime:
-            yield Engine(runtime, settings.data_format)
+            yield Engine(runtime, settings.data_format, outputs=outputs or settings.blobs)
 
     return prove_picks(model, opened, settings.tolerance or 0.0)
 
@@ -222,8 +222,10 @@ def _composed(subject: Subject, settings: Settings) -> tuple[Any, dict[str, np.n
     from keras_caffe.onnx.model import message
 
     net, graph, shapes = subject.plan.net, Graph(settings.opset), open_shapes(subject.plan)
+    outputs = subject.plan.outputs()
+    computed = [value for value in outputs if value not in subject.plan.inputs]  # not inputs that nobody reads
     wanted = {name: net.last_write(name).id for name in settings.blobs} or {
-        output_name(net, value): net.held(value) for value in subject.plan.outputs()
+        output_name(net, value): net.held(value) for value in computed or outputs
     }
     edges = Edges(graph, settings.data_format, _pictures(subject, settings.preprocessing))
     values = written(subject, shapes, edges, wanted.values(), settings.precision)

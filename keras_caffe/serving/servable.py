@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -133,8 +134,11 @@ def classes(names: tf.lookup.StaticHashTable, output: str, count: int, top: int)
 
 
 def argument(name: str) -> str:
-    """A blob's name as the name of a function's argument: letters, digits and underscores."""
-    return re.sub(r"\W", "_", name, flags=re.ASCII) if name else "_"
+    """A blob's name as the name of a function's argument in Python: letters, digits and underscores, and no keyword."""
+    argument = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
+    if argument[0].isdigit():
+        return f"arg_{argument}"  # as TensorFlow itself does
+    return f"{argument}_" if argument == "self" or iskeyword(argument) else argument
 
 
 def argument_names(model: CaffeModel, arguments: Container[str]) -> dict[str, str]:

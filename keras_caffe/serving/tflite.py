@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
+from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.proof import Engine, prove_picks, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
@@ -24,6 +26,7 @@ from keras_caffe.requirements import stderr_silenced
 from keras_caffe.runtimes import own_words
 from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.litert import LiteRt
+from keras_caffe.serving.calibration import MISSING, batches_of, samples
 from keras_caffe.serving.dynamic import servable_model
 from keras_caffe.serving.servable import argument_names, net_outputs, plain_inputs, signature
 
@@ -50,8 +53,8 @@ def to_tflite(
         model: a loaded CaffeModel; it is not changed.
         file: the file to write.
         kind: "float32", "float16" (weights) or "int8".
-        calibration: for "int8" some hundred inputs: arrays for one input, or dicts {input: array}; each is a batch, as
-            the model takes it, of which each row is one sample.
+        calibration: for "int8" some hundred inputs: an array, a dict {input: array}, or an iterable of them; each is a
+            batch, as the model takes it, of which each row is one sample.
         outputs: blobs to give; default: the net's outputs.
         fold: fold the net for inference first.
         tolerance: compare what TensorFlow Lite makes of the file and what the model computes, and refuse a greater
@@ -82,11 +85,9 @@ def write_tflite(
     """Writes a file and, given a tolerance, runs it; one row for each output. See `to_tflite`."""
     if kind not in KINDS:
         raise ExportError("no such kind of TensorFlow Lite file", expected=" or ".join(KINDS), received=kind)
-    if kind == "int8" and calibration is None:
-        raise ExportError(
-            "int8 needs calibration data", fix=Option("calibration", ..., "with some hundred typical inputs")
-        )
-    content, first = tflite_bytes(model, kind, () if calibration is None else calibration, outputs, fold)
+    content, first = tflite_bytes(model, kind, () if calibration is None else batches_of(calibration), outputs, fold)
+    if kind == "int8" and first is None:
+        raise ExportError("int8 needs calibration data", fix=MISSING)
     with replacing(file) as temporary:
         temporary.write_bytes(content)
         if tolerance is None:
@@ -113,7 +114,11 @@ def tflite_bytes(
     """The content of a file, and the first sample as the file takes it, if there is one.
 
     Args:
+        calibration: batches; none: weights alone have 8 bits.
         single: the batch is 1; otherwise as the model has it. The others: see `to_tflite`.
+
+    Raises:
+        ExportError: as of `to_tflite`.
     """
     blobs = [outputs] if isinstance(outputs, str) else outputs
     with stock_ops_only():
@@ -121,16 +126,18 @@ def tflite_bytes(
         built = servable_model(model, trained, model.data_format, False, single=single)
         part = built.extract(blobs) if blobs else net_outputs(built)
         function = signature(part, plain_inputs(built, sample_shapes(model.plan)))
-    names = list(function.structured_input_signature[1])
-    samples = _samples(names, calibration)
-    first = next(samples, None)
-    content = _converted(_converter(function, kind, chain([] if first is None else [first], samples)))
-    return content, first if first is None else dict(zip(names, first, strict=True))
+    inputs = {name: tuple(spec.shape) for name, spec in function.structured_input_signature[1].items()}
+    own = argument_names(model, inputs)
+    names = {name: own[blob] for blob in own for name in (blob, keras_name(blob), own[blob])}
+    fed = (one for batch in calibration for one in samples(batch, names, inputs, single=True))
+    first = next(fed, None)
+    return _converted(_converter(function, kind, chain(filter(None, [first]), fed))), first
 
 
 def _converted(converter: Any) -> bytes:
     try:
-        with stderr_silenced():  # It writes pages in its inner language before it refuses a net.
+        with stderr_silenced(), catch_warnings():  # It writes pages in its inner language before it refuses a net.
+            simplefilter("ignore")  # TensorFlow says where its interpreter will move to.
             return converter.convert()
     except Exception as error:  # the converter's own class, and what its parts raise
         raise ExportError(
@@ -156,7 +163,7 @@ def _refusal(message: str) -> str:
     return own_words(ValueError(message))
 
 
-def _converter(function: Any, kind: str, samples: Iterable[Sequence[np.ndarray]]) -> Any:
+def _converter(function: Any, kind: str, samples: Iterable[dict[str, np.ndarray]]) -> Any:
     module = tf.Module()
     module.weights = list(function.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
@@ -168,11 +175,3 @@ def _converter(function: Any, kind: str, samples: Iterable[Sequence[np.ndarray]]
     else:
         converter.representative_dataset = lambda: samples
     return converter
-
-
-def _samples(names: Sequence[str], calibration: Iterable[Any]) -> Iterator[list[np.ndarray]]:
-    """One sample after the other, as the converter wants them: a list in the order of the inputs."""
-    for batch in calibration:
-        arrays = [np.asarray(batch[name] if isinstance(batch, Mapping) else batch, "float32") for name in names]
-        for index in range(len(arrays[0])):
-            yield [array[index : index + 1] for array in arrays]

@@ -70,6 +70,25 @@ layer { name: "minus" type: "Eltwise" bottom: "a" bottom: "b" top: "minus" eltwi
 layer { name: "times" type: "Eltwise" bottom: "a" bottom: "b" top: "times" eltwise_param { operation: PROD } }
 """
 
+FIXED = """
+layer { name: "a" type: "Input" top: "a" input_param { shape { dim: [4, 3, 6, 6] } } }
+layer { name: "c" type: "Convolution" bottom: "a" top: "c" convolution_param { num_output: 4 kernel_size: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "r" type: "Scale" bottom: "c" top: "r" scale_param { axis: 0 num_axes: 1 } }
+"""
+ODD = """
+layer { name: "self" type: "Input" top: "self" input_param { shape { dim: [1, 3, 6, 6] } } }
+layer { name: "b" type: "Input" top: "b/x" input_param { shape { dim: [1, 3, 6, 6] } } }
+layer { name: "like" type: "Input" top: "like" input_param { shape { dim: [1, 1, 2, 2] } } }
+layer { name: "unread" type: "Input" top: "unread" input_param { shape { dim: [1, 3] } } }
+layer { name: "c" type: "Convolution" bottom: "self" top: "c" convolution_param { num_output: 4 kernel_size: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "d" type: "Convolution" bottom: "b/x" top: "d" convolution_param { num_output: 4 kernel_size: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "minus" type: "Eltwise" bottom: "c" bottom: "d" top: "minus" eltwise_param { coeff: 1 coeff: -2 } }
+layer { name: "e" type: "Crop" bottom: "minus" bottom: "like" top: "e" crop_param { axis: 2 offset: 1 } }
+"""
+
 
 class Own(CaffeLayer):
     """A layer that no engine but TensorFlow knows."""
@@ -132,6 +151,47 @@ def test_several_inputs_and_outputs(name: str, data_format: str) -> None:
     close(one({"a": a, "b": b}), model.extract("times").predict_on_batch({"a": a, "b": b}))
     with pytest.raises(NetError, match="'b'"):
         engine({"a": a})
+
+
+@pytest.fixture(scope="module")
+def odd() -> Any:
+    """Inputs of odd names, one that gives a size alone, and one that nobody reads."""
+    return keras_caffe.load(ODD, data_format="channels_first")
+
+
+def odd_inputs(rows: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    shapes = {"self": (3, 6, 6), "b/x": (3, 6, 6), "like": (1, 2, 2), "unread": (3,)}
+    return {name: random.standard_normal((rows, *shape)).astype("float32") for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_inputs_go_by_the_models_names_and_fit_each_other(odd: Any, name: str) -> None:
+    x = odd_inputs(2)
+    engine = keras_caffe.engine(odd, name)
+    wanted = odd.predict_on_batch(x)
+    assert set(wanted) == {"e", "unread"}
+    for given in (x, list(x.values())):
+        found = engine(given)
+        close({blob: found[blob] for blob in wanted}, wanted)
+    with pytest.raises(NetError, match="a value for each input.*received 1"):
+        engine([x["self"]])
+    with pytest.raises(ShapeError, match="do not fit each other"):
+        engine({**x, "b/x": x["b/x"][:1]})
+    both = keras_caffe.engine(odd, name, outputs=["b/x", "e"])(x)
+    close(both, {"b/x": x["b/x"], "e": wanted["e"]})
+
+
+def test_files_for_inputs_that_are_outputs_or_unread(odd: Any, tmp_path: Path) -> None:
+    file = keras_caffe.to_onnx(odd, tmp_path / "net.onnx", tolerance=1e-4)
+    assert list(OnnxRuntime(file).outputs) == ["e"]
+    file = keras_caffe.to_onnx(odd, tmp_path / "net.onnx", outputs=["b/x", "e"], tolerance=1e-4)
+    assert len(OnnxRuntime(file).outputs) == 2
+
+
+def test_a_blob_that_gives_an_input_its_name_in_keras_twice_is_refused() -> None:
+    with pytest.raises(NetError, match="'a/b', 'a_b' have one name"):
+        keras_caffe.load(TWO.replace('"a"', '"a/b"').replace('"b"', '"a_b"'))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -309,6 +369,12 @@ def test_an_engine_that_cannot_compile_the_net_is_refused_in_its_words(
         ({"name": "openvino "}, r"no engine 'openvino '.*openvino"),
         ({"precision": "float16"}, "float32 or bfloat16 or int8"),
         ({"precision": "int8"}, "calibration"),
+        ({"precision": "int8", "calibration": []}, "needs calibration"),
+        ({"precision": "int8", "calibration": 3}, "no calibration data"),
+        ({"name": "litert", "precision": "int8", "calibration": {"x": DIGITS}}, "lack an input"),
+        ({"name": "onnxruntime", "precision": "int8", "calibration": DIGITS[:0]}, "too few rows"),
+        ({"name": "onnxruntime", "precision": "int8", "calibration": DIGITS[:, :9]}, "another shape"),
+        ({"name": "onnxruntime", "precision": "int8", "calibration": {"data": "x"}}, "no arrays of numbers"),
         ({"threads": 0}, "1 or more"),
         ({"name": "onnxruntime", "precision": "bfloat16"}, "bfloat16"),
         ({"name": "tensorflow", "precision": "int8", "calibration": DIGITS}, "int8"),
@@ -355,6 +421,27 @@ def test_int8_with_calibration_data(lenet: Any, name: str) -> None:
     assert engine.precision == "int8" and 0 < engine.report.worst.relative < 0.5
     assert 0 < np.abs(found - wanted).max() < 0.5
     assert (found.argmax(1) == wanted.argmax(1)).mean() >= 0.99
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime", "litert"])
+def test_int8_of_several_inputs_of_different_ranges(odd: Any, name: str) -> None:
+    x = odd_inputs(32)
+    x["b/x"] *= 0.01
+    wanted = odd.extract("e").predict_on_batch(x)["e"]
+    found = keras_caffe.engine(odd, name, precision="int8", calibration=x, outputs="e")(x)["e"]
+    assert 0 < np.abs(found - wanted).max() < 0.03 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime", "litert"])
+def test_int8_of_a_net_with_a_fixed_batch(name: str) -> None:
+    model = keras_caffe.load(FIXED, data_format="channels_first")
+    assert model.input_shape[0] == 4
+    x = np.random.default_rng(0).standard_normal((10, 3, 6, 6)).astype("float32")
+    wanted = model.predict_on_batch(x[:4])
+    found = keras_caffe.engine(model, name, precision="int8", calibration=x)(x[:4])
+    assert 0 < np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+    with pytest.raises(ExportError, match="too few rows"):
+        keras_caffe.engine(model, name, precision="int8", calibration=x[:3])
 
 
 def test_bfloat16_in_tensorflow(lenet: Any) -> None:

@@ -78,13 +78,15 @@ def test_tflite(block: Any, kind: str, limit: float, tmp_path: Path) -> None:
 
 @ignore_converter
 def test_tflite_in_8_bits(lenet: Any, tmp_path: Path) -> None:
-    path = to_tflite(lenet, tmp_path / "net.tflite", kind="int8", calibration=[digits(100)], tolerance=0.05)
+    path = to_tflite(lenet, tmp_path / "net.tflite", kind="int8", calibration=digits(100), tolerance=0.05)
     assert path.stat().st_size < 500_000  # 431,080 parameters
 
 
 def test_int8_needs_calibration(lenet: Any, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="calibration"):
         to_tflite(lenet, tmp_path / "net.tflite", kind="int8")
+    with pytest.raises(ExportError, match="needs calibration"):
+        to_tflite(lenet, tmp_path / "net.tflite", kind="int8", calibration=[])
     with pytest.raises(ExportError, match="float32 or float16 or int8"):
         to_tflite(lenet, tmp_path / "net.tflite", kind="int4")
     assert not list(tmp_path.iterdir())
