@@ -54,16 +54,20 @@ def _open_priors(site: Site) -> Tensor:
 
 
 @writes(layers.DetectionOutput, precise=True)
-def detection_output(site: Site, locations: Tensor, scores: Tensor, priors: Tensor, *image: Tensor) -> Tensor:
+def detection_output(site: Site, locations: Tensor, scores: Tensor, priors: Tensor, *more: Tensor) -> Tensor:
     layer = site.layer
-    if layer.objectness_score is not None:
-        site.refuse("it decodes boxes from shifted priors")
+    own = [] if layer.objectness_score is None else more
     batch, classes = site.sizes(1)[0], layer.num_classes
     sets = 1 if layer.share_location else classes
     count = site.calculate("Div", site.sizes(2)[2], 4)
     labels = [label for label in range(classes) if label != layer.background_label_id]
-    boxes = _decoded(site, site.reshape(locations, [batch, count, sets, 4]), priors)
+    prior, variance = _priors(site, priors)
+    for shift in own[1:]:
+        prior = _decoded(site, site.reshape(shift, [batch, count, 1, 4]), prior, variance)
+    boxes = _decoded(site, site.reshape(locations, [batch, count, sets, 4]), prior, variance)
     by_class = site.op("Transpose", site.reshape(scores, [batch, count, classes]), perm=[0, 2, 1])
+    for score in own[:1]:
+        by_class = _without_poor_priors(site, by_class, site.reshape(score, [batch, count, 2]))
     if len(labels) < classes:
         by_class = site.op("Gather", by_class, labels, axis=1)
         boxes = site.op("Gather", boxes, labels, axis=1) if sets > 1 else boxes
@@ -93,19 +97,34 @@ def _all_rows(site: Site, scores: Tensor, boxes: Tensor, labels: Sequence[int], 
     return site.op("Reshape", rows, [-1, 7])
 
 
-def _decoded(site: Site, code: Tensor, priors: Tensor) -> Tensor:
-    """(N, sets, priors, 4) boxes of (N, priors, sets, 4) location outputs; see `keras_caffe.ops.boxes.decode`."""
+def _priors(site: Site, priors: Tensor) -> Sequence[Tensor]:
+    """(1, priors, 4) boxes, and their variances."""
+    first = priors if site.bottoms[2][0] == 1 else site.slice(priors, 0, 0, 1)
+    return tuple(site.op("Split", site.op("Reshape", first, [2, -1, 4]), [1, 1], axis=0, outputs=2))
+
+
+def _without_poor_priors(site: Site, scores: Tensor, own: Tensor) -> Tensor:
+    """(N, classes, priors) scores: 1 for class 0 and 0 for the others where the prior's own score is low."""
+    background = np.eye(site.layer.num_classes, 1, dtype="float32")
+    good = site.op("Transpose", site.slice(own, 2, 1, 2), perm=[0, 2, 1])
+    return site.where(site.op("Less", good, float(site.layer.objectness_score)), background, scores)
+
+
+def _decoded(site: Site, code: Tensor, prior: Tensor, variance: Tensor) -> Tensor:
+    """(N, sets, priors, 4) boxes of (N, priors, sets, 4) location outputs; see `keras_caffe.ops.boxes.decode`.
+
+    Args:
+        prior, variance: of rank 3, or as this gives them.
+    """
     layer = site.layer
     code = site.op("Transpose", code, perm=[0, 2, 1, 3])
-    priors = priors if site.bottoms[2][0] == 1 else site.slice(priors, 0, 0, 1)
-    prior, variance = site.op("Split", site.op("Reshape", priors, [2, -1, 4]), [1, 1], axis=0, outputs=2)
     shift = code if layer.variance_encoded_in_target else site.op("Mul", code, variance)
     if layer.code_type == "CORNER":
         return site.op("Add", prior, shift)
-    low, high = (site.slice(prior, 2, start, start + 2) for start in (0, 2))
+    low, high = (site.slice(prior, -1, start, start + 2) for start in (0, 2))
     size = site.op("Sub", high, low)
     if layer.code_type == "CORNER_SIZE":
-        return site.op("Add", prior, site.op("Mul", shift, site.op("Concat", size, size, axis=2)))
+        return site.op("Add", prior, site.op("Mul", shift, site.op("Concat", size, size, axis=-1)))
     place, stretch = (site.slice(shift, 3, start, start + 2) for start in (0, 2))
     centre = site.op("Add", site.op("Mul", place, size), site.op("Div", site.op("Add", low, high), 2.0))
     half = site.op("Div", site.op("Mul", site.op("Exp", stretch), size), 2.0)

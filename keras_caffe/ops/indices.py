@@ -42,6 +42,14 @@ def first_greatest(x: Any, axis: int, keepdims: bool = False) -> Any:
     return tf.expand_dims(index, axis) if keepdims else index
 
 
+def clipped(index: Any, last: Any) -> Any:
+    """Whole numbers, those below 0 moved to 0 and those above `last` to it.
+
+    Of `ops.clip` TensorFlow Lite makes a rectifier where `last` is 6, and has none for whole numbers.
+    """
+    return ops.minimum(ops.maximum(index, 0), last)
+
+
 def checked_indices(values: Any, size: Any, what: str, *, bottom: int) -> Any:
     """The values truncated to integers, as Caffe does, once they are known to lie in [0, size).
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_caffe.ops.indices import checked_indices
+from keras_caffe.ops.indices import checked_indices, clipped
 from keras_caffe.ops.stock import on_tensorflow
 from keras_caffe.ops.windows import first_maximum
 from keras_caffe.shapes import ceil_div
@@ -31,8 +31,7 @@ def _whole_bins(start: Any, extent: Any, count: int, size: Any) -> Bins:
     """Bins [floor(p extent / count), ceil((p + 1) extent / count)) + start, of whole numbers."""
     p = ops.arange(count, dtype="int32")[None, :]
     edges = p * extent // count, ceil_div((p + 1) * extent, count)
-    # Not ops.clip, whose order TensorFlow Lite takes for a rectifier of integers, and has none, where the size is 6.
-    return Bins(*(ops.minimum(ops.maximum(edge + start, 0), size) for edge in edges))
+    return Bins(*(clipped(edge + start, size) for edge in edges))
 
 
 def _bins(start: Any, step: Any, count: int, size: Any) -> Bins:

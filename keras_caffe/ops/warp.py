@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.ops.indices import clipped
+
 
 def grid(height: Any, width: Any, dtype: Any) -> Any:
     """(height, width, 2): each pixel's column and row."""
@@ -35,7 +37,7 @@ def warp(image: Any, places: Any) -> Any:
         for x, share_x in columns:
             there = (x >= 0) & (x < width) & (y >= 0) & (y < height) & near
             share = ops.where(there, share_x * share_y, 0)
-            total = total + _at(image, ops.clip(y, 0, height - 1), ops.clip(x, 0, width - 1), share, there)
+            total = total + _at(image, clipped(y, height - 1), clipped(x, width - 1), share, there)
     return total
 
 

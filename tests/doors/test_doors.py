@@ -69,7 +69,7 @@ def test_the_formats_of_tensorflow_hold_in_every_engine(name: str, tmp_path: Pat
     "kind",
     [
         *("SigmoidCrossEntropyLoss", "Upsample_segnet", "DetectionOutput", "YoloDetectionOutput"),
-        *("Yolov3DetectionOutput", "Proposal", "ROIPooling", "CTCGreedyDecoder"),
+        *("Yolov3DetectionOutput", "Proposal", "ROIPooling", "CTCGreedyDecoder", "Warp"),
     ],
 )
 def test_what_tensorflow_lite_computes_in_its_own_way(kind: str, tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ pytestmark = needs_onnx
 
 REFUSED = {
     "DetectionEvaluate": "for training",
-    "DetectionOutput_refinedet": "decodes boxes from shifted priors",
     "MultiBoxLoss": "for training",
     "Proposal": "regions come of one image at a time",
     "Python": "runs Python code",
