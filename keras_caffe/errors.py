@@ -69,9 +69,13 @@ class Message(Exception):
         fix: Cure | Sequence[Cure] | None = None,
         cause: Exception | None = None,
     ) -> None:
-        self.problem, self.where, self.layer = problem, where, layer
-        self.expected, self.received, self.fix = _as_shown(expected), _as_shown(received), fix
-        self.cause = cause if isinstance(self, OSError) else None
+        self.problem: str = problem
+        self.where: str | None = where
+        self.layer: str | None = layer
+        self.expected: object = _as_shown(expected)
+        self.received: object = _as_shown(received)
+        self.fix: Cure | Sequence[Cure] | None = fix
+        self.cause: Exception | None = cause if isinstance(self, OSError) else None
         super().__init__(problem)
 
     @property
@@ -320,7 +324,8 @@ class CaffeWarning(Message, UserWarning):
         self, problem: str, *, kind: str = "warning", parts: Sequence[CaffeWarning] = (), **fields: Any
     ) -> None:
         super().__init__(problem, **fields)
-        self.kind, self.parts = kind, parts
+        self.kind: str = kind
+        self.parts: Sequence[CaffeWarning] = parts
 
 
 Kind = TypeVar("Kind", bound=CaffeError)

@@ -38,7 +38,8 @@ class Places:
         if confine and base_dir is None:
             fix = Option("base_dir", ..., "as the folder that names may not leave")
             raise DataError("there is no folder to confine names to", fix=fix)
-        self.base_dir, self.confine = base_dir, confine
+        self.base_dir: str | os.PathLike[str] | None = base_dir
+        self.confine: bool = confine
         self.needed: dict[Path, None] = {}
         beside = [] if prototxt is None else [prototxt.parent]
         folders = [Path(base_dir)] if base_dir is not None else [Path(), *beside]

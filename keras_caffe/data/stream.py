@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.data.fused import Fused
-from keras_caffe.data.sources.base import Source
+from keras_caffe.data.sources.base import Delivery, Source
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.errors import CaffeError, DataError, Option
 from keras_caffe.shapes import ceil_div
@@ -86,10 +86,12 @@ class Stream:
     """
 
     def __init__(self, source: Source, share: Share) -> None:
-        self.source, self.share, self.problems = source, share, Problems()
-        self.delivery = source.delivery
-        self.batch = source.batch_size * (share.replicas if self.delivery.counted else 1)
-        self.total = share.records(source)
+        self.source: Source = source
+        self.share: Share = share
+        self.problems: Problems = Problems()
+        self.delivery: Delivery = source.delivery
+        self.batch: int = source.batch_size * (share.replicas if self.delivery.counted else 1)
+        self.total: int | None = share.records(source)
 
     def dataset(self) -> tf.data.Dataset:
         """A data set of tuples, one tensor for each top."""
@@ -154,7 +156,7 @@ class WindowStream(Stream):
 
     def __init__(self, source: ImageSource, share: Share) -> None:
         super().__init__(source, share)
-        self.fused = Fused(source.augment, source.first_shape, source.settings.data_format)
+        self.fused: Fused = Fused(source.augment, source.first_shape, source.settings.data_format)
 
     def _made(self, number: Any) -> Sequence[Any]:
         windows, mirrored, labels = in_python(self._windows, [number], [tf.uint8, tf.bool, tf.float32])

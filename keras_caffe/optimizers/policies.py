@@ -31,7 +31,7 @@ class Policy(Schedule):
     """
 
     def __init__(self, base_lr: float) -> None:
-        self.base_lr = number("base_lr", base_lr, error=SolverError)
+        self.base_lr: float = number("base_lr", base_lr, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         """What base_lr is multiplied by."""
@@ -81,8 +81,8 @@ class Step(Policy):
 
     def __init__(self, base_lr: float, gamma: float, stepsize: int) -> None:
         super().__init__(base_lr)
-        self.gamma = number("gamma", gamma, 0, error=SolverError)
-        self.stepsize = whole("stepsize", stepsize, 1, error=SolverError)
+        self.gamma: float = number("gamma", gamma, 0, error=SolverError)
+        self.stepsize: int = whole("stepsize", stepsize, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return ops.power(as_float(self.gamma), as_float(ops.floor_divide(iteration, self.stepsize)))
@@ -101,7 +101,7 @@ class Exp(Policy):
 
     def __init__(self, base_lr: float, gamma: float) -> None:
         super().__init__(base_lr)
-        self.gamma = number("gamma", gamma, 0, error=SolverError)
+        self.gamma: float = number("gamma", gamma, 0, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return ops.power(as_float(self.gamma), as_float(iteration))
@@ -117,8 +117,8 @@ class Inv(Policy):
 
     def __init__(self, base_lr: float, gamma: float, power: float) -> None:
         super().__init__(base_lr)
-        self.gamma = number("gamma", gamma, 0, error=SolverError)
-        self.power = number("power", power, error=SolverError)
+        self.gamma: float = number("gamma", gamma, 0, error=SolverError)
+        self.power: float = number("power", power, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return ops.power(1 + self.gamma * as_float(iteration), -as_float(self.power))
@@ -141,9 +141,9 @@ class MultiStep(Policy):
         self, base_lr: float, gamma: float, stepvalues: int | Sequence[int], start: tuple[int, int] = (0, 0)
     ) -> None:
         super().__init__(base_lr)
-        self.gamma = number("gamma", gamma, 0, error=SolverError)
-        self.stepvalues = list(wholes("stepvalues", stepvalues, error=SolverError))
-        self.start = wholes("start", start, 0, error=SolverError)
+        self.gamma: float = number("gamma", gamma, 0, error=SolverError)
+        self.stepvalues: list[int] = list(wholes("stepvalues", stepvalues, error=SolverError))
+        self.start: tuple[int, ...] = wholes("start", start, 0, error=SolverError)
         if len(self.start) != 2:
             raise SolverError("start must be two whole numbers", expected="(iteration, m)", received=start)
 
@@ -180,8 +180,8 @@ class Poly(Policy):
 
     def __init__(self, base_lr: float, power: float, max_iter: int) -> None:
         super().__init__(base_lr)
-        self.power = number("power", power, error=SolverError)
-        self.max_iter = whole("max_iter", max_iter, 1, error=SolverError)
+        self.power: float = number("power", power, error=SolverError)
+        self.max_iter: int = whole("max_iter", max_iter, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return ops.power(1 - as_float(iteration) / self.max_iter, as_float(self.power))
@@ -197,8 +197,8 @@ class Sigmoid(Policy):
 
     def __init__(self, base_lr: float, gamma: float, stepsize: int) -> None:
         super().__init__(base_lr)
-        self.gamma = number("gamma", gamma, 0, error=SolverError)
-        self.stepsize = whole("stepsize", stepsize, 1, error=SolverError)
+        self.gamma: float = number("gamma", gamma, 0, error=SolverError)
+        self.stepsize: int = whole("stepsize", stepsize, 1, error=SolverError)
 
     def factor(self, iteration: Any) -> Any:
         return 1 / (1 + ops.exp(-self.gamma * (as_float(iteration) - self.stepsize)))

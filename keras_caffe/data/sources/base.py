@@ -80,8 +80,9 @@ class Source:
     """
 
     def __init__(self, layer: Any, settings: Settings) -> None:
-        self.layer, self.settings = layer, settings
-        self.tops = list(layer.top)
+        self.layer: Any = layer
+        self.settings: Settings = settings
+        self.tops: list[str] = list(layer.top)
         self.skipped: list[CaffeError] = []
         self.batch_size = 1
 
