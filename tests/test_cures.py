@@ -19,6 +19,7 @@ from keras_caffe import cli, errors, serving
 from keras_caffe.cli import dataset, flags_of
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import CaffeError, CaffeWarning, Call, Flag, Flags, Option
+from keras_caffe.optimizers.base import CaffeOptimizer
 from keras_caffe.pycaffe import Net
 from keras_caffe.solver import Solver
 from tests.package import parse, sources
@@ -34,6 +35,7 @@ FLAGS = {
 PUBLIC: list[Callable[..., Any]] = [
     *(keras_caffe.load, keras_caffe.dataset, keras_caffe.load_solver, keras_caffe.export, keras_caffe.save),
     *(keras_caffe.to_onnx, serving.to_tflite, keras_caffe.pycaffe.install, keras_caffe.to_keras, keras_caffe.engine),
+    CaffeOptimizer,
 ]
 CURES = ("keras_caffe.errors", "keras_caffe.cures")  # where cures are imported from
 OWNERS = {"model": CaffeModel, "net": Net, "solver": Solver}  # of the methods that calls name
