@@ -18,7 +18,7 @@ from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.rebuild import node_blobs, plan_again, rebuild
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.tail import Tail, computed_behind, picking_layers
-from keras_caffe.errors import CaffeError, ExportError, Option
+from keras_caffe.errors import CaffeError, ExportError, Option, ReadError, unreadable
 from keras_caffe.layout import Order, edge_order, inverse, to_caffe
 from keras_caffe.runtimes import Arrays, Runtime
 from keras_caffe.shapes import Shape, Sizes
@@ -148,9 +148,20 @@ def _badness(row: Row) -> tuple[bool, float]:
     return row.problem is not None, math.inf if math.isnan(row.relative) else row.relative
 
 
-def write_report(file: Path, rows: Sequence[Row]) -> None:
-    """Writes the rows as JSON."""
-    file.write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
+def check_report(file: str | Path | None) -> None:
+    """Refuses a report before the work that it is about. Raises ReadError: it is a folder, or lies in none."""
+    if file is not None and (Path(file).is_dir() or not Path(file).parent.is_dir()):
+        raise ReadError("the report cannot be written", where=str(file), expected="a file in a folder that is there")
+
+
+def write_report(file: str | Path | None, rows: Sequence[Row]) -> None:
+    """Writes the rows as JSON, if there is a file for them. Raises ReadError."""
+    if file is None:
+        return
+    try:
+        Path(file).write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise unreadable(file, error, problem="the report cannot be written") from error
 
 
 def sample_inputs(model: CaffeModel, engine: Engine) -> dict[str, np.ndarray]:

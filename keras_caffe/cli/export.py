@@ -130,14 +130,14 @@ def check_usage(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from keras_caffe.converters.detections import raw_outputs
-    from keras_caffe.converters.proof import write_report
+    from keras_caffe.converters.proof import check_report, write_report
 
+    check_report(args.report)
     if args.detections == "raw":
         args.outputs = raw_outputs(plan(args).net)
     path, rows = WRITERS[args.format](args)
     print(f"wrote {path}")
-    if args.report:
-        write_report(args.report, rows)
+    write_report(args.report, rows)
     if rows:
         worst = max(rows, key=lambda row: row.relative)
         share = f"{worst.relative:.2g} of the largest value"

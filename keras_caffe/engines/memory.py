@@ -43,7 +43,7 @@ def situation(digest: str, how: How) -> dict[str, Any]:
 
 def remembered(now: Mapping[str, Any]) -> dict[str, float] | None:
     """{engine: ms}, the fastest first, if engines were timed in the same situation."""
-    with suppress(OSError, ValueError, AttributeError, TypeError):
+    with suppress(OSError, ValueError, AttributeError, TypeError, KeyError, RuntimeError):  # the last: no home
         told = json.loads(_file(now).read_text(encoding="utf-8"))
         times = {name: float(ms) for name, ms in told["milliseconds"].items() if name in NAMES}
         if told["situation"] == now and times:
@@ -53,7 +53,7 @@ def remembered(now: Mapping[str, Any]) -> dict[str, float] | None:
 
 def remember(now: Mapping[str, Any], milliseconds: Mapping[str, float]) -> None:
     """Writes down what was measured; where nothing can be written, the next process measures again."""
-    with suppress(OSError, CaffeError):
+    with suppress(OSError, CaffeError, RuntimeError):
         folder().mkdir(parents=True, exist_ok=True)
         with replacing(_file(now)) as temporary:
             text = json.dumps({"situation": now, "milliseconds": milliseconds}, indent=1)

@@ -42,6 +42,8 @@ class Edges:
         for axis, size in enumerate(fitted.crop or (), 2):
             start = op("Div", op("Sub", self.graph.size(x, axis), [size]), [2])
             x = op("Slice", x, start, op("Add", start, [size]), [axis])
+        if fitted.crop and not fitted.resize:  # Slice gives what there is of smaller pictures; this refuses them.
+            x = op("Reshape", x, [0, fitted.channels, *fitted.crop])
         x = op("Sub", x, fitted.mean.transpose(2, 0, 1)) if fitted.mean.any() else x
         return x if fitted.scale == 1 else str(op("Mul", x, fitted.scale))
 

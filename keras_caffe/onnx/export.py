@@ -22,7 +22,7 @@ from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.plain import as_caffe
 from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing
-from keras_caffe.converters.proof import Engine, prove_picks, write_report
+from keras_caffe.converters.proof import Engine, check_report, prove_picks, write_report
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import CaffeWarning, ExportError, NetError
 from keras_caffe.layout import DATA_FORMATS
@@ -96,6 +96,7 @@ def to_onnx(
     weights, file = (weights, file) if file is not None else (None, weights)
     if file is None:
         raise ExportError("there is no file to write", expected="its path as the last argument")
+    check_report(report)
     if isinstance(model, keras.Model):
         try:
             model, outputs = as_caffe(model, outputs)
@@ -103,8 +104,7 @@ def to_onnx(
             return _by_keras(model, Path(file), opset, error)
     how = Settings(outputs, dynamic, fold, opset, data_format, losses, precision, preprocessing, labels, tolerance)
     rows = export_net(model, weights, Path(file), how, options)
-    if report is not None:
-        write_report(Path(report), rows)
+    write_report(report, rows)
     return Path(file)
 
 

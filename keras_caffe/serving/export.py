@@ -16,7 +16,7 @@ from keras_caffe.converters.labels import Labels, read_labels
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.plain import as_caffe
 from keras_caffe.converters.preprocessing import Preprocessing
-from keras_caffe.converters.proof import Engine, prove, write_report
+from keras_caffe.converters.proof import Engine, check_report, prove, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.ops.stock import stock_ops_only
@@ -98,10 +98,10 @@ def export(
         >>> print(keras_caffe.export(model, "served/lenet"))
         served/lenet/1
     """
+    check_report(report)
     how = (outputs, signatures, preprocessing, inputs, labels, top, fold, dynamic, data_format, warm_up, tolerance)
     path, rows = export_version(model, directory, version, Settings(*how))
-    if report is not None:
-        write_report(Path(report), rows)
+    write_report(report, rows)
     return path
 
 

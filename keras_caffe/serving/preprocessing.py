@@ -39,7 +39,8 @@ def decoded(data: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def _centre(x: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """The middle (N, *size, C); the odd pixel is left over at the end, as in Caffe."""
+    """The middle (N, *size, C); the odd pixel is left over at the end, as in Caffe. Smaller pictures are refused."""
     known = x.shape[1:3] if None not in x.shape[1:3] else tf.unstack(tf.shape(x)[1:3])
+    tf.debugging.assert_greater_equal(known, size, message="pictures are smaller than the crop")
     top, left = ((n - cut) // 2 for n, cut in zip(known, size, strict=True))
     return x[:, top : top + size[0], left : left + size[1]]

@@ -17,7 +17,7 @@ from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.converters.proof import Engine, prove_picks, write_report
+from keras_caffe.converters.proof import Engine, check_report, prove_picks, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
@@ -67,9 +67,9 @@ def to_tflite(
             would compute something else than the model. An old file of this name is whole then.
         ReadError: the file cannot be written.
     """
+    check_report(report)
     rows = write_tflite(model, Path(file), kind, calibration, outputs, fold, tolerance)
-    if report is not None:
-        write_report(Path(report), rows)
+    write_report(report, rows)
     return Path(file)
 
 

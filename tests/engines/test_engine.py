@@ -242,13 +242,23 @@ def test_auto_takes_the_fastest_and_remembers_it(
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"milliseconds": {"openvino": "fast"}}', '{"milliseconds": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"milliseconds": {"openvino": "fast"}}', '{"milliseconds": 1}'])
 def test_a_damaged_file_of_choices_is_as_none(cache_folder: Path, content: str) -> None:
     now = memory.situation("net", How())
     memory.remember(now, {"openvino": 2.0, "litert": 1.0})
     assert list(memory.remembered(now)) == ["litert", "openvino"]
     (file,) = cache_folder.iterdir()
     file.write_text(content)
+    assert memory.remembered(now) is None
+
+
+def test_without_a_home_nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(memory, "folder", homeless)
+    now = memory.situation("net", How())
+    memory.remember(now, {"openvino": 2.0})
     assert memory.remembered(now) is None
 
 

@@ -46,6 +46,28 @@ def test_crop_mean_scale_and_order(data_format: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found[0], wanted.transpose(2, 0, 1), rtol=1e-6, atol=1e-6)
 
 
+def test_pictures_smaller_than_the_crop_are_refused(tmp_path: Path) -> None:
+    how = {"preprocessing": {"crop": 6}}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="smaller than the crop"):
+        served((3, 6, 6), tmp_path, picture(5, 9)[None].astype("float32"), **how)
+    model = keras_caffe.load(NET % (3, 6, 6) + RELU)
+    file = keras_caffe.to_onnx(model, tmp_path / "net.onnx", data_format="channels_first", **how)
+    session = pytest.importorskip("onnxruntime").InferenceSession(str(file))
+    whole = picture(7, 9).astype("float32").transpose(2, 0, 1)[None]
+    (found,) = session.run(None, {"data": whole})
+    np.testing.assert_array_equal(found, whole[:, ::-1, 0:6, 1:7])
+    with pytest.raises(Exception, match="Reshape"):
+        session.run(None, {"data": whole[:, :, :5]})
+
+
+def test_a_report_without_a_folder_is_refused_before_the_work(tmp_path: Path) -> None:
+    model = keras_caffe.load(NET % (3, 6, 6) + RELU)
+    for write in (keras_caffe.export, keras_caffe.to_onnx, keras_caffe.serving.to_tflite):
+        with pytest.raises(ReadError, match="the report cannot be written"):
+            write(model, tmp_path / "out", report=tmp_path / "missing" / "report.json")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_mean_picture_is_cut_like_the_picture(tmp_path: Path) -> None:
     x, mean = picture(8, 10), np.random.default_rng(1).uniform(0, 255, (3, 8, 10)).astype("float32")
     np.save(tmp_path / "mean.npy", mean)
