@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_caffe.data.draws import draws
 from keras_caffe.errors import DataError, LayerError
+from keras_caffe.layers.records import crop_window
 
 WORD = 8  # bytes
 
@@ -179,6 +180,4 @@ def from_layer(layer: Any, mean: np.ndarray | None, train: bool, seed: int) -> A
         mean = mean.reshape(mean.shape[-3:])
     elif param.mean_value:
         mean = np.array(param.mean_value, "float32").reshape(-1, 1, 1)
-    square = (param.crop_size, param.crop_size) if param.crop_size else None
-    window = (param.crop_h, param.crop_w) if param.crop_h and param.crop_w else square
-    return Augment(window, param.mirror, param.scale, mean, train, seed)
+    return Augment(crop_window(param), param.mirror, param.scale, mean, train, seed)

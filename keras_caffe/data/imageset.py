@@ -28,7 +28,7 @@ class ImageSet:
 
     Args:
         lines: their names and labels.
-        root: folder that the names start at.
+        root: folder that the names start at; a text is put before the names as it is, as in Caffe.
         gray: keep one channel.
         size: (height, width) to resize to, or None.
         encoded: "" for raw pixels, "jpg" or "png" for compressed ones, BY_NAME for what each name's ending says. A file
@@ -37,7 +37,7 @@ class ImageSet:
     """
 
     lines: Sequence[Line]
-    root: Path = Path()
+    root: Path | str = Path()
     gray: bool = False
     size: tuple[int, int] | None = None
     encoded: str = ""
@@ -71,7 +71,7 @@ class ImageSet:
 
     def datum(self, line: Line) -> tuple[Any, tuple[int, ...]]:
         """The Datum of one image, and the image's (height, width, channels)."""
-        data = read_file(self.root / line.name)
+        data = read_file(self.root / line.name if isinstance(self.root, Path) else Path(self.root + line.name))
         pixels = images.decode(data, images.GRAY if self.gray else images.COLOR)
         kind = _kind_of_name(line) if self.encoded == BY_NAME else self.encoded
         if kind and not self.gray and not self.size and _kind(data) == kind:

@@ -24,7 +24,7 @@ DETECTIONS = Unread("writes the detections to files")
 MEAN_SIZE = Unread("gives a mean that the file does not hold a size")
 VIDEO = Unread("is for the types CONVOLUTION3D, DECONVOLUTION3D and POOLING3D")
 CTC = Unread("is for CTCLoss and WarpCTCLoss", ("CTCLoss", "WarpCTCLoss"))
-RESIZED = ("AnnotatedData", "VideoData")
+RESIZED = ("AnnotatedData", "Data", "VideoData")
 
 SEGMENTED = ("ImageSegData",)
 

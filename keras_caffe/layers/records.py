@@ -97,14 +97,19 @@ def check_transform(transform: Any) -> None:
 
 def image_size(transform: Any, size: Sequence[Size]) -> Sequence[Size]:
     """(height, width) after resizing (SSD's resize_param) and cropping."""
-    if transform.crop_size:
-        return (transform.crop_size, transform.crop_size)
-    if transform.crop_h and transform.crop_w:
-        return (transform.crop_h, transform.crop_w)
+    if window := crop_window(transform):
+        return window
     if transform.resize_param:  # where there are several, one is drawn for each image
         sizes = {_resized(resize) for resize in transform.resize_param}
         return sizes.pop() if len(sizes) == 1 else (None, None)
     return size
+
+
+def crop_window(transform: Any) -> tuple[int, int] | None:
+    """(height, width) of the crop: crop_size or, without it, SSD's crop_h and crop_w."""
+    if transform.crop_size:
+        return (transform.crop_size, transform.crop_size)
+    return (transform.crop_h, transform.crop_w) if transform.crop_h and transform.crop_w else None
 
 
 def _resized(resize: Any) -> tuple[Size, Size]:

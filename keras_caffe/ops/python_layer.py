@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_caffe import proto
 from keras_caffe.errors import LayerError
 from keras_caffe.shapes import Shape, Sizes, check_blob
 
@@ -134,7 +136,7 @@ class Runner:
         propagate_down: Sequence[bool],
         in_place: Container[int] = (),
     ) -> None:
-        self.layer = _guarded(f"{cls.__name__} cannot be made", cls)
+        self.layer = _guarded(f"{cls.__name__} cannot be made", _made, cls)
         self.layer.param_str = self.layer.param_str_ = param_str  # the latter in Caffe before 2015
         self.layer.phase, self.layer.blobs = Phase(phase), PythonBlobs()
         self.bottom: list[Any] = [PythonBlob(*shape) for shape in bottoms]
@@ -281,6 +283,15 @@ def _write_back(runner: Runner, before: Sequence[np.ndarray], variables: Sequenc
     for blob, old, variable in zip(runner.blobs, before, variables, strict=True):
         if not np.array_equal(blob.data, old, equal_nan=True):
             variable.assign(blob.data)
+
+
+def _made(cls: type) -> Any:
+    """An instance. Caffe hands a LayerParameter, in which Python sees nothing, to a constructor that takes one."""
+    try:
+        inspect.signature(cls).bind()
+    except TypeError:
+        return cls(proto.LayerParameter(type="Python"))
+    return cls()
 
 
 @contextmanager

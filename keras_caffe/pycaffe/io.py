@@ -136,7 +136,7 @@ def array_to_datum(arr: np.ndarray, label: int | None = None) -> Any:
 
 def datum_to_array(datum: Any) -> np.ndarray:
     """The array (C, H, W) of a Datum that is not an encoded image; the label is not part of it."""
-    values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float64)
+    values = np.frombuffer(datum.data, np.uint8).copy() if datum.data else np.array(datum.float_data, np.float64)
     return values.reshape(datum.channels, datum.height, datum.width)
 
 

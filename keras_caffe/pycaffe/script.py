@@ -23,6 +23,7 @@ PYTHON_2_LINE = re.compile(  # what it has no words for
     r"\s*except\b.*,\s*\w+\s*:|.*(\braise\s+[\w.]+\s*,|<>|`|\b(\d+|0x[\da-f]+)L\b|\bur['\"]|\blambda\s*\()",
     re.IGNORECASE,
 )
+PACKAGES = ("stdlib", "platstdlib", "purelib", "platlib")
 QUOTED = re.compile(r"""(["'])(?:\\.|(?!\1).)*(?:\1|$)|#.*""")  # a string, whole or not, or a comment
 
 
@@ -95,7 +96,9 @@ def prepare(name: str, arguments: list[str], folder: str | Path) -> None:
 
 
 def _is_a_scripts(module: str) -> bool:
-    """Whether a module is found outside the folders where packages are installed."""
+    """Whether a module is the script itself, or is found outside the folders where packages are installed."""
+    if module == "__main__":
+        return True
     try:
         spec: Any = importlib.util.find_spec(module)
     except (ImportError, ValueError):
@@ -103,6 +106,6 @@ def _is_a_scripts(module: str) -> bool:
     if spec is None or not spec.has_location:
         return False
     file = Path(spec.origin).resolve()
-    folders = [*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()]
+    folders = [*map(sysconfig.get_path, PACKAGES), *site.getsitepackages(), site.getusersitepackages()]
     installed = [Path(__file__).parents[1], *map(Path, folders)]
     return not any(file.is_relative_to(folder.resolve()) for folder in installed)

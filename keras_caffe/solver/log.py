@@ -12,7 +12,7 @@ Curve = tuple[list[int], list[float]]
 """Iterations and values"""
 
 _ITERATION = re.compile(r"Iteration (\d+)")
-_VALUE = re.compile(r"Iteration \d+(?: \([^)]*\))?, (loss|lr) = (\S+)")
+_VALUE = re.compile(r"Iteration \d+(?: \([^)]*\))?, (loss|lr) = ([^\s,]+)")
 _NET = re.compile(r"Testing net \(#(\d+)\)")
 _OUTPUT = re.compile(r"(Train|Test) (?:net output|score) #(\d+): (?:(\S+) = )?(\S+)")
 

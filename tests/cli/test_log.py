@@ -25,7 +25,7 @@ I1126 08:00:01.100000  1234 sgd_solver.cpp:112] Iteration 0, lr = 0.01
 I1126 08:00:02.100000  1234 solver.cpp:239] Iteration 100 (99 iter/s, 1s/100 iters), loss = -nan
 I1126 08:00:02.100000  1234 solver.cpp:258]     Train net output #0: per_class = 1
 I1126 08:00:02.100000  1234 solver.cpp:258]     Train net output #1: per_class = 2
-I1126 08:00:02.100000  1234 sgd_solver.cpp:112] Iteration 100, lr = 1e-05
+I1126 08:00:02.100000  1234 sgd_solver.cpp:112] Iteration 100, lr = 1e-05, m = 0.9, wd = 0.0005, gs = 1
 I1126 08:00:02.100000  1234 sgd_solver.cpp:112] Iteration 200, lr = 1e-
 """
 OURS = "Iteration 0, loss = 3\n    Train net output #0: loss = 3 (* 1 = 3 loss)\nIteration 0, lr = 0.5\n"

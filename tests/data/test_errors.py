@@ -238,7 +238,7 @@ def test_windows_of_jpegs_are_those_of_the_whole_image(tmp_path: Path, subsampli
         np.testing.assert_array_equal(a["data"], b["data"])
 
 
-@pytest.mark.parametrize("line", ["a.png", "a.png x", "", "a.png "])
+@pytest.mark.parametrize("line", ["a.png x", "", " 3"])
 def test_a_line_without_a_label_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "list.txt").write_text(f"a.png 1\n{line}\nb.png 2\n")
     with pytest.raises(DataError, match=r"list\.txt:2.*no label"):
@@ -247,8 +247,10 @@ def test_a_line_without_a_label_is_named(tmp_path: Path, line: str) -> None:
 
 def test_labels_are_read_as_c_reads_them(tmp_path: Path) -> None:
     (tmp_path / "a b.png").write_bytes(image())
-    (tmp_path / "list.txt").write_text("a b.png 3\r\na b.png -4\na b.png +5x\n")
-    assert labels(dataset(image_net("list.txt", 1), base_dir=tmp_path, epochs=1).as_numpy_iterator()) == [3, -4, 5]
+    (tmp_path / "c.png").write_bytes(image())
+    (tmp_path / "list.txt").write_text("a b.png 3\r\na b.png -4\na b.png +5x\nc.png\nc.png \n")
+    read = dataset(image_net("list.txt", 1), base_dir=tmp_path, epochs=1)
+    assert labels(read.as_numpy_iterator()) == [3, -4, 5, 0, 0]
 
 
 def test_images_that_cannot_be_decoded_are_named_or_left_out(tmp_path: Path) -> None:

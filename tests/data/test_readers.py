@@ -16,11 +16,13 @@ import lmdb
 import numpy as np
 import pytest
 
-from keras_caffe import samples
+from keras_caffe import proto, samples
+from keras_caffe import pycaffe as caffe
 from keras_caffe.data import dataset
+from keras_caffe.data.resize import resize
 from keras_caffe.data.sources import tensorflow_io
 from keras_caffe.data.sources.tensorflow_io import TensorFlowIoWalk
-from keras_caffe.errors import DataError
+from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.lmdb_file import LmdbFile
 from tests.data.golden_data import DATA
 from tests.data.records import datum, write_lmdb
@@ -93,3 +95,29 @@ def test_the_reader_is_used_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     shutil.copytree(DATA / "src" / "rgb_lmdb", source)
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_io", stand_in(source))
     assert_same_batches(data_net(source, 5, "crop_size: 6 mirror: true"), 6)
+
+
+def test_data_are_resized_as_the_net_is_planned(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", 2)
+    net = data_net(source, 2, "resize_param { resize_mode: WARP height: 4 width: 6 } scale: 2")
+    (batch,) = dataset(net, "TEST", data_format="channels_first", epochs=1).as_numpy_iterator()
+    (whole,) = dataset(data_net(source, 2), "TEST", data_format="channels_first", epochs=1).as_numpy_iterator()
+    wanted = [resize(x.transpose(1, 2, 0).astype(np.uint8), 4, 6).transpose(2, 0, 1) for x in whole["data"]]
+    np.testing.assert_array_equal(batch["data"], 2 * np.float32(wanted))
+    assert caffe.Net(net, caffe.TEST).blobs["data"].shape == (2, 3, 4, 6)
+
+
+def test_crop_size_comes_before_crop_h_and_crop_w(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", 2)
+    for crop, size in (("crop_size: 2 crop_h: 3 crop_w: 4", (2, 2)), ("crop_h: 3 crop_w: 4", (3, 4))):
+        net = data_net(source, 2, crop)
+        (batch,) = dataset(net, "TEST", data_format="channels_first", epochs=1).as_numpy_iterator()
+        assert batch["data"].shape == caffe.Net(net, caffe.TEST).blobs["data"].shape == (2, 3, *size)
+
+
+def test_a_resize_that_cannot_be_done_is_said(tmp_path: Path) -> None:
+    floats = proto.Datum(channels=1, height=2, width=2, float_data=[1, 2, 3, 4]).SerializeToString()
+    source = write_lmdb(tmp_path / "db", {b"0": floats})
+    for transform, problem in (("height: 4 width: 4", "8 bits"), ("resize_mode: FIT_SMALL_SIZE", "not supported")):
+        with pytest.raises(CaffeError, match=problem):
+            dataset(data_net(source, 1, f"resize_param {{ {transform} }}"), "TEST")

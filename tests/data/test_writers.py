@@ -16,6 +16,7 @@ from keras_caffe.converters.read import read_mean
 from keras_caffe.data import dataset, write, write_hdf5
 from keras_caffe.data.datum import parse
 from keras_caffe.data.imageset import ImageSet, find_images
+from keras_caffe.data.sources.image_data import Line
 from keras_caffe.data.statistics import Statistics, mean_image, open_any, records, write_mean
 from keras_caffe.errors import DataError
 from tests.data.golden_data import DATA, case
@@ -131,6 +132,10 @@ def test_a_folder_of_class_folders_and_an_image_of_another_size(tmp_path: Path) 
         list(ImageSet(lines, tmp_path, check_size=True).records())
     raw = [proto.Datum.FromString(value) for _, value in ImageSet(lines, tmp_path, size=(3, 3), gray=True).records()]
     assert {(d.channels, d.height, d.width, len(d.data)) for d in raw} == {(1, 3, 3, 9)}
+    prefixed = ImageSet([Line("1.png", 4, "list:1")], f"{tmp_path}/a/")
+    assert [proto.Datum.FromString(value).label for _, value in prefixed.records()] == [4]
+    prefixed = ImageSet([Line("ng", 4, "list:1")], f"{tmp_path}/a/1.p")
+    assert [proto.Datum.FromString(value).label for _, value in prefixed.records()] == [4]
     packed = [proto.Datum.FromString(value) for _, value in ImageSet(lines, tmp_path, encoded="jpg").records()]
     assert packed[1].data == (tmp_path / "b" / "1.jpg").read_bytes()
     assert all(Image.open(io.BytesIO(d.data)).format == "JPEG" and d.encoded for d in packed)

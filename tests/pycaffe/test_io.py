@@ -213,7 +213,9 @@ def test_datums_hold_bytes_or_floats() -> None:
     pixels = (random(3, 4, 5) * 255).astype(np.uint8)
     datum = caffe.io.array_to_datum(pixels, 7)
     assert (datum.label, len(datum.data), len(datum.float_data)) == (7, 60, 0)
-    np.testing.assert_array_equal(caffe.io.datum_to_array(datum), pixels)
+    back = caffe.io.datum_to_array(datum)
+    np.testing.assert_array_equal(back, pixels)
+    back += 1  # an array of its own
     np.testing.assert_allclose(caffe.io.datum_to_array(caffe.io.array_to_datum(random(1, 2, 3))), random(1, 2, 3))
     with pytest.raises(ShapeError, match="3 axes"):
         caffe.io.array_to_datum(random(2, 3))

@@ -373,6 +373,20 @@ def test_parameters_that_are_written_during_a_pass_count_in_it() -> None:
     assert (net.blobs["one"].diff == 5).all()
 
 
+class Constructed(Tenfold):
+    """Takes a LayerParameter, as Caffe's own class does."""
+
+    def __init__(self, param: Any) -> None:
+        super().__init__()
+        self.param = param
+
+
+def test_a_constructor_may_take_the_parameters() -> None:
+    net = one_layer(Constructed)
+    assert net.forward()["z"].tolist() == [[10, 20]]
+    assert net.layers[2].param.type == "Python"
+
+
 class Labelled(Tenfold):
     """A loss that knows no gradient for its labels."""
 

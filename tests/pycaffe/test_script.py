@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from keras_caffe import pycaffe
 from keras_caffe.errors import CaffeError
 from keras_caffe.pycaffe.install import install
-from keras_caffe.pycaffe.script import check, check_source
+from keras_caffe.pycaffe.script import ScriptClasses, check, check_source
 from tests.shared_goldens import ROOT
 
 SCRIPT = """
@@ -81,6 +82,29 @@ def test_a_script_runs_unchanged_with_a_class_from_its_own_folder(tmp_path: Path
     done = run(tmp_path, "scripts/use.py", "--gpu", "0")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['scripts/use.py', '--gpu', '0'] __main__ 72.0 True\n"
+
+
+def test_a_script_may_define_the_class_itself(tmp_path: Path) -> None:
+    source = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }
+      layer { name: "p" type: "Python" bottom: "x" top: "p" python_param { module: "__main__" layer: "Seven" } }"""
+    (tmp_path / "use.py").write_text(
+        f"""import caffe
+class Seven(caffe.Layer):
+    def setup(self, bottom, top): pass
+    def reshape(self, bottom, top): top[0].reshape(1)
+    def forward(self, bottom, top): top[0].data[...] = 7
+print(caffe.Net({source!r}, caffe.TEST).forward()["p"])"""
+    )
+    done = run(tmp_path, "use.py")
+    assert done.stdout == "[7.]\n", done.stderr
+
+
+def test_a_folder_inside_the_prefix_is_the_script_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_layers.py").write_text("class A: pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    paths = {**sysconfig.get_paths(), "data": str(tmp_path)}
+    monkeypatch.setattr(sysconfig, "get_paths", lambda *_: paths)
+    assert "own_layers.A" in ScriptClasses() and "os.A" not in ScriptClasses()
 
 
 @pytest.mark.parametrize("module", ["os", "keras_caffe.samples", "nowhere"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +26,7 @@ def convert(values: Values, positional: Sequence[str]) -> int:
     log(f"A total of {len(lines)} images.", "convert_imageset.cpp:89")
     encoded = _encoding(values)
     size = (max(0, values.resize_height), max(0, values.resize_width))
-    images = ImageSet(lines, Path(root), values.gray, size if all(size) else None, encoded, values.check_size)
+    images = ImageSet(lines, root, values.gray, size if all(size) else None, encoded, values.check_size)
     count = write(target, images.records(lambda error: log(str(error), "io.cpp:80", ERROR)), values.backend)
     log(f"Processed {count} files.", "convert_imageset.cpp:153")
     return 0

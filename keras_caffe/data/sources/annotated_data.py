@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,13 +13,12 @@ from keras_caffe import proto
 from keras_caffe.data.database import Entry
 from keras_caffe.data.datum import no_datum, parse
 from keras_caffe.data.draws import generator
-from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Delivery, Settings
 from keras_caffe.data.sources.boxes import WHOLE, Boxes, sample
 from keras_caffe.data.sources.data import Data, from_datum
 from keras_caffe.data.sources.distort import distort, expanded
 from keras_caffe.data.sources.image_source import Record
-from keras_caffe.errors import CaffeWarning, DataError, LayerError
+from keras_caffe.errors import DataError, LayerError
 from keras_caffe.shapes import Shape
 
 NO_BOXES = np.full((1, 1, 1, 8), -1, np.float32)
@@ -49,15 +47,6 @@ class AnnotatedData(Data):
         param = layer.transform_param
         if param.HasField("noise_param"):
             raise LayerError("noise_param is not supported", fix="Remove it.")
-        if len(param.resize_param) > 1:
-            raise LayerError("resize_param is given several times", expected="one", received=len(param.resize_param))
-        self.resize_param = param.resize_param[0] if param.resize_param else None
-        if self.resize_param is not None:
-            self._check_resize(self.resize_param)
-
-    @property
-    def resized(self) -> bool:
-        return self.resize_param is not None
 
     @property
     def delivery(self) -> Delivery:
@@ -87,9 +76,6 @@ class AnnotatedData(Data):
         found = Annotation(boxes, message.datum.label, typed)
         return from_datum(entry.where, parse(message.datum.SerializeToString()), found)
 
-    def pixels(self, record: Record) -> np.ndarray:
-        return self._resized(super().pixels(record).transpose(1, 2, 0)).transpose(2, 0, 1)
-
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         entries = zip(numbers, self.entries(numbers), strict=True)
         loaded = [self.if_readable(entry, partial(self._made, int(number), entry)) for number, entry in entries]
@@ -108,9 +94,9 @@ class AnnotatedData(Data):
         record = self.record(entry)
         if self.boxed and not record.label.typed:
             raise DataError("the record has no type of annotation", expected="type: BBOX, as the first")
-        image = super().pixels(record).transpose(1, 2, 0)
+        image = record.pixels(self.channels).transpose(1, 2, 0)
         image, boxes = self._varied(image, record.label.boxes, generator(self.settings.seed, PURPOSE, number))
-        image, boxes = self._transformed(number, self._resized(image).transpose(2, 0, 1), boxes)
+        image, boxes = self._transformed(number, self.brought_to_size(image.transpose(2, 0, 1)), boxes)
         self.check_size(entry.where, image.shape)
         return image, record.label._replace(boxes=boxes)
 
@@ -145,21 +131,6 @@ class AnnotatedData(Data):
     def _emit(self) -> Any:
         param = self.layer.transform_param
         return param.emit_constraint if param.HasField("emit_constraint") else None
-
-    def _resized(self, image: np.ndarray) -> np.ndarray:
-        if self.resize_param is None:
-            return image
-        return resize(image, self.resize_param.height, self.resize_param.width)
-
-    def _check_resize(self, param: Any) -> None:
-        if param.resize_mode != type(param).WARP or not param.height or not param.width:
-            raise LayerError("this kind of resize_param is not supported", expected="WARP with height and width")
-        others = [type(param).Interp_mode.Name(mode) for mode in param.interp_mode if mode != type(param).LINEAR]
-        if others:
-            text = (
-                f"layer {self.layer.name!r}: images are resized bilinearly, not as {', '.join(others)} of resize_param"
-            )
-            warnings.warn(text, CaffeWarning, stacklevel=2)
 
 
 def label(boxes: Sequence[Boxes]) -> np.ndarray:

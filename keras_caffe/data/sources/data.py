@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import numpy as np
 from keras_caffe.data.buffers import Buffers
 from keras_caffe.data.database import Database, Entry, Walk, check_backend, empty
 from keras_caffe.data.datum import Datum, parse
+from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_source import ImageSource, Record
 from keras_caffe.data.sources.leveldb import LevelDbWalk
 from keras_caffe.data.sources.tensorflow_io import TensorFlowIoWalk
 from keras_caffe.data.sources.tfrecord import TfRecordWalk, is_tfrecord
-from keras_caffe.errors import DataError
+from keras_caffe.errors import CaffeWarning, DataError, LayerError
 from keras_caffe.lmdb_file import LmdbFile
 
 RECORDS = 128  # whose memory is kept: those of the two batches that are made at once, in most nets
@@ -31,13 +33,37 @@ READERS: dict[str, Callable[[Path], Walk]] = {"auto": lmdb, "lmdb": lmdb, "tenso
 
 
 class Data(ImageSource):
-    """Records in the order of their keys; after the last comes the first, in mid-batch too. rand_skip is ignored."""
+    """Records in the order of their keys; after the last comes the first, in mid-batch too. rand_skip is ignored.
+
+    SSD's resize_param resizes the images before they are cropped.
+    """
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
         self.database = open_database(layer.data_param, settings)
         if self.database.size == 0:
             raise empty(self.database.name)
+        resizes = layer.transform_param.resize_param
+        if len(resizes) > 1:
+            raise LayerError("resize_param is given several times", expected="one", received=len(resizes))
+        self.resize_param = resizes[0] if resizes else None
+        if self.resize_param is not None:
+            _check_resize(self.resize_param, layer.name)
+
+    @property
+    def resized(self) -> bool:
+        return self.resize_param is not None
+
+    def pixels(self, record: Record) -> np.ndarray:
+        return self.brought_to_size(super().pixels(record))
+
+    def brought_to_size(self, image: np.ndarray) -> np.ndarray:
+        """An image (C, H, W) in the size of resize_param, if there is one."""
+        if self.resize_param is None:
+            return image
+        if image.dtype != np.uint8:
+            raise DataError("resize_param takes images of 8 bits", received=image.dtype)
+        return resize(image.transpose(1, 2, 0), self.resize_param.height, self.resize_param.width).transpose(2, 0, 1)
 
     @property
     def size(self) -> int | None:
@@ -48,6 +74,15 @@ class Data(ImageSource):
 
     def record(self, entry: Entry) -> Record:
         return from_datum(entry.where, parse(entry.record))
+
+
+def _check_resize(param: Any, layer: str) -> None:
+    if param.resize_mode != type(param).WARP or not param.height or not param.width:
+        raise LayerError("this kind of resize_param is not supported", expected="WARP with height and width")
+    others = [type(param).Interp_mode.Name(mode) for mode in param.interp_mode if mode != type(param).LINEAR]
+    if others:
+        text = f"layer {layer!r}: images are resized bilinearly, not as {', '.join(others)} of resize_param"
+        warnings.warn(text, CaffeWarning, stacklevel=3)
 
 
 def from_datum(where: str, datum: Datum, label: Any = None) -> Record:

@@ -99,10 +99,10 @@ class ImageData(ImageSource):
 
 
 def read_list(path: Path) -> list[Line]:
-    """The lines `name label` of a list; names may hold spaces.
+    """The lines `name label` of a list; names may hold spaces. A name alone has label 0, as in Caffe.
 
     Raises:
-        DataError: the file is empty, or a line has no label.
+        DataError: the file is empty, or a line has no name, or no number as label.
     """
     text = read_text(path)
     lines = [_line(line, f"{path}:{number}") for number, line in enumerate(text, 1)]
@@ -143,13 +143,14 @@ def read_file(path: Path) -> bytes:
 
 
 def _line(line: str, where: str) -> Line:
-    name, space, label = line.rstrip("\r").rpartition(" ")
+    line = line.rstrip("\r")
+    name, space, label = line.rpartition(" ") if " " in line else (line, "", line)
     number = re.match(r"\s*([+-]?\d+)", label)  # as C's atoi
-    if not space or not name or number is None:
+    if not name or (space and label.strip() and number is None):
         raise DataError(
             "the line has no label",
             where=where,
             expected="a name, a space and a whole number",
             received=repr(line),
         )
-    return Line(name, int(number[1]), where)
+    return Line(name, int(number[1]) if number else 0, where)
