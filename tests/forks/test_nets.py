@@ -57,6 +57,69 @@ FLOWNET = (
     + layer("diff", "Eltwise", "a1 warped", "diff", "eltwise_param { coeff: 1 coeff: -1 }")
     + layer("norm", "ChannelNorm", "diff", "norm")
 )
+PAIR = input_layer("a", 1, 3, 32, 32) + input_layer("b", 1, 3, 32, 32)
+LEAKY = "relu_param { negative_slope: 0.1 }"
+
+
+def leaky(blob: str) -> str:
+    return layer(f"relu_{blob}", "ReLU", blob, blob, LEAKY)
+
+
+def shared(name: str, bottom: str, top: str, outputs: int, kernel: int) -> str:
+    """A convolution of FlowNet2-C, whose weights both images share."""
+    names = f"param {{ name: '{name}_w' }} param {{ name: '{name}_b' }}"
+    param = f"num_output: {outputs} kernel_size: {kernel} pad: {kernel // 2} stride: 2 {XAVIER}"
+    return layer(top, "Convolution", bottom, top, f"{names} convolution_param {{ {param} }}") + leaky(top)
+
+
+def refined(flow: str, top: str, skip: str) -> str:
+    """A step of the decoder: the flow and the features at twice the size, beside those of the encoder."""
+    up = conv(f"up_{flow}", flow, 2, 4, "stride: 2 pad: 1", "Deconvolution")
+    wide = conv(f"deconv_{flow}", skip, 3, 4, "stride: 2 pad: 1", "Deconvolution") + leaky(f"deconv_{flow}")
+    return (
+        up + wide + layer(f"cat_{top}", "Concat", f"deconv_{flow} up_{flow}", f"cat_{top}") + conv(top, f"cat_{top}", 2)
+    )
+
+
+AT_FULL_SIZE = layer("resample", "Resample", "flow1", "flow", "resample_param { width: 32 height: 32 type: LINEAR }")
+TRUTH = (
+    input_layer("truth", 1, 2, 32, 32)
+    + layer("small", "Downsample", "truth flow1", "small")
+    + layer("loss", "L1Loss", "flow1 small", "loss", "l1_loss_param { l2_per_location: true } loss_weight: 0.3")
+)
+FLOWNET_C = (
+    PAIR
+    + shared("conv1", "a", "conv1a", 4, 7)
+    + shared("conv1", "b", "conv1b", 4, 7)
+    + shared("conv2", "conv1a", "conv2a", 6, 5)
+    + shared("conv2", "conv1b", "conv2b", 6, 5)
+    + layer(
+        *("corr", "Correlation", "conv2a conv2b", "corr"),
+        "correlation_param { pad: 4 kernel_size: 1 max_displacement: 4 stride_1: 1 stride_2: 2 }",
+    )
+    + leaky("corr")
+    + conv("redir", "conv2a", 3, 1)
+    + leaky("redir")
+    + layer("blob20", "Concat", "redir corr", "blob20")
+    + conv("conv3", "blob20", 6)
+    + leaky("conv3")
+    + conv("flow2", "conv3", 2)
+    + refined("flow2", "flow1", "conv3")
+)
+FLOWNET_SD = (
+    PAIR
+    + layer("cat", "Concat", "a b", "ab")
+    + conv("conv0", "ab", 4)
+    + leaky("conv0")
+    + conv("conv1", "conv0", 4, more="stride: 2")
+    + leaky("conv1")
+    + conv("conv1_1", "conv1", 6)
+    + leaky("conv1_1")
+    + conv("conv2", "conv1_1", 6, more="stride: 2")
+    + leaky("conv2")
+    + conv("flow2", "conv2", 2)
+    + refined("flow2", "flow1", "conv2")
+)
 C3D = (
     input_layer("x", 1, 3, 4, 8, 8)
     + layer(
@@ -343,18 +406,22 @@ class Net(NamedTuple):
 
 
 NETS = {
-    "FlowNet2-S": Net(FLOWNET, "bvlc", refused="'aug' .DataAugmentation.*'corr' .Correlation.*'warp' .FlowWarp"),
+    "FlowNet2-S": Net(FLOWNET, "bvlc", refused="'aug' .DataAugmentation"),
+    "FlowNet2-C": Net(FLOWNET_C + AT_FULL_SIZE, "bvlc"),
+    "FlowNet2-C train": Net(FLOWNET_C + TRUTH, "bvlc", "TRAIN"),
+    "FlowNet2-SD": Net(FLOWNET_SD + AT_FULL_SIZE, "bvlc"),
+    "FlowNet2-SD train": Net(FLOWNET_SD + TRUTH, "bvlc", "TRAIN"),
     "C3D": Net(C3D, "c3d"),
     "R-FCN test": Net(RFCN_TEST, "rfcn"),
     "R-FCN train": Net(RFCN_TRAIN, "rfcn", "TRAIN"),
     "HED": Net(HED, "fcn"),
     "DeepLab-LargeFOV": Net(DEEPLAB, "deeplab"),
-    "CRNN test": Net(CRNN_TEST, "bvlc", refused="'l1' .Lstm.*'decode' .CTCGreedyDecoder"),
+    "CRNN test": Net(CRNN_TEST, "bvlc", refused="'l1' .Lstm"),
     "CRNN train": Net(CRNN_TRAIN, "bvlc", "TRAIN", "'l1' .Lstm"),
     "SphereFace-20": Net(SPHEREFACE, "bvlc", "TRAIN", "'margin' .MarginInnerProduct"),
-    "YOLOv2": Net(YOLO2, "bvlc", refused="'det' .YoloDetectionOutput"),
+    "YOLOv2": Net(YOLO2, "bvlc"),
     "YOLOv3": Net(YOLO3, "bvlc"),
-    "RefineDet": Net(REFINEDET, "ssd", refused="'det' .DetectionOutput.: it decodes boxes from shifted priors"),
+    "RefineDet": Net(REFINEDET, "ssd"),
     "SegNet": Net(SEGNET, "segnet"),
     "ENet": Net(ENET, "segnet"),
     "OpenPose": Net(OPENPOSE, "bvlc"),
