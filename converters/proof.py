@@ -204,13 +204,14 @@ def _resized(shapes: Mapping[str, Sizes], images: Sequence[str]) -> Iterator[dic
 
 
 def _takes(model: CaffeModel, shapes: Mapping[str, Sizes]) -> bool:
+    """Whether the net takes inputs of these shapes and leaves something of them: engines refuse images of no pixels."""
     inputs = {model.net.values[value].blob: value for value in model.plan.inputs}
     known = {value: model.plan.shapes[value] for value in model.plan.inputs}
     try:
-        model.plan.check_shapes({**known, **{inputs[name]: shape for name, shape in shapes.items()}})
+        found = model.plan.check_shapes({**known, **{inputs[name]: shape for name, shape in shapes.items()}})
     except CaffeError:
         return False
-    return True
+    return all(0 not in shape for shape in found.values())
 
 
 def _random(shapes: Mapping[str, Sizes], seed: int) -> dict[str, np.ndarray]:
