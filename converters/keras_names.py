@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 
 from keras_caffe.converters.graph import Net, Node
-from keras_caffe.errors import NetError
 from keras_caffe.layers.source import SourceLayer
 
 
@@ -20,15 +19,7 @@ class KerasNames:
 
     def __init__(self, net: Net, classes: Mapping[str, type]) -> None:
         sources = [node for node in net.nodes if issubclass(classes[node.type], SourceLayer)]
-        blobs = dict.fromkeys(net.values[value].blob for node in sources for value in node.outputs)
-        self.used: set[str] = set()
-        for blob in blobs:
-            if keras_name(blob) in self.used:
-                alike = ", ".join(repr(one) for one in blobs if keras_name(one) == keras_name(blob))
-                raise NetError(
-                    f"inputs {alike} have one name in Keras, {keras_name(blob)!r}", fix="Rename one of them."
-                )
-            self.used.add(keras_name(blob))
+        self.used = {keras_name(net.values[value].blob) for node in sources for value in node.outputs}
 
     def __call__(self, node: Node) -> str:
         base = keras_name(node.name) or node.type.lower()

@@ -137,11 +137,11 @@ class BlobModel(keras.Model):
                 fix=_layout_hint(shape, wanted),
             )
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
+    def compile(self, *args: Any, auto_scale_loss: bool = True, **kwargs: Any) -> None:
         """As Keras's, which scales the loss for the model's own policy only, not for that of `load(dtype=...)`."""
-        super().compile(*args, **kwargs)
+        super().compile(*args, auto_scale_loss=auto_scale_loss, **kwargs)
         halves = any(layer.dtype_policy.name == "mixed_float16" for layer in self.layers)
-        if halves and self.optimizer is not None and kwargs.get("auto_scale_loss", True):
+        if halves and self.optimizer is not None and auto_scale_loss:
             scaled = isinstance(self.optimizer, LossScaleOptimizer)
             self.optimizer = self.optimizer if scaled else LossScaleOptimizer(self.optimizer)
 
@@ -220,8 +220,8 @@ class CaffeModel(BlobModel):
         if not outputs:  # Keras has no models without: that of an empty net hands its only input on.
             outputs = {ANCHOR: tensors.anchor()}
         inputs = tensors.inputs(tensors.plan.inputs)
-        with tensors.deep():
-            model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
+        tensors.allow_depth()
+        model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
         model.tensors, model.recipe = tensors, recipe
         model.load_report, model.files = load_report, files
         return model
@@ -272,8 +272,8 @@ class CaffeModel(BlobModel):
         self.net.check_blobs(names)
         outputs = {name: self.blobs[name] for name in names}
         needed = self.tensors.plan.inputs_of(self.net.last_write(name).id for name in names)
-        with self.tensors.deep():
-            model = BlobModel(_unwrap(self.tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
+        self.tensors.allow_depth()
+        model = BlobModel(_unwrap(self.tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
         model.tensors = self.tensors
         return model
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,10 +11,15 @@ import numpy as np
 
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.keras_names import keras_name
+from keras_caffe.errors import NetError
 from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_stored
 
 ANCHOR = "no_input"
 """Name of the input of a net that has none."""
+
+
+USUAL_LIMIT = 1000  # Python's
+SHALLOW = USUAL_LIMIT // 4  # what always has room
 
 
 class Tensors:
@@ -79,18 +83,27 @@ class Tensors:
         """Makes the `keras.Input` of each value."""
         for index, value in enumerate(values):
             shape = to_stored(self.plan.input_shape(value), self.plan.orders[value])
-            name = keras_name(self.plan.net.values[value].blob)
+            name = self._input_name(value)
             self[value] = self._inputs[value] = keras.Input(batch_shape=shape, name=name, dtype="float32")
             if defaults is not None:
                 axes = permutation(caffe_order(len(shape)), self.plan.orders[value])
                 self.defaults[name] = np.transpose(defaults[index], axes)
 
-    @contextmanager
-    def deep(self) -> Iterator[None]:
-        """Room for making a model of the tensors: Keras goes from the outputs to the inputs by recursion."""
-        limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(limit + 2 * len(self.plan.net.nodes))
-        try:
-            yield
-        finally:
-            sys.setrecursionlimit(limit)
+    def _input_name(self, value: str) -> str:
+        blobs = [self.plan.net.values[v].blob for v in (*self._inputs, value)]
+        alike = [blob for blob in blobs if keras_name(blob) == keras_name(blobs[-1])]
+        if len(alike) > 1:
+            raise NetError(
+                f"inputs {', '.join(map(repr, alike))} have one name in Keras, {keras_name(blobs[-1])!r}",
+                fix="Rename one of them.",
+            )
+        return keras_name(blobs[-1])
+
+    def allow_depth(self) -> None:
+        """Room for making a model of the tensors: Keras goes from the outputs to the inputs by recursion.
+
+        The limit is the process's, so it stays: another thread may need it at the same time.
+        """
+        depth = 2 * len(self.plan.net.nodes)
+        if depth > SHALLOW:
+            sys.setrecursionlimit(max(sys.getrecursionlimit(), USUAL_LIMIT + depth))

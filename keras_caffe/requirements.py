@@ -165,7 +165,11 @@ def _import_in_silence(module: str) -> None:
 @contextmanager
 def stderr_silenced() -> Iterator[None]:
     """Standard error leads nowhere inside, for native code, too."""
-    stderr = os.dup(2)
+    try:
+        stderr = os.dup(2)
+    except OSError:  # A process may have closed it.
+        yield
+        return
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:

@@ -43,7 +43,7 @@ def _name(function: Any) -> str:
 
 def _is_known(function: Any) -> bool:
     """Whether a function does what its name says: others may have the name of one of Keras's."""
-    return str(getattr(function, "__module__", None)).startswith(("keras.", "tensorflow."))
+    return str(getattr(function, "__module__", None)).startswith(("keras.", "tensorflow.", "jax.", "torch."))
 
 
 def clip(draft: Draft, name: str, value: DraftValue, limit: float) -> DraftValue:

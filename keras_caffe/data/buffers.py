@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 import threading
@@ -21,10 +22,11 @@ class Buffers:
 
     Args:
         keep: pieces of memory that are kept at most.
+        most: bytes in the pieces that are kept, at most; the newest are kept.
     """
 
-    def __init__(self, keep: int = KEEP) -> None:
-        self.keep = keep
+    def __init__(self, keep: int = KEEP, most: float = math.inf) -> None:
+        self.keep, self.most = keep, most
         self._memory: list[np.ndarray] = []
         self._lock = threading.Lock()
 
@@ -35,9 +37,14 @@ class Buffers:
             memory = next((m for m in self._memory if m.size == size + ALIGNMENT and _references(m) <= _UNUSED), None)
             if memory is None:
                 memory = np.empty(size + ALIGNMENT, np.uint8)
-                self._memory = [*self._memory[-self.keep :], memory]
+                self._memory = [*self._newest(), memory]
             first = -memory.ctypes.data % ALIGNMENT
             return memory[first : first + size].view(dtype).reshape(shape)
+
+    def _newest(self) -> list[np.ndarray]:
+        kept = self._memory[-self.keep :]
+        sums = itertools.accumulate(memory.size for memory in reversed(kept))
+        return kept[len(kept) - sum(size <= self.most for size in sums) :]
 
     def bytes(self, size: int) -> memoryview:
         """Memory of so many bytes. That of records of about the same size serves for either."""

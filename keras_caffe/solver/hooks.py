@@ -43,6 +43,7 @@ class Hooks(keras.callbacks.Callback):
             self.solver.finish()
         elif self.solver.request != "stop":
             self.solver.test_if_due(first=True)
+            self.model.stop_training = self.model.stop_training or self.solver.request == "stop"
         if logs is not None:
             logs.update({name: total / self.count for name, total in self.sums.items()})
             logs.update(self.solver.scores.logs() if self.solver.scores is not None else {})

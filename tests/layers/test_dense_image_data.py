@@ -12,6 +12,7 @@ CASES = [
     Case(
         "DenseImageData",
         net=net_reading("DenseImageData", "dense_image_data_param { batch_size: 2 crop_height: 5 crop_width: 5 }"),
+        values="formula in tests/data/test_label_maps.py",
     ),
 ]
 

@@ -9,7 +9,11 @@ from tests.layers.source_case import declared, refused
 from tests.nets import net_reading
 
 CASES = [
-    Case("ImageLabelmapData", net=net_reading("ImageLabelmapData", f"image_data_param {{ batch_size: 2 }} {IMAGES}")),
+    Case(
+        "ImageLabelmapData",
+        net=net_reading("ImageLabelmapData", f"image_data_param {{ batch_size: 2 }} {IMAGES}"),
+        values="formula in tests/data/test_label_maps.py",
+    ),
 ]
 
 HEAD = 'type: "ImageLabelmapData" top: "data" top: "label" '

@@ -9,7 +9,11 @@ from tests.layers.source_case import declared, refused
 from tests.nets import net_reading
 
 CASES = [
-    Case("ImageSegData", net=net_reading("ImageSegData", f"image_data_param {{ batch_size: 2 }} {IMAGES}")),
+    Case(
+        "ImageSegData",
+        net=net_reading("ImageSegData", f"image_data_param {{ batch_size: 2 }} {IMAGES}"),
+        values="formula in tests/data/test_label_maps.py",
+    ),
 ]
 
 HEAD = 'type: "ImageSegData" top: "data" top: "label" top: "dim" '

@@ -22,11 +22,12 @@ from keras_caffe.errors import CaffeWarning, DataError, LayerError
 from keras_caffe.lmdb_file import LmdbFile
 
 RECORDS = 128  # whose memory is kept: those of the two batches that are made at once, in most nets
+RECORD_BYTES = 64 << 20  # of records whose memory is kept
 
 
 def lmdb(path: Path) -> LmdbFile:
     """An LMDB whose records lie in memory that is used again: new pages cost as much as reading into them."""
-    return LmdbFile(path, Buffers(RECORDS).bytes)
+    return LmdbFile(path, Buffers(RECORDS, RECORD_BYTES).bytes)
 
 
 READERS: dict[str, Callable[[Path], Walk]] = {"auto": lmdb, "lmdb": lmdb, "tensorflow-io": TensorFlowIoWalk}
