@@ -140,10 +140,15 @@ class BlobModel(keras.Model):
     def compile(self, *args: Any, auto_scale_loss: bool = True, **kwargs: Any) -> None:
         """As Keras's, which scales the loss for the model's own policy only, not for that of `load(dtype=...)`."""
         super().compile(*args, auto_scale_loss=auto_scale_loss, **kwargs)
-        halves = any(layer.dtype_policy.name == "mixed_float16" for layer in self.layers)
-        if halves and self.optimizer is not None and auto_scale_loss:
-            scaled = isinstance(self.optimizer, LossScaleOptimizer)
-            self.optimizer = self.optimizer if scaled else LossScaleOptimizer(self.optimizer)
+        scaled = self.optimizer is None or isinstance(self.optimizer, LossScaleOptimizer)
+        if auto_scale_loss and not scaled and any(layer.dtype_policy.name == "mixed_float16" for layer in self.layers):
+            self.optimizer = LossScaleOptimizer(self.optimizer)
+
+    def compile_from_config(self, config: Any) -> None:
+        """As Keras's, which leaves a model with a `compile` of its own as it is."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
@@ -361,9 +366,8 @@ class CaffeModel(BlobModel):
 def _alike(defaults: Mapping[str, np.ndarray], given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The defaults as tensors where what is given are some: Keras takes one kind only."""
     missing = {name: array for name, array in defaults.items() if name not in given}
-    if all(isinstance(x, np.ndarray) for x in given.values()):
-        return missing
-    return {name: keras.ops.convert_to_tensor(array) for name, array in missing.items()}
+    plain = all(isinstance(x, np.ndarray) for x in given.values())
+    return missing if plain else {name: keras.ops.convert_to_tensor(array) for name, array in missing.items()}
 
 
 def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:

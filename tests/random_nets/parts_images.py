@@ -154,6 +154,16 @@ def prior_box(draft: Draft) -> None:
     draft.add("PriorBox", [features, image], f"prior_box_param {{ {sizes} {fields} variance: 0.1 }}")
 
 
+def mask_pooling(draft: Draft) -> None:
+    bottom = draft.bottom(4)
+    draft.add("MaskPooling", [bottom, draft.input(*((shape[0], 1, *shape[2:]) for shape in bottom.shapes))])
+
+
+def mask_resize(draft: Draft) -> None:
+    fields = draft.fields(output_height=(1, 3, 6), output_width=(2, 5))
+    draft.add("MaskResize", [draft.bottom(4)], f"mask_resize_param {{ {fields} }}")
+
+
 PARTS: Mapping[str, Part] = {
     "Axpy": axpy,
     "Convolution": convolution,
@@ -164,6 +174,8 @@ PARTS: Mapping[str, Part] = {
     "Deconvolution": deconvolution,
     "Im2col": im2col,
     "Interp": interp,
+    "MaskPooling": mask_pooling,
+    "MaskResize": mask_resize,
     "Maxout": maxout,
     "Pooling": pooling,
     "Pooling with mask": pooling_with_mask,

@@ -58,6 +58,14 @@ def scale(draft: Draft) -> None:
     draft.add("Scale", [bottom], f"scale_param {{ {more} }}", in_place=draft.maybe())
 
 
+def of_two(type: str) -> Part:
+    def add(draft: Draft) -> None:
+        bottom = draft.bottom(2, 3, 4, 5)
+        draft.add(type, [bottom, draft.like(bottom)])
+
+    return add
+
+
 def bias(draft: Draft) -> None:
     bottom = draft.bottom(2, 3, 4, 5)
     axis = draft.choose(range(1, len(bottom.shape)))
@@ -82,6 +90,8 @@ POWER = {"power": (2, 3, 1, 0, None), "scale": (0.5, -2, 0, None), "shift": (1, 
 LRN = {"local_size": (1, 3, 5), "alpha": (0.1, 1, None), "beta": (0.75, 0.5, None), "k": (2, None)}
 
 PARTS: Mapping[str, Part] = {
+    "Div": of_two("Div"),
+    "Mul": of_two("Mul"),
     "AbsVal": simple("AbsVal", open=True),
     "BNLL": simple("BNLL"),
     "BN": bn,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+import keras_caffe
 from keras_caffe.solver import load_solver
 from tests.solver import digits
 
@@ -29,3 +31,16 @@ def test_mixed_precision_snapshots(tmp_path: Path) -> None:
     _, state = first.snapshot()
     second.restore(state)
     assert second.step(3) == first.step(3)
+
+
+def test_a_compiled_model_is_saved_with_its_optimizer(tmp_path: Path) -> None:
+    text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 } } }'
+    text += 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 2 } }'
+    for dtype, kind in (("float32", keras.optimizers.Adam), ("mixed_float16", keras.optimizers.LossScaleOptimizer)):
+        model = keras_caffe.load(text, dtype=dtype)
+        model.compile(optimizer="adam", loss="mse")
+        model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+        model.save(tmp_path / "net.keras")
+        loaded = keras.saving.load_model(tmp_path / "net.keras")
+        assert type(loaded.optimizer) is kind
+        assert int(loaded.optimizer.iterations) == 1
