@@ -17,7 +17,6 @@ from keras_caffe.layout import Order, caffe_order, edge_order, permutation, to_s
 ANCHOR = "no_input"
 """Name of the input of a net that has none."""
 
-
 USUAL_LIMIT = 1000  # Python's
 SHALLOW = USUAL_LIMIT // 4  # what always has room
 

@@ -52,7 +52,7 @@ class Scorer:
     def __call__(self, batches: int, each: Callable[[int, dict[str, Any]], None] | None = None) -> dict[str, Any]:
         """{output: its mean over the batches}; `each` is called with every batch's number and outputs."""
         sums: dict[str, np.ndarray] = {}
-        losses = []
+        losses: list[float] = []
         for number in range(batches):
             try:
                 with refusals_raised():
@@ -67,7 +67,7 @@ class Scorer:
                 sums[name] = sums.get(name, 0) + value
             if each is not None:
                 each(number, values)
-        self.loss = sum(losses) / batches
+        self.loss = float(np.mean(losses)) if losses else np.nan  # as Caffe without test_iter
         means = {name: total / np.float32(batches) for name, total in sums.items()}
         return {name: float(mean) if np.ndim(mean) == 0 else mean for name, mean in means.items()}
 

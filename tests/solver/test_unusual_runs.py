@@ -117,6 +117,13 @@ def test_blobs_that_others_read_count_in_the_loss_of_tests(capsys: pytest.Captur
     assert f"Test loss: {loss:.6g}" in capsys.readouterr().out
 
 
+def test_no_test_iterations_score_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    both = solver(net(), more=(TEST % net()).replace("test_iter: 1", "test_iter: 0"), test_data=BATCHES)
+    assert both.step(1) == solver(net()).step(1)
+    assert both.scores == [{}]
+    assert "Test loss: nan" in capsys.readouterr().out
+
+
 def test_a_loss_weight_on_an_input() -> None:
     plain, weighted = solver(net()).step(1)[0], solver(net(source="loss_weight: 2")).step(1)[0]
     assert weighted == pytest.approx(plain + 2 * X.sum(), rel=1e-5)
