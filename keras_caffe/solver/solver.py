@@ -157,6 +157,10 @@ class Solver:
         length = self._epoch()
         left = max(self.param.max_iter - self.iter, 0)
         first = self.iter // length
+        self.begin()
+        if left and not self.before_iteration():  # Keras looks for a stop after an iteration only.
+            self.finish()
+            return keras.callbacks.History()
         try:
             history = self.model.fit(
                 self._train.dataset(self.iter),
