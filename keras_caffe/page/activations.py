@@ -103,5 +103,6 @@ def _name(number: int, labels: Sequence[str]) -> str:
     return f"{number} {labels[number]}" if number < len(labels) else str(number)
 
 
-def _short(number: Any) -> float | None:
-    return float(f"{float(number):.4g}") if np.isfinite(number) else None
+def _short(number: Any) -> float | str:
+    """A number of four figures; what JSON has no number for, as text."""
+    return float(f"{float(number):.4g}") if np.isfinite(number) else "NaN" if np.isnan(number) else f"{number:+}"

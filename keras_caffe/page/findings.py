@@ -14,6 +14,11 @@ from keras_caffe.page.scene import Scene, behind
 
 SOME = 40  # names that are told
 FULL = 0.99  # part of a blob's values from which on its units count as saturated
+FORMATS = {
+    "V0": 'Caffe\'s first format (V0: layers { layer { type: "conv" } })',
+    "V1": "Caffe's format up to 2014 (V1: layers { type: CONVOLUTION })",
+    "V2": 'Caffe\'s format since 2014 (V2: layer { type: "Convolution" })',
+}
 SATURATED = {"Sigmoid": (1e-3, 1 - 1e-3), "TanH": (-1 + 1e-3, 1 - 1e-3)}
 
 
@@ -24,7 +29,7 @@ def row(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "kind": finding.kind,
         "layer": finding.layer,
-        "text": finding.text + line,
+        "text": FORMATS.get(finding.text, finding.text) + line,
         "cure": finding.cure,
     }
 

@@ -186,10 +186,17 @@ def test_weights_with_nan_and_dead_filters(tmp_path) -> None:
     assert "weights: kernel holds 1 NaN of 40 values" in said(page)
     assert "1 filters of kernel are zero: 2" in said(page)
     assert "blob 'fc' holds" in said(page)
-    assert [score for _, score in page.data["images"][0]["classes"]] == [None] * 5
+    assert [score for _, score in page.data["images"][0]["classes"]] == ["NaN"] * 5
     assert "saliency" not in page.data["images"][0]
     assert layers(page)["conv1"]["blobs"][0]["dead"] == [2]
     assert embedded(page.html)
+
+
+def test_scores_that_are_no_finite_numbers_and_the_format_are_told_in_words() -> None:
+    text = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 1 dim: 1 } } }'
+    page = view(text + ' layer { name: "log" type: "Log" bottom: "x" top: "y" }', images=np.zeros((3, 1, 1), "float32"))
+    assert [score for _, score in page.data["images"][0]["classes"]] == ["-inf"] * 3
+    assert 'Caffe\'s format since 2014 (V2: layer { type: "Convolution" })' in said(page)
 
 
 def test_of_constant_blobs_the_first_is_named() -> None:
