@@ -76,6 +76,7 @@ setup(
     package_dir={CONVERTERS: "converters"},
     package_data={
         f"{PACKAGE}": ["py.typed"],
+        f"{PACKAGE}._keras": ["unseen.pyi"],
         f"{PACKAGE}.proto": ["caffe.proto", "caffe.desc"],
         f"{PACKAGE}.page": ["templates/*"],
         f"{PACKAGE}.samples": ["*.md", "*.prototxt", "*.caffemodel", "db/*/data.mdb"],

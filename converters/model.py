@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -14,6 +14,7 @@ from keras import tree
 from keras.optimizers import LossScaleOptimizer
 
 from keras_caffe import proto
+from keras_caffe._keras import Model
 from keras_caffe.converters import weights
 from keras_caffe.converters.build import build
 from keras_caffe.converters.costs import parameters
@@ -21,7 +22,7 @@ from keras_caffe.converters.graph import AUTOMATIC, Net, graph
 from keras_caffe.converters.infer import Plan, infer
 from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.recipe import Recipe
-from keras_caffe.converters.tensors import ANCHOR, Tensors
+from keras_caffe.converters.tensors import ANCHOR, Blobs, Tensors
 from keras_caffe.errors import Call, Cure, ExportError, LayerError, NetError, Option, ShapeError
 from keras_caffe.forks.dialects import named, taken
 from keras_caffe.layers.base import CaffeLayer, serializable
@@ -32,33 +33,11 @@ from keras_caffe.ops.refusals import refusals_raised
 from keras_caffe.proto.text import parse
 from keras_caffe.shapes import Shape
 
-
-class Blobs(Mapping[str, Any]):
-    """{blob name: Keras tensor}: what Caffe's `net.blobs[name]` holds after forward.
-
-    A name that in-place layers overwrite means the last value; `blobs["conv1@conv1"]` is what layer conv1 wrote.
-    "(automatic)" is the top of the last loss layer that does not name its own.
-    An unknown name raises UnknownNameError, a KeyError.
-    """
-
-    def __init__(self, tensors: Tensors) -> None:
-        self._tensors, self._net = tensors, tensors.plan.net
-
-    def __getitem__(self, name: str) -> Any:
-        return self._tensors.at_edge_as(self._net.last_write(name).id, self._net.value(name).id)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._net.blobs or name in self._net.values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._net.blobs)
-
-    def __len__(self) -> int:
-        return len(self._net.blobs)
+Built = TypeVar("Built", bound="CaffeModel")
 
 
 @serializable
-class BlobModel(keras.Model):
+class BlobModel(Model):
     """A functional Keras model that is fed one tensor, a dict {blob: tensor}, or a list in the order of its inputs.
 
     Inputs that have a default (DummyData) may be left out.
@@ -207,17 +186,19 @@ class CaffeModel(BlobModel):
     """
 
     tensors: Tensors
+    recipe: Recipe
+    files: Sequence[Path]
     load_report: weights.Report | None
 
     @classmethod
     def from_tensors(
-        cls,
+        cls: type[Built],
         tensors: Tensors,
         recipe: Recipe,
         *,
         load_report: weights.Report | None = None,
         files: Sequence[Path] = (),
-    ) -> CaffeModel:
+    ) -> Built:
         """The model whose inputs and outputs are the net's."""
         net = tensors.plan.net
         outputs = {output_name(net, v): tensors.at_edge_as(net.held(v), v) for v in tensors.plan.outputs()}

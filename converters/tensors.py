@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -106,3 +106,27 @@ class Tensors:
         depth = 2 * len(self.plan.net.nodes)
         if depth > SHALLOW:
             sys.setrecursionlimit(max(sys.getrecursionlimit(), USUAL_LIMIT + depth))
+
+
+class Blobs(Mapping[str, Any]):
+    """{blob name: Keras tensor}: what Caffe's `net.blobs[name]` holds after forward.
+
+    A name that in-place layers overwrite means the last value; `blobs["conv1@conv1"]` is what layer conv1 wrote.
+    "(automatic)" is the top of the last loss layer that does not name its own.
+    An unknown name raises UnknownNameError, a KeyError.
+    """
+
+    def __init__(self, tensors: Tensors) -> None:
+        self._tensors, self._net = tensors, tensors.plan.net
+
+    def __getitem__(self, name: str) -> Any:
+        return self._tensors.at_edge_as(self._net.last_write(name).id, self._net.value(name).id)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._net.blobs or name in self._net.values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._net.blobs)
+
+    def __len__(self) -> int:
+        return len(self._net.blobs)

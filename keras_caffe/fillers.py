@@ -11,14 +11,14 @@ from typing import Any, TypeAlias
 
 import keras
 import numpy as np
-from keras import initializers
 
 from keras_caffe import proto
+from keras_caffe._keras import Initializer
 from keras_caffe.errors import LayerError, instead
 
 TYPES = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
 
-Filler: TypeAlias = str | dict[str, Any] | initializers.Initializer
+Filler: TypeAlias = str | dict[str, Any] | Initializer
 
 ONE: Filler = {"type": "constant", "value": 1.0}  # of factors, where Caffe's layers fill with 1 unless told otherwise
 
@@ -31,13 +31,13 @@ def from_caffe(message: Any) -> dict[str, Any]:
     return {"type": message.type, **fields}
 
 
-def get(filler: Filler) -> initializers.Initializer:
+def get(filler: Filler) -> Initializer:
     """The initializer for a filler.
 
     Raises:
         LayerError: the type is unknown.
     """
-    if isinstance(filler, initializers.Initializer):
+    if isinstance(filler, Initializer):
         return filler
     spec = {"type": filler} if isinstance(filler, str) else filler
     if spec["type"] not in TYPES:
@@ -65,7 +65,7 @@ def defaults() -> dict[str, Any]:
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe")
-class CaffeFiller(initializers.Initializer):
+class CaffeFiller(Initializer):
     """One of Caffe's fillers.
 
     Formulas (n is the fan chosen by `variance_norm`): constant `value`; uniform U[min, max); gaussian N(mean, std^2),

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import keras
 from keras import ops
 
+from keras_caffe._keras import Loss
 from keras_caffe.errors import CaffeError
 from keras_caffe.layers.arguments import flag, number, one_of, optional, square, whole
 from keras_caffe.layers.loss_bottoms import classes_last
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-class CaffeLoss(keras.losses.Loss):
+class CaffeLoss(Loss):
     """Base: a scalar for the batch; `fields` are the arguments that its config keeps."""
 
     def __init__(self, fields: dict[str, Any], name: str | None, reduction: str, dtype: Any) -> None:

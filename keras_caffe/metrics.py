@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
 
+from keras_caffe._keras import Metric
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import one_of, optional, whole
 from keras_caffe.layers.loss_bottoms import classes_last
@@ -19,7 +19,7 @@ __all__ = ["Accuracy"]
 
 
 @serializable
-class Accuracy(keras.metrics.Metric):
+class Accuracy(Metric):
     """Share of the places whose label is among the top_k best scores, averaged over batches.
 
     Every batch weighs the same, whatever its size or its number of ignored places, as in Caffe's solver and tools.

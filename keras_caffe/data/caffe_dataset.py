@@ -12,7 +12,7 @@ from keras_caffe.data.stream import Stream
 from keras_caffe.errors import CaffeError
 
 
-class CaffeDataset(tf.data.Dataset):
+class CaffeDataset(tf.data.Dataset[Any]):
     """A tf.data.Dataset of {top: batch} that knows what it reads.
 
     Attributes:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe._keras import Layer
 from keras_caffe.converters.definition import read_definition
 from keras_caffe.converters.read import read_mean
 from keras_caffe.data.augment import Augment, from_layer
@@ -23,7 +24,7 @@ PHASES = ("TRAIN", "TEST")
 
 
 @keras.saving.register_keras_serializable(package="keras_caffe")
-class Transform(keras.layers.Layer):
+class Transform(Layer):
     """y = (x - mean) scale of a window of x, mirrored or not, as Caffe's data layers do it.
 
     In phase TEST the window is the central one, and with `mirror` an image is mirrored with probability 1/2 whatever

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import keras
 import numpy as np
-from keras.initializers import Initializer
 
 from keras_caffe import fillers
+from keras_caffe._keras import Initializer, Layer
 from keras_caffe.errors import CaffeError, Cure, LayerError, NetError
 from keras_caffe.layers.not_quantized import NotQuantized
 from keras_caffe.layers.serializable import serializable as serializable
@@ -160,7 +160,7 @@ class Bottom:
         return tensor_axis(self.order, canonical_axis(axis, self.rank, name))
 
 
-class CaffeLayer(NotQuantized, keras.layers.Layer):
+class CaffeLayer(NotQuantized, Layer):
     """Base of the layers that compute what one Caffe layer type computes.
 
     A subclass gives plain keyword arguments (checked and normalised with `keras_caffe.layers.arguments` and kept under

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from keras import initializers, ops
+from keras import ops
 
+from keras_caffe._keras import Initializer
 from keras_caffe.errors import DataError, LayerError, ShapeError
 from keras_caffe.layers.arguments import number, numbers, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
@@ -122,7 +123,7 @@ class MultiStageMeanfield(CaffeLayer):
         )
 
 
-class Diagonal(initializers.Initializer):
+class Diagonal(Initializer):
     """Numbers along the diagonal of the last two axes, or one number; 0 elsewhere."""
 
     def __init__(self, values: Sequence[float]) -> None:

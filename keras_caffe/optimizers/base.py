@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import keras
 from keras import ops
 
+from keras_caffe._keras import Optimizer
 from keras_caffe.errors import Option, SolverError
 from keras_caffe.layers.arguments import number, numbers, one_of, optional, whole
 from keras_caffe.ops import update
@@ -18,7 +18,7 @@ Multipliers = Mapping[str, tuple[float, float]]
 """{path of a variable: (lr_mult, decay_mult)}"""
 
 
-class CaffeOptimizer(keras.optimizers.Optimizer):
+class CaffeOptimizer(Optimizer):
     """Base of Caffe's optimizers.
 
     Before the method's own formula gradients are clipped (all together, by the L2 norm of what came in), divided

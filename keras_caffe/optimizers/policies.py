@@ -6,21 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-import keras
 from keras import ops
 
+from keras_caffe._keras import LearningRateSchedule
 from keras_caffe.errors import SolverError
 from keras_caffe.layers.arguments import number, whole, wholes
 from keras_caffe.layers.serializable import serializable_as
 
 serializable = serializable_as("optimizers")
 
-Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
-
-class Policy(Schedule):
+class Policy(LearningRateSchedule):
     """Base of the policies.
 
     Args:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
-import keras
+from keras_caffe._keras import Callback
 
 
-class Hooks(keras.callbacks.Callback):
+class Hooks(Callback):
     """Tests, lines, snapshots, and the end at max_iter or on request.
 
     The logs of an epoch are means over its iterations, and test scores.

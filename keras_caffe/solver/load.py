@@ -22,6 +22,7 @@ from keras_caffe.solver.nets import NetChoice
 from keras_caffe.solver.opener import Opener
 from keras_caffe.solver.params import Param, params_of, updated
 from keras_caffe.solver.solver import Solver
+from keras_caffe.solver.train_net import TrainNet
 
 MOST_PASSES = 1000  # of an iteration
 
@@ -89,10 +90,10 @@ def load_solver(
             keras.utils.set_random_seed(definition.seed % 2**32)
         files = _weights(weights, definition, places)
         opened = Opener(data_format, definition.seed, {**options, "dtype": dtype}, places)
-        model, train_feed = opened.net(train, train_data, _passes(param), files, "train data")
+        model, train_feed = opened.net(TrainNet, train, train_data, _passes(param), files, "train data")
         donors = {name: layer.caffe_blobs for name, layer in model.caffe_layers.items() if layer.caffe_blobs}
         pairs = enumerate(zip(tests, _each(test_data, len(tests)), strict=True))
-        test_nets = [opened.net(test, data, 1, files, f"data of test net {n}", donors) for n, (test, data) in pairs]
+        test_nets = [opened.net(CaffeModel, *pair, 1, files, f"data of test net {n}", donors) for n, pair in pairs]
         params = _prepare(param, model, jit)
         return Solver(
             param, model, [m for m, _ in test_nets], params, train_feed, [f for _, f in test_nets], prefix, places
@@ -152,7 +153,7 @@ def open_test_net(
     given, places = Places(), Places(base_dir, confine=confine)
     choice = NetChoice(nets.reader(given, options)(prototxt), "TEST", level, tuple(stages))
     return Opener(data_format, None, options, places).net(
-        choice, data, 1, [os.fspath(file) for file in weights], "test data", {}
+        CaffeModel, choice, data, 1, [os.fspath(file) for file in weights], "test data", {}
     )
 
 

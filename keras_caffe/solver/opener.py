@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import tensorflow as tf
@@ -28,6 +28,8 @@ from keras_caffe.solver.train_net import TrainNet
 
 FED = ("Input", "DummyData", "Parameter")  # Layers without bottoms that read no data.
 GIVEN = ("Input", "MemoryData")  # What is in them only the caller can give.
+
+Kind = TypeVar("Kind", bound=CaffeModel)
 
 
 class Opener:
@@ -59,22 +61,22 @@ class Opener:
 
     def net(
         self,
+        kind: type[Kind],
         choice: NetChoice,
         data: Any,
         per_step: int,
         files: Sequence[str],
         what: str,
         donors: Mapping[str, Any] | None = None,
-    ) -> tuple[CaffeModel, Feed]:
-        """The model of a net and its stream of batches; a test net has `donors`."""
+    ) -> tuple[Kind, Feed]:
+        """A model of this kind and its stream of batches; a test net has `donors`."""
         definition = choice.definition.select(**choice.selection)
         sources = [layer for layer in definition.message.layer if not layer.bottom and layer.type not in FED]
         shapes, data = self._data(choice, definition, sources, data, what)
         planned, recipe = self._plan(definition, self._plan_settings(sources, shapes))
-        if donors is None:  # Test nets run no backward pass.
+        if kind is TrainNet:  # Test nets run no backward pass.
             check_training(planned)
         initial, report = match(planned, files, skip_mismatch=self.skip_mismatch)
-        kind = TrainNet if donors is None else CaffeModel
         model = kind.from_tensors(build(planned, initial, donors=donors), recipe, load_report=report)
         own = set(map(keras_name, data.first.element_spec)) if isinstance(data, _OwnData) else set()
         fed = own | (set(_inputs(model)) - set(model.tensors.defaults))
