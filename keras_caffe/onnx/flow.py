@@ -14,7 +14,7 @@ from keras_caffe.onnx.graph import Tensor
 from keras_caffe.onnx.losses import number, total
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Site
-from keras_caffe.ops.interp import interp_twin
+from keras_caffe.ops.interp import centre_crop, interp_twin
 from keras_caffe.ops.resample import downsample, resample
 
 Resize = Callable[[Any, int, int], Any]
@@ -33,6 +33,18 @@ def mean(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
         added = site.op("Add", scaled(site, x, layer.input_scale), np.tile(values, (channels // len(values), 1, 1)))
         tops.append(scaled(site, added, layer.output_scale))
     return tops
+
+
+@writes(layers.DataAugmentation, precise=True)
+def data_augmentation(site: Site, x: Tensor) -> Tensor:
+    layer = site.layer
+    x = _product(site, x, _matrices(site, 0, centre_crop)) if layer.crop else x
+    if layer.recompute_mean:
+        if site.values(0).item() < layer.recompute_mean:
+            problem = "it estimates the mean of its first images, and a file remembers nothing"
+            site.refuse(problem, f"a counter of at least {layer.recompute_mean}", site.values(0).item())
+        return site.op("Sub", x, site.weight(1 if layer.mean_per_pixel else 2))
+    return site.op("Sub", x, site.along(layer.mean, 1)) if layer.mean else x
 
 
 @writes(layers.L1Loss, precise=True)

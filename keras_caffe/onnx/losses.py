@@ -92,18 +92,23 @@ def normalized(site: Site, loss: Tensor, counted: Tensor | None, sizes: Sequence
     return site.op("Div", summed, least)
 
 
-def _places(site: Site, axis: int) -> list[Length]:
+def places(site: Site, axis: int) -> list[Length]:
+    """The sizes of all axes but that of the classes."""
     return [size for a, size in enumerate(site.sizes()) if a != axis]
 
 
 @writes(layers.SoftmaxWithLoss, precise=True)
 def softmax_with_loss(site: Site, scores: Tensor, label: Tensor) -> Tensor:
-    layer, axis, labels = site.layer, site.axis(site.layer.axis), integers(site, label)
-    flat, classes = classes_last(site, scores, axis)
+    loss, counted = softmax_losses(site, scores, label)
+    return normalized(site, loss, counted, places(site, site.axis(site.layer.axis)), site.layer.batch_axes)
+
+
+def softmax_losses(site: Site, scores: Tensor, label: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The loss of each place, and which places count; None: all."""
+    labels = integers(site, label)
+    flat, classes = classes_last(site, scores, site.axis(site.layer.axis))
     log = at_label(site, site.op("LogSoftmax", flat, axis=1), labels, classes)
-    loss = site.op("Neg", site.op("Max", log, LOG_FLT_MIN))
-    counted = valid(site, labels, layer.ignore_label)
-    return normalized(site, loss, counted, _places(site, axis), layer.batch_axes)
+    return site.op("Neg", site.op("Max", log, LOG_FLT_MIN)), valid(site, labels, site.layer.ignore_label)
 
 
 @writes(layers.InfogainLoss, precise=True)
@@ -116,7 +121,7 @@ def infogain_loss(site: Site, scores: Tensor, label: Tensor, matrix: Tensor | No
     gain = site.reduce("ReduceSum", site.op("Mul", site.op("Gather", given, safe), log), [1], keepdims=False)
     loss = site.op("Neg", site.where(known, gain, math.nan))
     counted = valid(site, labels, layer.ignore_label)
-    top = normalized(site, loss, counted, _places(site, axis), layer.batch_axes)
+    top = normalized(site, loss, counted, places(site, axis), layer.batch_axes)
     return [top, site.op("Softmax", scores, axis=axis)] if layer.probabilities else [top]
 
 

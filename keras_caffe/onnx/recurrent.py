@@ -11,26 +11,33 @@ from keras_caffe.layers.ctc import class_index
 from keras_caffe.onnx.detection import top
 from keras_caffe.onnx.graph import Tensor
 from keras_caffe.onnx.registry import writes
-from keras_caffe.onnx.site import Site
+from keras_caffe.onnx.site import Length, Site
 
 UNROLLED = 128
 """Up to this many steps follow each other; more, or an unknown number, run in a loop that not every engine knows."""
 
 States = list[Tensor]
-Step = Callable[[States, Tensor, Tensor], States]
-"""(states (1, N, H), what comes in (1, N, ...), cont (1, N, 1)) -> the states after it"""
+Step = Callable[..., States]
+"""(states (1, N, H), what comes in (1, N, ...), cont (1, N, 1) if there are flags) -> the states after it"""
 
 
 @writes(layers.LSTM)
 def lstm(site: Site, *bottoms: Tensor) -> Sequence[Tensor]:
-    hidden = _turned(site, len(site.weights) - 1)
+    return _run(site, _cell_step(site, len(site.weights) - 1))
 
-    def step(states: States, gates: Tensor, cont: Tensor) -> States:
-        h, c = states
-        c, h = _cell(site, c, site.op("Add", gates, _again(site, cont, h, hidden)), cont)
-        return [h, c]
 
-    return _run(site, step)
+@writes(layers.Lstm)
+def joined_lstm(site: Site, x: Tensor, *flags: Tensor) -> Tensor:
+    """The forks' LSTM, whose state begins with zeros as a file remembers nothing from run to run."""
+    together, (steps, streams) = site.layer.batch_size, site.sizes()[:2]
+    if together:
+        steps, streams = site.calculate("Div", steps, together), together
+    inputs = site.values(0).shape[1]
+    x = x if site.rank == 3 and not together else site.reshape(x, [steps, streams, inputs])
+    gates = site.op("Add", site.op("MatMul", x, _turned(site, 0)), site.weight(2))
+    cont = [site.reshape(one, [steps, streams, 1]) for one in flags]
+    history, _ = _over_time(site, steps, _cell_step(site, 1), _zeros(site, 2, streams), [gates, *cont])
+    return site.op("Reshape", history, [-1, site.layer.num_output]) if together else history
 
 
 @writes(layers.RNN)
@@ -66,16 +73,26 @@ def ctc_greedy_decoder(site: Site, scores: Tensor, *labels: Tensor) -> Tensor:
     steps, streams, classes = site.sizes()[:3]
     flat = scores if site.rank == 3 else site.reshape(scores, [steps, streams, classes])
     best = site.op("ArgMax", site.op("Transpose", flat, perm=[1, 0, 2]), axis=2, keepdims=0)
-    keep = site.op("Not", site.op("Equal", best, site.length(_blank(site))))
-    if site.layer.ctc_merge_repeated:
-        before = site.op("Pad", site.slice(best, 1, 0, site.calculate("Sub", steps, 1)), [0, 1, 0, 0], np.int64(-1))
-        keep = site.op("And", keep, site.op("Not", site.op("Equal", best, before)))
+    path, _ = packed(site, best, steps, _blank(site), merge=site.layer.ctc_merge_repeated)
+    return site.reshape(site.cast(path, "float"), [streams, steps, 1, 1])
+
+
+def packed(site: Site, labels: Tensor, steps: Length, blank: int, merge: bool) -> tuple[Tensor, Tensor]:
+    """(N, steps) labels without blanks at the front of their rows and -1 behind, and how many they are, (N, 1).
+
+    Args:
+        merge: a label that stands in the step before, too, does not count.
+    """
+    keep = site.op("Not", site.op("Equal", labels, site.length(blank)))
+    if merge:
+        before = site.op("Pad", site.slice(labels, 1, 0, site.calculate("Sub", steps, 1)), [0, 1, 0, 0], np.int64(-1))
+        keep = site.op("And", keep, site.op("Not", site.op("Equal", labels, before)))
     place = site.op("Add", site.range(steps), [0])
     late = site.where(keep, place, site.op("Add", place, site.length(steps)))
     _, order = top(site, site.cast(site.op("Neg", late), "float"), steps, 1)
     count = site.reduce("ReduceSum", site.cast(keep, "int64"), [1])
-    path = site.where(site.op("Less", place, count), site.op("GatherElements", best, order, axis=1), [-1])
-    return site.reshape(site.cast(path, "float"), [streams, steps, 1, 1])
+    path = site.where(site.op("Less", place, count), site.op("GatherElements", labels, order, axis=1), [-1])
+    return path, count
 
 
 def _blank(site: Site) -> int:
@@ -83,12 +100,24 @@ def _blank(site: Site) -> int:
     return class_index(site.layer.blank, classes)
 
 
-def _cell(site: Site, c: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
+def _cell_step(site: Site, index: int) -> Step:
+    """A step of an LSTM; `index` is that of the weights for its last output."""
+    hidden = _turned(site, index)
+
+    def step(states: States, gates: Tensor, cont: Tensor | None = None) -> States:
+        h, c = states
+        c, h = _cell(site, c, site.op("Add", gates, _again(site, cont, h, hidden)), cont)
+        return [h, c]
+
+    return step
+
+
+def _cell(site: Site, c: Tensor, gates: Tensor, cont: Tensor | None) -> tuple[Tensor, Tensor]:
     """c' = cont f c + i g and h' = o tanh(c') of gates that stand in the order i, f, o, g."""
     size = [site.layer.num_output] * 4 if hasattr(site.layer, "num_output") else [_unit_size(site)] * 4
     i, f, o, g = site.op("Split", gates, size, axis=-1, outputs=4)
     i, f, o = (site.op("Sigmoid", gate) for gate in (i, f, o))
-    kept = site.op("Mul", site.op("Mul", cont, f), c)
+    kept = site.op("Mul", site.op("Mul", cont, f) if cont else f, c)
     c = site.op("Add", kept, site.op("Mul", i, site.op("Tanh", g)))
     return c, site.op("Mul", o, site.op("Tanh", c))
 
@@ -97,9 +126,9 @@ def _unit_size(site: Site) -> int:
     return site.known(site.bottoms[0][-1:], "the size of the state")[0]
 
 
-def _again(site: Site, cont: Tensor, h: Tensor, weights: Tensor) -> Tensor:
+def _again(site: Site, cont: Tensor | None, h: Tensor, weights: Tensor) -> Tensor:
     """What the last output adds, unless a sequence begins."""
-    return site.op("MatMul", site.op("Mul", cont, h), weights)
+    return site.op("MatMul", site.op("Mul", cont, h) if cont else h, weights)
 
 
 def _turned(site: Site, index: int) -> Tensor:
@@ -117,10 +146,9 @@ def _run(site: Site, step: Step) -> list[Tensor]:
     inner = site.op("Add", site.op("MatMul", x, _turned(site, 0)), site.weight(1))
     if site.layer.static_input:
         inner = site.op("Add", inner, site.op("MatMul", _static(site, rest.pop(0)), _turned(site, 2)))
-    states = rest if site.layer.expose_hidden else _zeros(site)
+    states = rest if site.layer.expose_hidden else _zeros(site, site.layer.states, streams)
     cont = site.op("Unsqueeze", cont, [-1])
-    over_time = _unroll if isinstance(times, int) and 0 < times <= UNROLLED else _loop
-    history, last = over_time(site, step, states, [inner, cont])
+    history, last = _over_time(site, times, step, states, [inner, cont])
     return [history, *(last if site.layer.expose_hidden else [])]
 
 
@@ -128,15 +156,21 @@ def _static(site: Site, static: Tensor) -> Tensor:
     return static if len(site.bottoms[2]) == 2 else site.op("Flatten", static, axis=1)
 
 
-def _zeros(site: Site) -> States:
+def _zeros(site: Site, count: int, streams: Length) -> States:
     """The states before the first step: a file remembers nothing from run to run."""
-    (streams,) = site.known(site.bottoms[0][1:2], "the number of streams")
-    zeros = np.zeros((1, streams, site.layer.num_output), "float32")
-    return [site.graph.constant(zeros)] * site.layer.states
+    if not isinstance(streams, int):
+        return [site.zeros([1, streams, site.layer.num_output])] * count
+    return [site.graph.constant(np.zeros((1, streams, site.layer.num_output), "float32"))] * count
 
 
-def _unroll(site: Site, step: Step, states: States, inputs: list[Tensor]) -> tuple[Tensor, States]:
-    times = site.known(site.bottoms[0][:1], "the number of steps")[0]
+def _over_time(site: Site, times: Length, step: Step, states: States, inputs: list[Tensor]) -> tuple[Tensor, States]:
+    """The first state after each step, (T, N, H), and the last states."""
+    if isinstance(times, int) and 0 < times <= UNROLLED:
+        return _unroll(site, times, step, states, inputs)
+    return _loop(site, step, states, inputs)
+
+
+def _unroll(site: Site, times: int, step: Step, states: States, inputs: list[Tensor]) -> tuple[Tensor, States]:
     parts = [site.op("Split", x, [1] * times, axis=0, outputs=times) if times > 1 else [x] for x in inputs]
     history = []
     for now in zip(*parts, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_caffe.errors import LayerError
@@ -94,7 +95,8 @@ def confusion(scores: Any, labels: Any, ignored: Sequence[int] = ()) -> Any:
 
 def segmentation_scores(counts: Any) -> tuple[Any, Any, Any]:
     """Accuracy of the pixels, mean accuracy of the classes that occur, mean intersection over union of all classes."""
-    right, row = ops.diagonal(counts), ops.sum(counts, axis=1)
+    right = ops.sum(counts * np.eye(counts.shape[-1], dtype="float32"), axis=1)  # `diagonal` cannot be exported
+    row = ops.sum(counts, axis=1)
     union = row + ops.sum(counts, axis=0) - right
     occurs = ops.sum(ops.cast(row > 0, counts.dtype))
     by_class = ops.divide_no_nan(ops.sum(ops.divide_no_nan(right, row)), occurs)

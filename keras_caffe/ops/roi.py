@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from keras import ops
 
 from keras_caffe.ops.indices import checked_indices, clipped
 from keras_caffe.ops.stock import on_tensorflow
 from keras_caffe.ops.windows import first_maximum
 from keras_caffe.shapes import ceil_div
+
+FLT_MAX = float(np.finfo("float32").max)
 
 
 class Bins(NamedTuple):
@@ -42,9 +45,8 @@ def _bins(start: Any, step: Any, count: int, size: Any) -> Bins:
 
 
 def _divided(x: Any, count: int) -> Any:
-    """x / count, rounded once. TensorFlow's graphs multiply by 1 / count, which only double precision survives."""
-    x = ops.cast(x, "float64") if on_tensorflow() else x
-    return ops.cast(x / count, "float32")
+    """x / count, rounded once. Of a constant count TensorFlow's graphs would make a product with 1 / count."""
+    return x / (ops.maximum(x - FLT_MAX, count) if on_tensorflow() else count)
 
 
 def roi_max_pool(x: Any, rois: Any, pooled: Sequence[int], scale: float) -> Any:

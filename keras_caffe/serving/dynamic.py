@@ -36,8 +36,9 @@ def servable_model(
     declared = declared_shapes(model)
     fixed = plan_again(model, net, declared, data_format, dtype)
     if single and fixed.dynamic:
-        declared = {name: (1, *shape[1:]) if shape else shape for name, shape in declared.items()}
-        fixed = plan_again(model, net, declared, data_format)
+        first = {name: (1, *shape[1:]) if shape else shape for name, shape in declared.items()}
+        if (alone := _planned(model, net, first, data_format)) is not None:
+            declared, fixed = first, alone
         fixed.dynamic = False
     fed = _fed(model)
     shapes = {name: _open(shape) if name in fed else shape for name, shape in declared.items()}

@@ -46,8 +46,8 @@ def to_tflite(
 ) -> Path:
     """Writes the model as a TensorFlow Lite file with the signature "serving_default".
 
-    Inputs and outputs are float32 with the net's declared sizes and a batch of 1, in the model's data format; with
-    "int8" weights and activations inside are 8-bit.
+    Inputs and outputs are float32 with the net's declared sizes, in the model's data format, and a batch of 1 if all
+    inputs can have one; with "int8" weights and activations inside are 8-bit.
 
     Args:
         model: a loaded CaffeModel; it is not changed.

@@ -143,6 +143,7 @@ def _tflite(case: Golden, opened: bool, folder: Path) -> Written | None:
     """TFLite files have a batch of 1, where the net allows that: the model says what comes of the first image."""
     if opened:
         return None
+    from keras_caffe.runtimes.litert import LiteRt
     from keras_caffe.serving.tflite import to_tflite
 
     run = Run(case, "channels_first")
@@ -151,8 +152,8 @@ def _tflite(case: Golden, opened: bool, folder: Path) -> Written | None:
         return None
     file = to_tflite(run.model, folder / "net.tflite", outputs=list(wanted))
     fed = {name: np.array(x) for name, x in run.fed(case.group("bottom")).items()}
-    first = {name: x[:1] if x.ndim and run.model.plan.dynamic else x for name, x in fed.items()}
-    if run.model.plan.dynamic:
+    first = {name: fed[name][: sizes[0]] if sizes else fed[name] for name, sizes in LiteRt(file).inputs.items()}
+    if any(first[name].shape != fed[name].shape for name in first):
         computed = run.model.extract(list(wanted))(first, training=False)
         wanted = {name: np.asarray(computed[name]) for name in wanted}
     return Written(file, first, wanted)

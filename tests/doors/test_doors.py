@@ -78,6 +78,15 @@ def test_what_tensorflow_lite_computes_in_its_own_way(kind: str, tmp_path: Path)
     assert outcomes(found, "tflite", False, [there("TFLite in LiteRT")], tmp_path)["TFLite in LiteRT"].what == "holds"
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("PSROIPooling", "c0005"), ("ReverseTime", "c0000"), ("SegAccuracy", "c0000")]
+)
+def test_what_tensorflow_lite_has_no_operations_for(kind: str, name: str, tmp_path: Path) -> None:
+    """A quotient of a constant, inputs of which one alone has a batch, and a matrix's diagonal."""
+    found, door = next(case for case in cases(kind) if case.name == name), there("TFLite in LiteRT")
+    assert outcomes(found, door.format, False, [door], tmp_path)[door.name].what == "holds"
+
+
 @pytest.mark.parametrize(("kind", "name"), [("SoftmaxWithLoss", "c0052"), ("InfogainLoss", "c0028"), ("RNN", "c0000")])
 def test_what_openvino_computes_in_its_own_way(kind: str, name: str, tmp_path: Path) -> None:
     """Of a SavedModel: the axis of a LogSoftmax behind a Transpose, and a loop that begins with the step's input."""
