@@ -59,6 +59,11 @@ class Feed:
             self.close()
             self._first_step = step
 
+    def skip(self, steps: int) -> None:
+        """Reads past so many steps with the iterator that is open; data that cannot restart stay."""
+        for _ in range(steps if self.restarts else 0):
+            next(self.iterator)
+
     def close(self) -> None:
         """Lets go of the iterator; the next one begins anew."""
         self._open.clear()

@@ -25,6 +25,7 @@ class Hooks(Callback):
         self.model.stop_training = self.solver.iter >= self.solver.param.max_iter
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.solver.follow()
         self.sums, self.count = {}, 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

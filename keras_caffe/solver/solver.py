@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import SolverError
+from keras_caffe.optimizers import Plateau
 from keras_caffe.places import Places
 from keras_caffe.solver import snapshots
 from keras_caffe.solver.diagnose import Bad, first_bad_blob
@@ -298,16 +299,33 @@ class Solver:
                 is changed then.
         """
         state = snapshots.restore(self, path)
-        self.iter = iteration = state.iteration
-        self.optimizer.iterations.assign(iteration)
-        if self.policy.restore(iteration, state.current_step, **state.plateau):
+        self.optimizer.iterations.assign(state.iteration)
+        if self.policy.restore(state.iteration, state.current_step, **state.plateau):
             self.model.train_function = None
+        self._train.seek(state.iteration)
+        self._go_on_at(state.iteration)
+
+    def _go_on_at(self, iteration: int) -> None:
+        self.iter = iteration
         self.display.clear()
         self._tested_at = self._saved_at = -1
-        self._train.seek(iteration)
         for feed, batches in zip(self._tests, self.param.test_iter, strict=True):
             feed.seek(self._tests_before(iteration) * batches)
         self.model.count_draws(iteration * self.param.iter_size)
+
+    def follow(self) -> None:
+        """Goes to the iteration to which a callback, such as Keras's BackupAndRestore, has taken the optimizer."""
+        iteration = int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+        if iteration == self.iter:
+            return
+        if tf.distribute.has_strategy() or isinstance(self.policy, Plateau):
+            raise SolverError(
+                f"a callback went on from iteration {iteration}, and the solver cannot follow it",
+                expected="one replica, and a policy that depends on the iteration alone",
+                fix="Go on from a snapshot with `restore`.",
+            )
+        self._train.skip(iteration - self.iter)
+        self._go_on_at(iteration)
 
     def _tests_before(self, iteration: int) -> int:
         """How often the test nets ran before an iteration began."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -41,6 +42,7 @@ def weights(of: Solver, layer: str = "ip") -> np.ndarray:
     return np.asarray(of.model.caffe_layers[layer].get_weights()[0])
 
 
+SAVED = 'snapshot_prefix: "%s/s" snapshot_after_train: false'
 TWO = [{"x": X, "t": T[:2]}]
 ONE = tf.data.Dataset.from_generator(
     lambda: iter([{"x": X, "t": T[:1]}]),
@@ -162,6 +164,56 @@ def test_a_resumed_run_tests_on_the_batches_that_come_next(tmp_path: Path) -> No
     other.restore(state)
     assert one.step(1) == other.step(1)
     assert one.scores == other.scores
+
+
+class Fails(keras.callbacks.Callback):
+    """Ends a run after some iterations, as a machine that is switched off does."""
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.model.optimizer.iterations == 25:
+            raise InterruptedError("switched off")
+
+
+DROPOUT = 'layer { name: "drop" type: "Dropout" bottom: "ip" top: "ip" }'
+
+
+@pytest.mark.parametrize("every", ["epoch", 4])
+def test_keras_backups_go_on_where_the_run_was(every: Any, tmp_path: Path) -> None:
+    """The run's own data, tests, rate and random numbers, as if it had not been broken off."""
+    batches = [{"x": X + n, "t": T} for n in range(7)]
+    text = INPUTS % "" + IP % ("ip", "ip", "") + DROPOUT + LOSS % ""
+    more = f'momentum: 0.9 lr_policy: "step" stepsize: 15 gamma: 0.5 test_iter: 2 test_interval: 10 {SAVED % tmp_path}'
+
+    def run(*callbacks: Any) -> Solver:
+        made = load_solver(
+            f"base_lr: 0.01 random_seed: 1 max_iter: 40 {more} net_param {{ {text} }}",
+            train_data=batches,
+            test_data=batches,
+        )
+        made.fit(verbose=0, callbacks=callbacks)
+        return made
+
+    def backup() -> Any:
+        return keras.callbacks.BackupAndRestore(str(tmp_path / "backup"), save_freq=every)
+
+    with pytest.raises(InterruptedError, match="switched off"):
+        run(backup(), Fails())
+    whole, resumed = run(), run(backup())
+    assert resumed.iter == 40
+    assert resumed.scores == whole.scores
+    np.testing.assert_array_equal(weights(resumed), weights(whole))
+
+
+def test_keras_backups_of_what_they_do_not_hold_are_refused(tmp_path: Path) -> None:
+    def run(*callbacks: Any) -> None:
+        rule = f'base_lr: 0.01 lr_policy: "plateau" gamma: 0.5 plateau_winsize: 3 max_iter: 40 {SAVED % tmp_path}'
+        made = load_solver(f"{rule} net_param {{ {net()} }}", train_data=BATCHES, data_format="channels_first")
+        made.fit(verbose=0, callbacks=[keras.callbacks.BackupAndRestore(str(tmp_path / "b"), save_freq=4), *callbacks])
+
+    with pytest.raises(InterruptedError, match="switched off"):
+        run(Fails())
+    with pytest.raises(SolverError, match="went on from iteration 24, and the solver cannot follow"):
+        run()
 
 
 def test_keras_arguments_that_caffe_has_not_are_refused() -> None:
