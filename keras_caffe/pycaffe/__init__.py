@@ -3,7 +3,7 @@
 import sys
 
 from keras_caffe.pycaffe import coord_map, draw, io, proto
-from keras_caffe.pycaffe.blob import NetBlob
+from keras_caffe.pycaffe.blob import BlobVec, NetBlob
 from keras_caffe.pycaffe.classifier import Classifier
 from keras_caffe.pycaffe.detector import Detector
 from keras_caffe.pycaffe.install import install
@@ -36,7 +36,7 @@ from keras_caffe.pycaffe.solver import (
 
 __version__ = "1.0.0"  # of the Caffe whose interface this is
 _caffe = pycaffe = sys.modules[__name__]  # scripts look for names there, too
-BlobVec = RawBlobVec = list  # what scripts compare the type of `net.params[...]` with
+RawBlobVec = BlobVec  # scripts compare the type of `net.params[...]` with both
 Blob = NetBlob
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -231,6 +231,25 @@ class ParamBlob(NetBlob):
     """A blob of a layer, whose values a variable holds. A Python layer has it among its `blobs`."""
 
     data_memory: ParamMemory
+
+
+class BlobVec(list[ParamBlob]):
+    """The blobs of a layer. A blob that is assigned takes the place of the layer's own, as in Caffe: who holds it
+    under another name shares its values and diffs with the layer.
+
+    Args:
+        blobs: the layer's own.
+        use: is called with the number of a blob and what takes its place.
+    """
+
+    def __init__(self, blobs: Iterable[ParamBlob] = (), use: Callable[[int, ParamBlob], None] | None = None) -> None:
+        super().__init__(blobs)
+        self._use = use
+
+    def __setitem__(self, number: Any, blob: Any) -> None:
+        if self._use:
+            self._use(range(len(self))[number], blob)
+        super().__setitem__(number, blob)
 
 
 def _known(shape: Shape) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ __all__ = [
     "blobprotovector_str_to_arraylist",
     "caffe_pb2",
     "datum_to_array",
+    "flip_image",
     "load_image",
     "oversample",
     "resize_image",
@@ -67,12 +68,23 @@ def _pixels(data: bytes) -> np.ndarray:
     return np.ascontiguousarray(pixels, np.float32) / np.float32(scale)
 
 
-def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int] | np.ndarray) -> np.ndarray:
+def flip_image(im: np.ndarray, scale: float = 128, is_flow: bool = False) -> np.ndarray:
+    """The mirror image of one (H, W, C), as in the Caffe of LRCN; of optical flow, `scale` minus channel 0 of it."""
+    flipped = im[:, ::-1].copy()
+    if is_flow:
+        flipped[:, :, 0] = scale - flipped[:, :, 0]  # what moves to the left moves to the right there
+    return flipped
+
+
+def oversample(
+    images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int] | np.ndarray, flow: bool = False
+) -> np.ndarray:
     """Ten crops of each image: the four corners, the centre, and the mirror images of these five.
 
     Args:
         images: (H, W, C) each.
         crop_dims: (height, width).
+        flow: the images are optical flow from 0 to 1, as in the Caffe of LRCN: 1 minus channel 0 of the mirror images.
 
     Returns:
         (10 N, height, width, C), float32; the crops of one image follow each other.
@@ -84,7 +96,7 @@ def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[in
         corners = [(y, x) for y in (0, free[0]) for x in (0, free[1])]
         centre = int(image.shape[0] / 2 - height / 2), int(image.shape[1] / 2 - width / 2)
         five = [image[y : y + height, x : x + width] for y, x in (*corners, centre)]
-        crops += [*five, *(crop[:, ::-1] for crop in five)]
+        crops += [*five, *(flip_image(crop, 1, flow) for crop in five)]
     return np.stack(crops).astype(np.float32)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from keras_caffe.pycaffe.blob import NetBlob
+from keras_caffe.pycaffe.blob import BlobVec
 
 
 class Layer:
@@ -16,8 +14,8 @@ class Layer:
         blobs: its blobs.
     """
 
-    def __init__(self, name: str = "", type: str = "Python", blobs: Sequence[NetBlob] = ()) -> None:
-        self.name, self.type, self.blobs = name, type, list(blobs)
+    def __init__(self, name: str = "", type: str = "Python", blobs: BlobVec | None = None) -> None:
+        self.name, self.type, self.blobs = name, type, BlobVec() if blobs is None else blobs
 
     def __repr__(self) -> str:
         return f"<Layer {self.name!r} ({self.type}), {len(self.blobs)} blobs>"

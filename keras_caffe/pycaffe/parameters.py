@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from keras_caffe.converters import weights as weight_files
@@ -16,7 +17,7 @@ from keras_caffe.errors import WeightsError
 from keras_caffe.layers import Python
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named
-from keras_caffe.pycaffe.blob import ParamBlob, ParamMemory
+from keras_caffe.pycaffe.blob import BlobVec, ParamBlob, ParamMemory
 from keras_caffe.pycaffe.layer import Layer
 
 FileName = str | os.PathLike[str]
@@ -38,14 +39,15 @@ class Parameters:
                 memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(bound),)
                 self._params[slot] = ParamBlob(bound.blob.shape, *memories)
         nodes = planned.net.nodes
-        self.layers = [self._layer(node) for node in nodes]
+        held = [BlobVec(self._blobs_of(node.index), partial(self._replace, node.index)) for node in nodes]
+        self.layers = [self._layer(node, blobs) for node, blobs in zip(nodes, held, strict=True)]
         self.layer_dict = Named("layer", ((n.name, layer) for n, layer in zip(nodes, self.layers, strict=True)))
-        blobs = ((node.name, self._blobs_of(node.index)) for node in nodes)
-        self.params = Named("layer with parameters", ((name, held) for name, held in blobs if held))
+        blobs = ((node.name, blobs) for node, blobs in zip(nodes, held, strict=True) if blobs)
+        self.params = Named("layer with parameters", blobs)
 
-    def _layer(self, node: Node) -> Any:
+    def _layer(self, node: Node, blobs: BlobVec) -> Any:
         """What a script sees of a layer: the object itself, where the script has written the class."""
-        planned, blobs = self.plan.layers.get(node.index), self._blobs_of(node.index)
+        planned = self.plan.layers.get(node.index)
         if planned is None or not isinstance(planned.layer, Python):
             return Layer(node.name, node.type, blobs)
         runner = planned.layer.runner
@@ -59,6 +61,22 @@ class Parameters:
 
     def _blobs_of(self, node: int) -> list[ParamBlob]:
         return [blob for (index, _), blob in self._params.items() if index == node]
+
+    def _replace(self, node: int, number: int, blob: Any) -> None:
+        """Uses another blob from now on in place of one that a layer has."""
+        planned, own = self.plan.layers[node], self._params[node, number]
+        if not isinstance(blob, ParamBlob) or blob.count != own.count:
+            problem = f"blob {number} cannot be replaced by this"
+            fix = "Assign a blob of another layer, of as many values, or copy values into `.data[...]`."
+            received = blob.shape if isinstance(blob, ParamBlob) else type(blob).__name__
+            layer = repr(planned.node.name)
+            raise WeightsError(problem, layer=layer, expected=own.shape, received=received, fix=fix)
+        self.push_params(node, node)
+        if isinstance(planned.layer, Python):
+            planned.layer.runner.blobs[number] = blob
+        else:
+            self._use({node: {**dict(enumerate(planned.layer.caffe_blobs)), number: blob.data_memory.bound}})
+        self._params[node, number] = blob
 
     def own_params(self) -> list[ParamBlob]:
         """The blobs that no other layer owns, in Caffe's order."""

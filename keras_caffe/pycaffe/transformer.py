@@ -26,6 +26,7 @@ class Transformer:
         self.raw_scale: dict[str, float] = {}
         self.mean: dict[str, np.ndarray] = {}
         self.input_scale: dict[str, float] = {}
+        self.is_flow: dict[str, bool] = {}
 
     def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
         """An image as the input takes it.
@@ -111,6 +112,11 @@ class Transformer:
         """A factor after the mean was subtracted."""
         self._shape(in_)
         self.input_scale[in_] = scale
+
+    def set_is_flow(self, in_: str, is_flow: bool) -> None:
+        """Notes whether the input takes optical flow, as in the Caffe of LRCN; it changes nothing here or there."""
+        self._shape(in_)
+        self.is_flow[in_] = is_flow
 
     def _shape(self, in_: str) -> tuple[int, ...]:
         if in_ not in self.inputs:

@@ -87,6 +87,18 @@ def test_oversample_takes_corners_centre_and_mirrors() -> None:
     np.testing.assert_array_equal(crops[15:], np.stack(expected)[:, :, ::-1])
 
 
+def test_optical_flow_turns_round_in_mirror_images() -> None:
+    flow = np.random.default_rng(0).random((5, 6, 3), np.float32)
+    mirrored = caffe.io.flip_image(flow, 1, True)
+    np.testing.assert_array_equal(mirrored[:, :, 0], 1 - flow[:, ::-1, 0])
+    np.testing.assert_array_equal(mirrored[:, :, 1:], flow[:, ::-1, 1:])
+    np.testing.assert_array_equal(caffe.io.flip_image(flow), flow[:, ::-1])
+    np.testing.assert_array_equal(caffe.io.oversample([flow], (5, 6), flow=True)[[4, 9]], [flow, mirrored])
+    transformer = caffe.io.Transformer({"data": (1, 3, 5, 6)})
+    transformer.set_is_flow("data", True)
+    np.testing.assert_array_equal(transformer.preprocess("data", flow), flow)
+
+
 def transformer() -> caffe.io.Transformer:
     made = caffe.io.Transformer({"data": (1, 3, 4, 5)})
     made.set_transpose("data", (2, 0, 1))

@@ -15,6 +15,7 @@ layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim:
 layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_output: 3 } }
 layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: 4 } }
 """
+FORCE = "force_backward: true"
 
 
 @pytest.fixture(params=[".caffemodel", ".caffemodel.h5"])
@@ -127,3 +128,37 @@ def test_copies_reach_what_another_net_holds_in_another_shape(tmp_path: Path) ->
     np.testing.assert_array_equal(other.params["b"][0].data, values)
     np.testing.assert_array_equal(owner.params["a"][0].data, values.reshape(4, 3))
     np.testing.assert_array_equal(other.forward(a=np.ones((1, 4)))["b"], [values.sum(1)])
+
+
+def test_an_assigned_blob_takes_the_place_of_the_layer_s(tmp_path: Path) -> None:
+    trained, net = caffe.Net(NET, caffe.TRAIN), caffe.Net(NET + FORCE, caffe.TRAIN)
+    trained.params["a"][0].data[...] = 2
+    for mine, theirs in zip(net.layers, trained.layers, strict=True):
+        for number, blob in enumerate(theirs.blobs):
+            mine.blobs[number] = blob
+    assert type(net.params["a"]) is caffe._caffe.BlobVec and net.params["a"] is net.layers[1].blobs
+    np.testing.assert_array_equal(net.params["a"][0].data, np.full((3, 2), 2))
+    trained.params["b"][0].data[...] = 3  # the values of both from now on
+    np.testing.assert_array_equal(net.forward(data=np.ones((1, 2)))["b"], [[36, 36, 36, 36]])
+    net.blobs["b"].diff[...] = 1
+    net.backward()
+    np.testing.assert_array_equal(trained.params["b"][0].diff, np.full((4, 3), 4))
+    np.testing.assert_array_equal(net.blobs["data"].diff, [[72, 72]])
+    net.save(tmp_path / "net.caffemodel")
+    again = caffe.Net(NET, str(tmp_path / "net.caffemodel"), caffe.TEST)
+    np.testing.assert_array_equal(again.forward(data=np.ones((1, 2)))["b"], [[36, 36, 36, 36]])
+    net.copy_from(tmp_path / "net.caffemodel")
+    net.blobs["data"].reshape(2, 2)
+    np.testing.assert_array_equal(net.forward(data=np.ones((2, 2)))["b"], np.full((2, 4), 36))
+
+
+def test_a_blob_may_take_a_place_of_another_shape_but_not_of_another_size() -> None:
+    net = caffe.Net(NET.replace("num_output: 4", "num_output: 2"), caffe.TEST)
+    net.params["a"][0].data[...] = [[1, 2], [3, 4], [5, 6]]
+    net.params["b"][0] = net.params["a"][0]  # Caffe reads the numbers in their order
+    np.testing.assert_array_equal(net.forward(data=np.ones((1, 2)))["b"], [[3 + 14 + 33, 12 + 35 + 66]])
+    for blob in (net.params["a"][1], net.blobs["a"], np.zeros((2, 3))):
+        with pytest.raises(WeightsError, match=r"'b'.*blob 1 cannot be replaced.*copy values into `.data\[...\]`"):
+            net.params["b"][-1] = blob
+    with pytest.raises(IndexError, match="out of range"):
+        net.params["b"][2] = net.params["a"][0]
