@@ -145,6 +145,9 @@ FIELDS = {
     "Proposal": "proposal_param { feat_stride: 16 ratio: 1 scale: 8 }",
     "ROIAlign": "roi_align_param { pooled_h: 2 pooled_w: 2 }",
     "ROIPooling": "roi_pooling_param { pooled_h: 2 pooled_w: 2 }",
+    "ROIWarping": "roi_warping_param { pooled_h: 2 pooled_w: 2 }",
+    "DeformablePSROIPooling": "deformable_psroi_pooling_param { output_dim: 2 group_size: 2 spatial_scale: 1 "
+    "part_size: 2 }",
     "Reorg": "reorg_param { stride: 2 }",
     "Reshape": "reshape_param { shape { dim: 4 dim: -1 } }",
     "SPP": "spp_param { pyramid_height: 5 }",

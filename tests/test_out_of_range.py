@@ -49,6 +49,7 @@ class Row(NamedTuple):
 EMBED = "embed_param { num_output: 2 input_dim: 3 }"
 POOLED = "roi_pooling_param { pooled_h: 2 pooled_w: 2 }"
 PARTS = "psroi_pooling_param { spatial_scale: 1 output_dim: 2 group_size: 2 }"
+UNMOVED = "deformable_psroi_pooling_param { spatial_scale: 1 output_dim: 2 group_size: 2 no_trans: true }"
 ROWS = [
     Row("Embed", [(2, 2)], 3, EMBED, bottom=0, place=1, limits="0 to 2"),
     Row("Embed", [(2, 2)], -1, EMBED, bottom=0, limits="0 to 2"),
@@ -56,6 +57,8 @@ ROWS = [
     Row("ROIPooling", [MAP, (3, 5)], 7, POOLED, place=5, limits="0 to 1"),
     Row("PSROIPooling", [(2, 8, 4, 4), (3, 5)], -2, PARTS, limits="0 to 1"),
     Row("ROIAlign", [MAP, (3, 5)], 2, "roi_align_param { pooled_h: 2 pooled_w: 2 }", limits="0 to 1"),
+    Row("ROIWarping", [MAP, (3, 5)], 2, "roi_warping_param { pooled_h: 2 pooled_w: 2 }", limits="0 to 1"),
+    Row("DeformablePSROIPooling", [(2, 8, 4, 4), (3, 5)], 2, UNMOVED, limits="0 to 1"),
     Row("Upsample", [MAP, MAP], 64, "upsample_param { scale: 2 }", limits="0 to 63"),
     Row("Accuracy", [SCORES, (2,)], 3),
 ]  # fmt: skip

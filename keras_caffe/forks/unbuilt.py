@@ -36,8 +36,6 @@ UNBUILT: Mapping[str, Unbuilt] = dict(
         *_types("lmb-freiburg/flownet2", "FLOWriter FloWriter ImgWriter", "it writes files: use its bottoms"),
         *_types("happynear/caffe-windows", "Local Transformer Pairwise Gram InnerDistance GlobalLseMargin"),
         *_types("happynear/caffe-windows", "NCALoss CorrelationLoss Noise MovingNormalize"),
-        *_types("unsky/Deformable-ConvNets-caffe", "DeformablePSROIPooling"),
-        *_types("daijifeng001/caffe-mnc", "ROIWarping"),
         *_types("CMU-Perceptual-Computing-Lab/caffe_train", "ImResize Nms"),
         *_types("CMU-Perceptual-Computing-Lab/caffe_train", "CPMData", DATA),
         *_types("NVIDIA/caffe", "DetectNetTransformation", RANDOM),

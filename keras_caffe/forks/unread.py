@@ -80,6 +80,7 @@ HARMLESS: Mapping[str, str] = {
     **_each("DataParameter", "force_encoded_color", _UNUSED),
     **_each("DenseImageDataParameter", "mean_file", _UNUSED),
     **_each("CorrelationParameter", "do_abs", _UNUSED),
+    **_each("DeformablePSROIPoolingParameter", "pooled_size", _UNUSED),
     **_each("ResampleParameter", "factor", _UNUSED),
     **_each("FocalLossParameter", "beta", _UNUSED),
     **_each("ChannelNormalizeParameter", "fix_gradient", _UNUSED),

@@ -36,6 +36,7 @@ from keras_caffe.layers.data_augmentation import DataAugmentation as DataAugment
 from keras_caffe.layers.deconvolution import Deconvolution as Deconvolution
 from keras_caffe.layers.deconvolution3d import Deconvolution3D as Deconvolution3D
 from keras_caffe.layers.deformable_convolution import DeformableConvolution as DeformableConvolution
+from keras_caffe.layers.deformable_psroi_pooling import DeformablePSROIPooling as DeformablePSROIPooling
 from keras_caffe.layers.dense_image_data import DenseImageData as DenseImageData
 from keras_caffe.layers.depthwise_convolution import DepthwiseConvolution as DepthwiseConvolution
 from keras_caffe.layers.detection_evaluate import DetectionEvaluate as DetectionEvaluate
@@ -123,6 +124,7 @@ from keras_caffe.layers.reverse_time import ReverseTime as ReverseTime
 from keras_caffe.layers.rnn import RNN as RNN
 from keras_caffe.layers.roi_align import ROIAlign as ROIAlign
 from keras_caffe.layers.roi_pooling import ROIPooling as ROIPooling
+from keras_caffe.layers.roi_warping import ROIWarping as ROIWarping
 from keras_caffe.layers.rrelu import RReLU as RReLU
 from keras_caffe.layers.scale import Scale as Scale
 from keras_caffe.layers.seg_accuracy import SegAccuracy as SegAccuracy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from keras import ops
@@ -43,7 +43,7 @@ class ROIPooling(CaffeLayer):
     bottoms = (2, 2)
     stores = "channels_last"
     flops_per_top_value = None  # the values decide how many pixels a region has
-    kept_bottoms = (0,)
+    kept_bottoms: Container[int] = (0,)
 
     def __init__(self, pooled_h: int, pooled_w: int, spatial_scale: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -88,10 +88,15 @@ def number_of_regions(x: Shape, rois: Shape) -> Size:
 
 
 def regions(rois: Any) -> Any:
-    """(R, 5), also from (R, 5, 1, 1) and from longer rows; no gradient flows to them. Raises ShapeError for shorter."""
+    """As `region_rows`; no gradient flows to them."""
+    return ops.stop_gradient(region_rows(rois))
+
+
+def region_rows(rois: Any) -> Any:
+    """(R, 5), also from (R, 5, 1, 1) and from longer rows. Raises ShapeError for shorter ones."""
     values = count(tuple(rois.shape[1:]))
     if values is not None and values < 5:
         expected = "5 numbers for each: image, x1, y1, x2, y2"
         raise ShapeError("the second bottom is not a list of regions", expected=expected, received=tuple(rois.shape))
     rows = ops.reshape(rois, (-1, values or 5))
-    return ops.stop_gradient(rows if values in (5, None) else rows[:, :5])
+    return rows if values in (5, None) else rows[:, :5]

@@ -118,7 +118,11 @@ def group_norm(site: Site, x: Tensor) -> Tensor:
     grouped = site.reshape(
         x, [sizes[0], site.layer.groups, site.calculate("Div", site.product(sizes[1:]), site.layer.groups)]
     )
-    return site.reshape(_standardized(site, grouped, [2]), sizes)
+    y = site.reshape(_standardized(site, grouped, [2]), sizes)
+    if not site.layer.affine:
+        return y
+    scale, bias = (site.along(site.values(index), 1) for index in range(2))
+    return site.op("Add", site.op("Mul", y, scale), bias)
 
 
 @writes(layers.InstanceNorm, precise=True)

@@ -59,6 +59,37 @@ def psroi_pooling(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     return site.op("Einsum", placed, columns, equation="rdpqw,rqw->rdpq")
 
 
+@writes(layers.ROIWarping, precise=True)
+def roi_warping(site: Site, x: Tensor, rois: Tensor) -> Tensor:
+    """Samples as products with matrices that hold, for each region and bin, how much each row and column counts."""
+    layer, rois = site.layer, _regions(site, rois)
+    batch, _, height, width = site.sizes()
+    rows, columns = (
+        _sample_weights(site, rois, axis, bins, size)
+        for axis, bins, size in ((1, layer.pooled_h, height), (0, layer.pooled_w, width))
+    )
+    images = site.cast(site.op("Range", *_limits(site, batch)), "float")
+    own = site.cast(site.op("Equal", site.slice(rois, 1, 0, 1), images), "float")
+    placed = site.op("Einsum", site.op("Einsum", rows, own, equation="rph,rn->rpnh"), x, equation="rpnh,nchw->rcpw")
+    return site.op("Einsum", placed, columns, equation="rcpw,rqw->rcpq")
+
+
+def _sample_weights(site: Site, rois: Tensor, axis: int, bins: int, size: Length) -> Tensor:
+    """(R, P, size) of one bilinear sample at the first corner of each bin along an axis (0: x, 1: y)."""
+    scale = float(site.layer.spatial_scale)
+    corners = (site.slice(rois, 1, start, start + 1) for start in (1 + axis, 3 + axis))
+    first, last = (_rounded(site, site.op("Mul", corner, scale)) for corner in corners)
+    step = site.op("Div", site.op("Max", site.op("Sub", last, first), 0.0), float(bins))
+    at = site.op("Add", site.op("Mul", np.arange(bins, dtype="float32")[None], step), first)
+    edge = site.op("Sub", site.cast(site.op("Squeeze", site.length(size), [0]), "float"), 1.0)
+    beyond = site.op("Greater", at, site.op("Add", edge, 0.5))
+    inside = site.op("Not", site.op("Or", site.op("Less", at, -0.5), beyond))
+    at = site.op("Unsqueeze", site.op("Min", site.op("Max", at, 0.0), edge), [2])
+    places = site.cast(site.op("Range", *_limits(site, size)), "float")
+    hat = site.op("Max", site.op("Sub", 1.0, site.op("Abs", site.op("Sub", at, places))), 0.0)
+    return site.op("Mul", hat, site.op("Unsqueeze", site.cast(inside, "float"), [2]))
+
+
 def _limits(site: Site, count: Length) -> Sequence[Tensor]:
     """Start, end and step of a range from 0 on, without axes."""
     end = site.op("Squeeze", site.length(count), [0])

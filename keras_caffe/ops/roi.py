@@ -44,7 +44,7 @@ def _bins(start: Any, step: Any, count: int, size: Any) -> Bins:
     return Bins(*(ops.cast(ops.clip(edge, 0, ops.cast(size, "float32")), "int32") for edge in edges))
 
 
-def _divided(x: Any, count: int) -> Any:
+def divided(x: Any, count: int) -> Any:
     """x / count, rounded once. Of a constant count TensorFlow's graphs would make a product with 1 / count."""
     return x / (ops.maximum(x - FLT_MAX, count) if on_tensorflow() else count)
 
@@ -67,7 +67,7 @@ def roi_max_pool(x: Any, rois: Any, pooled: Sequence[int], scale: float) -> Any:
         _whole_bins(corner[:, a : a + 1], sizes[:, a : a + 1], n, ops.shape(x)[2 - a])
         for a, n in enumerate((pooled[1], pooled[0]))
     )
-    index = first_maximum(ops.stop_gradient(x), _images(rois, ops.shape(x)[0]), rows, columns)
+    index = first_maximum(ops.stop_gradient(x), images_of(rois, ops.shape(x)[0]), rows, columns)
     channels = x.shape[-1]
     flat = ops.maximum(index, 0) * channels + ops.arange(channels, dtype="int32")
     return ops.where(index >= 0, ops.take(ops.reshape(x, (-1,)), flat), ops.zeros((), x.dtype))
@@ -86,14 +86,14 @@ def psroi_average_pool(x: Any, rois: Any, group: int, scale: float) -> Any:
     """
     corner = round_away(ops.cast(rois[:, 1:], "float32"))
     first, last = corner[:, :2] * scale, (corner[:, 2:] + 1) * scale
-    step = _divided(ops.maximum(last - first, 0.1), group)
+    step = divided(ops.maximum(last - first, 0.1), group)
     columns, rows = (
         _mean_weights(_bins(first[:, a : a + 1], step[:, a : a + 1], group, ops.shape(x)[2 - a]), ops.shape(x)[2 - a])
         for a in (0, 1)
     )
     (images, high, wide), channels = ops.shape(x)[:3], x.shape[-1]
     x = ops.reshape(x, (images * high, wide, channels // group**2, group, group))
-    rows = ops.cast(_in_image(rows, rois, images), x.dtype)
+    rows = ops.cast(in_image(rows, rois, images), x.dtype)
     return ops.einsum("rpm,mwdpq,rqw->rpqd", rows, x, ops.cast(columns, x.dtype))
 
 
@@ -116,7 +116,7 @@ def roi_align(x: Any, rois: Any, pooled: Sequence[int], scale: float, sampling_r
         for a, n in enumerate((pooled[1], pooled[0]))
     )
     images, high, wide = ops.shape(x)[:3]
-    rows = ops.cast(_in_image(rows, rois, images), x.dtype)
+    rows = ops.cast(in_image(rows, rois, images), x.dtype)
     y = ops.einsum("rpm,mwc->rpwc", rows, ops.reshape(x, (images * high, wide, x.shape[-1])))
     return ops.einsum("rpwc,rqw->rpqc", y, ops.cast(columns, x.dtype))
 
@@ -131,7 +131,7 @@ def _mean_weights(bins: Bins, size: Any) -> Any:
 
 def _sample_weights(start: Any, extent: Any, count: int, size: Any, ratio: int) -> Any:
     """(R, P, size): how much each position counts in the mean of a bin's samples."""
-    step = _divided(extent, count)
+    step = divided(extent, count)
     samples = ops.full_like(step, ratio) if ratio > 0 else ops.ceil(step)
     most = ratio if ratio > 0 else ops.cast(ops.max(ops.concatenate([samples[:, 0], ops.ones((1,))])), "int32")
     p = ops.arange(count, dtype="float32")[None, :, None]
@@ -144,12 +144,13 @@ def _sample_weights(start: Any, extent: Any, count: int, size: Any, ratio: int) 
     return ops.sum(hat * counts, axis=2) / samples[..., None]
 
 
-def _images(rois: Any, count: Any) -> Any:
+def images_of(rois: Any, count: Any) -> Any:
+    """(R,) the index of each ROI's image; refuses those that are not below `count`."""
     return checked_indices(rois[:, 0], count, "the image index of a region", bottom=1)
 
 
-def _in_image(weights: Any, rois: Any, images: Any) -> Any:
+def in_image(weights: Any, rois: Any, images: Any) -> Any:
     """(R, P, H) -> (R, P, N H): the weights stand at the rows of the ROI's own image."""
-    own = ops.equal(_images(rois, images)[:, None], ops.arange(images, dtype="int32"))
+    own = ops.equal(images_of(rois, images)[:, None], ops.arange(images, dtype="int32"))
     spread = weights[:, :, None, :] * ops.cast(own, weights.dtype)[:, None, :, None]
     return ops.reshape(spread, (-1, weights.shape[1], images * ops.shape(weights)[2]))

@@ -17,7 +17,8 @@ CANNOT = {
     **dict.fromkeys(
         ("LabelsequenceAccuracy", "ReverseTime"), "each sequence has a length of its own, known by its values"
     ),
-    **dict.fromkeys(("Proposal", "ROIPooling", "ROIAlign", "PSROIPooling"), COUNTS),
+    **dict.fromkeys(("Proposal", "ROIPooling", "ROIAlign", "ROIWarping"), COUNTS),
+    **dict.fromkeys(("PSROIPooling", "DeformablePSROIPooling"), COUNTS),
     **dict.fromkeys(("YoloDetectionOutput", "Yolov3DetectionOutput"), COUNTS),
     **dict.fromkeys(("LabelSpecificAdd", "MarginInnerProduct", "LargeMarginInnerProduct", "SegAccuracy"), PASSES),
     **dict.fromkeys(("MultiBoxLoss", "DetectionEvaluate"), COSTS),

@@ -101,7 +101,10 @@ def test_rounding() -> None:
 REGION_LAYERS = {
     "ROIPooling": "roi_pooling_param { pooled_h: 2 pooled_w: 2 }",
     "ROIAlign": "roi_align_param { pooled_h: 2 pooled_w: 2 }",
+    "ROIWarping": "roi_warping_param { pooled_h: 2 pooled_w: 2 }",
     "PSROIPooling": "psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 1 }",
+    "DeformablePSROIPooling": "deformable_psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 1 "
+    "no_trans: true }",
 }
 
 
@@ -112,7 +115,7 @@ def test_a_placeholder_for_the_regions_is_read_only_when_the_layer_runs(type: st
     x = np.random.default_rng(1).standard_normal((1, 4, 6, 6)).astype("float32")
     rois = regions(3, 1, 6)
     net = pycaffe.Net(text, pycaffe.TEST)
-    assert net.blobs["y"].shape == (1, 1 if type == "PSROIPooling" else 4, 2, 2)
+    assert net.blobs["y"].shape == (1, 1 if "PSROI" in type else 4, 2, 2)
     with pytest.raises(ShapeError, match="layer.*not a list of regions; expected 5 numbers for each.*received .1, 4."):
         net.forward()
     with pytest.raises(ShapeError, match="not a list of regions"):

@@ -78,6 +78,9 @@ CASES = {
     "Power": "bottom: 'x' top: 'z' power_param { power: 2 shift: 1 }",
     "ROIAlign": "bottom: 'x' bottom: 'rois' top: 'z' roi_align_param { pooled_h: 2 pooled_w: 2 }",
     "ROIPooling": "bottom: 'x' bottom: 'rois' top: 'z' roi_pooling_param { pooled_h: 2 pooled_w: 2 }",
+    "ROIWarping": "bottom: 'x' bottom: 'rois' top: 'z' roi_warping_param { pooled_h: 2 pooled_w: 2 }",
+    "DeformablePSROIPooling": "bottom: 'x' bottom: 'rois' top: 'z' "
+    "deformable_psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 1 no_trans: true }",
     "PSROIPooling": (
         "bottom: 'x' bottom: 'rois' top: 'z' psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 1 }"
     ),

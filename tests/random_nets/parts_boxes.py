@@ -31,6 +31,16 @@ def psroi_pooling(draft: Draft) -> None:
     draft.add("PSROIPooling", [x, regions(draft, x)], f"psroi_pooling_param {{ {fields} }}")
 
 
+def deformable_psroi_pooling(draft: Draft) -> None:
+    group, parts = draft.choose((1, 2)), draft.choose((1, 3))
+    x = draft.bottom(4, fits=lambda shape: shape[1] == 2 * group * group)
+    rois = regions(draft, x)
+    moves = draft.input(*((shape[0], 2, parts, parts) for shape in rois.shapes))
+    fields = f"spatial_scale: 0.5 output_dim: 2 group_size: {group} part_size: {parts} trans_std: 0.3 "
+    fields += draft.fields(sample_per_part=(2, None), no_trans=("true", None))
+    draft.add("DeformablePSROIPooling", [x, rois, moves], f"deformable_psroi_pooling_param {{ {fields} }}")
+
+
 def detection_output(draft: Draft) -> None:
     priors, classes = draft.choose((1, 4, 9)), draft.choose((2, 3))
     share = draft.maybe()
@@ -80,6 +90,7 @@ def yolo(draft: Draft) -> None:
 
 
 PARTS: Mapping[str, Part] = {
+    "DeformablePSROIPooling": deformable_psroi_pooling,
     "DetectionEvaluate": detection_evaluate,
     "DetectionOutput": detection_output,
     "MultiBoxLoss": multi_box_loss,
@@ -87,5 +98,6 @@ PARTS: Mapping[str, Part] = {
     "Proposal": proposal,
     "ROIAlign": roi("ROIAlign", "roi_align_param", "", "sampling_ratio: 2"),
     "ROIPooling": roi("ROIPooling", "roi_pooling_param", ""),
+    "ROIWarping": roi("ROIWarping", "roi_warping_param", ""),
     "Yolov3DetectionOutput": yolo,
 }
