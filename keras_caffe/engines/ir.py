@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.converters.proof import Engine, prove
+from keras_caffe.converters.proof import Engine, prove_picks
 from keras_caffe.errors import ExportError, unreadable
 from keras_caffe.onnx.export import Settings, model_bytes, prepared
 from keras_caffe.onnx.subject import of_model
@@ -32,23 +35,37 @@ def write_openvino(model: CaffeModel, file: Path, settings: Settings, tolerance:
     """
     if file.suffix != ".xml":
         raise ExportError("OpenVINO's files end in .xml", received=str(file))
-    openvino = OpenVino.library()
-    subject, settings = prepared(of_model(model), settings)
-    content = model_bytes(subject.opened() if settings.dynamic else subject, settings)
     try:
         with scratch(file.parent) as folder:
             written = folder / file.name
-            try:
-                read = openvino.Core().read_model(io.BytesIO(content))
-                openvino.save_model(read, str(written), compress_to_fp16=False)
-            except RuntimeError as error:
-                raise refused(OpenVino.title, error) from error
-            rows: tuple[Row, ...] = ()
-            if tolerance is not None:
-                with Apart(OpenVino, written) as runtime:
-                    rows = prove(model, Engine(runtime, settings.data_format, outputs=settings.blobs), tolerance)
+            settings = _write(model, written, settings)
+            rows = () if tolerance is None else _proved(model, written, settings, tolerance)
             for part in (written.with_suffix(".bin"), written):
                 place(part, file.with_name(part.name))
             return rows
     except OSError as error:
         raise unreadable(file, error, problem="the file cannot be written") from error
+
+
+def _write(model: CaffeModel, file: Path, settings: Settings) -> Settings:
+    """Writes the files; the settings with the names of the outputs."""
+    openvino, (subject, settings) = OpenVino.library(), prepared(of_model(model), settings)
+    content = model_bytes(subject.opened() if settings.dynamic else subject, settings)
+    try:
+        read = openvino.Core().read_model(io.BytesIO(content))
+        openvino.save_model(read, str(file), compress_to_fp16=False)
+    except RuntimeError as error:
+        raise refused(OpenVino.title, error) from error
+    return settings
+
+
+def _proved(model: CaffeModel, file: Path, settings: Settings, tolerance: float) -> tuple[Row, ...]:
+    @contextmanager
+    def opened(outputs: Sequence[str] | None) -> Iterator[Engine]:
+        path = file if outputs is None else file.with_name(f"more_{file.name}")
+        if outputs is not None:
+            _write(model, path, replace(settings, outputs=outputs))
+        with Apart(OpenVino, path) as runtime:
+            yield Engine(runtime, settings.data_format, outputs=outputs or settings.blobs)
+
+    return prove_picks(model, opened, tolerance)

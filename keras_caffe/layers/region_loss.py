@@ -76,7 +76,7 @@ class RegionLoss(BoxLoss):
         scales = (self.object_scale, self.noobject_scale, self.class_scale, self.coord_scale, self.thresh)
         errors = ops.stop_gradient(
             region_errors(
-                *(ops.stop_gradient(maps), ops.reshape(labels, (-1, *labels.shape[2:])), self.anchors),
+                *(ops.stop_gradient(maps), ops.reshape(labels, (*ops.shape(labels)[::2], 5)), self.anchors),
                 RegionScales(*scales),
                 rescore=self.rescore,
                 bias_match=self.bias_match,

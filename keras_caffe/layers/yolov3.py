@@ -94,7 +94,7 @@ class Yolov3(BoxLoss):
             smoothing=self.label_smooth_eps,
             focal=self.use_focal_loss,
         )
-        truths = ops.reshape(labels, (-1, *labels.shape[2:]))
+        truths = ops.reshape(labels, (*ops.shape(labels)[::2], 5))
         errors = yolo3_errors(maps, truths, self.anchors, self.mask, self.anchors_scale, rules)
         slopes = errors * logistic_slopes(maps, len(self.mask)) if self.use_logic_gradient else errors
         images = ops.cast(ops.shape(maps)[0], maps.dtype)

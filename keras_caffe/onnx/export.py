@@ -152,13 +152,12 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
         subject = of_files(net, weights, options)
     from keras_caffe.onnx.file import beside
 
-    subject, settings = prepared(subject, settings)
     with replacing(file) as temporary:
-        written = _write(subject, temporary, settings)
+        settings = _write(subject, temporary, settings)
         rows: tuple[Row, ...] = ()
         if settings.tolerance is not None and settings.preprocessing is None:  # The model takes no pictures.
             model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
-            rows = _proved(model, written, temporary, settings)
+            rows = _proved(model, subject, temporary, settings)
         if (values := beside(temporary)).exists():  # in its place before the file that names it
             place(values, beside(file.resolve()))
         return rows
@@ -169,7 +168,7 @@ def _proved(model: CaffeModel, subject: Subject, file: Path, settings: Settings)
     def opened(outputs: Sequence[str] | None) -> Iterator[Engine]:
         path = file if outputs is None else file.with_name(f"more_{file.name}")
         if outputs is not None:
-            write_subject(subject, path, replace(settings, outputs=outputs))
+            _write(subject, path, replace(settings, outputs=outputs))
         with Apart(OnnxRuntime, path) as runtime:
             yield Engine(runtime, settings.data_format, outputs=outputs or settings.blobs)
 
@@ -188,8 +187,9 @@ def _blobs(net: Net, values: Iterable[str]) -> list[str]:
     return [net.values[v].blob if net.last_write(net.values[v].blob).id == v else v for v in values]
 
 
-def _write(subject: Subject, file: Path, settings: Settings) -> Subject:
-    """Writes a net with open sizes, if they are asked for and every layer allows it; what it has written."""
+def _write(subject: Subject, file: Path, settings: Settings) -> Settings:
+    """Writes a net with open sizes, if they are asked for and every layer allows it; how it has done that."""
+    subject, settings = prepared(subject, settings)
     opened = subject.opened() if settings.dynamic else subject
     try:
         write_subject(opened, file, settings)
@@ -200,7 +200,8 @@ def _write(subject: Subject, file: Path, settings: Settings) -> Subject:
         opened = subject
     if settings.dynamic and opened is subject:
         warnings.warn("height and width stay as they are declared: some layer must know them", CaffeWarning, 5)
-    return opened
+        return replace(settings, dynamic=False)
+    return settings
 
 
 def write_subject(subject: Subject, file: Path, settings: Settings) -> None:

@@ -70,7 +70,8 @@ def checked_truths(labels: Any, classes: int) -> Any:
 def best_overlap(boxes: Any, truths: Any, there: Any) -> Any:
     """The greatest overlap of boxes (N, H, W, boxes, 4) with the truths (N, truths, 4) that are there."""
     boxes, truths, there = boxes[..., None, :], truths[:, None, None, None], there[:, None, None, None]
-    some = [slice(start, start + AT_ONCE) for start in range(0, max(truths.shape[-2], 1), AT_ONCE)]
+    count = truths.shape[-2]
+    some = [slice(i, i + AT_ONCE) for i in range(0, count or 1, AT_ONCE)] if count is not None else [slice(None)]
     best = [ops.max(ops.where(there[..., n], iou(boxes, truths[..., n, :]), 0), axis=-1) for n in some]
     return best[0] if len(best) == 1 else ops.max(ops.stack(best), axis=0)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from keras_caffe.converters.labels import Labels, read_labels
 from keras_caffe.converters.model import CaffeModel, keras_name
 from keras_caffe.converters.plain import as_caffe
 from keras_caffe.converters.preprocessing import Preprocessing
-from keras_caffe.converters.proof import Engine, check_report, prove, write_report
+from keras_caffe.converters.proof import Engine, check_report, prove_picks, write_report
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.ops.stock import stock_ops_only
@@ -133,8 +134,7 @@ def export_version(
     model, outputs = as_caffe(model, how.outputs)
     names = _signatures(model, outputs, how.signatures)
     with new_version(directory, version) as new, stock_ops_only():
-        trained = folded(model, [blob for blobs in names.values() for blob in blobs or ()]) if how.fold else None
-        built = servable_model(model, trained, how.data_format or model.data_format, how.dynamic)
+        built = _built(model, [blob for blobs in names.values() for blob in blobs or ()], how)
         fed = _inputs(model, built, how.preprocessing, how.inputs)
         functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
         file = new.path / "labels.txt"
@@ -146,13 +146,33 @@ def export_version(
         file.unlink(missing_ok=True)  # Its copy is among the assets.
         if how.warm_up is not False:
             warmup.write(new.path, Path(directory).name, _requests(functions, fed, how.warm_up))
-        rows: tuple[Row, ...] = ()
-        if how.tolerance is not None and not how.takes_pictures:  # The model takes none.
-            runtime = TensorFlow(new.path)
-            engine = Engine(runtime, built.data_format, argument_names(model, runtime.inputs))
-            rows = prove(model, engine, how.tolerance)
+        rows = _proved(model, new.path, how)
         card.write(new.path, card.card(model, built, functions, _options(how)))
         return new.publish(), rows
+
+
+def _built(model: CaffeModel, blobs: Sequence[str], how: Settings) -> CaffeModel:
+    """The model to serve, which has these blobs."""
+    trained = folded(model, blobs) if how.fold else None
+    return servable_model(model, trained, how.data_format or model.data_format, how.dynamic)
+
+
+def _proved(model: CaffeModel, saved: Path, how: Settings) -> tuple[Row, ...]:
+    """What a run of the version found, if it is asked for; the model takes no pictures."""
+    if how.tolerance is None or how.takes_pictures:
+        return ()
+
+    @contextmanager
+    def opened(outputs: Sequence[str] | None) -> Iterator[Engine]:
+        path = saved if outputs is None else saved.with_name("more")
+        if outputs is not None:
+            built = _built(model, outputs, how)
+            fed = plain_inputs(built, sample_shapes(model.plan))
+            _save({DEFAULT: signature(built.extract(outputs), fed)}, [], path)
+        runtime = TensorFlow(path)
+        yield Engine(runtime, how.data_format or model.data_format, argument_names(model, runtime.inputs))
+
+    return prove_picks(model, opened, how.tolerance)
 
 
 def _options(how: Settings) -> dict[str, Any]:

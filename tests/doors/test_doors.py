@@ -94,6 +94,13 @@ def test_what_openvino_computes_in_its_own_way(kind: str, name: str, tmp_path: P
     assert outcomes(found, door.format, False, [door], tmp_path)[door.name].what == "holds"
 
 
+@pytest.mark.parametrize("kind", ["RegionLoss", "Yolov3"])
+def test_losses_of_any_number_of_truths(kind: str, tmp_path: Path) -> None:
+    """The truths of a batch stand on four axes, as pictures do: their number is open, too."""
+    found, door = next(cases(kind)), there("SavedModel in TensorFlow")
+    assert outcomes(found, door.format, True, [door], tmp_path)[door.name].what == "holds"
+
+
 def test_an_engine_that_ends_its_process_is_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dying = tmp_path / "worker.py"
     dying.write_text('print(\'{"version": "0"}\', flush=True)\ninput()\nimport os\nos.abort()\n')

@@ -5,21 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 import keras_caffe
+from keras_caffe.converters import proof
 from keras_caffe.errors import ExportError
 from keras_caffe.onnx import registry
+from keras_caffe.onnx.export import Settings
 from tests.onnx_cases import needs_onnx
 
 pytestmark = needs_onnx
+needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="these doors are TensorFlow's")
 
 SEGMENTS = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 40, 40] } } }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param { num_output: 5 kernel_size: 3 weight_filler { type: "xavier" } } }
 layer { name: "class" type: "ArgMax" bottom: "conv" top: "class" argmax_param { axis: 1 } }
+"""
+TIES = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 20, 20] } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 2 kernel_size: 3 bias_term: false } }
+layer { name: "scale" type: "Scale" bottom: "conv" top: "scale" }
+layer { name: "class" type: "ArgMax" bottom: "scale" top: "class" argmax_param { axis: 1 } }
 """
 BOXES = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 24, 24] } } }
@@ -49,6 +60,61 @@ def model(net: str) -> Any:
 def test_rounding_to_half_precision_may_pick_others(net: str, tmp_path: Path) -> None:
     file = keras_caffe.to_onnx(model(net), tmp_path / "net.onnx", precision="float16", tolerance=0.01)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def ties() -> Any:
+    """A net whose two classes score the same but for rounding, and exactly the same once Scale is folded away."""
+    loaded = keras_caffe.load(TIES, data_format="channels_first")
+    kernel = np.random.default_rng(0).standard_normal((1, 3, 3, 3), "float32")
+    params = {"conv": [np.concatenate([kernel, kernel * np.float32(3)])], "scale": [np.float32([3, 1])]}
+    loaded.set_caffe_params(params)
+    return loaded
+
+
+def as_onnx(model: Any, folder: Path) -> None:
+    keras_caffe.to_onnx(model, folder / "net.onnx", tolerance=1e-4)
+
+
+def as_openvino(model: Any, folder: Path) -> None:
+    pytest.importorskip("openvino", reason="openvino is not there (extra `openvino`)")
+    from keras_caffe.engines.ir import write_openvino
+
+    write_openvino(model, folder / "net.xml", Settings(), 1e-4)
+
+
+def as_saved_model(model: Any, folder: Path) -> None:
+    keras_caffe.export(model, folder / "saved", tolerance=1e-4)
+
+
+def as_tflite(model: Any, folder: Path) -> None:
+    from keras_caffe.serving.tflite import to_tflite
+
+    to_tflite(model, folder / "net.tflite", tolerance=1e-4)
+
+
+DOORS = [
+    pytest.param(as_onnx, ["net.onnx"], id="onnx"),
+    pytest.param(as_openvino, ["net.bin", "net.xml"], id="openvino"),
+    pytest.param(as_saved_model, ["saved", "saved/1"], id="saved model", marks=needs_tensorflow),
+    pytest.param(as_tflite, ["net.tflite"], id="tflite", marks=needs_tensorflow),
+]
+
+
+@pytest.mark.parametrize(("write", "files"), DOORS)
+def test_folding_may_pick_others(write: Any, files: list[str], tmp_path: Path) -> None:
+    write(ties(), tmp_path)
+    there = [path for depth in ("*", "*/*") for path in sorted(tmp_path.glob(depth)) if path.parent.name != "1"]
+    assert [str(path.relative_to(tmp_path)) for path in there] == files
+
+
+@pytest.mark.parametrize(("write", "files"), DOORS)
+def test_folding_is_no_excuse(write: Any, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model turns the classes round, so that no picks are explained."""
+    right = proof.computed_behind
+    monkeypatch.setattr(proof, "computed_behind", lambda *args: {n: 1 - x for n, x in right(*args).items()})
+    with pytest.raises(ExportError, match="something else than the net: blob 'class'"):
+        write(ties(), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])

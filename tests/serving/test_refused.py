@@ -195,10 +195,11 @@ def test_the_words_of_tensorflow_lite_are_a_readers(tmp_path: Path, capfd: pytes
     """The converter shows its inner language; what is left of it are operations and layers."""
     judged = """
 layer { name: "x" type: "Input" top: "x" top: "label"
-  input_param { shape { dim: [1, 3, 2, 2] } shape { dim: [1, 1, 2, 2] } } }
-layer { name: "seg" type: "SegAccuracy" bottom: "x" bottom: "label" top: "seg" }
+  input_param { shape { dim: [1, 6, 2, 2] } shape { dim: [1, 1, 2, 5] } } }
+layer { name: "loss" type: "RegionLoss" bottom: "x" bottom: "label" top: "loss"
+  region_loss_param { side: 2 num_class: 1 num: 1 coords: 4 biases: 1 biases: 1 softmax: 1 } }
 """
     with pytest.raises(ExportError, match="refuses the net; received no counterpart of [A-Z]") as raised:
-        keras_caffe.serving.to_tflite(keras_caffe.load(judged), tmp_path / "net.tflite", outputs="seg")
+        keras_caffe.serving.to_tflite(keras_caffe.load(judged), tmp_path / "net.tflite", outputs="loss")
     assert "tensor<" not in str(raised.value)
     assert "loc(" not in str(raised.value) + capfd.readouterr().err
