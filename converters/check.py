@@ -142,7 +142,8 @@ class Examination:
     """
 
     def __init__(self, flags: Flags | None) -> None:
-        self.flags, self.definition = flags, Definition(None)
+        self.flags: Flags | None = flags
+        self.definition: Definition = Definition(None)
         self.notes: list[Finding] = []
         self.found: list[Finding] = []
         self.planned: tuple[Plan, Recipe] | None = None

@@ -67,7 +67,10 @@ def warn_overwritten(layer: proto.LayerParameter, blob: str, writer: proto.Layer
     _warn(layer, f"Caffe reads {blob!r} where layer {writer.name!r} ({writer.type}) has overwritten it in place")
 
 
-def _holds(table: Mapping[str, Callable[[proto.LayerParameter], bool]], layer: proto.LayerParameter) -> bool:
+Applies = Callable[[proto.LayerParameter], bool]
+
+
+def _holds(table: Mapping[str, Applies], layer: proto.LayerParameter) -> bool:
     return layer.type in table and table[layer.type](layer)
 
 
@@ -84,11 +87,11 @@ def _is_power(layer: proto.LayerParameter) -> bool:
     return float(layer.power_param.power) != 1
 
 
-WRONG_FORWARD = {
+WRONG_FORWARD: dict[str, Applies] = {
     "LRN": _always,
     "Eltwise": lambda layer: layer.eltwise_param.operation != proto.EltwiseParameter.PROD,
 }
-WRONG_BACKWARD = {
+WRONG_BACKWARD: dict[str, Applies] = {
     "BNLL": _always,
     "Clip": _always,
     "ELU": lambda layer: layer.elu_param.alpha < 0,

@@ -19,7 +19,7 @@ class KerasNames:
 
     def __init__(self, net: Net, classes: Mapping[str, type]) -> None:
         sources = [node for node in net.nodes if issubclass(classes[node.type], SourceLayer)]
-        self.used = {keras_name(net.values[value].blob) for node in sources for value in node.outputs}
+        self.used: set[str] = {keras_name(net.values[value].blob) for node in sources for value in node.outputs}
 
     def __call__(self, node: Node) -> str:
         base = keras_name(node.name) or node.type.lower()

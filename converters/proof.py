@@ -42,11 +42,14 @@ class Engine:
         names: Mapping[str, str] | None = None,
         outputs: Sequence[str] = (),
     ) -> None:
-        self.runtime, self.data_format = runtime, data_format
-        self.names = names or {name: name for name in runtime.inputs}
-        self.outputs = list(dict.fromkeys(outputs)) or list(runtime.outputs)
+        self.runtime: Runtime = runtime
+        self.data_format: str = data_format
+        self.names: Mapping[str, str] = names or {name: name for name in runtime.inputs}
+        self.outputs: list[str] = list(dict.fromkeys(outputs)) or list(runtime.outputs)
         sizes = {blob: runtime.inputs[name] for blob, name in self.names.items()}
-        self.inputs = {blob: to_caffe(shape, self._order(len(shape))) for blob, shape in sizes.items()}
+        self.inputs: dict[str, Shape] = {
+            blob: to_caffe(shape, self._order(len(shape))) for blob, shape in sizes.items()
+        }
 
     def run(self, fed: Arrays) -> dict[str, np.ndarray]:
         """{output: what the export computes}. Raises ExportError if the runtime fails."""

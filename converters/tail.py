@@ -12,6 +12,7 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import ExportError
 from keras_caffe.layout import edge_order, inverse, permutation, to_stored
 from keras_caffe.runtimes import Arrays
+from keras_caffe.shapes import Shape
 
 PICKING = (
     *(caffe.ArgMax, caffe.CTCGreedyDecoder, caffe.DetectionOutput, caffe.Proposal, caffe.Threshold),
@@ -46,16 +47,18 @@ class Tail:
             if node.name in layers or not behind.isdisjoint(node.inputs):
                 behind.update(node.outputs)
         nodes = [p.node for p in planned if not behind.isdisjoint(p.node.outputs)]
-        self.layers = tuple(node.name for node in nodes)
-        self.direct = {name: value for name, value in wanted.items() if value not in behind}
+        self.layers: tuple[str, ...] = tuple(node.name for node in nodes)
+        self.direct: dict[str, str] = {name: value for name, value in wanted.items() if value not in behind}
         front = dict.fromkeys(value for node in nodes for value in node.inputs if value not in behind)
         seen = list(dict.fromkeys([*front, *self.direct.values()]))
         self._fed = {value: plan.net.values[value].blob for value in seen if value in plan.inputs}
-        self.read = [value for value in seen if value not in self._fed]
+        self.read: list[str] = [value for value in seen if value not in self._fed]
         if not self.read:
             raise ExportError("no layer is left before those that the engine cannot run", received=self.layers)
         orders = {v: edge_order(len(plan.shapes[v]), plan.data_format) for v in seen}
-        self.inputs = {blob: to_stored(plan.input_shape(v), orders[v]) for v, blob in self._fed.items()}
+        self.inputs: dict[str, Shape] = {
+            blob: to_stored(plan.input_shape(v), orders[v]) for v, blob in self._fed.items()
+        }
         self._axes = {v: permutation(orders[v], plan.orders[v]) for v in front}
         outputs = {name: tensors.at_edge(value) for name, value in wanted.items() if value in behind}
         self._model = keras.Model([tensors[v] for v in front], outputs) if outputs else None

@@ -51,7 +51,7 @@ PARAMS = {
 }
 
 # V0 field: (its later name, the V0 types that take it)
-FIELDS = {
+FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "num_output": ("num_output", ("conv", "innerproduct")),
     "biasterm": ("bias_term", ("conv", "innerproduct")),
     "weight_filler": ("weight_filler", ("conv", "innerproduct")),

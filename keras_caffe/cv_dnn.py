@@ -246,8 +246,10 @@ class Layer:
     """
 
     def __init__(self, net: Net, name: str, node: Node | None) -> None:
-        self._net, self._node, self.name = net, node, name
-        self.type = node.type if node else ""
+        self._net = net
+        self._node = node
+        self.name: str = name
+        self.type: str = node.type if node else ""
 
     @property
     def blobs(self) -> tuple[np.ndarray, ...]:

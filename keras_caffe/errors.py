@@ -111,6 +111,8 @@ class CaffeError(Message, ValueError):
 
     # Keras would raise a copy with the problem only of what a layer's call raises; this makes it pass errors on.
     _keras_call_info_injected = True
+    where: str | None
+    layer: str | None
 
     def at(self, *, where: str | None = None, layer: str | None = None) -> CaffeError:
         """Adds the place to an error raised where the place was not known; returns the error."""

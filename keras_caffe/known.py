@@ -82,7 +82,7 @@ def _alexnet(name: str, source: str, classes: int, labels: str, **more: Any) -> 
 
 def _densenet(name: str, last: str) -> Known:
     layers = {"conv2_1/x1": None, f"{last}/x2": None, "fc6": 1000}
-    return Known(name, layers, "github.com/shicai/DenseNet-Caffe, README.md", labels=ILSVRC12, **SHICAI)  # type: ignore[arg-type]
+    return Known(name, layers, "github.com/shicai/DenseNet-Caffe, README.md", labels=ILSVRC12, **SHICAI)
 
 
 def _nin(**last: int) -> Known:
@@ -92,14 +92,14 @@ def _nin(**last: int) -> Known:
 
 
 BVLC, PLACES = "github.com/BVLC/caffe, models", "places.csail.mit.edu"
-MTCNN = {
+MTCNN: dict[str, Any] = {
     "source": "github.com/kpzhang93/MTCNN_face_detection_alignment, detect_face.m",
     "channels": "RGB",
     "mean": (127.5, 127.5, 127.5),
     "scale": 0.0078125,
     "note": "the publishers' code swaps height and width of the pictures",
 }
-CIFAR10 = {
+CIFAR10: dict[str, Any] = {
     "source": "github.com/BVLC/caffe, examples/cifar10",
     "channels": "RGB",
     "mean": None,
@@ -109,9 +109,9 @@ CIFAR10 = {
 SHICAI_MOBILE = "github.com/shicai/MobileNet-Caffe, README.md"
 
 NETS: tuple[Known, ...] = (
-    Known("MTCNN det1", {"conv1": 10, "conv2": 16, "conv3": 32, "conv4-1": 2, "conv4-2": 4}, size=None, **MTCNN),  # type: ignore[arg-type]
-    Known("MTCNN det2", {"conv1": 28, "conv2": 48, "conv4": 128, "conv5-1": 2, "conv5-2": 4}, size=(24, 24), **MTCNN),  # type: ignore[arg-type]
-    Known("MTCNN det3", {"conv1": 32, "conv5": 256, "conv6-1": 2, "conv6-2": 4, "conv6-3": 10}, size=(48, 48), **MTCNN),  # type: ignore[arg-type]
+    Known("MTCNN det1", {"conv1": 10, "conv2": 16, "conv3": 32, "conv4-1": 2, "conv4-2": 4}, size=None, **MTCNN),
+    Known("MTCNN det2", {"conv1": 28, "conv2": 48, "conv4": 128, "conv5-1": 2, "conv5-2": 4}, size=(24, 24), **MTCNN),
+    Known("MTCNN det3", {"conv1": 32, "conv5": 256, "conv6-1": 2, "conv6-2": 4, "conv6-3": 10}, size=(48, 48), **MTCNN),
     Known(
         "OpenPose",
         {"conv4_4_CPM": 128, "Mconv1_stage2_L1": None},
@@ -189,9 +189,9 @@ NETS: tuple[Known, ...] = (
         {"conv2_1/expand": 32, "conv6_4": 1280, "fc7": 1000},
         SHICAI_MOBILE,
         labels=ILSVRC12,
-        **SHICAI,  # type: ignore[arg-type]
+        **SHICAI,
     ),
-    Known("MobileNet v1", {"conv2_1/dw": 32, "conv6/sep": 1024, "fc7": 1000}, SHICAI_MOBILE, labels=ILSVRC12, **SHICAI),  # type: ignore[arg-type]
+    Known("MobileNet v1", {"conv2_1/dw": 32, "conv6/sep": 1024, "fc7": 1000}, SHICAI_MOBILE, labels=ILSVRC12, **SHICAI),
     _densenet("DenseNet-201", "conv4_48"),
     _densenet("DenseNet-161", "conv4_36"),
     _densenet("DenseNet-169", "conv5_32"),
@@ -218,8 +218,8 @@ NETS: tuple[Known, ...] = (
         note=MEAN_PICTURE,
     ),
     _alexnet("CaffeNet or AlexNet", f"{BVLC}/bvlc_reference_caffenet, bvlc_alexnet", 1000, ILSVRC12, note=MEAN_PICTURE),
-    Known("cifar10_quick", {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 64, "ip2": 10}, **CIFAR10),  # type: ignore[arg-type]
-    Known("cifar10_full", {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 10}, **CIFAR10),  # type: ignore[arg-type]
+    Known("cifar10_quick", {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 64, "ip2": 10}, **CIFAR10),
+    Known("cifar10_full", {"conv1": 32, "conv2": 32, "conv3": 64, "ip1": 10}, **CIFAR10),
     Known(
         "LeNet",
         {"conv1": 20, "conv2": 50, "ip1": 500, "ip2": 10},

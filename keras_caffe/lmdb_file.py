@@ -55,14 +55,14 @@ class LmdbFile:
 
     def __init__(self, path: Path, memory: Callable[[int], bytearray | memoryview] = bytearray) -> None:
         self.memory = memory
-        self.path = path / "data.mdb" if path.is_dir() else path
+        self.path: Path = path / "data.mdb" if path.is_dir() else path
         try:
             self._descriptor = os.open(self.path, os.O_RDONLY)
             weakref.finalize(self, os.close, self._descriptor)
-            self.length = os.fstat(self._descriptor).st_size
+            self.length: int = os.fstat(self._descriptor).st_size
         except OSError as error:
             raise unreadable(self.path, error, DataError) from None
-        self.tree = self._tree()
+        self.tree: Tree = self._tree()
 
     def count(self) -> int:
         return self.tree.entries

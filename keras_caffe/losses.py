@@ -20,9 +20,7 @@ from keras_caffe.layers.multi_box_loss import multibox_rules
 from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.ops import distances, losses
 from keras_caffe.ops.losses import NORMALIZATIONS, NORMS
-from keras_caffe.ops.multibox import multibox_loss
-
-serializable = serializable_as("losses")
+from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
 
 __all__ = [
     "Contrastive",
@@ -56,7 +54,7 @@ class CaffeLoss(Loss):
         return {**super().get_config(), **self.fields}
 
 
-@serializable
+@serializable_as("losses")
 class SoftmaxWithLoss(CaffeLoss):
     """-sum over the places that count of log softmax(y_pred)[y_true], over the normaliser; see layers.SoftmaxWithLoss.
 
@@ -85,7 +83,7 @@ class SoftmaxWithLoss(CaffeLoss):
         return losses.softmax_loss(classes_last(y_pred, rules.pop("axis"), y_true), y_true, **rules)
 
 
-@serializable
+@serializable_as("losses")
 class Infogain(CaffeLoss):
     """-sum over places and classes l of matrix[y_true, l] log softmax(y_pred)[l], over the normaliser.
 
@@ -114,7 +112,7 @@ class Infogain(CaffeLoss):
         return losses.infogain_loss(classes_last(y_pred, rules.pop("axis"), y_true), y_true, **rules)
 
 
-@serializable
+@serializable_as("losses")
 class SigmoidCrossEntropy(CaffeLoss):
     """sum over the elements that count of max(x, 0) - x t + log(1 + e^-|x|), over the normaliser.
 
@@ -139,7 +137,7 @@ class SigmoidCrossEntropy(CaffeLoss):
         return losses.sigmoid_cross_entropy(y_pred, y_true, **self.fields)
 
 
-@serializable
+@serializable_as("losses")
 class Hinge(CaffeLoss):
     """One-against-all hinge loss: sum h / N (L1) or sum h^2 / N (L2), h = max(0, 1 - s x), s = 1 at the label, else -1.
 
@@ -156,7 +154,7 @@ class Hinge(CaffeLoss):
         return losses.hinge_loss(ops.reshape(y_pred, (ops.shape(y_pred)[0], -1)), y_true, **self.fields)
 
 
-@serializable
+@serializable_as("losses")
 class Euclidean(CaffeLoss):
     """sum (y_pred - y_true)^2 / (2 N).
 
@@ -170,7 +168,7 @@ class Euclidean(CaffeLoss):
         return distances.euclidean_loss(y_pred, y_true)
 
 
-@serializable
+@serializable_as("losses")
 class Contrastive(CaffeLoss):
     """Similar pairs cost d^2, others max(margin - d, 0)^2 (legacy: max(margin - d^2, 0)); their sum over 2 N.
 
@@ -199,7 +197,7 @@ class Contrastive(CaffeLoss):
         return distances.contrastive_loss(a, b, y_true, **self.fields)
 
 
-@serializable
+@serializable_as("losses")
 class SmoothL1(CaffeLoss):
     """sum smooth_l1(d) / N, d = y_pred - y_true; (sigma d)^2 / 2 if |d| < 1 / sigma^2, else |d| - 1 / (2 sigma^2).
 
@@ -218,7 +216,7 @@ class SmoothL1(CaffeLoss):
         return distances.smooth_l1_loss(y_pred, y_true, **self.fields)
 
 
-@serializable
+@serializable_as("losses")
 class MultiBox(CaffeLoss):
     """The SSD loss, see layers.MultiBoxLoss.
 
@@ -239,7 +237,7 @@ class MultiBox(CaffeLoss):
         dtype: Any = None,
         **rules: Any,
     ) -> None:
-        self.rules = multibox_rules(num_classes, **rules)
+        self.rules: MultiBoxRules = multibox_rules(num_classes, **rules)
         super().__init__(asdict(self.rules), name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

@@ -13,12 +13,10 @@ from keras_caffe.layers.loss_bottoms import classes_last
 from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.ops.accuracy import TIES, accuracy
 
-serializable = serializable_as("metrics")
-
 __all__ = ["Accuracy"]
 
 
-@serializable
+@serializable_as("metrics")
 class Accuracy(Metric):
     """Share of the places whose label is among the top_k best scores, averaged over batches.
 
@@ -47,16 +45,18 @@ class Accuracy(Metric):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.top_k, self.axis = whole("top_k", top_k, 1), whole("axis", axis)
-        self.ignore_label, self.ties = optional(whole, "ignore_label", ignore_label), one_of("ties", ties, TIES)
-        self.total = self.add_variable((), "zeros", name="total")
-        self.batches = self.add_variable((), "zeros", name="batches")
+        self.top_k: int = whole("top_k", top_k, 1)
+        self.axis: int = whole("axis", axis)
+        self.ignore_label: int | None = optional(whole, "ignore_label", ignore_label)
+        self.ties: str = one_of("ties", ties, TIES)
+        self.total: Any = self.add_variable((), "zeros", name="total")
+        self.batches: Any = self.add_variable((), "zeros", name="batches")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         labels = ops.convert_to_tensor(y_true)
         scores = classes_last(ops.convert_to_tensor(y_pred), self.axis, labels)
         weights = None if sample_weight is None else _at_places(sample_weight, labels)
-        rules = {"top_k": self.top_k, "ignore_label": self.ignore_label, "ties": self.ties}
+        rules: dict[str, Any] = {"top_k": self.top_k, "ignore_label": self.ignore_label, "ties": self.ties}
         mean, _ = accuracy(scores, labels, weights=weights, **rules)
         self.total.assign_add(ops.cast(mean, self.dtype))
         self.batches.assign_add(1)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_caffe.converters.choices import DATABASES
+from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.shapes import ceil_div
 
@@ -61,7 +62,9 @@ class Features:
         selection: dict[str, Any] = {"level": level, "stages": stages}
         places: dict[str, Any] = {"base_dir": base_dir, "confine": confine}
         allowed = {"allow_python_imports": options.get("allow_python_imports", False)}
-        self.data = dataset(definition, "TEST", data_format="channels_first", seed=0, **selection, **allowed, **places)
+        self.data: CaffeDataset = dataset(
+            definition, "TEST", data_format="channels_first", seed=0, **selection, **allowed, **places
+        )
         model, _ = open_test_net(
             definition,
             weights,
@@ -71,7 +74,8 @@ class Features:
             **options,
             **places,
         )
-        self.blobs, self._files = tuple(blobs), model.plan.output_files
+        self.blobs: tuple[str, ...] = tuple(blobs)
+        self._files = model.plan.output_files
         computed = [*blobs, *model.plan.also_out]
         self._part = model.extract(computed)
         with files_written():
@@ -83,10 +87,17 @@ class Features:
             raise DataError(
                 "the data layer's records have no end", layer=source.layer.name, fix="Say how many batches to take."
             )
-        self.batches = ceil_div(self._records, self._batch) if batches is None else batches
+        self.batches: int = ceil_div(self._records, self._batch) if batches is None else batches
         found = source.settings.places
         files = [*map(Path, weights), *found.needed]  # not the images that a list names, which may be millions
-        self.identity = [to_text(definition.message), self.blobs, self.batches, level, list(stages), repr(options)]
+        self.identity: list[Any] = [
+            to_text(definition.message),
+            self.blobs,
+            self.batches,
+            level,
+            list(stages),
+            repr(options),
+        ]
         self.identity += [list(map(str, found.folders)), _stamps(files), faster and (faster.name, faster.precision)]
 
     def batches_from(self, first: int) -> Iterator[dict[str, np.ndarray]]:
@@ -132,7 +143,8 @@ class Parts:
     """
 
     def __init__(self, target: str, features: Features) -> None:
-        self.features, self.folder = features, Path(f"{target}.part")
+        self.features: Features = features
+        self.folder: Path = Path(f"{target}.part")
         self._state, self._identity = self.folder / "state.json", json.dumps(features.identity)
         with self._written():
             self._lock = self._alone()

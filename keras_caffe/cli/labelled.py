@@ -39,9 +39,12 @@ class Labelled:
     def __init__(self, model: CaffeModel, input: str, data: Path, prepare: Preparation, **places: Any) -> None:
         from keras_caffe.converters.model import keras_name
 
-        self.model, self.input, self.data, self.prepare = model, input, data, prepare
+        self.model: CaffeModel = model
+        self.input: str = input
+        self.data: Path = data
+        self.prepare: Preparation = prepare
         self.places = places
-        self.fixed = next(t.shape[0] for t in model.inputs if t.name == keras_name(input))
+        self.fixed: Any = next(t.shape[0] for t in model.inputs if t.name == keras_name(input))
         self.size = self.fixed or BATCH
 
     def __iter__(self) -> Iterator[Batch]:

@@ -26,7 +26,8 @@ class Buffers:
     """
 
     def __init__(self, keep: int = KEEP, most: float = math.inf) -> None:
-        self.keep, self.most = keep, most
+        self.keep: int = keep
+        self.most: float = most
         self._memory: list[np.ndarray] = []
         self._lock = threading.Lock()
 

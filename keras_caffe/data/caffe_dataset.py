@@ -20,8 +20,9 @@ class CaffeDataset(tf.data.Dataset[Any]):
         skipped: the errors of the records left out so far (`on_error="skip"`), the last 10,000 of each layer.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, streams: Sequence[Stream]) -> None:
-        self._dataset, self.streams = dataset, list(streams)
+    def __init__(self, dataset: tf.data.Dataset[Any], streams: Sequence[Stream]) -> None:
+        self._dataset = dataset
+        self.streams: list[Stream] = list(streams)
         super().__init__(dataset._variant_tensor)
         if not tf.executing_eagerly():
             _keep_with_graph(self.streams)

@@ -45,7 +45,8 @@ class Database:
     """
 
     def __init__(self, walk: Walk, name: str) -> None:
-        self.walk, self.name = walk, name
+        self.walk: Walk = walk
+        self.name: str = name
         self.size = walk.count()
         self._marks: dict[int, bytes | None] = {0: None}
         self._sorted = [0]

@@ -55,7 +55,7 @@ def dataset(
     epochs: int | None = None,
     drop_remainder: bool = False,
     shard: tuple[int, int] | None = None,
-    input_context: tf.distribute.InputContext | None = None,
+    input_context: Any = None,
 ) -> CaffeDataset:
     """What a net's data layers put into its blobs, batch after batch.
 

@@ -22,8 +22,9 @@ class Fused:
     """
 
     def __init__(self, augment: Augment, shape: Any, data_format: str) -> None:
-        self.last = data_format == "channels_last"
-        self.scale, self.mean = augment.scale, window_mean(augment, shape, data_format)
+        self.last: bool = data_format == "channels_last"
+        self.scale: float = augment.scale
+        self.mean: np.ndarray | None = window_mean(augment, shape, data_format)
 
     def apply(self, windows: Any, mirrored: Any) -> Any:
         return _compiled(self.last)(windows, mirrored, self.mean, self.scale)

@@ -129,7 +129,7 @@ class PixelStream(JpegStream):
     def __init__(self, source: ImageSource, share: Share) -> None:
         super().__init__(source, share)
         augment, first, data_format = source.augment, source.first_shape, source.settings.data_format
-        self.mean = window_mean(augment, first, data_format)
+        self.mean: np.ndarray | None = window_mean(augment, first, data_format)
         self.options: dict[str, Any] = {"size": augment.size(first), "scale": augment.scale, "data_format": data_format}
 
     def _finished(self, decoded: Sequence[Any], facts: Any, count: Any) -> list[Any]:

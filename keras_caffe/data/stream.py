@@ -93,7 +93,7 @@ class Stream:
         self.batch: int = source.batch_size * (share.replicas if self.delivery.counted else 1)
         self.total: int | None = share.records(source)
 
-    def dataset(self) -> tf.data.Dataset:
+    def dataset(self) -> tf.data.Dataset[Any]:
         """A data set of tuples, one tensor for each top."""
         parallel = {} if self.delivery.ordered else {"num_parallel_calls": self.at_once, "deterministic": True}
         batches = self._numbers().map(lambda number: self._shaped(self._made(number)), **parallel)

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_caffe.converters.tail import Tail
 from keras_caffe.runtimes import Arrays, Runtime
+from keras_caffe.shapes import Shape
 
 
 class Cut(Runtime):
@@ -22,9 +23,9 @@ class Cut(Runtime):
 
     def __init__(self, head: Runtime, names: Mapping[str, str], tail: Tail, outputs: Sequence[str]) -> None:
         self._head, self._names, self._tail = head, names, tail
-        self.title = f"{head.title} with Keras behind it"
-        self.inputs = {**tail.inputs, **{blob: head.inputs[name] for blob, name in names.items()}}
-        self.outputs = list(outputs)
+        self.title: str = f"{head.title} with Keras behind it"
+        self.inputs: Mapping[str, Shape] = {**tail.inputs, **{blob: head.inputs[name] for blob, name in names.items()}}
+        self.outputs: Sequence[str] = list(outputs)
 
     def call(self, fed: Arrays) -> dict[str, np.ndarray]:
         found = self._tail.run(fed, self._head.call({name: fed[blob] for blob, name in self._names.items()}))

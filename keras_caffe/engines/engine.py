@@ -34,9 +34,11 @@ class Engine:
         report: Report,
         check: Callable[[Mapping[str, Shape]], None],
     ) -> None:
-        self.name, self.precision, self.report = report.engine, report.precision, report
+        self.name: str = report.engine
+        self.precision: str = report.precision
+        self.report: Report = report
         self._runtime, self._names, self._single, self._check = runtime, names, single, check
-        self.inputs = dict(runtime.inputs)
+        self.inputs: dict[str, Shape] = dict(runtime.inputs)
 
     def __call__(self, inputs: Any = None) -> Any:
         """Computes the outputs of a batch.

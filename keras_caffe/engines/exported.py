@@ -23,7 +23,7 @@ from keras_caffe.runtimes.openvino import OpenVino
 from keras_caffe.runtimes.tensorflow import TensorFlow
 from keras_caffe.shapes import Shape, Sizes
 
-ENGINES = {
+ENGINES: dict[str, tuple[str, ...]] = {
     ".onnx": ("onnxruntime", "openvino"),
     ".tflite": ("litert",),
     ".xml": ("openvino",),
@@ -46,9 +46,10 @@ class ExportedFile:
     """
 
     def __init__(self, path: Path, outputs: Sequence[str] | None) -> None:
-        self.path, self._outputs = _newest(path), outputs
-        self.kind = "SavedModel" if self.path.is_dir() else self.path.suffix
-        self.engines = ENGINES[self.kind]
+        self.path: Path = _newest(path)
+        self._outputs = outputs
+        self.kind: str = "SavedModel" if self.path.is_dir() else self.path.suffix
+        self.engines: tuple[str, ...] = ENGINES[self.kind]
 
     @property
     def single(self) -> str | None:
@@ -133,8 +134,10 @@ class Chosen(Runtime):
     """Some of a runtime's outputs."""
 
     def __init__(self, whole: Runtime, outputs: Sequence[str]) -> None:
-        self._whole, self.outputs = whole, list(outputs)
-        self.title, self.inputs = whole.title, whole.inputs
+        self._whole = whole
+        self.outputs: Sequence[str] = list(outputs)
+        self.title: str = whole.title
+        self.inputs: Mapping[str, Shape] = whole.inputs
 
     def call(self, fed: Arrays) -> dict[str, np.ndarray]:
         found = self._whole.call(fed)

@@ -45,7 +45,8 @@ class LoadedNet:
     engines: Sequence[str] = NAMES
 
     def __init__(self, model: CaffeModel, outputs: Sequence[str] | None) -> None:
-        self.model, self.outputs = model, outputs
+        self.model: CaffeModel = model
+        self.outputs: Sequence[str] | None = outputs
         model.net.check_blobs(outputs or ())
         self._graphs: dict[tuple[str, ...], bytes] = {}
 

@@ -20,7 +20,7 @@ class AbsVal(CaffeLayer):
     Caffe: src/caffe/layers/absval_layer.cpp
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def call(self, inputs: Any) -> Any:
         return ops.abs(inputs)

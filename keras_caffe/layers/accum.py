@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import flag, per_axis, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.images import check_images
 from keras_caffe.ops.interp import interp
 from keras_caffe.registry import register_layer
@@ -38,9 +38,9 @@ class Accum(CaffeLayer):
     Caffe: src/caffe/layers/accum_layer.cpp (lmb-freiburg/flownet2)
     """
 
-    bottoms = (1, None)
+    bottoms: Arity = (1, None)
     stores = "channels_last"
-    flops_per_top_value = 7  # 4 products, 3 sums
+    flops_per_top_value: int | None = 7  # 4 products, 3 sums
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class Accum(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = per_axis("size (height, width)", size, 2)
-        self.size_divisible_by = whole("size_divisible_by", size_divisible_by, 0)
-        self.have_reference = flag("have_reference", have_reference)
+        self.size: tuple[int, ...] = per_axis("size (height, width)", size, 2)
+        self.size_divisible_by: int = whole("size_divisible_by", size_divisible_by, 0)
+        self.have_reference: bool = flag("have_reference", have_reference)
 
     def call(self, inputs: Any) -> Any:
         bottoms = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import flag, one_of, optional, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
@@ -45,8 +45,8 @@ class Accuracy(CaffeLayer):
     Caffe: src/caffe/layers/accuracy_layer.cpp
     """
 
-    bottoms = (2, 2)
-    tops = (1, 2)
+    bottoms: Arity = (2, 2)
+    tops: Arity = (1, 2)
     stores = "caffe"
     has_gradient = False
 
@@ -61,9 +61,11 @@ class Accuracy(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.top_k, self.axis = whole("top_k", top_k, 1), whole("axis", axis)
-        self.ignore_label = optional(whole, "ignore_label", ignore_label)
-        self.ties, self.per_class = one_of("ties", ties, TIES), flag("per_class", per_class)
+        self.top_k: int = whole("top_k", top_k, 1)
+        self.axis: int = whole("axis", axis)
+        self.ignore_label: int | None = optional(whole, "ignore_label", ignore_label)
+        self.ties: str = one_of("ties", ties, TIES)
+        self.per_class: bool = flag("per_class", per_class)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

@@ -40,8 +40,8 @@ class CtcLoss(SequenceLoss):
         self, blank: int = 0, alphabet_size: int | None = None, time_step: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(blank=blank, **kwargs)
-        self.alphabet_size = optional(whole, "alphabet_size", alphabet_size, 1)
-        self.time_step = optional(whole, "time_step", time_step, 1)
+        self.alphabet_size: int | None = optional(whole, "alphabet_size", alphabet_size, 1)
+        self.time_step: int | None = optional(whole, "time_step", time_step, 1)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = sequences(inputs[0]), integer_labels(inputs[1])

@@ -39,8 +39,9 @@ class ArgMax(CaffeLayer):
 
     def __init__(self, top_k: int = 1, out_max_val: bool = False, axis: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.top_k, self.out_max_val = whole("top_k", top_k, 1), flag("out_max_val", out_max_val)
-        self.axis = optional(whole, "axis", axis)
+        self.top_k: int = whole("top_k", top_k, 1)
+        self.out_max_val: bool = flag("out_max_val", out_max_val)
+        self.axis: int | None = optional(whole, "axis", axis)
         if self.compute_dtype in ("float16", "bfloat16"):
             self.dtype_policy = "float32"  # Half precision has no room for the indices.
 

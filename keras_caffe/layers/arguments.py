@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from keras import initializers
@@ -16,6 +16,8 @@ from keras import initializers
 from keras_caffe import fillers
 from keras_caffe.errors import CaffeError, LayerError, instead
 from keras_caffe.shapes import canonical_axis
+
+Checked = TypeVar("Checked")
 
 
 def one_of(name: str, value: Any, choices: Sequence[str], error: type[CaffeError] = LayerError) -> str:
@@ -58,7 +60,7 @@ def number(
     raise error(f"{name} must be a number{_range(least, most, above)}", received=repr(value))
 
 
-def optional(check: Callable[..., Any], name: str, value: Any, *bounds: Any, **more: Any) -> Any:
+def optional(check: Callable[..., Checked], name: str, value: Any, *bounds: Any, **more: Any) -> Checked | None:
     """None, or what `check`, one of the functions here, makes of the value."""
     return None if value is None else check(name, value, *bounds, **more)
 

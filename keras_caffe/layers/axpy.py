@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import ShapeError
-from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, CaffeLayer, serializable
 from keras_caffe.layers.loss_bottoms import check_rank
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, merge_shapes
@@ -26,9 +26,9 @@ class Axpy(CaffeLayer):
     Caffe: src/caffe/layers/axpy_layer.cpp (hujie-frank/SENet)
     """
 
-    bottoms = (3, 3)
+    bottoms: Arity = (3, 3)
     stores = "channels_last"
-    flops_per_top_value = 2
+    flops_per_top_value: int | None = 2
 
     def call(self, inputs: Any) -> Any:
         a, x, b = inputs

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from inspect import Signature, getfullargspec, signature
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import keras
 import numpy as np
@@ -22,8 +22,11 @@ from keras_caffe.ops.memory import adopt
 from keras_caffe.ops.refusals import Place, at_place
 from keras_caffe.shapes import Shape, Shown, Sizes, canonical_axis, total_count
 
-ALL: Container[int] = range(2**31)
+ALL: Sequence[int] = range(2**31)
 """The indices of any number of bottoms."""
+
+Arity: TypeAlias = tuple[int, int | None]
+"""The least and the greatest number of bottoms or tops; None = any."""
 
 
 class Blob(NamedTuple):
@@ -96,7 +99,10 @@ class SharedView:
     """
 
     def __init__(self, owner: BoundBlob, blob: Blob) -> None:
-        self.owner, self.blob, self.shape, self.dtype = owner, blob, blob.keras_shape, owner.variable.dtype
+        self.owner: BoundBlob = owner
+        self.blob: Blob = blob
+        self.shape: Sizes = blob.keras_shape
+        self.dtype: Any = owner.variable.dtype
 
     @property
     def value(self) -> Any:
@@ -170,7 +176,7 @@ class CaffeLayer(NotQuantized, Layer):
     Class attributes state the facts of Caffe's layer.
 
     Attributes:
-        bottoms, tops: least and greatest number of them; None = any.
+        bottoms, tops: least and greatest number of them.
         stores: how it wants its bottoms stored: "channels_last", "caffe" order, or "any" (all alike).
         is_loss: whether the top adds to the loss by default.
         one_image: whether it refuses batches of several images, which shows only when it runs.
@@ -186,20 +192,20 @@ class CaffeLayer(NotQuantized, Layer):
         flops_per_top_value: what it computes, see `flops`.
     """
 
-    bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
-    tops: ClassVar[tuple[int, int | None]] = (1, 1)
-    stores: ClassVar[str] = "any"
+    bottoms: Arity = (1, 1)
+    tops: Arity = (1, 1)
+    stores: str = "any"
     is_loss: bool = False
     one_image: bool = False
-    has_gradient: ClassVar[bool] = True
-    no_gradient: ClassVar[tuple[int, ...]] = ()
-    not_forced: ClassVar[tuple[int, ...]] = ()
-    kept_bottoms: Container[int] = ()
-    kept_in_place: ClassVar[bool] = False
-    reads_top: ClassVar[bool] = False
+    has_gradient: bool = True
+    no_gradient: Sequence[int] = ()
+    not_forced: Sequence[int] = ()
+    kept_bottoms: Sequence[int] = ()
+    kept_in_place: bool = False
+    reads_top: bool = False
     overwrites_blobs: bool = False
-    other_blobs: ClassVar[Sequence[Cure]] = ("Check bias_term and the layer's type.",)
-    flops_per_top_value: ClassVar[int | None] = None
+    other_blobs: Sequence[Cure] = ("Check bias_term and the layer's type.",)
+    flops_per_top_value: int | None = None
     shown_axes: Sequence[Order] = ()  # of each bottom, in the order of the model's edges; () outside a CaffeModel
     place: Place | None = None  # in a CaffeModel: what errors call the layer and its bottoms
 
@@ -373,7 +379,7 @@ def shape_list(input_shape: Any) -> list[Shape]:
     return [tuple(shape) for shape in input_shape]
 
 
-def check_count(what: str, number: int, allowed: tuple[int, int | None]) -> None:
+def check_count(what: str, number: int, allowed: Arity) -> None:
     """Raises NetError unless a layer takes so many bottoms or tops (`what`); `allowed` are the least and the most."""
     low, high = allowed
     if number < low or (high is not None and number > high):

@@ -51,7 +51,8 @@ class BatchNorm(CaffeLayer):
     """
 
     stores = "channels_last"
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
+    passes: Any
 
     def __init__(
         self,
@@ -66,12 +67,13 @@ class BatchNorm(CaffeLayer):
     ) -> None:
         super().__init__(**kwargs)
         self.use_global_stats = optional(flag, "use_global_stats", use_global_stats)
-        self.moving_average_fraction = number("moving_average_fraction", moving_average_fraction)
-        self.eps, self.scale_bias = number("eps", eps), flag("scale_bias", scale_bias)
-        self.scale_filler = filler("scale_filler", scale_filler if self.scale_bias else fillers.ONE)
-        self.bias_filler = filler("bias_filler", bias_filler if self.scale_bias else "constant")
+        self.moving_average_fraction: float = number("moving_average_fraction", moving_average_fraction)
+        self.eps: float = number("eps", eps)
+        self.scale_bias: bool = flag("scale_bias", scale_bias)
+        self.scale_filler: fillers.Filler = filler("scale_filler", scale_filler if self.scale_bias else fillers.ONE)
+        self.bias_filler: fillers.Filler = filler("bias_filler", bias_filler if self.scale_bias else "constant")
         default = "averages" if self.scale_bias else "sums"
-        self.statistics = one_of("statistics", default if statistics is None else statistics, ("sums", "averages"))
+        self.statistics: str = one_of("statistics", default if statistics is None else statistics, ("sums", "averages"))
         if self.statistics == "averages":
             self.use_global_stats, self.eps = None, max(self.eps, MIN_EPS)
 

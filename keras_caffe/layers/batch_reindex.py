@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.ops.indices import checked_indices
 from keras_caffe.registry import register_layer
@@ -33,13 +33,13 @@ class BatchReindex(CaffeLayer):
     Caffe: src/caffe/layers/batch_reindex_layer.cpp
     """
 
-    bottoms = (2, 2)
-    flops_per_top_value = 0  # it moves values
-    no_gradient = (1,)
+    bottoms: Arity = (2, 2)
+    flops_per_top_value: int | None = 0  # it moves values
+    no_gradient: Sequence[int] = (1,)
 
     def __init__(self, axis: int = 0, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for the indices.
-        self.axis = whole("axis", axis)
+        self.axis: int = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         x, index = inputs

@@ -10,7 +10,7 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers import arguments
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, known
@@ -37,12 +37,13 @@ class Bias(CaffeLayer):
     Caffe: src/caffe/layers/bias_layer.cpp
     """
 
-    bottoms = (1, 2)
-    flops_per_top_value = 1
+    bottoms: Arity = (1, 2)
+    flops_per_top_value: int | None = 1
 
     def __init__(self, axes: int | Sequence[int] = -1, filler: fillers.Filler = "constant", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axes, self.filler = arguments.distinct_axes("axes", axes), arguments.filler("filler", filler)
+        self.axes: tuple[int, ...] = arguments.distinct_axes("axes", axes)
+        self.filler: fillers.Filler = arguments.filler("filler", filler)
 
     def call(self, inputs: Any) -> Any:
         x, bias = inputs if isinstance(inputs, (list, tuple)) else (inputs, self.bias)

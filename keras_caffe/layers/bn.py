@@ -10,7 +10,7 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import filler, flag, number, one_of, whole
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.bn_forks import definition, parameters
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.registry import register_layer
@@ -49,9 +49,9 @@ class BN(CaffeLayer):
     Caffe: src/caffe/layers/bn_layer.cpp (SegNet; temporal segment networks; PSPNet)
     """
 
-    tops = (1, 3)
-    flops_per_top_value = 2
-    kept_bottoms = (0,)
+    tops: Arity = (1, 3)
+    flops_per_top_value: int | None = 2
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self,
@@ -69,18 +69,21 @@ class BN(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.statistics = one_of("statistics", statistics, ("batch", "moving", "phase", "none"))
-        self.momentum, self.eps = number("momentum", momentum), number("eps", eps)
-        self.history, self.frozen, self.axis = flag("history", history), flag("frozen", frozen), whole("axis", axis)
+        self.statistics: str = one_of("statistics", statistics, ("batch", "moving", "phase", "none"))
+        self.momentum: float = number("momentum", momentum)
+        self.eps: float = number("eps", eps)
+        self.history: bool = flag("history", history)
+        self.frozen: bool = flag("frozen", frozen)
+        self.axis: int = whole("axis", axis)
         if self.statistics in ("moving", "phase") and not self.history:
             raise LayerError(f"statistics {self.statistics!r} need the moving ones", expected="history=True")
-        self.blob_axes = whole("blob_axes", blob_axes, 1)
-        self.blob_axis = whole("blob_axis", blob_axis, 0, self.blob_axes - 1)
-        self.more_tops = whole("more_tops", more_tops, 0, 2)
+        self.blob_axes: int = whole("blob_axes", blob_axes, 1)
+        self.blob_axis: int = whole("blob_axis", blob_axis, 0, self.blob_axes - 1)
+        self.more_tops: int = whole("more_tops", more_tops, 0, 2)
         if self.more_tops and self.statistics == "none":
             raise LayerError("without statistics BN has no further tops", expected="more_tops 0", received=more_tops)
-        self.scale_filler = filler("scale_filler", scale_filler)
-        self.shift_filler = filler("shift_filler", shift_filler)
+        self.scale_filler: fillers.Filler = filler("scale_filler", scale_filler)
+        self.shift_filler: fillers.Filler = filler("shift_filler", shift_filler)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = ops.cast(inputs, self.variable_dtype)

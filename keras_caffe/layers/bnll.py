@@ -22,7 +22,7 @@ class BNLL(CaffeLayer):
     Caffe: src/caffe/layers/bnll_layer.cpp
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def call(self, inputs: Any) -> Any:
         # From 17 on it is x in float32. TensorFlow Lite's softplus is infinite from 89 on.

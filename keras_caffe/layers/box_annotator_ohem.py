@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.arguments import whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_rank, check_single, check_size
 from keras_caffe.ops.ohem import hardest_of_each_image
@@ -37,15 +37,16 @@ class BoxAnnotatorOHEM(CaffeLayer):
     Caffe: src/caffe/layers/box_annotator_ohem_layer.cpp (microsoft/caffe)
     """
 
-    bottoms = (4, 4)
-    tops = (2, 2)
+    bottoms: Arity = (4, 4)
+    tops: Arity = (2, 2)
     stores = "caffe"
-    flops_per_top_value = 0  # it compares and moves values
+    flops_per_top_value: int | None = 0  # it compares and moves values
     has_gradient = False
 
     def __init__(self, roi_per_img: int, ignore_label: int = -1, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.roi_per_img, self.ignore_label = whole("roi_per_img", roi_per_img, 1), whole("ignore_label", ignore_label)
+        self.roi_per_img: int = whole("roi_per_img", roi_per_img, 1)
+        self.ignore_label: int = whole("ignore_label", ignore_label)
 
     def call(self, inputs: Any) -> Any:
         rois, losses, labels, weights = (ops.reshape(x, (-1, count(tuple(x.shape[1:2])))) for x in inputs)

@@ -21,7 +21,7 @@ class BoxLoss(LossLayer):
         num_class: number of classes.
     """
 
-    no_gradient = (1,)
+    no_gradient: Sequence[int] = (1,)
     boxes: int
     num_class: int
 

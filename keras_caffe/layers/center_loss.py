@@ -42,17 +42,18 @@ class CenterLoss(LossLayer):
     """
 
     is_loss = False
-    no_gradient = (1,)
-    kept_bottoms = (0,)
+    no_gradient: Sequence[int] = (1,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self, num_output: int, axis: int = 1, center_filler: fillers.Filler = "constant", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output, self.axis = whole("num_output", num_output, 1), whole("axis", axis)
+        self.num_output: int = whole("num_output", num_output, 1)
+        self.axis: int = whole("axis", axis)
         if self.axis < 1:
             raise LayerError("the features cannot include the batch axis", expected="axis of 1 or more", received=axis)
-        self.center_filler = filler("center_filler", center_filler)
+        self.center_filler: fillers.Filler = filler("center_filler", center_filler)
 
     def call(self, inputs: Any) -> Any:
         features, labels = inputs

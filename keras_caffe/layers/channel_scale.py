@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.ops.losses import with_gradient_of
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, same_shape
@@ -33,9 +33,9 @@ class ChannelScale(CaffeLayer):
     Caffe: src/caffe/layers/channel_scale_layer.cpp (happynear/caffe-windows)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "channels_last"
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(
         self,
@@ -45,9 +45,9 @@ class ChannelScale(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.do_forward = flag("do_forward", do_forward)
-        self.do_backward_feature = flag("do_backward_feature", do_backward_feature)
-        self.do_backward_scale = flag("do_backward_scale", do_backward_scale)
+        self.do_forward: bool = flag("do_forward", do_forward)
+        self.do_backward_feature: bool = flag("do_backward_feature", do_backward_feature)
+        self.do_backward_scale: bool = flag("do_backward_scale", do_backward_scale)
 
     def call(self, inputs: Any) -> Any:
         x, scale = inputs

@@ -29,11 +29,12 @@ class Clip(CaffeLayer):
     Caffe: src/caffe/layers/clip_layer.cpp
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, min: float, max: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.min, self.max = number("min", min), number("max", max)
+        self.min: float = number("min", min)
+        self.max: float = number("max", max)
 
     def call(self, inputs: Any) -> Any:
         y = ops.where(inputs > self.max, self.max, inputs)

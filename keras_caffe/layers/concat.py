@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, merge_shapes, shown_as, shown_axis
 
@@ -34,12 +34,12 @@ class Concat(CaffeLayer):
     Caffe: src/caffe/layers/concat_layer.cpp
     """
 
-    bottoms = (1, None)
-    flops_per_top_value = 0  # it moves values
+    bottoms: Arity = (1, None)
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = whole("axis", axis)
+        self.axis: int = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         return ops.concatenate(inputs, axis=self.axis) if isinstance(inputs, (list, tuple)) else inputs

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import optional, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis
@@ -34,14 +34,15 @@ class ContinuationIndicator(CaffeLayer):
     Caffe: src/caffe/layers/continuation_indicator_layer.cpp (several forks)
     """
 
-    bottoms = (0, 1)
-    flops_per_top_value = 0
+    bottoms: Arity = (0, 1)
+    flops_per_top_value: int | None = 0
     has_gradient = False
 
     def __init__(self, time_step: int, batch_size: int | None = None, axis: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.time_step, self.axis = whole("time_step", time_step, 1), whole("axis", axis)
-        self.batch_size = optional(whole, "batch_size", batch_size, 1)
+        self.time_step: int = whole("time_step", time_step, 1)
+        self.axis: int = whole("axis", axis)
+        self.batch_size: int | None = optional(whole, "batch_size", batch_size, 1)
 
     def call(self, inputs: Any) -> Any:
         sequences = self.batch_size or ops.shape(inputs)[self.axis]

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import flag, number
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single, check_size, flat
 from keras_caffe.ops.distances import contrastive_loss
@@ -34,13 +34,14 @@ class ContrastiveLoss(LossLayer):
     Caffe: src/caffe/layers/contrastive_loss_layer.cpp
     """
 
-    bottoms = (3, 3)
-    not_forced = (2,)
-    kept_bottoms = (0, 1)
+    bottoms: Arity = (3, 3)
+    not_forced: Sequence[int] = (2,)
+    kept_bottoms: Sequence[int] = (0, 1)
 
     def __init__(self, margin: float = 1.0, legacy_version: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.margin, self.legacy_version = number("margin", margin), flag("legacy_version", legacy_version)
+        self.margin: float = number("margin", margin)
+        self.legacy_version: bool = flag("legacy_version", legacy_version)
 
     def call(self, inputs: Any) -> Any:
         a, b, similar = inputs

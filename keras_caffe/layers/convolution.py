@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import filler, flag, whole
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.spatial import batch_axes, spatial_params, window
 from keras_caffe.layout import Order, axis_last
 from keras_caffe.ops.convolution import convolution
@@ -47,9 +47,13 @@ class Convolution(CaffeLayer):
     Caffe: src/caffe/layers/conv_layer.cpp
     """
 
-    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
-    tops: ClassVar[tuple[int, int | None]] = (1, None)
+    bottoms: Arity = (1, None)
+    tops: Arity = (1, None)
     stores = "channels_last"
+    kernel_size: Sizes
+    stride: Sizes
+    pad: Sizes
+    dilation: Sizes
 
     def __init__(
         self,
@@ -65,26 +69,26 @@ class Convolution(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output, self.group = whole("num_output", num_output, 1), whole("group", group, 1)
-        self.bias_term = flag("bias_term", bias_term)
+        self.num_output: int = whole("num_output", num_output, 1)
+        self.group: int = whole("group", group, 1)
+        self.bias_term: bool = flag("bias_term", bias_term)
         self.kernel_size, self.stride, self.pad, self.dilation = window(kernel_size, stride, pad, dilation)
-        self.weight_filler = filler("weight_filler", weight_filler)
-        self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
+        self.weight_filler: fillers.Filler = filler("weight_filler", weight_filler)
+        self.bias_filler: fillers.Filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
         return [self._one(x) for x in inputs] if isinstance(inputs, (list, tuple)) else self._one(inputs)
 
     def _one(self, x: Any) -> Any:
-        first = batch_axes(x.shape, self.kernel_size)
-        batch, rest = ops.shape(x)[:first], x.shape[first:]
-        flat = x if len(batch) == 1 else ops.reshape(x, (-1, *rest))
+        batch = ops.shape(x)[: batch_axes(x.shape, self.kernel_size)]
+        flat = x if len(batch) == 1 else ops.reshape(x, (-1, *x.shape[len(batch) :]))
         geometry = {"stride": self.stride, "pad": self.pad, "dilation": self.dilation}
         y = self.kernel_op(flat, self.kernel, **geometry, group=self.group)
         y = y + self.bias if self.bias_term else y
         return y if len(batch) == 1 else ops.reshape(y, (*batch, *ops.shape(y)[1:]))
 
-    kernel_op = staticmethod(convolution)
-    output_size = staticmethod(conv_output)
+    kernel_op: Callable[..., Any] = staticmethod(convolution)
+    output_size: Callable[..., Size] = staticmethod(conv_output)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         for other in shapes[1:]:
@@ -96,11 +100,9 @@ class Convolution(CaffeLayer):
         geometry = zip(shape[first:-1], self.kernel_size, self.stride, self.pad, self.dilation, strict=True)
         out = [self.output_size(*axis) for axis in geometry]
         if any(size is not None and size < 0 for size in out):
-            raise ShapeError(
-                "the output would have a negative size",
-                expected="a kernel that fits into the padded input",
-                received=f"input {shape[first:-1]}, kernel {self.kernel_size}, output {tuple(out)}",
-            )
+            received = f"input {shape[first:-1]}, kernel {self.kernel_size}, output {tuple(out)}"
+            expected = "a kernel that fits into the padded input"
+            raise ShapeError("the output would have a negative size", expected=expected, received=received)
         return (*shape[:first], *out, self.num_output)
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:
@@ -122,11 +124,9 @@ class Convolution(CaffeLayer):
     def check_group(self, channels: Size) -> int:
         """The input channels. Raises LayerError if they are unknown or `group` divides them or the outputs not."""
         if channels is None or channels % self.group or self.num_output % self.group:
-            raise LayerError(
-                f"group {self.group} does not divide the channels",
-                expected=f"input channels and num_output that are multiples of {self.group}",
-                received=f"{channels} input channels, num_output {self.num_output}",
-            )
+            received = f"{channels} input channels, num_output {self.num_output}"
+            expected = f"input channels and num_output that are multiples of {self.group}"
+            raise LayerError(f"group {self.group} does not divide the channels", expected=expected, received=received)
         return channels
 
     @classmethod

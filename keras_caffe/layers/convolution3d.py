@@ -8,7 +8,7 @@ from typing import Any
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import per_axis
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.layers.images import check_images
 from keras_caffe.layout import Order, channels_last
@@ -40,8 +40,8 @@ class Convolution3D(Convolution):
     Caffe: src/caffe/layers/convolution3d_layer.cpp (facebookarchive/C3D)
     """
 
-    bottoms = (1, 1)
-    tops = (1, 1)
+    bottoms: Arity = (1, 1)
+    tops: Arity = (1, 1)
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.layers.depthwise_convolution import channels_of, with_convolution
 from keras_caffe.registry import register_layer
@@ -24,8 +24,8 @@ class ConvolutionDepthwise(Convolution):
     Caffe: src/caffe/layers/conv_dw_layer.cpp (several forks)
     """
 
-    bottoms = (1, 1)
-    tops = (1, 1)
+    bottoms: Arity = (1, 1)
+    tops: Arity = (1, 1)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

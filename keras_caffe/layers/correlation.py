@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import one_of, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, required, serializable
 from keras_caffe.layers.images import check_images
 from keras_caffe.ops.correlation import correlation
 from keras_caffe.registry import register_layer
@@ -42,9 +42,9 @@ class Correlation(CaffeLayer):
     Caffe: src/caffe/layers/correlation_layer.cu (lmb-freiburg/flownet2)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "channels_last"
-    padded_axes: ClassVar[tuple[int, int]] = (1, 1)
+    padded_axes: tuple[int, int] = (1, 1)
 
     def __init__(
         self,
@@ -57,12 +57,14 @@ class Correlation(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel_size, self.pad = whole("kernel_size", kernel_size, 1), whole("pad", pad, 0)
+        self.kernel_size: int = whole("kernel_size", kernel_size, 1)
+        self.pad: int = whole("pad", pad, 0)
         if self.kernel_size % 2 == 0:
             raise LayerError("kernel_size must be odd", received=kernel_size)
-        self.max_displacement = whole("max_displacement", max_displacement, 0)
-        self.stride_1, self.stride_2 = whole("stride_1", stride_1, 1), whole("stride_2", stride_2, 1)
-        self.correlation_type = one_of("correlation_type", correlation_type, ("MULTIPLY", "SUBTRACT"))
+        self.max_displacement: int = whole("max_displacement", max_displacement, 0)
+        self.stride_1: int = whole("stride_1", stride_1, 1)
+        self.stride_2: int = whole("stride_2", stride_2, 1)
+        self.correlation_type: str = one_of("correlation_type", correlation_type, ("MULTIPLY", "SUBTRACT"))
 
     def displacements(self) -> list[range]:
         """Of rows and of columns, in pixels."""

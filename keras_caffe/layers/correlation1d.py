@@ -30,11 +30,11 @@ class Correlation1D(Correlation):
     Caffe: src/caffe/layers/correlation_layer1d.cu (lmb-freiburg/flownet2)
     """
 
-    padded_axes = (0, 1)
+    padded_axes: tuple[int, int] = (0, 1)
 
     def __init__(self, kernel_size: int, max_displacement: int, single_direction: int = 0, **kwargs: Any) -> None:
         super().__init__(kernel_size, max_displacement, **kwargs)
-        self.single_direction = whole("single_direction", single_direction, -1, 1)
+        self.single_direction: int = whole("single_direction", single_direction, -1, 1)
 
     def displacements(self) -> list[range]:
         both = super().displacements()[1]

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import distinct_axes, per_axis
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, shown_axis
 
@@ -31,13 +31,13 @@ class Crop(CaffeLayer):
     Caffe: src/caffe/layers/crop_layer.cpp
     """
 
-    bottoms = (2, 2)
-    flops_per_top_value = 0  # it moves values
+    bottoms: Arity = (2, 2)
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, axes: int | Sequence[int], offset: int | Sequence[int] = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axes = distinct_axes("axes", axes)
-        self.offset = per_axis("offset", offset, len(self.axes))
+        self.axes: tuple[int, ...] = distinct_axes("axes", axes)
+        self.offset: tuple[int, ...] = per_axis("offset", offset, len(self.axes))
 
     def call(self, inputs: Any) -> Any:
         x, like = inputs

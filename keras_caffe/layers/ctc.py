@@ -22,12 +22,12 @@ class SequenceLoss(LossLayer):
         blank: the class that stands for none; negative: the last one.
     """
 
-    not_forced = (1, 2, 3)
-    kept_bottoms = (0,)
+    not_forced: Sequence[int] = (1, 2, 3)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(self, blank: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.blank = whole("blank", blank)
+        self.blank: int = whole("blank", blank)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         check_scores(shapes[0])

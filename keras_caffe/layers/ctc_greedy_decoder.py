@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.arguments import flag, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.ctc import check_blank, check_rows, check_scores, class_index, sequences
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops.ctc import best_path, edit_distance, first_true, packed
@@ -38,14 +38,14 @@ class CTCGreedyDecoder(CaffeLayer):
     Caffe: src/caffe/layers/ctc_decoder_layer.cpp (senlinuc/caffe_ocr)
     """
 
-    bottoms = (1, 2)
+    bottoms: Arity = (1, 2)
     stores = "caffe"
     has_gradient = False
 
     def __init__(self, blank: int = 0, ctc_merge_repeated: bool = True, *, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.blank = whole("blank", blank)
-        self.ctc_merge_repeated = flag("ctc_merge_repeated", ctc_merge_repeated)
+        self.blank: int = whole("blank", blank)
+        self.ctc_merge_repeated: bool = flag("ctc_merge_repeated", ctc_merge_repeated)
 
     def call(self, inputs: Any) -> Any:
         scores, *rest = inputs if isinstance(inputs, (list, tuple)) else [inputs]

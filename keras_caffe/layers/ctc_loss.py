@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import flag
-from keras_caffe.layers.base import serializable
+from keras_caffe.layers.base import Arity, serializable
 from keras_caffe.layers.ctc import SequenceLoss, check_steps, class_index, sequences
 from keras_caffe.ops.ctc import ctc_costs, first_true, packed
 from keras_caffe.ops.losses import integer_labels, with_only_gradient_of
@@ -40,7 +40,7 @@ class CTCLoss(SequenceLoss):
     Caffe: src/caffe/layers/ctc_loss_layer.cpp (MhLiao/TextBoxes_plusplus)
     """
 
-    bottoms = (3, 3)
+    bottoms: Arity = (3, 3)
 
     def __init__(
         self,
@@ -50,8 +50,8 @@ class CTCLoss(SequenceLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(blank=blank, **kwargs)
-        self.preprocess_collapse_repeated = flag("preprocess_collapse_repeated", preprocess_collapse_repeated)
-        self.ctc_merge_repeated = flag("ctc_merge_repeated", ctc_merge_repeated)
+        self.preprocess_collapse_repeated: bool = flag("preprocess_collapse_repeated", preprocess_collapse_repeated)
+        self.ctc_merge_repeated: bool = flag("ctc_merge_repeated", ctc_merge_repeated)
 
     def call(self, inputs: Any) -> Any:
         scores = sequences(inputs[0])

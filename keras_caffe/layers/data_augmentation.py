@@ -49,7 +49,7 @@ class DataAugmentation(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 7  # blending two pixels along each axis; difference
+    flops_per_top_value: int | None = 7  # blending two pixels along each axis; difference
     has_gradient = False
 
     def __init__(
@@ -61,9 +61,10 @@ class DataAugmentation(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.crop = optional(per_axis, "crop (height, width)", crop, 2, 1)
-        self.recompute_mean = whole("recompute_mean", recompute_mean, 0)
-        self.mean_per_pixel, self.mean = flag("mean_per_pixel", mean_per_pixel), numbers("mean", mean)
+        self.crop: tuple[int, ...] | None = optional(per_axis, "crop (height, width)", crop, 2, 1)
+        self.recompute_mean: int = whole("recompute_mean", recompute_mean, 0)
+        self.mean_per_pixel: bool = flag("mean_per_pixel", mean_per_pixel)
+        self.mean: tuple[float, ...] = numbers("mean", mean)
         if self.mean and self.recompute_mean:
             raise LayerError("the mean is either given or computed", received="mean and recompute_mean")
 

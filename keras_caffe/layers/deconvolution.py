@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError
@@ -31,8 +31,8 @@ class Deconvolution(Convolution):
     Caffe: src/caffe/layers/deconv_layer.cpp
     """
 
-    kernel_op = staticmethod(deconvolution)
-    output_size = staticmethod(deconv_output)
+    kernel_op: Callable[..., Any] = staticmethod(deconvolution)
+    output_size: Callable[..., Size] = staticmethod(deconv_output)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -10,7 +10,7 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.convolution import Convolution
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, channels_last
@@ -42,8 +42,8 @@ class DeformableConvolution(Convolution):
     Caffe: src/caffe/layers/deformable_conv_layer.cpp (unsky/Deformable-ConvNets-caffe)
     """
 
-    bottoms = (2, 2)
-    tops = (1, 1)
+    bottoms: Arity = (2, 2)
+    tops: Arity = (1, 1)
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class DeformableConvolution(Convolution):
     ) -> None:
         geometry = kernel_size, stride, pad, dilation
         super().__init__(num_output, *geometry, group, bias_term, weight_filler, bias_filler, **kwargs)
-        self.deformable_group = whole("deformable_group", deformable_group, 1)
+        self.deformable_group: int = whole("deformable_group", deformable_group, 1)
         if len(self.kernel_size) != 2:
             raise LayerError("DeformableConvolution has two axes", expected="two sizes", received=self.kernel_size)
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import CaffeWarning, ShapeError
 from keras_caffe.layers.arguments import flag, number, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.evaluation import evaluate_detections
@@ -42,9 +42,9 @@ class DetectionEvaluate(CaffeLayer):
     Caffe: src/caffe/layers/detection_evaluate_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "caffe"
-    flops_per_top_value = None  # the values decide which boxes are compared
+    flops_per_top_value: int | None = None  # the values decide which boxes are compared
     has_gradient = False
 
     def __init__(
@@ -57,10 +57,10 @@ class DetectionEvaluate(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.num_classes = whole("num_classes", num_classes, 1)
-        self.background_label_id = whole("background_label_id", background_label_id)
-        self.overlap_threshold = number("overlap_threshold", overlap_threshold, above=0)
-        self.evaluate_difficult_gt = flag("evaluate_difficult_gt", evaluate_difficult_gt)
+        self.num_classes: int = whole("num_classes", num_classes, 1)
+        self.background_label_id: int = whole("background_label_id", background_label_id)
+        self.overlap_threshold: float = number("overlap_threshold", overlap_threshold, above=0)
+        self.evaluate_difficult_gt: bool = flag("evaluate_difficult_gt", evaluate_difficult_gt)
         self.supports_jit = False  # The number of rows depends on the values.
 
     @compiled

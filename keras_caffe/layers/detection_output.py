@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.arguments import flag, number, one_of, optional, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, required, serializable
 from keras_caffe.layers.detection_bottoms import are_scores, check_detection_shapes, check_own_predictions
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops import boxes as box_ops
@@ -53,9 +53,9 @@ class DetectionOutput(CaffeLayer):
     Caffe: src/caffe/layers/detection_output_layer.cpp (weiliu89/caffe, branch ssd; sfzhang15/RefineDet)
     """
 
-    bottoms = (3, 5)
+    bottoms: Arity = (3, 5)
     stores = "caffe"
-    flops_per_top_value = None  # the values decide how many boxes are compared
+    flops_per_top_value: int | None = None  # the values decide how many boxes are compared
     has_gradient = False
 
     def __init__(
@@ -75,16 +75,17 @@ class DetectionOutput(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.num_classes = whole("num_classes", num_classes, 1)
-        self.share_location = flag("share_location", share_location)
-        self.background_label_id = whole("background_label_id", background_label_id)
-        self.nms_threshold = number("nms_threshold", nms_threshold, 0)
-        self.eta = number("eta", eta, most=1, above=0)
-        self.top_k, self.keep_top_k = whole("top_k", top_k), whole("keep_top_k", keep_top_k)
-        self.code_type = one_of("code_type", code_type, box_ops.CODE_TYPES)
-        self.variance_encoded_in_target = flag("variance_encoded_in_target", variance_encoded_in_target)
-        self.confidence_threshold = optional(number, "confidence_threshold", confidence_threshold)
-        self.objectness_score = optional(number, "objectness_score", objectness_score)
+        self.num_classes: int = whole("num_classes", num_classes, 1)
+        self.share_location: bool = flag("share_location", share_location)
+        self.background_label_id: int = whole("background_label_id", background_label_id)
+        self.nms_threshold: float = number("nms_threshold", nms_threshold, 0)
+        self.eta: float = number("eta", eta, most=1, above=0)
+        self.top_k: int = whole("top_k", top_k)
+        self.keep_top_k: int = whole("keep_top_k", keep_top_k)
+        self.code_type: str = one_of("code_type", code_type, box_ops.CODE_TYPES)
+        self.variance_encoded_in_target: bool = flag("variance_encoded_in_target", variance_encoded_in_target)
+        self.confidence_threshold: float | None = optional(number, "confidence_threshold", confidence_threshold)
+        self.objectness_score: float | None = optional(number, "objectness_score", objectness_score)
         self.supports_jit = False  # The number of rows depends on the values.
 
     @compiled
@@ -95,9 +96,10 @@ class DetectionOutput(CaffeLayer):
         scores = ops.transpose(ops.reshape(scores, (batch, -1, self.num_classes)), (0, 2, 1))
         prior, spread = (box_ops.split(rows) for rows in ops.unstack(box_ops.first_priors(priors), num=2))
         rules = None if self.variance_encoded_in_target else spread, self.code_type
-        own = [] if self.objectness_score is None else [ops.stop_gradient(x) for x in inputs[3:]]
-        if own:
-            scores = without_poor_priors(scores, ops.reshape(own[0], (batch, -1, 2))[..., 1], self.objectness_score)
+        least = self.objectness_score
+        own = [] if least is None else [ops.stop_gradient(x) for x in inputs[3:]]
+        if own and least is not None:
+            scores = without_poor_priors(scores, ops.reshape(own[0], (batch, -1, 2))[..., 1], least)
         if own[1:]:
             prior = box_ops.decode(box_ops.split(ops.reshape(own[1], (batch, 1, -1, 4))), prior, *rules)
         rows = detections(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, CaffeLayer, serializable
 from keras_caffe.layers.mul import spread_shape
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -24,9 +24,9 @@ class Div(CaffeLayer):
     Caffe: src/caffe/layers/div_layer.cpp (foss-for-synopsys-dwc-arc-processors/synopsys-caffe)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "caffe"
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def call(self, inputs: Any) -> Any:
         x, by = inputs

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import optional, per_axis
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.images import check_images, resized_shape, wanted_size
 from keras_caffe.ops.resample import downsample
 from keras_caffe.registry import register_layer
@@ -37,14 +37,14 @@ class Downsample(CaffeLayer):
     Caffe: src/caffe/layers/downsample_layer.cu (lmb-freiburg/flownet2)
     """
 
-    bottoms = (1, 2)
+    bottoms: Arity = (1, 2)
     stores = "channels_last"
-    flops_per_top_value = None  # the sizes decide how many pixels count
+    flops_per_top_value: int | None = None  # the sizes decide how many pixels count
     has_gradient = False
 
     def __init__(self, size: int | Sequence[int] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.size = optional(per_axis, "size (height, width)", size, 2, 1)
+        self.size: tuple[int, ...] | None = optional(per_axis, "size (height, width)", size, 2, 1)
 
     def call(self, inputs: Any) -> Any:
         image, (height, width) = wanted_size(inputs, self.size)

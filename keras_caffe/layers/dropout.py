@@ -37,13 +37,13 @@ class Dropout(CaffeLayer):
     Caffe: src/caffe/layers/dropout_layer.cpp
     """
 
-    flops_per_top_value = 0  # in inference
+    flops_per_top_value: int | None = 0  # in inference
 
     def __init__(self, dropout_ratio: float = 0.5, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dropout_ratio = number("dropout_ratio", dropout_ratio, 0, 1)
-        self.seed = optional(whole, "seed", seed, 0)
-        self.random = keras.random.SeedGenerator(self.seed)
+        self.dropout_ratio: float = number("dropout_ratio", dropout_ratio, 0, 1)
+        self.seed: int | None = optional(whole, "seed", seed, 0)
+        self.random: Any = keras.random.SeedGenerator(self.seed)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return keras.random.dropout(inputs, self.dropout_ratio, seed=self.random) if training else inputs

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import numbers, one_of
-from keras_caffe.layers.base import ALL, Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.base import ALL, Arity, Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, merge_shapes, total_count
 
@@ -39,12 +39,12 @@ class Eltwise(CaffeLayer):
     Caffe: src/caffe/layers/eltwise_layer.cpp
     """
 
-    bottoms = (2, None)
+    bottoms: Arity = (2, None)
 
     def __init__(self, operation: str = "SUM", coeff: Sequence[float] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.operation = one_of("operation", operation, ("SUM", "PROD", "MAX"))
-        self.coeff = numbers("coeff", coeff)
+        self.operation: str = one_of("operation", operation, ("SUM", "PROD", "MAX"))
+        self.coeff: tuple[float, ...] = numbers("coeff", coeff)
         if self.operation == "PROD" and self.coeff:
             raise LayerError("PROD takes no coefficients", received=self.coeff, fix="Remove coeff.")
 

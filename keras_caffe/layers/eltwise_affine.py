@@ -14,8 +14,8 @@ from keras_caffe.layers.bias import spread
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, known
 
-SLOPE = {"type": "constant", "value": 1.0001}
-BIAS = {"type": "constant", "value": 0.0001}
+SLOPE: fillers.Filler = {"type": "constant", "value": 1.0001}
+BIAS: fillers.Filler = {"type": "constant", "value": 0.0001}
 
 
 @serializable
@@ -36,7 +36,7 @@ class EltwiseAffine(CaffeLayer):
     Caffe: src/caffe/layers/eltwise_affine_layer.cpp (happynear/caffe-windows)
     """
 
-    flops_per_top_value = 2
+    flops_per_top_value: int | None = 2
     kept_in_place = True
 
     def __init__(
@@ -48,9 +48,10 @@ class EltwiseAffine(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis, self.channel_shared = whole("axis", axis), flag("channel_shared", channel_shared)
-        self.filler = arguments.filler("filler", filler)
-        self.bias_filler = arguments.filler("bias_filler", bias_filler)
+        self.axis: int = whole("axis", axis)
+        self.channel_shared: bool = flag("channel_shared", channel_shared)
+        self.filler: fillers.Filler = arguments.filler("filler", filler)
+        self.bias_filler: fillers.Filler = arguments.filler("bias_filler", bias_filler)
 
     def call(self, inputs: Any) -> Any:
         axes, rank = [] if self.channel_shared else [self.axis], len(inputs.shape)

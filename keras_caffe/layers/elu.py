@@ -31,11 +31,11 @@ class ELU(CaffeLayer):
     """
 
     reads_top = True
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = number("alpha", alpha)
+        self.alpha: float = number("alpha", alpha)
 
     def call(self, inputs: Any) -> Any:
         # As Caffe adds the two parts: one of them is NaN where x is, also where TensorFlow Lite's exp makes 0 of NaN.

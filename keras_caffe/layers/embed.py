@@ -35,8 +35,8 @@ class Embed(CaffeLayer):
     Caffe: src/caffe/layers/embed_layer.cpp
     """
 
-    flops_per_top_value = 0  # it looks rows up
-    no_gradient = (0,)
+    flops_per_top_value: int | None = 0  # it looks rows up
+    no_gradient: Sequence[int] = (0,)
 
     def __init__(
         self,
@@ -48,10 +48,11 @@ class Embed(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for the indices.
-        self.num_output, self.input_dim = whole("num_output", num_output, 1), whole("input_dim", input_dim, 1)
-        self.bias_term = flag("bias_term", bias_term)
-        self.weight_filler = filler("weight_filler", weight_filler)
-        self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
+        self.num_output: int = whole("num_output", num_output, 1)
+        self.input_dim: int = whole("input_dim", input_dim, 1)
+        self.bias_term: bool = flag("bias_term", bias_term)
+        self.weight_filler: fillers.Filler = filler("weight_filler", weight_filler)
+        self.bias_filler: fillers.Filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
         indices = checked_indices(inputs, self.input_dim, "an index", bottom=0)

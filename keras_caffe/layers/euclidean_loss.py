@@ -31,8 +31,8 @@ class EuclideanLoss(LossLayer):
     Caffe: src/caffe/layers/euclidean_loss_layer.cpp
     """
 
-    not_forced = ()
-    kept_bottoms = (0, 1)
+    not_forced: Sequence[int] = ()
+    kept_bottoms: Sequence[int] = (0, 1)
 
     def call(self, inputs: Any) -> Any:
         return euclidean_loss(*inputs)

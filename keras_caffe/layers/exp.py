@@ -35,13 +35,15 @@ class Exp(CaffeLayer):
     Caffe: src/caffe/layers/exp_layer.cpp
     """
 
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
     reads_top = True
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, base: float = NATURAL, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.base, self.scale, self.shift = number("base", base), number("scale", scale), number("shift", shift)
+        self.base: float = number("base", base)
+        self.scale: float = number("scale", scale)
+        self.shift: float = number("shift", shift)
         self._log_base = log_base(self.base)
 
     def call(self, inputs: Any) -> Any:

@@ -35,11 +35,13 @@ class ExpMax(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 4  # maximum, difference, product, power
+    flops_per_top_value: int | None = 4  # maximum, difference, product, power
 
     def __init__(self, base: float = NATURAL, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.base, self.scale, self.shift = number("base", base), number("scale", scale), number("shift", shift)
+        self.base: float = number("base", base)
+        self.scale: float = number("scale", scale)
+        self.shift: float = number("shift", shift)
         self._log_base = log_base(self.base)
 
     def call(self, inputs: Any) -> Any:

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, NetError, ShapeError
 from keras_caffe.layers.arguments import wholes
-from keras_caffe.layers.base import ALL, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import ALL, Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.ops.indices import true_places
 from keras_caffe.registry import register_layer
@@ -32,15 +32,15 @@ class Filter(CaffeLayer):
     Caffe: src/caffe/layers/filter_layer.cpp
     """
 
-    bottoms = (2, None)
-    tops = (1, None)
-    flops_per_top_value = 0  # it moves values
-    no_gradient = (-1,)
+    bottoms: Arity = (2, None)
+    tops: Arity = (1, None)
+    flops_per_top_value: int | None = 0  # it moves values
+    no_gradient: Sequence[int] = (-1,)
     kept_bottoms = ALL
 
     def __init__(self, axes: int | Sequence[int] = 0, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision could make a selector 0.
-        self.axes = wholes("axes", axes)
+        self.axes: tuple[int, ...] = wholes("axes", axes)
         self.supports_jit = False
 
     def call(self, inputs: Any) -> Any:

@@ -36,11 +36,12 @@ class Flatten(CaffeLayer):
     """
 
     stores = "caffe"
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, axis: int = 1, end_axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis, self.end_axis = whole("axis", axis), whole("end_axis", end_axis)
+        self.axis: int = whole("axis", axis)
+        self.end_axis: int = whole("end_axis", end_axis)
 
     def call(self, inputs: Any) -> Any:
         shape = ops.shape(inputs)

@@ -30,11 +30,11 @@ class Flip(CaffeLayer):
     Caffe: src/caffe/layers/flip_layer.cpp (happynear/caffe-windows)
     """
 
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, axes: Sequence[int] | int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axes = distinct_axes("axes", axes, rank=4)
+        self.axes: tuple[int, ...] = distinct_axes("axes", axes, rank=4)
 
     def call(self, inputs: Any) -> Any:
         return ops.flip(inputs, self.axes) if self.axes else inputs

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.arguments import one_of
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.images import warped_shape
 from keras_caffe.ops.warp import flow_warp
 from keras_caffe.registry import register_layer
@@ -37,13 +37,13 @@ class FlowWarp(CaffeLayer):
     Caffe: src/caffe/layers/flow_warp_layer.cpp (lmb-freiburg/flownet2)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "channels_last"
-    flops_per_top_value = 7  # 4 products, 3 sums
+    flops_per_top_value: int | None = 7  # 4 products, 3 sums
 
     def __init__(self, fill_value: str = "ZERO", **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for coordinates.
-        self.fill_value = one_of("fill_value", fill_value, tuple(FILLS))
+        self.fill_value: str = one_of("fill_value", fill_value, tuple(FILLS))
 
     def call(self, inputs: Any) -> Any:
         image, flow = inputs

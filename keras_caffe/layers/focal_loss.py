@@ -36,13 +36,14 @@ class FocalLoss(ClassLossLayer):
     Caffe: src/caffe/layers/focal_loss_layer.cpp (happynear/caffe-windows)
     """
 
-    no_gradient = (1,)
-    kept_bottoms = (0,)
+    no_gradient: Sequence[int] = (1,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(self, type: str = "ORIGIN", gamma: float = 2.0, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.type = one_of("type", type, ("ORIGIN", "LINEAR", "ONEADDP"))
-        self.gamma, self.alpha = number("gamma", gamma), number("alpha", alpha)
+        self.type: str = one_of("type", type, ("ORIGIN", "LINEAR", "ONEADDP"))
+        self.gamma: float = number("gamma", gamma)
+        self.alpha: float = number("alpha", alpha)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

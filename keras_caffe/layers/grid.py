@@ -30,7 +30,7 @@ class Grid(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 0
+    flops_per_top_value: int | None = 0
     has_gradient = False
 
     def __init__(self, *, dtype: Any = None, **kwargs: Any) -> None:

@@ -40,8 +40,8 @@ class GroupNorm(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 5  # sum, difference; square, sum, quotient
-    kept_bottoms = (0,)
+    flops_per_top_value: int | None = 5  # sum, difference; square, sum, quotient
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self,
@@ -53,9 +53,11 @@ class GroupNorm(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.groups, self.eps, self.affine = whole("groups", groups, 1), number("eps", eps), flag("affine", affine)
-        self.scale_filler = arguments.filler("scale_filler", scale_filler)
-        self.bias_filler = arguments.filler("bias_filler", bias_filler)
+        self.groups: int = whole("groups", groups, 1)
+        self.eps: float = number("eps", eps)
+        self.affine: bool = flag("affine", affine)
+        self.scale_filler: fillers.Filler = arguments.filler("scale_filler", scale_filler)
+        self.bias_filler: fillers.Filler = arguments.filler("bias_filler", bias_filler)
 
     def call(self, inputs: Any) -> Any:
         shape = ops.shape(inputs)

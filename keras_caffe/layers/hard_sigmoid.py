@@ -23,7 +23,7 @@ class HardSigmoid(CaffeLayer):
     Caffe: src/caffe/layers/hard_sigmoid_layer.cpp (eric612/MobileNet-YOLO)
     """
 
-    flops_per_top_value = 3
+    flops_per_top_value: int | None = 3
 
     def call(self, inputs: Any) -> Any:
         line = 0.2 * inputs + 0.5

@@ -22,7 +22,7 @@ class HardSwish(CaffeLayer):
     Caffe: src/caffe/layers/hard_swish_layer.cpp (foss-for-synopsys-dwc-arc-processors/synopsys-caffe)
     """
 
-    flops_per_top_value = 4
+    flops_per_top_value: int | None = 4
 
     def call(self, inputs: Any) -> Any:
         return inputs * ops.clip(inputs + 3, 0, 6) / 6

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import CaffeWarning, Call
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.silence import Silence
 from keras_caffe.registry import register_layer
 
@@ -24,7 +24,7 @@ class HDF5Output(Silence):
     Caffe: src/caffe/layers/hdf5_output_layer.cpp
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     has_gradient = False
 
     @classmethod

@@ -33,12 +33,12 @@ class HingeLoss(LossLayer):
     Caffe: src/caffe/layers/hinge_loss_layer.cpp
     """
 
-    no_gradient = (1,)
-    kept_bottoms = (0,)
+    no_gradient: Sequence[int] = (1,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(self, norm: str = "L1", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.norm = one_of("norm", norm, ("L1", "L2"))
+        self.norm: str = one_of("norm", norm, ("L1", "L2"))
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

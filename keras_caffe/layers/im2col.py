@@ -34,7 +34,11 @@ class Im2col(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    pad: tuple[int, ...]
+    dilation: tuple[int, ...]
 
     def __init__(
         self,

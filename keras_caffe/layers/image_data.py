@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import Arity
 from keras_caffe.layers.records import RecordLayer
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Size
@@ -24,7 +25,7 @@ class ImageData(RecordLayer):
     Caffe: src/caffe/layers/image_data_layer.cpp
     """
 
-    tops = (2, 2)
+    tops: Arity = (2, 2)
     param = "image_data_param"
 
     @classmethod

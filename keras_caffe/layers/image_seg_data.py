@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError
+from keras_caffe.layers.base import Arity
 from keras_caffe.layers.image_data import both
 from keras_caffe.layers.label_maps import LabelMaps
 from keras_caffe.registry import register_layer
@@ -26,7 +27,7 @@ class ImageSegData(LabelMaps):
     Caffe: src/caffe/layers/image_seg_data_layer.cpp (TheLegendAli/DeepLab-Context; hszhao/PSPNet)
     """
 
-    tops = (1, 3)
+    tops: Arity = (1, 3)
 
     @classmethod
     def check(cls, layer: Any) -> None:

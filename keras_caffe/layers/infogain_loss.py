@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, optional, square
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.blob_file import read_blob
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.layers.loss_bottoms import check_size
@@ -42,17 +42,17 @@ class InfogainLoss(ClassLossLayer):
     Caffe: src/caffe/layers/infogain_loss_layer.cpp
     """
 
-    bottoms = (2, 3)
-    tops = (1, 2)
-    no_gradient = (1, 2)
-    kept_bottoms = (0,)
+    bottoms: Arity = (2, 3)
+    tops: Arity = (1, 2)
+    no_gradient: Sequence[int] = (1, 2)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self, *, matrix: Sequence[Sequence[float]] | None = None, probabilities: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.matrix = optional(square, "matrix", matrix)
-        self.probabilities = flag("probabilities", probabilities)
+        self.matrix: list[list[float]] | None = optional(square, "matrix", matrix)
+        self.probabilities: bool = flag("probabilities", probabilities)
 
     def call(self, inputs: Any) -> Any:
         scores, labels, *third = inputs

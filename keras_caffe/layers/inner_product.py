@@ -46,6 +46,8 @@ class InnerProduct(CaffeLayer):
     """
 
     stores = "caffe"
+    normalize: bool
+    overwrites_blobs: bool
 
     def __init__(
         self,
@@ -59,11 +61,13 @@ class InnerProduct(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output, self.axis = whole("num_output", num_output, 1), whole("axis", axis, 0)
-        self.bias_term, self.transpose = flag("bias_term", bias_term), flag("transpose", transpose)
+        self.num_output: int = whole("num_output", num_output, 1)
+        self.axis: int = whole("axis", axis, 0)
+        self.bias_term: bool = flag("bias_term", bias_term)
+        self.transpose: bool = flag("transpose", transpose)
         self.normalize = self.overwrites_blobs = flag("normalize", normalize)
-        self.weight_filler = filler("weight_filler", weight_filler)
-        self.bias_filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
+        self.weight_filler: fillers.Filler = filler("weight_filler", weight_filler)
+        self.bias_filler: fillers.Filler = filler("bias_filler", bias_filler if self.bias_term else "constant")
 
     def call(self, inputs: Any) -> Any:
         leading, inner = ops.shape(inputs)[: self.axis], self._inner(inputs.shape)

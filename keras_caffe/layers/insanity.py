@@ -33,15 +33,16 @@ class Insanity(CaffeLayer):
     Caffe: src/caffe/layers/insanity_layer.cpp (happynear/caffe-windows)
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, lb: float = 5.0, ub: float = 10.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.lb, self.ub = number("lb", lb, above=0), number("ub", ub, above=0)
+        self.lb: float = number("lb", lb, above=0)
+        self.ub: float = number("ub", ub, above=0)
         if self.lb >= self.ub:
             raise LayerError("lb must be below ub", received=(self.lb, self.ub))
-        self.seed = optional(whole, "seed", seed, 0)
-        self.random = keras.random.SeedGenerator(self.seed)
+        self.seed: int | None = optional(whole, "seed", seed, 0)
+        self.random: Any = keras.random.SeedGenerator(self.seed)
 
     @property
     def divisor(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.arguments import number
@@ -29,12 +30,12 @@ class InstanceNorm(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 5  # sum, difference; square, sum, quotient
-    kept_bottoms = (0,)
+    flops_per_top_value: int | None = 5  # sum, difference; square, sum, quotient
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(self, eps: float = 1e-4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.eps = number("eps", eps)
+        self.eps: float = number("eps", eps)
 
     def call(self, inputs: Any) -> Any:
         return standardized(inputs, (1, 2), self.eps)

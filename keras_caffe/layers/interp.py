@@ -37,7 +37,7 @@ class Interp(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 7  # 4 products, 3 sums
+    flops_per_top_value: int | None = 7  # 4 products, 3 sums
 
     def __init__(
         self,
@@ -49,10 +49,11 @@ class Interp(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = optional(per_axis, "size (height, width)", size, 2, 1)
-        self.zoom_factor = whole("zoom_factor", zoom_factor, 1)
-        self.shrink_factor = whole("shrink_factor", shrink_factor, 1)
-        self.pad_beg, self.pad_end = whole("pad_beg", pad_beg, most=0), whole("pad_end", pad_end, most=0)
+        self.size: tuple[int, ...] | None = optional(per_axis, "size (height, width)", size, 2, 1)
+        self.zoom_factor: int = whole("zoom_factor", zoom_factor, 1)
+        self.shrink_factor: int = whole("shrink_factor", shrink_factor, 1)
+        self.pad_beg: int = whole("pad_beg", pad_beg, most=0)
+        self.pad_end: int = whole("pad_end", pad_end, most=0)
 
     def call(self, inputs: Any) -> Any:
         _, height, width, _ = ops.shape(inputs)

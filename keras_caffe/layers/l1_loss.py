@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, number, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank
@@ -44,9 +44,9 @@ class L1Loss(LossLayer):
     Caffe: src/caffe/layers/l1loss_layer.cu (lmb-freiburg/flownet2; NVIDIA/caffe)
     """
 
-    bottoms = (1, 2)
-    not_forced = ()
-    kept_bottoms = (0, 1)
+    bottoms: Arity = (1, 2)
+    not_forced: Sequence[int] = ()
+    kept_bottoms: Sequence[int] = (0, 1)
 
     def __init__(
         self,
@@ -60,11 +60,13 @@ class L1Loss(LossLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.l2_per_location = flag("l2_per_location", l2_per_location)
-        self.l2_prescale_by_channels = flag("l2_prescale_by_channels", l2_prescale_by_channels)
-        self.normalize_by_num_entries = flag("normalize_by_num_entries", normalize_by_num_entries)
-        self.epsilon, self.plateau = number("epsilon", epsilon), number("plateau", plateau)
-        self.sign_of_zero, self.skip_nan = whole("sign_of_zero", sign_of_zero, -1, 1), flag("skip_nan", skip_nan)
+        self.l2_per_location: bool = flag("l2_per_location", l2_per_location)
+        self.l2_prescale_by_channels: bool = flag("l2_prescale_by_channels", l2_prescale_by_channels)
+        self.normalize_by_num_entries: bool = flag("normalize_by_num_entries", normalize_by_num_entries)
+        self.epsilon: float = number("epsilon", epsilon)
+        self.plateau: float = number("plateau", plateau)
+        self.sign_of_zero: int = whole("sign_of_zero", sign_of_zero, -1, 1)
+        self.skip_nan: bool = flag("skip_nan", skip_nan)
 
     def call(self, inputs: Any) -> Any:
         difference = inputs[0] - inputs[1] if isinstance(inputs, (list, tuple)) else inputs

@@ -29,11 +29,11 @@ class L2Norm(CaffeLayer):
     Caffe: src/caffe/layers/l2_norm_layer.cpp (forks for face recognition)
     """
 
-    flops_per_top_value = 3  # square, sum, product
+    flops_per_top_value: int | None = 3  # square, sum, product
 
     def __init__(self, axes: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axes = distinct_axes("axes", axes)
+        self.axes: tuple[int, ...] = distinct_axes("axes", axes)
 
     def call(self, inputs: Any) -> Any:
         total = ops.sum(ops.square(inputs), axis=self.axes, keepdims=True)

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_caffe.layers.arguments import flag, number, optional, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.ops.indices import checked_labels
 from keras_caffe.ops.losses import integer_labels
@@ -42,12 +42,13 @@ class LabelSpecificAdd(CaffeLayer):
     Caffe: src/caffe/layers/label_specific_add_layer.cpp (happynear/caffe-windows)
     """
 
-    bottoms = (2, 2)
-    tops = (1, 2)
+    bottoms: Arity = (2, 2)
+    tops: Arity = (1, 2)
     stores = "caffe"
-    no_gradient = (1,)
-    not_forced = (1,)
-    flops_per_top_value = 1
+    no_gradient: Sequence[int] = (1,)
+    not_forced: Sequence[int] = (1,)
+    flops_per_top_value: int | None = 1
+    passes: Any
 
     def __init__(
         self,
@@ -62,10 +63,14 @@ class LabelSpecificAdd(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.bias, self.bias_base = number("bias", bias), optional(number, "bias_base", bias_base)
-        self.bias_gamma, self.bias_power = number("bias_gamma", bias_gamma), number("bias_power", bias_power)
-        self.bias_min, self.bias_max = number("bias_min", bias_min), number("bias_max", bias_max)
-        self.iteration, self.with_bias = whole("iteration", iteration, 0), flag("with_bias", with_bias)
+        self.bias: float = number("bias", bias)
+        self.bias_base: float | None = optional(number, "bias_base", bias_base)
+        self.bias_gamma: float = number("bias_gamma", bias_gamma)
+        self.bias_power: float = number("bias_power", bias_power)
+        self.bias_min: float = number("bias_min", bias_min)
+        self.bias_max: float = number("bias_max", bias_max)
+        self.iteration: int = whole("iteration", iteration, 0)
+        self.with_bias: bool = flag("with_bias", with_bias)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

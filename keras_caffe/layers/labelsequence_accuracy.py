@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.arguments import whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.ctc import check_blank, check_rows, check_scores, class_index, sequences
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops.ctc import best_path, packed
@@ -33,13 +33,13 @@ class LabelsequenceAccuracy(CaffeLayer):
     Caffe: src/caffe/layers/labelsequence_accuracy_layer.cpp (dlunion/CaffeLSTM-OCR and others)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "caffe"
     has_gradient = False
 
     def __init__(self, blank: int = 0, *, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.blank = whole("blank", blank)
+        self.blank: int = whole("blank", blank)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = sequences(inputs[0]), integer_labels(inputs[1])

@@ -31,11 +31,13 @@ class Log(CaffeLayer):
     Caffe: src/caffe/layers/log_layer.cpp
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, base: float = NATURAL, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.base, self.scale, self.shift = number("base", base), number("scale", scale), number("shift", shift)
+        self.base: float = number("base", base)
+        self.scale: float = number("scale", scale)
+        self.shift: float = number("shift", shift)
         if log_base(self.base) == 0:
             raise LayerError("there is no logarithm to the base 1", received=base)
         self._factor = 1 / log_base(self.base)

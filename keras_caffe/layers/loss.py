@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import one_of, optional, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name
 from keras_caffe.layers.loss_bottoms import check_label_count, class_orders
 from keras_caffe.layout import Order
 from keras_caffe.ops.losses import NORMALIZATIONS
@@ -26,10 +26,10 @@ class LossLayer(CaffeLayer):
         ShapeError: the first axes of the first two bottoms differ.
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "caffe"
     is_loss = True
-    not_forced: ClassVar[tuple[int, ...]] = (1,)  # the labels
+    not_forced: Sequence[int] = (1,)  # the labels
 
     def __init__(self, *, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
@@ -79,9 +79,10 @@ class ClassLossLayer(LossLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis, self.batch_axes = whole("axis", axis), whole("batch_axes", batch_axes, 0)
-        self.ignore_label = optional(whole, "ignore_label", ignore_label)
-        self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
+        self.axis: int = whole("axis", axis)
+        self.batch_axes: int = whole("batch_axes", batch_axes, 0)
+        self.ignore_label: int | None = optional(whole, "ignore_label", ignore_label)
+        self.normalization: str = one_of("normalization", normalization, NORMALIZATIONS)
 
     def loss_arguments(self) -> dict[str, Any]:
         return {n: getattr(self, n) for n in ("ignore_label", "normalization", "batch_axes")}

@@ -24,7 +24,7 @@ class LossWeight(CaffeLayer):
 
     def __init__(self, loss_weight: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.loss_weight = number("loss_weight", loss_weight)
+        self.loss_weight: float = number("loss_weight", loss_weight)
 
     def call(self, inputs: Any) -> Any:
         self.add_loss(self.loss_weight * ops.sum(ops.cast(inputs, "float32")))

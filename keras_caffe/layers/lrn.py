@@ -51,11 +51,13 @@ class LRN(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.local_size = whole("local_size", local_size, 1)
+        self.local_size: int = whole("local_size", local_size, 1)
         if self.local_size % 2 == 0:
             raise LayerError("local_size must be odd", received=local_size)
-        self.alpha, self.beta, self.k = number("alpha", alpha), number("beta", beta), number("k", k)
-        self.norm_region = one_of("norm_region", norm_region, ("ACROSS_CHANNELS", "WITHIN_CHANNEL"))
+        self.alpha: float = number("alpha", alpha)
+        self.beta: float = number("beta", beta)
+        self.k: float = number("k", k)
+        self.norm_region: str = one_of("norm_region", norm_region, ("ACROSS_CHANNELS", "WITHIN_CHANNEL"))
 
     def call(self, inputs: Any) -> Any:
         return lrn(inputs, self.local_size, self.alpha, self.beta, self.k, self.norm_region)

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.layers.base import Blob, serializable
+from keras_caffe.layers.base import Arity, Blob, serializable
 from keras_caffe.layers.recurrent import Recurrent
 from keras_caffe.ops.recurrent import lstm_unit, over_time
 from keras_caffe.ops.stock import as_tensor
@@ -40,8 +40,8 @@ class LSTM(Recurrent):
     Caffe: src/caffe/layers/recurrent_layer.cpp, lstm_layer.cpp, lstm_unit_layer.cpp
     """
 
-    bottoms = (2, 5)
-    tops = (1, 3)
+    bottoms: Arity = (2, 5)
+    tops: Arity = (1, 3)
     states = 2
     flops_per_cell = 11  # 4 gates, tanh, 5 products, a sum
 

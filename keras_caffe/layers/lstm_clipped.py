@@ -10,7 +10,7 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import filler, number, optional, whole
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable, shape_list
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, required, serializable, shape_list
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.ops.recurrent import clipped_gradient, lstm_unit, over_time, state_product
 from keras_caffe.registry import register_layer
@@ -44,10 +44,11 @@ class Lstm(CaffeLayer):
     Caffe: src/caffe/layers/lstm_layer.cpp (junhyukoh/caffe-lstm; senlinuc/caffe_ocr)
     """
 
-    bottoms = (1, 2)
+    bottoms: Arity = (1, 2)
     stores = "caffe"
-    no_gradient = (1,)
-    not_forced = (1,)
+    no_gradient: Sequence[int] = (1,)
+    not_forced: Sequence[int] = (1,)
+    carried: list[Any]
 
     def __init__(
         self,
@@ -59,11 +60,11 @@ class Lstm(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output = whole("num_output", num_output, 1)
-        self.clipping_threshold = number("clipping_threshold", clipping_threshold)
-        self.batch_size = optional(whole, "batch_size", batch_size, 1)
-        self.weight_filler = filler("weight_filler", weight_filler)
-        self.bias_filler = filler("bias_filler", bias_filler)
+        self.num_output: int = whole("num_output", num_output, 1)
+        self.clipping_threshold: float = number("clipping_threshold", clipping_threshold)
+        self.batch_size: int | None = optional(whole, "batch_size", batch_size, 1)
+        self.weight_filler: fillers.Filler = filler("weight_filler", weight_filler)
+        self.bias_filler: fillers.Filler = filler("bias_filler", bias_filler)
 
     def build(self, input_shape: Any) -> None:
         shapes = shape_list(input_shape)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
 from keras_caffe.errors import ShapeError
-from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, CaffeLayer, serializable
 from keras_caffe.ops.recurrent import lstm_unit
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, same_shape
@@ -28,12 +29,12 @@ class LSTMUnit(CaffeLayer):
     Caffe: src/caffe/layers/lstm_unit_layer.cpp
     """
 
-    bottoms = (3, 3)
-    tops = (2, 2)
+    bottoms: Arity = (3, 3)
+    tops: Arity = (2, 2)
     stores = "caffe"
-    flops_per_top_value = 5  # of both tops: 4 gates, tanh, 4 products, a sum
-    no_gradient = (2,)
-    not_forced = (2,)
+    flops_per_top_value: int | None = 5  # of both tops: 4 gates, tanh, 4 products, a sum
+    no_gradient: Sequence[int] = (2,)
+    not_forced: Sequence[int] = (2,)
 
     def call(self, inputs: Any) -> Any:
         c, gates, cont = inputs

@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe import fillers
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import filler, number, one_of, whole
-from keras_caffe.layers.base import Blob, CaffeLayer, enum_name, required
+from keras_caffe.layers.base import Arity, Blob, CaffeLayer, enum_name, required
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.ops.margins import MARGINS
 from keras_caffe.shapes import Shape, canonical_axis, count, known, total_count
@@ -24,11 +24,12 @@ class MarginProduct(CaffeLayer):
     lambda_min), and the first one is t = iteration + 1.
     """
 
-    bottoms = (2, 2)
-    tops = (2, 2)
+    bottoms: Arity = (2, 2)
+    tops: Arity = (2, 2)
     stores = "caffe"
-    no_gradient = (1,)
-    not_forced = (1,)
+    no_gradient: Sequence[int] = (1,)
+    not_forced: Sequence[int] = (1,)
+    passes: Any
 
     def __init__(
         self,
@@ -44,13 +45,17 @@ class MarginProduct(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output, self.type = whole("num_output", num_output, 1), one_of("type", type, MARGINS)
-        self.axis, self.iteration = whole("axis", axis), whole("iteration", iteration, 0)
+        self.num_output: int = whole("num_output", num_output, 1)
+        self.type: str = one_of("type", type, MARGINS)
+        self.axis: int = whole("axis", axis)
+        self.iteration: int = whole("iteration", iteration, 0)
         if self.axis < 1:
             raise LayerError("the features cannot include the batch axis", expected="axis of 1 or more", received=axis)
-        self.base, self.gamma, self.power = number("base", base), number("gamma", gamma), number("power", power)
-        self.lambda_min = number("lambda_min", lambda_min)
-        self.weight_filler = filler("weight_filler", weight_filler)
+        self.base: float = number("base", base)
+        self.gamma: float = number("gamma", gamma)
+        self.power: float = number("power", power)
+        self.lambda_min: float = number("lambda_min", lambda_min)
+        self.weight_filler: fillers.Filler = filler("weight_filler", weight_filler)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

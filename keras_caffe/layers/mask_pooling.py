@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, CaffeLayer, serializable
 from keras_caffe.layers.images import check_images
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, same_shape
@@ -23,9 +23,9 @@ class MaskPooling(CaffeLayer):
     Caffe: src/caffe/layers/mask_pooling_layer.cpp (daijifeng001/caffe-mnc)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "channels_last"
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def call(self, inputs: Any) -> Any:
         x, mask = inputs

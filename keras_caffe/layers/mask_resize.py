@@ -33,11 +33,11 @@ class MaskResize(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 7  # 4 products, 3 sums
+    flops_per_top_value: int | None = 7  # 4 products, 3 sums
 
     def __init__(self, size: int | Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.size = per_axis("size (height, width)", size, 2, 1)
+        self.size: tuple[int, ...] = per_axis("size (height, width)", size, 2, 1)
 
     def call(self, inputs: Any) -> Any:
         y = inputs

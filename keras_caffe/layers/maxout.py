@@ -32,11 +32,12 @@ class Maxout(CaffeLayer):
     Caffe: src/caffe/layers/maxout_layer.cpp (several forks)
     """
 
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(self, chgroup_sz: int = 2, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.chgroup_sz, self.axis = whole("chgroup_sz", chgroup_sz, 1), whole("axis", axis)
+        self.chgroup_sz: int = whole("chgroup_sz", chgroup_sz, 1)
+        self.axis: int = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         axis = canonical_axis(self.axis, len(inputs.shape))

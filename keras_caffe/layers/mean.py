@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import number, numbers, one_of, optional
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.blob_file import read_blob
 from keras_caffe.layers.images import check_images
 from keras_caffe.registry import register_layer
@@ -39,10 +39,10 @@ class Mean(CaffeLayer):
     Caffe: src/caffe/layers/mean_layer.cpp (lmb-freiburg/flownet2)
     """
 
-    bottoms = (1, None)
-    tops = (1, None)
+    bottoms: Arity = (1, None)
+    tops: Arity = (1, None)
     stores = "channels_last"
-    flops_per_top_value = 3  # two scales, sum
+    flops_per_top_value: int | None = 3  # two scales, sum
     has_gradient = False
 
     def __init__(
@@ -56,13 +56,15 @@ class Mean(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.operation, self.value = one_of("operation", operation, ("ADD", "SUBTRACT")), numbers("value", value)
-        self.image = optional(_nested, "image", image)
+        self.operation: str = one_of("operation", operation, ("ADD", "SUBTRACT"))
+        self.value: tuple[float, ...] = numbers("value", value)
+        self.image: list[Any] | None = optional(_nested, "image", image)
         if bool(self.value) == (self.image is not None):
             received = "both" if self.value else "none"
             raise LayerError("Mean needs one mean", expected="either values or a file", received=received)
-        self.mean_scale, self.input_scale = number("mean_scale", mean_scale), number("input_scale", input_scale)
-        self.output_scale = number("output_scale", output_scale)
+        self.mean_scale: float = number("mean_scale", mean_scale)
+        self.input_scale: float = number("input_scale", input_scale)
+        self.output_scale: float = number("output_scale", output_scale)
 
     def call(self, inputs: Any) -> Any:
         return [self._one(x) for x in inputs] if isinstance(inputs, (list, tuple)) else self._one(inputs)
@@ -75,7 +77,7 @@ class Mean(CaffeLayer):
 
     def _mean(self) -> np.ndarray:
         """(c,), or (H, W, c)."""
-        return np.asarray(self.value if self.image is None else np.moveaxis(self.image, 0, -1), "float32")
+        return np.asarray(self.value if self.image is None else np.moveaxis(np.asarray(self.image), 0, -1), "float32")
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         check_images("Mean", *shapes)

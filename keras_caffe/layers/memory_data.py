@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from keras_caffe.layers.base import Arity
 from keras_caffe.layers.records import check_transform, positive
 from keras_caffe.layers.source import SourceLayer
 from keras_caffe.registry import register_layer
@@ -23,7 +24,7 @@ class MemoryData(SourceLayer):
     Caffe: src/caffe/layers/memory_data_layer.cpp
     """
 
-    tops = (2, 2)
+    tops: Arity = (2, 2)
 
     @classmethod
     def declared_shapes(cls, layer: Any) -> Sequence[Shape | None]:

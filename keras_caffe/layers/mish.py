@@ -22,7 +22,7 @@ class Mish(CaffeLayer):
     Caffe: src/caffe/layers/mish_layer.cpp (several forks)
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def call(self, inputs: Any) -> Any:
         return inputs * ops.tanh(ops.softplus(inputs))

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import wholes
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, Size
 
@@ -29,13 +29,13 @@ class Mul(CaffeLayer):
     Caffe: src/caffe/layers/mul_layer.cpp (foss-for-synopsys-dwc-arc-processors/synopsys-caffe)
     """
 
-    bottoms = (1, 2)
+    bottoms: Arity = (1, 2)
     stores = "caffe"
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, mul_shape: int | Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.mul_shape = wholes("mul_shape", mul_shape, 1)
+        self.mul_shape: tuple[int, ...] = wholes("mul_shape", mul_shape, 1)
 
     def call(self, inputs: Any) -> Any:
         x, by = inputs if isinstance(inputs, (list, tuple)) else (inputs, self.multiplier)

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import each_axis, flag, number, one_of, optional, whole
-from keras_caffe.layers.base import ALL, Bottom, CaffeLayer, enum_name, required, serializable
+from keras_caffe.layers.base import ALL, Arity, Bottom, CaffeLayer, enum_name, required, serializable
 from keras_caffe.layers.detection_bottoms import check_detection_shapes
 from keras_caffe.layers.loss import LossLayer, loss_arguments
 from keras_caffe.ops.boxes import CODE_TYPES
@@ -45,16 +45,16 @@ class MultiBoxLoss(LossLayer):
     Caffe: src/caffe/layers/multibox_loss_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
-    bottoms = (4, 4)
-    flops_per_top_value = None  # the values decide how many priors count
-    no_gradient = (2, 3)
+    bottoms: Arity = (4, 4)
+    flops_per_top_value: int | None = None  # the values decide how many priors count
+    no_gradient: Sequence[int] = (2, 3)
     kept_bottoms = ALL
 
     def __init__(self, num_classes: int, parts: Sequence[bool] = (True, True), **kwargs: Any) -> None:
         rules = {name: kwargs.pop(name) for name in DEFAULTS.keys() & kwargs}
         super().__init__(**kwargs)
-        self.rules = multibox_rules(num_classes, **rules)
-        self.parts = tuple(flag("parts", counts) for counts in each_axis("parts", parts, 2))
+        self.rules: MultiBoxRules = multibox_rules(num_classes, **rules)
+        self.parts: tuple[bool, ...] = tuple(flag("parts", counts) for counts in each_axis("parts", parts, 2))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **asdict(self.rules)}

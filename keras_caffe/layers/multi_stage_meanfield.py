@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe._keras import Initializer
 from keras_caffe.errors import DataError, LayerError, ShapeError
 from keras_caffe.layers.arguments import number, numbers, whole
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.context import read_file
 from keras_caffe.layers.images import check_images
 from keras_caffe.layers.loss import full_precision
@@ -45,11 +45,11 @@ class MultiStageMeanfield(CaffeLayer):
     Caffe: src/caffe/layers/multi_stage_meanfield.cpp (torrvision/caffe)
     """
 
-    bottoms = (3, 3)
+    bottoms: Arity = (3, 3)
     stores = "channels_last"
-    no_gradient = (2,)
-    not_forced: ClassVar[tuple[int, ...]] = (2,)
-    flops_per_top_value = None  # the image decides how many lattice points there are
+    no_gradient: Sequence[int] = (2,)
+    not_forced: Sequence[int] = (2,)
+    flops_per_top_value: int | None = None  # the image decides how many lattice points there are
 
     def __init__(
         self,
@@ -64,12 +64,12 @@ class MultiStageMeanfield(CaffeLayer):
     ) -> None:
         # Half precision has no room for places, nor for where on the lattice they lie.
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.num_iterations = whole("num_iterations", num_iterations, 2)
-        self.theta_alpha = number("theta_alpha", theta_alpha, above=0)
-        self.theta_beta = number("theta_beta", theta_beta, above=0)
-        self.theta_gamma = number("theta_gamma", theta_gamma, above=0)
-        self.spatial_weight = numbers("spatial_weight", spatial_weight)
-        self.bilateral_weight = numbers("bilateral_weight", bilateral_weight)
+        self.num_iterations: int = whole("num_iterations", num_iterations, 2)
+        self.theta_alpha: float = number("theta_alpha", theta_alpha, above=0)
+        self.theta_beta: float = number("theta_beta", theta_beta, above=0)
+        self.theta_gamma: float = number("theta_gamma", theta_gamma, above=0)
+        self.spatial_weight: tuple[float, ...] = numbers("spatial_weight", spatial_weight)
+        self.bilateral_weight: tuple[float, ...] = numbers("bilateral_weight", bilateral_weight)
         self.supports_jit = False  # Its lattice is made of 64-bit integers.
 
     def call(self, inputs: Any) -> Any:

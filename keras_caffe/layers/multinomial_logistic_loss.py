@@ -27,7 +27,7 @@ class MultinomialLogisticLoss(LossLayer):
     Caffe: src/caffe/layers/multinomial_logistic_loss_layer.cpp
     """
 
-    no_gradient = (1,)
+    no_gradient: Sequence[int] = (1,)
 
     def call(self, inputs: Any) -> Any:
         probabilities, labels = inputs

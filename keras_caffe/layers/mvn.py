@@ -35,14 +35,15 @@ class MVN(CaffeLayer):
     Caffe: src/caffe/layers/mvn_layer.cpp
     """
 
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self, axes: int | Sequence[int] = (1, 2), normalize_variance: bool = True, eps: float = 1e-9, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.axes = distinct_axes("axes", axes, RANK)
-        self.normalize_variance, self.eps = flag("normalize_variance", normalize_variance), number("eps", eps)
+        self.axes: tuple[int, ...] = distinct_axes("axes", axes, RANK)
+        self.normalize_variance: bool = flag("normalize_variance", normalize_variance)
+        self.eps: float = number("eps", eps)
 
     def call(self, inputs: Any) -> Any:
         shape = ops.shape(inputs)

@@ -42,7 +42,7 @@ class NdPooling(CaffeLayer):
     """
 
     stores = "channels_last"
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self,
@@ -55,9 +55,11 @@ class NdPooling(CaffeLayer):
     ) -> None:
         super().__init__(**kwargs)
         axes = len(items(kernel_size, 2))
-        self.pool, self.global_pooling = one_of("pool", pool, ("MAX", "AVE")), flag("global_pooling", global_pooling)
-        self.kernel_size = per_axis("kernel_size", kernel_size, axes, 1)
-        self.stride, self.pad = per_axis("stride", stride, axes, 1), per_axis("pad", pad, axes)
+        self.pool: str = one_of("pool", pool, ("MAX", "AVE"))
+        self.global_pooling: bool = flag("global_pooling", global_pooling)
+        self.kernel_size: tuple[int, ...] = per_axis("kernel_size", kernel_size, axes, 1)
+        self.stride: tuple[int, ...] = per_axis("stride", stride, axes, 1)
+        self.pad: tuple[int, ...] = per_axis("pad", pad, axes)
 
     def call(self, inputs: Any) -> Any:
         if self.global_pooling:

@@ -22,7 +22,7 @@ class NegSquare(CaffeLayer):
     Caffe: src/caffe/layers/neg_square_layer.cpp (twhui/LiteFlowNet)
     """
 
-    flops_per_top_value = 2  # square, sign
+    flops_per_top_value: int | None = 2  # square, sign
 
     def call(self, inputs: Any) -> Any:
         return -ops.square(inputs)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from keras import ops
 
 from keras_caffe import fillers
 from keras_caffe.errors import Cure, LayerError, Option, ShapeError
 from keras_caffe.layers.arguments import filler, flag, number, one_of
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, known
@@ -37,10 +37,10 @@ class Normalize(CaffeLayer):
     Caffe: src/caffe/layers/normalize_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
-    tops: ClassVar[tuple[int, int | None]] = (1, 2)
+    tops: Arity = (1, 2)
     stores = "channels_last"
-    flops_per_top_value = 3  # square, sum, product
-    other_blobs: ClassVar[Sequence[Cure]] = (
+    flops_per_top_value: int | None = 3  # square, sum, product
+    other_blobs: Sequence[Cure] = (
         "The SSD fork's Normalize has a scale, that of happynear/caffe-windows no blob.",
         Option("fork", "happynear", "if the net was written for the latter"),
     )
@@ -54,9 +54,12 @@ class Normalize(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.across_spatial = flag("across_spatial", across_spatial)
-        self.channel_shared, self.eps = flag("channel_shared", channel_shared), number("eps", eps)
-        self.scale_filler = filler("scale_filler", fillers.ONE if scale_filler is None else scale_filler)
+        self.across_spatial: bool = flag("across_spatial", across_spatial)
+        self.channel_shared: bool = flag("channel_shared", channel_shared)
+        self.eps: float = number("eps", eps)
+        self.scale_filler: fillers.Filler = filler(
+            "scale_filler", fillers.ONE if scale_filler is None else scale_filler
+        )
 
     def call(self, inputs: Any) -> Any:
         if self.channel_shared:
@@ -108,16 +111,17 @@ class NormalizeChannels(CaffeLayer):
     Caffe: src/caffe/layers/normalize_layer.cpp (happynear/caffe-windows)
     """
 
-    tops: ClassVar[tuple[int, int | None]] = (1, 2)
+    tops: Arity = (1, 2)
     stores = "channels_last"
-    flops_per_top_value = 3
+    flops_per_top_value: int | None = 3
 
     def __init__(
         self, normalize_type: str = "L2", bp_norm: bool = False, with_norm: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.normalize_type = one_of("normalize_type", normalize_type, ("L2", "L1"))
-        self.bp_norm, self.with_norm = flag("bp_norm", bp_norm), flag("with_norm", with_norm)
+        self.normalize_type: str = one_of("normalize_type", normalize_type, ("L2", "L1"))
+        self.bp_norm: bool = flag("bp_norm", bp_norm)
+        self.with_norm: bool = flag("with_norm", with_norm)
 
     def call(self, inputs: Any) -> Any:
         batch, *sizes, channels = ops.shape(inputs)

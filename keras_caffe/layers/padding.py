@@ -33,11 +33,12 @@ class Padding(CaffeLayer):
     """
 
     stores = "channels_last"
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, pad_beg: int = 0, pad_end: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.pad_beg, self.pad_end = whole("pad_beg", pad_beg), whole("pad_end", pad_end)
+        self.pad_beg: int = whole("pad_beg", pad_beg)
+        self.pad_end: int = whole("pad_end", pad_end)
         if self.pad_beg * self.pad_end < 0:
             raise LayerError("pad_beg and pad_end have different signs", received=f"{pad_beg} and {pad_end}")
 

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.arguments import wholes
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, check_blob
 
@@ -30,13 +30,13 @@ class Parameter(CaffeLayer):
     Caffe: include/caffe/layers/parameter_layer.hpp
     """
 
-    bottoms = (0, 0)
+    bottoms: Arity = (0, 0)
     stores = "caffe"
-    flops_per_top_value = 0
+    flops_per_top_value: int | None = 0
 
     def __init__(self, shape: int | Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shape = check_blob(wholes("shape", shape))
+        self.shape: tuple[int, ...] = check_blob(wholes("shape", shape))
 
     def call(self, inputs: Any) -> Any:
         return ops.cast(self.value, self.compute_dtype)

@@ -29,11 +29,11 @@ class Permute(CaffeLayer):
     Caffe: src/caffe/layers/permute_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
-    flops_per_top_value = 0
+    flops_per_top_value: int | None = 0
 
     def __init__(self, order: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.order = distinct_axes("order", order)
+        self.order: tuple[int, ...] = distinct_axes("order", order)
         if sorted(self.order) != list(range(len(self.order))):
             raise LayerError(
                 "order must name every axis", expected=f"0 to {len(self.order) - 1}, each once", received=self.order

@@ -10,12 +10,12 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, one_of, per_axis
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.spatial import pair, refuse_shapes
 from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, Size, total_count
+from keras_caffe.shapes import Shape, total_count
 
 
 @serializable
@@ -46,9 +46,9 @@ class Pooling(CaffeLayer):
     Caffe: src/caffe/layers/pooling_layer.cpp
     """
 
-    tops = (1, 2)
+    tops: Arity = (1, 2)
     stores = "channels_last"
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self,
@@ -62,13 +62,15 @@ class Pooling(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.pool = one_of("pool", pool, POOLS)
-        self.round_mode = one_of("round_mode", round_mode, ("CEIL", "FLOOR"))
-        self.global_pooling, self.with_mask = flag("global_pooling", global_pooling), flag("with_mask", with_mask)
-        self.kernel_size = per_axis("kernel_size", kernel_size, 2, 0 if self.global_pooling else 1)
-        self.stride, self.pad = per_axis("stride", stride, 2, 1), per_axis("pad", pad, 2)
+        self.pool: str = one_of("pool", pool, POOLS)
+        self.round_mode: str = one_of("round_mode", round_mode, ("CEIL", "FLOOR"))
+        self.global_pooling: bool = flag("global_pooling", global_pooling)
+        self.with_mask: bool = flag("with_mask", with_mask)
+        self.kernel_size: tuple[int, ...] = per_axis("kernel_size", kernel_size, 2, 0 if self.global_pooling else 1)
+        self.stride: tuple[int, ...] = per_axis("stride", stride, 2, 1)
+        self.pad: tuple[int, ...] = per_axis("pad", pad, 2)
         self._check()
-        self.random = keras.random.SeedGenerator() if self.pool == "STOCHASTIC" else None
+        self.random: Any = keras.random.SeedGenerator() if self.pool == "STOCHASTIC" else None
 
     def _check(self) -> None:
         """Refuses arguments that contradict each other."""
@@ -78,9 +80,9 @@ class Pooling(CaffeLayer):
             if any(self.pad) or self.stride != (1, 1):
                 received = f"pad {self.pad}, stride {self.stride}"
                 raise LayerError("global_pooling needs pad 0 and stride 1", received=received)
-        elif any(self.pad) and any(p >= k for p, k in zip(self.pad, self.kernel_size, strict=True)):
-            expected = f"less than {self.kernel_size}"
-            raise LayerError("pad must be smaller than the kernel", expected=expected, received=self.pad)
+        elif any(p >= k for p, k in zip(self.pad, self.kernel_size, strict=True)):
+            wanted = f"less than {self.kernel_size}"
+            raise LayerError("pad must be smaller than the kernel", expected=wanted, received=self.pad)
         if any(self.pad) and self.pool == "STOCHASTIC":
             raise LayerError("STOCHASTIC pooling takes no padding", expected="pad 0", received=self.pad)
 
@@ -101,18 +103,16 @@ class Pooling(CaffeLayer):
         return stochastic_pool(inputs, axes, self._draw(inputs, axes) if training else None)
 
     def _draw(self, x: Any, axes: Sequence[Axis]) -> Any:
-        shape = ops.shape(x)
-        out = [axis.output(size) for axis, size in zip(axes, shape[1:3], strict=True)]
-        return keras.random.uniform((shape[0], *out, shape[3]), dtype=x.dtype, seed=self.random)
+        batch, *sizes, channels = ops.shape(x)
+        out = (axis.output(size) for axis, size in zip(axes, sizes, strict=True))
+        return keras.random.uniform((batch, *out, channels), dtype=x.dtype, seed=self.random)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         (shape,) = shapes
         if len(shape) != 4:
             raise ShapeError("Pooling needs a bottom with 4 axes", received=shape)
-        out: list[Size] = [1, 1]
-        if not self.global_pooling:
-            axes = zip(self._axes(shape), shape[1:3], strict=True)
-            out = [None if size is None else axis.output(size) for axis, size in axes]
+        sizes = zip(self._axes(shape), shape[1:3], strict=True)
+        out = [1, 1] if self.global_pooling else [None if size is None else axis.output(size) for axis, size in sizes]
         return [(shape[0], *out, shape[3])] * (2 if self.with_mask else 1)
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:

@@ -42,7 +42,7 @@ class Pooling3D(CaffeLayer):
     """
 
     stores = "channels_last"
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self,
@@ -53,8 +53,10 @@ class Pooling3D(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.pool, self.pad = one_of("pool", pool, ("MAX", "AVE")), whole("pad", pad, 0)
-        self.kernel_size, self.stride = per_axis("kernel_size", kernel_size, 3, 1), per_axis("stride", stride, 3, 1)
+        self.pool: str = one_of("pool", pool, ("MAX", "AVE"))
+        self.pad: int = whole("pad", pad, 0)
+        self.kernel_size: tuple[int, ...] = per_axis("kernel_size", kernel_size, 3, 1)
+        self.stride: tuple[int, ...] = per_axis("stride", stride, 3, 1)
 
     def _out(self, sizes: Sequence[Any]) -> list[Any]:
         axes = zip(sizes, self.kernel_size, self.stride, (0, self.pad, self.pad), strict=True)

@@ -31,11 +31,13 @@ class Power(CaffeLayer):
     """
 
     reads_top = True
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, power: float = 1.0, scale: float = 1.0, shift: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.power, self.scale, self.shift = number("power", power), number("scale", scale), number("shift", shift)
+        self.power: float = number("power", power)
+        self.scale: float = number("scale", scale)
+        self.shift: float = number("shift", shift)
 
     def call(self, inputs: Any) -> Any:
         x = ops.zeros_like(inputs) if self.power * self.scale == 0 else inputs * self.scale

@@ -15,7 +15,7 @@ from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, known
 
-DEFAULT_FILLER = {"type": "constant", "value": 0.25}
+DEFAULT_FILLER: fillers.Filler = {"type": "constant", "value": 0.25}
 
 
 @serializable
@@ -40,7 +40,7 @@ class PReLU(CaffeLayer):
     Caffe: src/caffe/layers/prelu_layer.cpp
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
     kept_in_place = True
 
     def __init__(
@@ -51,8 +51,9 @@ class PReLU(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis, self.channel_shared = whole("axis", axis), flag("channel_shared", channel_shared)
-        self.filler = arguments.filler("filler", filler)
+        self.axis: int = whole("axis", axis)
+        self.channel_shared: bool = flag("channel_shared", channel_shared)
+        self.filler: fillers.Filler = arguments.filler("filler", filler)
 
     def call(self, inputs: Any) -> Any:
         return ops.where(inputs > 0, inputs, inputs * self._slopes(len(inputs.shape)))

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import distinct_axes, each_axis, flag, number, numbers, optional, per_axis
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.boxes import prior_boxes, prior_sizes
@@ -47,8 +47,8 @@ class PriorBox(CaffeLayer):
     Caffe: src/caffe/layers/prior_box_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
-    bottoms = (2, 2)
-    flops_per_top_value = 0  # its boxes are constants
+    bottoms: Arity = (2, 2)
+    flops_per_top_value: int | None = 0  # its boxes are constants
     has_gradient = False
 
     def __init__(
@@ -67,17 +67,21 @@ class PriorBox(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.min_size = numbers("min_size", min_size, above=0, most=2**31 - 1)
-        self.max_size = numbers("max_size", max_size, most=2**31 - 1)
+        self.min_size: tuple[float, ...] = numbers("min_size", min_size, above=0, most=2**31 - 1)
+        self.max_size: tuple[float, ...] = numbers("max_size", max_size, most=2**31 - 1)
         _check_sizes(self.min_size, self.max_size)
-        self.aspect_ratio = numbers("aspect_ratio", aspect_ratio, above=0, most=2**31 - 1)
-        self.flip, self.clip, self.offset = flag("flip", flip), flag("clip", clip), number("offset", offset)
-        self.variance = numbers("variance", variance, above=0)
+        self.aspect_ratio: tuple[float, ...] = numbers("aspect_ratio", aspect_ratio, above=0, most=2**31 - 1)
+        self.flip: bool = flag("flip", flip)
+        self.clip: bool = flag("clip", clip)
+        self.offset: float = number("offset", offset)
+        self.variance: tuple[float, ...] = numbers("variance", variance, above=0)
         if len(self.variance) not in (0, 1, 4):
             raise LayerError("variance must be none, one or four numbers", received=self.variance)
-        self.img_size = optional(per_axis, "img_size", img_size, 2, 1)
-        self.step = None if step is None else tuple(number("step", s, above=0) for s in each_axis("step", step, 2))
-        self.spatial = distinct_axes("spatial", per_axis("spatial", spatial, 2, -4), 4)
+        self.img_size: tuple[int, ...] | None = optional(per_axis, "img_size", img_size, 2, 1)
+        self.step: tuple[float, ...] | None = (
+            None if step is None else tuple(number("step", s, above=0) for s in each_axis("step", step, 2))
+        )
+        self.spatial: tuple[int, ...] = distinct_axes("spatial", per_axis("spatial", spatial, 2, -4), 4)
 
     @property
     def sizes(self) -> list[tuple[float, float]]:
@@ -102,11 +106,6 @@ class PriorBox(CaffeLayer):
                 raise ShapeError("PriorBox needs bottoms of 4 axes", received=shape)
         cells = [shapes[0][axis] for axis in self.spatial]
         return [(1, 2, count([*cells, 4 * len(self.sizes)]))]
-
-    @classmethod
-    def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:
-        first = bottoms[0].order
-        return [first if b.rank == len(first) else caffe_order(b.rank) for b in bottoms]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [caffe_order(3)]

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, Option, ShapeError
 from keras_caffe.layers.arguments import flag, number, numbers, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.proposal_forks import in_pixels
 from keras_caffe.layers.proposal_text import PYTHON_TOP, from_text
@@ -53,9 +53,9 @@ class Proposal(CaffeLayer):
     Caffe: src/caffe/layers/proposal_layer.cpp (py-faster-rcnn, PVANet)
     """
 
-    bottoms = (3, 3)
-    tops = (1, 2)
-    flops_per_top_value = None  # the values decide how many boxes are compared
+    bottoms: Arity = (3, 3)
+    tops: Arity = (1, 2)
+    flops_per_top_value: int | None = None  # the values decide how many boxes are compared
     has_gradient = False
 
     def __init__(
@@ -75,18 +75,22 @@ class Proposal(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.feat_stride, self.base_size = whole("feat_stride", feat_stride, 0), whole("base_size", base_size, 0)
-        self.min_size, self.nms_thresh = whole("min_size", min_size, 0), number("nms_thresh", nms_thresh)
-        self.ratio, self.scale = numbers("ratio", ratio, above=0), numbers("scale", scale, above=0)
+        self.feat_stride: int = whole("feat_stride", feat_stride, 0)
+        self.base_size: int = whole("base_size", base_size, 0)
+        self.min_size: int = whole("min_size", min_size, 0)
+        self.nms_thresh: float = number("nms_thresh", nms_thresh)
+        self.ratio: tuple[float, ...] = numbers("ratio", ratio, above=0)
+        self.scale: tuple[float, ...] = numbers("scale", scale, above=0)
         if not (self.ratio and self.scale):
             raise LayerError("no anchors", expected="one or more of each, ratio and scale")
-        self.pre_nms_topn = whole("pre_nms_topn", pre_nms_topn, 0)
-        self.post_nms_topn = whole("post_nms_topn", post_nms_topn, 0)
-        self.python, self.scores = flag("python", python), flag("scores", scores)
-        self.pixels = flag("pixels", pixels)
+        self.pre_nms_topn: int = whole("pre_nms_topn", pre_nms_topn, 0)
+        self.post_nms_topn: int = whole("post_nms_topn", post_nms_topn, 0)
+        self.python: bool = flag("python", python)
+        self.scores: bool = flag("scores", scores)
+        self.pixels: bool = flag("pixels", pixels)
         if self.pixels and self.python:
             raise LayerError("the Python layer's scales are no pixels", expected="python=False", received="pixels=True")
-        self.one_image = not self.pixels
+        self.one_image: bool = not self.pixels
         self.supports_jit = False  # The number of rows depends on the values.
 
     @property
@@ -98,8 +102,7 @@ class Proposal(CaffeLayer):
         return anchors(self.base_size, self.ratio, self.scale, rounded)
 
     def call(self, inputs: Any) -> Any:
-        batch = inputs[0].shape[0]  # Caffe looks at it when it runs: a script has sized its input.
-        if batch not in (1, None) and self.one_image:
+        if self.one_image and (batch := inputs[0].shape[0]) not in (1, None):  # Caffe, too, looks when it runs.
             raise ShapeError("Proposal takes one image at a time", expected="a batch of 1", received=batch)
         return self._proposed(inputs)
 
@@ -120,14 +123,11 @@ class Proposal(CaffeLayer):
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         number = len(self.ratio) * len(self.scale)
         other = {"rpn.proposal_layer.ProposalLayer": ...}
+        fix = Option("python_layers", other, "where a file means another class") if self.python else None
         for shape, values in zip(shapes, (2, 4), strict=False):
             if len(shape) != 4 or shape[3] not in (values * number, None):
-                raise ShapeError(
-                    f"the bottom does not fit {number} anchors",
-                    expected=f"{values * number} channels",
-                    received=shape,
-                    fix=Option("python_layers", other, "where a file means another class") if self.python else None,
-                )
+                wanted = f"{values * number} channels"
+                raise ShapeError(f"the bottom does not fit {number} anchors", expected=wanted, received=shape, fix=fix)
         tops: list[Shape] = [(None, 5), (None,) if self.pixels else (None, 1)]
         return tops[: 1 + self.scores]
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import number, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.roi_pooling import number_of_regions, regions
 from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.compiled import compiled
@@ -40,16 +40,17 @@ class PSROIPooling(CaffeLayer):
     Caffe: src/caffe/layers/psroi_pooling_layer.cpp (R-FCN)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "channels_last"
-    flops_per_top_value = None  # the values decide how many pixels a region has
+    flops_per_top_value: int | None = None  # the values decide how many pixels a region has
 
     def __init__(self, output_dim: int, group_size: int, spatial_scale: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.autocast = False  # Half precision cannot hold the corners of regions.
         self.supports_jit = False  # XLA rounds the bins' edges otherwise, and a pixel more or less changes the result.
-        self.output_dim, self.group_size = whole("output_dim", output_dim, 1), whole("group_size", group_size, 1)
-        self.spatial_scale = number("spatial_scale", spatial_scale, above=0)
+        self.output_dim: int = whole("output_dim", output_dim, 1)
+        self.group_size: int = whole("group_size", group_size, 1)
+        self.spatial_scale: float = number("spatial_scale", spatial_scale, above=0)
 
     @compiled
     def call(self, inputs: Any) -> Any:

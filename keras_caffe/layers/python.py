@@ -11,11 +11,11 @@ from keras import ops
 
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, items, whole, wholes
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.python_class import PythonSourceLayer, check_stand_in, class_name, filled, find_class, is_own
 from keras_caffe.ops.python_layer import Runner, run
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, known
+from keras_caffe.shapes import Shape, Sizes, known
 
 
 @serializable
@@ -47,11 +47,11 @@ class Python(CaffeLayer):
     Caffe: include/caffe/layers/python_layer.hpp, python/caffe/_caffe.cpp
     """
 
-    bottoms = (0, None)
-    tops = (0, None)
+    bottoms: Arity = (0, None)
+    tops: Arity = (0, None)
     stores = "caffe"
     reads_top = True
-    flops_per_top_value = None  # the class decides
+    flops_per_top_value: int | None = None  # the class decides
 
     def __init__(
         self,
@@ -68,17 +68,19 @@ class Python(CaffeLayer):
         for name, value in {"python_class": python_class, "param_str": param_str}.items():
             if not isinstance(value, str):
                 raise LayerError(f"{name} must be a text", received=repr(value))
-        self.python_class, self.param_str = python_class, param_str
-        self.phase, self.num_tops = whole("phase", phase, 0, 1), whole("num_tops", num_tops, 0)
-        self.bottom_shapes = [wholes("bottom_shapes", shape, 0) for shape in items(bottom_shapes)]
-        given = () if propagate_down is None else items(propagate_down)
-        self.propagate_down = [flag("propagate_down", down) for down in given or [True] * len(self.bottom_shapes)]
+        self.python_class: str = python_class
+        self.param_str: str = param_str
+        self.phase: int = whole("phase", phase, 0, 1)
+        self.num_tops: int = whole("num_tops", num_tops, 0)
+        self.bottom_shapes: list[Sizes] = [wholes("bottom_shapes", shape, 0) for shape in items(bottom_shapes)]
+        downs = (() if propagate_down is None else items(propagate_down)) or [True] * len(self.bottom_shapes)
+        self.propagate_down: list[bool] = [flag("propagate_down", down) for down in downs]
         if (received := len(self.propagate_down)) != (expected := len(self.bottom_shapes)):
             raise LayerError("propagate_down must be given once per bottom", expected=expected, received=received)
-        self.in_place = [whole("in_place", i, 0) for i in items(in_place)]
+        self.in_place: list[int] = [whole("in_place", i, 0) for i in items(in_place)]
         self.autocast = self.supports_jit = False
-        cls, bottoms = find_class(python_class), self.bottom_shapes
-        self.runner = Runner(cls, param_str, self.phase, bottoms, self.num_tops, self.propagate_down, self.in_place)
+        rest = self.phase, self.bottom_shapes, self.num_tops, self.propagate_down, self.in_place
+        self.runner: Runner = Runner(find_class(python_class), param_str, *rest)
         if not self.num_tops:
             warnings.warn(f"Python layer {python_class!r} has no tops, so that a model never runs it", CaffeWarning, 2)
 
@@ -86,8 +88,7 @@ class Python(CaffeLayer):
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         bottoms = [ops.cast(x, "float32") for x in inputs[: len(self.bottom_shapes)]]
         variables = [variable for _, variable in self.caffe_blobs]
-        shapes = [tuple(x.shape) for x in bottoms]
-        tops = run(self.runner, bottoms, variables, lambda: self._call_shapes(*shapes))
+        tops = run(self.runner, bottoms, variables, lambda: self._call_shapes(*(tuple(x.shape) for x in bottoms)))
         tops = [ops.cast(top, self.compute_dtype) for top in tops]
         return tops[0] if self.num_tops == 1 else tops
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from keras_caffe.errors import Cure, LayerError
-from keras_caffe.layers.base import enum_name
+from keras_caffe.layers.base import Arity, enum_name
 from keras_caffe.layers.source import SourceLayer, record_shape
 from keras_caffe.shapes import Shape, Size, Sizes
 
@@ -18,7 +18,7 @@ class RecordLayer(SourceLayer):
     parameters leave open.
     """
 
-    tops: ClassVar[tuple[int, int | None]] = (1, 2)
+    tops: Arity = (1, 2)
     param: ClassVar[str] = "data_param"
 
     @classmethod

@@ -19,9 +19,10 @@ class Recurrent(CaffeLayer):
 
     stores = "caffe"
     states: ClassVar[int] = 1
-    no_gradient = (1,)
-    not_forced = (1,)
+    no_gradient: Sequence[int] = (1,)
+    not_forced: Sequence[int] = (1,)
     flops_per_cell: ClassVar[int]  # of one time step, beside the weights and biases
+    carried: list[Any]
 
     def __init__(
         self,
@@ -33,10 +34,11 @@ class Recurrent(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_output = whole("num_output", num_output, 1)
-        self.expose_hidden, self.static_input = flag("expose_hidden", expose_hidden), flag("static_input", static_input)
-        self.weight_filler = filler("weight_filler", weight_filler)
-        self.bias_filler = filler("bias_filler", bias_filler)
+        self.num_output: int = whole("num_output", num_output, 1)
+        self.expose_hidden: bool = flag("expose_hidden", expose_hidden)
+        self.static_input: bool = flag("static_input", static_input)
+        self.weight_filler: fillers.Filler = filler("weight_filler", weight_filler)
+        self.bias_filler: fillers.Filler = filler("bias_filler", bias_filler)
 
     def build(self, input_shape: Any) -> None:
         shapes = shape_list(input_shape)

@@ -36,8 +36,9 @@ class Reduction(CaffeLayer):
         self, operation: str = "SUM", axes: int | Sequence[int] = -1, coeff: float = 1.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.operation = one_of("operation", operation, ("SUM", "ASUM", "SUMSQ", "MEAN"))
-        self.axes, self.coeff = distinct_axes("axes", axes), number("coeff", coeff)
+        self.operation: str = one_of("operation", operation, ("SUM", "ASUM", "SUMSQ", "MEAN"))
+        self.axes: tuple[int, ...] = distinct_axes("axes", axes)
+        self.coeff: float = number("coeff", coeff)
 
     def call(self, inputs: Any) -> Any:
         x = {"ASUM": ops.abs, "SUMSQ": ops.square}.get(self.operation, lambda x: x)(inputs)

@@ -60,16 +60,18 @@ class RegionLoss(BoxLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_class = whole("num_class", num_class, 1)
-        self.anchors = tuple(numbers("anchors", pair) for pair in items(anchors))
+        self.num_class: int = whole("num_class", num_class, 1)
+        self.anchors: tuple[tuple[float, ...], ...] = tuple(numbers("anchors", pair) for pair in items(anchors))
         if not self.anchors or any(len(pair) != 2 for pair in self.anchors):
             raise LayerError("anchors are (width, height) of each box", received=self.anchors)
-        self.boxes = len(self.anchors)
-        self.object_scale = number("object_scale", object_scale)
-        self.noobject_scale = number("noobject_scale", noobject_scale)
-        self.class_scale, self.coord_scale = number("class_scale", class_scale), number("coord_scale", coord_scale)
-        self.thresh = number("thresh", thresh)
-        self.rescore, self.bias_match = flag("rescore", rescore), flag("bias_match", bias_match)
+        self.boxes: int = len(self.anchors)
+        self.object_scale: float = number("object_scale", object_scale)
+        self.noobject_scale: float = number("noobject_scale", noobject_scale)
+        self.class_scale: float = number("class_scale", class_scale)
+        self.coord_scale: float = number("coord_scale", coord_scale)
+        self.thresh: float = number("thresh", thresh)
+        self.rescore: bool = flag("rescore", rescore)
+        self.bias_match: bool = flag("bias_match", bias_match)
 
     def call(self, inputs: Any) -> Any:
         maps, labels = inputs

@@ -32,11 +32,11 @@ class ReLU(CaffeLayer):
     Caffe: src/caffe/layers/relu_layer.cpp
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, negative_slope: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.negative_slope = number("negative_slope", negative_slope)
+        self.negative_slope: float = number("negative_slope", negative_slope)
 
     def call(self, inputs: Any) -> Any:
         if self.negative_slope == 0:

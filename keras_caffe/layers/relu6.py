@@ -27,11 +27,11 @@ class ReLU6(CaffeLayer):
     Caffe: src/caffe/layers/relu6_layer.cpp (eric612/MobileNet-YOLO)
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, negative_slope: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.negative_slope = number("negative_slope", negative_slope)
+        self.negative_slope: float = number("negative_slope", negative_slope)
 
     def call(self, inputs: Any) -> Any:
         if self.negative_slope == 0:

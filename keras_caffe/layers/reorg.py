@@ -36,11 +36,12 @@ class Reorg(CaffeLayer):
     """
 
     stores = "caffe"
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, stride: int, reverse: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.stride, self.reverse = whole("stride", stride, 1), flag("reverse", reverse)
+        self.stride: int = whole("stride", stride, 1)
+        self.reverse: bool = flag("reverse", reverse)
 
     def call(self, inputs: Any) -> Any:
         s, (batch, channels, height, width) = self.stride, ops.shape(inputs)

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import flag, one_of, optional, per_axis
-from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, required, serializable
 from keras_caffe.layers.images import check_images, resized_shape, wanted_size
 from keras_caffe.ops.resample import resample
 from keras_caffe.registry import register_layer
@@ -39,9 +39,9 @@ class Resample(CaffeLayer):
     Caffe: src/caffe/layers/resample_layer.cu (lmb-freiburg/flownet2)
     """
 
-    bottoms = (1, 2)
+    bottoms: Arity = (1, 2)
     stores = "channels_last"
-    flops_per_top_value = None  # the sizes decide how many pixels count
+    flops_per_top_value: int | None = None  # the sizes decide how many pixels count
     has_gradient = False
 
     def __init__(
@@ -52,8 +52,9 @@ class Resample(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = optional(per_axis, "size (height, width)", size, 2, 1)
-        self.type, self.antialias = one_of("type", type, ("NEAREST", "LINEAR", "CUBIC")), flag("antialias", antialias)
+        self.size: tuple[int, ...] | None = optional(per_axis, "size (height, width)", size, 2, 1)
+        self.type: str = one_of("type", type, ("NEAREST", "LINEAR", "CUBIC"))
+        self.antialias: bool = flag("antialias", antialias)
 
     def call(self, inputs: Any) -> Any:
         image, (height, width) = wanted_size(inputs, self.size)

@@ -39,14 +39,15 @@ class Reshape(CaffeLayer):
     """
 
     stores = "caffe"
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, dim: int | Sequence[int], axis: int = 0, num_axes: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dim = wholes("dim", dim, -1)
+        self.dim: tuple[int, ...] = wholes("dim", dim, -1)
         if self.dim.count(-1) > 1:
             raise LayerError("dim has more than one -1", expected="at most one", received=self.dim)
-        self.axis, self.num_axes = whole("axis", axis), whole("num_axes", num_axes, -1)
+        self.axis: int = whole("axis", axis)
+        self.num_axes: int = whole("num_axes", num_axes, -1)
 
     def call(self, inputs: Any) -> Any:
         start, end = rules.reshape_range(len(inputs.shape), self.axis, self.num_axes)

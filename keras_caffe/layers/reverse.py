@@ -30,11 +30,11 @@ class Reverse(CaffeLayer):
     Caffe: src/caffe/layers/reverse_layer.cpp (senlinuc/caffe_ocr)
     """
 
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, axis: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = whole("axis", axis)
+        self.axis: int = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         return ops.flip(inputs, self.axis)

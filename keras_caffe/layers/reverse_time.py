@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import flag
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count
@@ -34,15 +34,15 @@ class ReverseTime(CaffeLayer):
     Caffe: src/caffe/layers/reverse_time_layer.cpp (senlinuc/caffe_ocr)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "caffe"
-    no_gradient = (1,)
-    not_forced = (1,)
-    flops_per_top_value = 0  # it moves values
+    no_gradient: Sequence[int] = (1,)
+    not_forced: Sequence[int] = (1,)
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, copy_remaining: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.copy_remaining = flag("copy_remaining", copy_remaining)
+        self.copy_remaining: bool = flag("copy_remaining", copy_remaining)
 
     def call(self, inputs: Any) -> Any:
         x, lengths = inputs

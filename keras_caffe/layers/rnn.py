@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.layers.base import Blob, serializable
+from keras_caffe.layers.base import Arity, Blob, serializable
 from keras_caffe.layers.recurrent import Recurrent
 from keras_caffe.ops.recurrent import over_time
 from keras_caffe.ops.stock import as_tensor
@@ -40,8 +40,8 @@ class RNN(Recurrent):
     Caffe: src/caffe/layers/recurrent_layer.cpp, rnn_layer.cpp
     """
 
-    bottoms = (2, 4)
-    tops = (1, 2)
+    bottoms: Arity = (2, 4)
+    tops: Arity = (1, 2)
     flops_per_cell = 3  # tanh of the state and of the output, and a product
 
     def run(self, x: Any, cont: Any, static: Any, state: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:

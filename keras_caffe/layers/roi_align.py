@@ -36,7 +36,7 @@ class ROIAlign(ROIPooling):
 
     def __init__(self, sampling_ratio: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.sampling_ratio = whole("sampling_ratio", sampling_ratio)
+        self.sampling_ratio: int = whole("sampling_ratio", sampling_ratio)
 
     @compiled
     def call(self, inputs: Any) -> Any:

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import number, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layout import Order, caffe_order, channels_last
 from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.roi import roi_max_pool
@@ -40,17 +40,18 @@ class ROIPooling(CaffeLayer):
     Caffe: src/caffe/layers/roi_pooling_layer.cpp (Fast R-CNN)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "channels_last"
-    flops_per_top_value = None  # the values decide how many pixels a region has
-    kept_bottoms: Container[int] = (0,)
+    flops_per_top_value: int | None = None  # the values decide how many pixels a region has
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(self, pooled_h: int, pooled_w: int, spatial_scale: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.autocast = False  # Half precision cannot hold the corners of regions.
         self.supports_jit = False  # XLA finds other windows.
-        self.pooled_h, self.pooled_w = whole("pooled_h", pooled_h, 1), whole("pooled_w", pooled_w, 1)
-        self.spatial_scale = number("spatial_scale", spatial_scale)
+        self.pooled_h: int = whole("pooled_h", pooled_h, 1)
+        self.pooled_w: int = whole("pooled_w", pooled_w, 1)
+        self.spatial_scale: float = number("spatial_scale", spatial_scale)
 
     @compiled
     def call(self, inputs: Any) -> Any:

@@ -31,19 +31,19 @@ class RReLU(CaffeLayer):
     Caffe: src/caffe/layers/rrelu_layer.cpp (several forks)
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(
         self, negative_slope_lower: float, negative_slope_upper: float, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.negative_slope_lower = number("negative_slope_lower", negative_slope_lower, above=0)
-        self.negative_slope_upper = number("negative_slope_upper", negative_slope_upper, above=0)
+        self.negative_slope_lower: float = number("negative_slope_lower", negative_slope_lower, above=0)
+        self.negative_slope_upper: float = number("negative_slope_upper", negative_slope_upper, above=0)
         if self.negative_slope_lower > self.negative_slope_upper:
             limits = (self.negative_slope_lower, self.negative_slope_upper)
             raise LayerError("the lower limit is above the upper one", received=limits)
-        self.seed = optional(whole, "seed", seed, 0)
-        self.random = keras.random.SeedGenerator(self.seed)
+        self.seed: int | None = optional(whole, "seed", seed, 0)
+        self.random: Any = keras.random.SeedGenerator(self.seed)
 
     @property
     def divisor(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 from keras_caffe import fillers
 from keras_caffe.layers import arguments
 from keras_caffe.layers.arguments import distinct_axes, flag
-from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Blob, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.bias import Bias, check_covered, covered, covered_axes, spread
 from keras_caffe.layout import Order
 from keras_caffe.ops.normalize import scale_and_shift
@@ -38,7 +38,7 @@ class Scale(CaffeLayer):
     Caffe: src/caffe/layers/scale_layer.cpp
     """
 
-    bottoms = (1, 2)
+    bottoms: Arity = (1, 2)
     kept_in_place = True
 
     def __init__(
@@ -50,9 +50,12 @@ class Scale(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axes, self.bias_term = distinct_axes("axes", axes), flag("bias_term", bias_term)
-        self.filler = arguments.filler("filler", filler)
-        self.bias_filler = arguments.filler("bias_filler", bias_filler if self.bias_term else "constant")
+        self.axes: tuple[int, ...] = distinct_axes("axes", axes)
+        self.bias_term: bool = flag("bias_term", bias_term)
+        self.filler: fillers.Filler = arguments.filler("filler", filler)
+        self.bias_filler: fillers.Filler = arguments.filler(
+            "bias_filler", bias_filler if self.bias_term else "constant"
+        )
 
     def call(self, inputs: Any) -> Any:
         x, scale = inputs if isinstance(inputs, (list, tuple)) else (inputs, self.scale)

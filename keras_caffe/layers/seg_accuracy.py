@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import ShapeError
 from keras_caffe.layers.arguments import flag, wholes
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable, shape_list
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable, shape_list
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_label_count
 from keras_caffe.layout import Order, caffe_order, channels_last
@@ -39,13 +39,15 @@ class SegAccuracy(CaffeLayer):
     Caffe: src/caffe/layers/seg_accuracy_layer.cpp (DeepLab v2, hszhao/PSPNet)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "channels_last"
     has_gradient = False
+    seen: Any | None
 
     def __init__(self, ignore_label: Any = (), reset: bool = True, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.ignore_label, self.reset = wholes("ignore_label", ignore_label), flag("reset", reset)
+        self.ignore_label: tuple[int, ...] = wholes("ignore_label", ignore_label)
+        self.reset: bool = flag("reset", reset)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

@@ -27,11 +27,12 @@ class SeLu(CaffeLayer):
     Caffe: src/caffe/layers/selu_layer.cpp (several forks)
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, alpha: float = 1.6732632, scale: float = 1.050701, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha, self.scale = number("alpha", alpha), number("scale", scale)
+        self.alpha: float = number("alpha", alpha)
+        self.scale: float = number("scale", scale)
 
     def call(self, inputs: Any) -> Any:
         return self.scale * (relu(inputs) + self.alpha * (ops.exp(ops.minimum(inputs, 0)) - 1))

@@ -42,5 +42,5 @@ class Later:
         return getattr(import_module(f"{PACKAGE}.{self.module}"), self.name).from_config(config)
 
 
-for name, module in LATER.items():
-    keras.saving.get_custom_objects().setdefault(f"{PACKAGE}>{name}", Later(name, module))
+for _name, _module in LATER.items():
+    keras.saving.get_custom_objects().setdefault(f"{PACKAGE}>{_name}", Later(_name, _module))

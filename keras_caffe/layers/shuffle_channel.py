@@ -33,11 +33,12 @@ class ShuffleChannel(CaffeLayer):
     Caffe: src/caffe/layers/shuffle_channel_layer.cpp (farmingyard/ShuffleNet)
     """
 
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, group: int = 1, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.group, self.axis = whole("group", group, 1), whole("axis", axis)
+        self.group: int = whole("group", group, 1)
+        self.axis: int = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         shape = legacy_shape(ops.shape(inputs))

@@ -34,13 +34,13 @@ class SigmoidCrossEntropyLoss(LossLayer):
     Caffe: src/caffe/layers/sigmoid_cross_entropy_loss_layer.cpp
     """
 
-    no_gradient = (1,)
-    kept_bottoms = (0,)
+    no_gradient: Sequence[int] = (1,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(self, ignore_label: int | None = None, normalization: str = "BATCH_SIZE", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.ignore_label = optional(whole, "ignore_label", ignore_label)
-        self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
+        self.ignore_label: int | None = optional(whole, "ignore_label", ignore_label)
+        self.normalization: str = one_of("normalization", normalization, NORMALIZATIONS)
 
     def call(self, inputs: Any) -> Any:
         scores, targets = inputs

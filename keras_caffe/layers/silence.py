@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
@@ -19,9 +19,9 @@ class Silence(CaffeLayer):
     Caffe: src/caffe/layers/silence_layer.cpp
     """
 
-    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
-    tops: ClassVar[tuple[int, int | None]] = (0, 0)
-    flops_per_top_value = 0
+    bottoms: Arity = (1, None)
+    tops: Arity = (0, 0)
+    flops_per_top_value: int | None = 0
 
     def call(self, inputs: Any) -> Any:
         return []

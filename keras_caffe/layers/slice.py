@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import whole, wholes
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.concat import joint_axis
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, Size, canonical_axis
@@ -39,13 +39,14 @@ class Slice(CaffeLayer):
     Caffe: src/caffe/layers/slice_layer.cpp
     """
 
-    tops = (1, None)
-    flops_per_top_value = 0  # it moves values
+    tops: Arity = (1, None)
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, num_tops: int = 2, axis: int = -1, slice_point: int | Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.num_tops, self.axis = whole("num_tops", num_tops, 1), whole("axis", axis)
-        self.slice_point = wholes("slice_point", slice_point)
+        self.num_tops: int = whole("num_tops", num_tops, 1)
+        self.axis: int = whole("axis", axis)
+        self.slice_point: tuple[int, ...] = wholes("slice_point", slice_point)
         if len(self.slice_point) not in (0, self.num_tops - 1):
             raise LayerError(
                 "slice_point must be given once per cut", expected=self.num_tops - 1, received=len(self.slice_point)

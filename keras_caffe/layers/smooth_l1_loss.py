@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_caffe.errors import LayerError, Option
 from keras_caffe.layers.arguments import number, one_of
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import alike_orders, check_alike
@@ -39,16 +39,17 @@ class SmoothL1Loss(LossLayer):
     Caffe: src/caffe/layers/smooth_L1_loss_layer.cpp (weiliu89/caffe, branch ssd; Fast R-CNN)
     """
 
-    bottoms = (2, 4)
-    not_forced = ()
-    kept_bottoms = (0, 1)
+    bottoms: Arity = (2, 4)
+    not_forced: Sequence[int] = ()
+    kept_bottoms: Sequence[int] = (0, 1)
 
     def __init__(self, definition: str = "ssd", sigma: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.definition, self.sigma = one_of("definition", definition, ("ssd", "rcnn")), number("sigma", sigma)
+        self.definition: str = one_of("definition", definition, ("ssd", "rcnn"))
+        self.sigma: float = number("sigma", sigma)
         if self.definition == "ssd" and self.sigma != 1:
             raise LayerError("SSD's SmoothL1Loss has no sigma", received=sigma, fix='Take definition="rcnn".')
-        self.is_loss = self.definition == "ssd"
+        self.is_loss: bool = self.definition == "ssd"
 
     def call(self, inputs: Any) -> Any:
         return smooth_l1_loss(*inputs, sigma=self.sigma, weigh_gradient=self.definition == "rcnn")

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.arguments import number, one_of, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import LossLayer, normalization
 from keras_caffe.layers.loss_bottoms import check_alike
 from keras_caffe.ops.distances import smooth_l1, weighted_difference
@@ -38,18 +38,18 @@ class SmoothL1LossOHEM(LossLayer):
     Caffe: src/caffe/layers/smooth_L1_loss_ohem_layer.cpp (microsoft/caffe)
     """
 
-    bottoms = (2, 3)
-    tops = (1, 2)
-    not_forced = ()
-    kept_bottoms = (0, 1)
+    bottoms: Arity = (2, 3)
+    tops: Arity = (1, 2)
+    not_forced: Sequence[int] = ()
+    kept_bottoms: Sequence[int] = (0, 1)
 
     def __init__(
         self, normalization: str = "VALID", pre_fixed_normalizer: float = 1.0, more_tops: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.normalization = one_of("normalization", normalization, (*NORMALIZATIONS, "PRE_FIXED"))
-        self.pre_fixed_normalizer = number("pre_fixed_normalizer", pre_fixed_normalizer)
-        self.more_tops = whole("more_tops", more_tops, 0, 1)
+        self.normalization: str = one_of("normalization", normalization, (*NORMALIZATIONS, "PRE_FIXED"))
+        self.pre_fixed_normalizer: float = number("pre_fixed_normalizer", pre_fixed_normalizer)
+        self.more_tops: int = whole("more_tops", more_tops, 0, 1)
 
     def call(self, inputs: Any) -> Any:
         a, b, weights = (*inputs, None)[:3]

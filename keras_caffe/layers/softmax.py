@@ -33,13 +33,13 @@ class Softmax(CaffeLayer):
     Caffe: src/caffe/layers/softmax_layer.cpp
     """
 
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
     reads_top = True
-    flops_per_top_value = 5  # maximum, difference, exp, sum, quotient
+    flops_per_top_value: int | None = 5  # maximum, difference, exp, sum, quotient
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = whole("axis", axis)
+        self.axis: int = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         if inputs.shape[self.axis] == 1:  # Keras would warn about a single class.

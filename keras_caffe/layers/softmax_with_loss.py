@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.ops.losses import softmax_loss
 from keras_caffe.registry import register_layer
@@ -40,9 +40,9 @@ class SoftmaxWithLoss(ClassLossLayer):
     Caffe: src/caffe/layers/softmax_loss_layer.cpp
     """
 
-    tops = (1, 2)
-    no_gradient = (1,)
-    kept_bottoms = (0,)
+    tops: Arity = (1, 2)
+    no_gradient: Sequence[int] = (1,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.arguments import whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.losses import normalizer, softmax_losses
@@ -37,9 +37,9 @@ class SoftmaxWithLossOHEM(ClassLossLayer):
     Caffe: src/caffe/layers/softmax_loss_ohem_layer.cpp (microsoft/caffe)
     """
 
-    tops = (1, 3)
-    no_gradient = (1,)
-    kept_bottoms = (0,)
+    tops: Arity = (1, 3)
+    no_gradient: Sequence[int] = (1,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class SoftmaxWithLossOHEM(ClassLossLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(axis, batch_axes, ignore_label, normalization, **kwargs)
-        self.more_tops = whole("more_tops", more_tops, 0, 2)
+        self.more_tops: int = whole("more_tops", more_tops, 0, 2)
 
     def call(self, inputs: Any) -> Any:
         scores, labels = inputs

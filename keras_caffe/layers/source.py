@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from keras_caffe import requirements
 from keras_caffe.errors import Cure
-from keras_caffe.layers.base import CaffeLayer
+from keras_caffe.layers.base import Arity, CaffeLayer
 from keras_caffe.shapes import Shape
 
 RecordReader = Callable[[Any], Shape | None]
@@ -42,9 +42,9 @@ def record_shape(layer: Any) -> Shape | None:
 class SourceLayer(CaffeLayer):
     """Base of Input and of the data layers. It is never built as a layer: each top is a `keras.Input`."""
 
-    bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
-    tops: ClassVar[tuple[int, int | None]] = (1, None)
-    flops_per_top_value = 0
+    bottoms: Arity = (0, 0)
+    tops: Arity = (1, None)
+    flops_per_top_value: int | None = 0
     has_gradient = False
 
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.arguments import whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -24,12 +24,12 @@ class Split(CaffeLayer):
     Caffe: src/caffe/layers/split_layer.cpp
     """
 
-    tops = (1, None)
-    flops_per_top_value = 0  # it moves values
+    tops: Arity = (1, None)
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, num_tops: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.num_tops = whole("num_tops", num_tops, 1)
+        self.num_tops: int = whole("num_tops", num_tops, 1)
 
     def call(self, inputs: Any) -> Any:
         return inputs if self.num_tops == 1 else [inputs] * self.num_tops

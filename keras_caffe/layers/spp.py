@@ -40,14 +40,14 @@ class SPP(CaffeLayer):
     """
 
     stores = "channels_last"
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def __init__(self, pyramid_height: int, pool: str = "MAX", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Caffe makes a net of poolings, splits and a concatenation; from 2^31 bins on it would not even count them.
-        self.pyramid_height = whole("pyramid_height", pyramid_height, 1, 30)
-        self.pool = one_of("pool", pool, POOLS)
-        self.random = keras.random.SeedGenerator() if self.pool == "STOCHASTIC" else None
+        self.pyramid_height: int = whole("pyramid_height", pyramid_height, 1, 30)
+        self.pool: str = one_of("pool", pool, POOLS)
+        self.random: Any = keras.random.SeedGenerator() if self.pool == "STOCHASTIC" else None
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         levels = [self._pool(inputs, axes, training) for axes in self.levels(inputs.shape[1:3])]

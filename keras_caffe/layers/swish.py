@@ -25,13 +25,13 @@ class Swish(CaffeLayer):
     Caffe: src/caffe/layers/swish_layer.cpp
     """
 
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
     reads_top = True
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def __init__(self, beta: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.beta = number("beta", beta)
+        self.beta: float = number("beta", beta)
 
     def call(self, inputs: Any) -> Any:
         return inputs * ops.sigmoid(inputs * self.beta)

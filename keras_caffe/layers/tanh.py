@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.base import CaffeLayer, serializable
@@ -23,9 +24,9 @@ class TanH(CaffeLayer):
     Caffe: src/caffe/layers/tanh_layer.cpp
     """
 
-    kept_bottoms = (0,)
+    kept_bottoms: Sequence[int] = (0,)
     reads_top = True
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
 
     def call(self, inputs: Any) -> Any:
         return normalize.tanh(inputs)

@@ -25,12 +25,12 @@ class Threshold(CaffeLayer):
     Caffe: src/caffe/layers/threshold_layer.cpp
     """
 
-    flops_per_top_value = 1
+    flops_per_top_value: int | None = 1
     has_gradient = False
 
     def __init__(self, threshold: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.threshold = number("threshold", threshold)
+        self.threshold: float = number("threshold", threshold)
 
     def call(self, inputs: Any) -> Any:
         return ops.cast(inputs > self.threshold, inputs.dtype)

@@ -30,11 +30,12 @@ class Tile(CaffeLayer):
     Caffe: src/caffe/layers/tile_layer.cpp
     """
 
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(self, tiles: int, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.tiles, self.axis = whole("tiles", tiles, 1), whole("axis", axis)
+        self.tiles: int = whole("tiles", tiles, 1)
+        self.axis: int = whole("axis", axis)
 
     def call(self, inputs: Any) -> Any:
         return ops.concatenate([inputs] * self.tiles, axis=self.axis)

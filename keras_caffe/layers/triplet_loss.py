@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.layers.arguments import number
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import LossLayer
 from keras_caffe.layers.loss_bottoms import check_rank, check_single, flat
 from keras_caffe.ops.distances import triplet_loss
@@ -32,13 +32,13 @@ class TripletLoss(LossLayer):
     Caffe: src/caffe/layers/triplet_loss_layer.cpp (happynear/caffe-windows)
     """
 
-    bottoms = (3, 3)
-    not_forced = ()
-    kept_bottoms = (0, 1, 2)
+    bottoms: Arity = (3, 3)
+    not_forced: Sequence[int] = ()
+    kept_bottoms: Sequence[int] = (0, 1, 2)
 
     def __init__(self, margin: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.margin = number("margin", margin)
+        self.margin: float = number("margin", margin)
 
     def call(self, inputs: Any) -> Any:
         return triplet_loss(*map(flat, inputs), margin=self.margin)

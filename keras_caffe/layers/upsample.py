@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import each_axis, flag, optional, per_axis
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
 from keras_caffe.ops.unpool import unpool
 from keras_caffe.registry import register_layer
@@ -39,9 +39,9 @@ class Upsample(CaffeLayer):
     Caffe: src/caffe/layers/upsample_layer.cpp (eric612/MobileNet-YOLO; alexgkendall/caffe-segnet)
     """
 
-    bottoms = (1, 2)
+    bottoms: Arity = (1, 2)
     stores = "channels_last"
-    flops_per_top_value = 0  # it moves values
+    flops_per_top_value: int | None = 0  # it moves values
 
     def __init__(
         self,
@@ -51,8 +51,9 @@ class Upsample(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for the mask.
-        self.scale, self.size = per_axis("scale", scale, 2, 1), optional(per_axis, "size", size, 2, 1)
-        self.pad_out = tuple(flag("pad_out", less) for less in each_axis("pad_out", pad_out, 2))
+        self.scale: tuple[int, ...] = per_axis("scale", scale, 2, 1)
+        self.size: tuple[int, ...] | None = optional(per_axis, "size", size, 2, 1)
+        self.pad_out: tuple[bool, ...] = tuple(flag("pad_out", less) for less in each_axis("pad_out", pad_out, 2))
 
     def call(self, inputs: Any) -> Any:
         if isinstance(inputs, (list, tuple)):

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, CaffeLayer, serializable
 from keras_caffe.layers.images import warped_shape
 from keras_caffe.ops.warp import warp
 from keras_caffe.registry import register_layer
@@ -29,9 +29,9 @@ class Warp(CaffeLayer):
     Caffe: src/caffe/layers/warp_layer.cpp (twhui/LiteFlowNet)
     """
 
-    bottoms = (2, 2)
+    bottoms: Arity = (2, 2)
     stores = "channels_last"
-    flops_per_top_value = 7  # 4 products, 3 sums
+    flops_per_top_value: int | None = 7  # 4 products, 3 sums
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for coordinates.

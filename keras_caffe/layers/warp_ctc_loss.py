@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import NetError
-from keras_caffe.layers.base import serializable
+from keras_caffe.layers.base import Arity, serializable
 from keras_caffe.layers.ctc import SequenceLoss, check_rows, check_steps, class_index, sequences
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.ops.ctc import ctc_costs, first_true, packed
@@ -39,7 +39,7 @@ class WarpCTCLoss(SequenceLoss):
     Caffe: src/caffe/layers/warp_ctc_loss_layer.cpp (senlinuc/caffe_ocr)
     """
 
-    bottoms = (2, 4)
+    bottoms: Arity = (2, 4)
 
     def call(self, inputs: Any) -> Any:
         scores = sequences(inputs[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_caffe.layers.base import Arity
 from keras_caffe.layers.records import RecordLayer, positive
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Size
@@ -22,7 +23,7 @@ class WindowData(RecordLayer):
     Caffe: src/caffe/layers/window_data_layer.cpp
     """
 
-    tops = (2, 2)
+    tops: Arity = (2, 2)
     param = "window_data_param"
 
     @classmethod

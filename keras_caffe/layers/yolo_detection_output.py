@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import items, number, numbers, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order
@@ -44,9 +44,9 @@ class YoloDetectionOutput(CaffeLayer):
     Caffe: src/caffe/layers/yolo_detection_output_layer.cpp (eric612/MobileNet-YOLO)
     """
 
-    bottoms = (1, 2)
+    bottoms: Arity = (1, 2)
     stores = "channels_last"
-    flops_per_top_value = None  # the values decide how many boxes are compared
+    flops_per_top_value: int | None = None  # the values decide how many boxes are compared
     has_gradient = False
 
     def __init__(
@@ -59,12 +59,12 @@ class YoloDetectionOutput(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.num_classes = whole("num_classes", num_classes, 1)
-        self.anchors = anchor_sizes(anchors)
+        self.num_classes: int = whole("num_classes", num_classes, 1)
+        self.anchors: list[tuple[float, ...]] = anchor_sizes(anchors)
         if not self.anchors:
             raise LayerError("there are no anchors", expected="one (width, height) or more", received=anchors)
-        self.confidence_threshold = number("confidence_threshold", confidence_threshold)
-        self.nms_threshold = number("nms_threshold", nms_threshold)
+        self.confidence_threshold: float = number("confidence_threshold", confidence_threshold)
+        self.nms_threshold: float = number("nms_threshold", nms_threshold)
         self.supports_jit = False  # The number of rows depends on the values.
 
     @compiled

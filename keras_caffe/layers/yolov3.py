@@ -68,20 +68,25 @@ class Yolov3(BoxLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_class, self.anchors_scale = whole("num_class", num_class, 1), whole("anchors_scale", anchors_scale, 1)
-        self.anchors = tuple(numbers("anchors", pair, above=0) for pair in items(anchors))
-        self.mask = tuple(whole("mask", one, 0, len(self.anchors) - 1) for one in items(mask))
+        self.num_class: int = whole("num_class", num_class, 1)
+        self.anchors_scale: int = whole("anchors_scale", anchors_scale, 1)
+        self.anchors: tuple[tuple[float, ...], ...] = tuple(
+            numbers("anchors", pair, above=0) for pair in items(anchors)
+        )
+        self.mask: tuple[int, ...] = tuple(whole("mask", one, 0, len(self.anchors) - 1) for one in items(mask))
         if not self.mask or any(len(pair) != 2 for pair in self.anchors):
             raise LayerError(
                 "Yolov3 needs anchors, (width, height) each, and a mask", received=(self.anchors, self.mask)
             )
-        self.object_scale, self.class_scale = number("object_scale", object_scale), number("class_scale", class_scale)
-        self.boxes = len(self.mask)
-        self.coord_scale, self.thresh = number("coord_scale", coord_scale), number("thresh", thresh)
-        self.iou_thresh = number("iou_thresh", iou_thresh)
-        self.label_smooth_eps = number("label_smooth_eps", label_smooth_eps)
-        self.use_logic_gradient = flag("use_logic_gradient", use_logic_gradient)
-        self.use_focal_loss = flag("use_focal_loss", use_focal_loss)
+        self.object_scale: float = number("object_scale", object_scale)
+        self.class_scale: float = number("class_scale", class_scale)
+        self.boxes: int = len(self.mask)
+        self.coord_scale: float = number("coord_scale", coord_scale)
+        self.thresh: float = number("thresh", thresh)
+        self.iou_thresh: float = number("iou_thresh", iou_thresh)
+        self.label_smooth_eps: float = number("label_smooth_eps", label_smooth_eps)
+        self.use_logic_gradient: bool = flag("use_logic_gradient", use_logic_gradient)
+        self.use_focal_loss: bool = flag("use_focal_loss", use_focal_loss)
 
     def call(self, inputs: Any) -> Any:
         maps, labels = (ops.stop_gradient(x) for x in inputs)

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import flag, items, number, numbers, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.layers.yolo_detection_output import anchor_sizes, check_map
 from keras_caffe.layout import Order, caffe_order
@@ -48,9 +48,9 @@ class Yolov3DetectionOutput(CaffeLayer):
     Caffe: src/caffe/layers/yolov3_detection_output_layer.cpp (eric612/MobileNet-YOLO)
     """
 
-    bottoms = (1, None)
+    bottoms: Arity = (1, None)
     stores = "channels_last"
-    flops_per_top_value = None  # the values decide how many boxes are compared
+    flops_per_top_value: int | None = None  # the values decide how many boxes are compared
     has_gradient = False
 
     def __init__(
@@ -65,17 +65,18 @@ class Yolov3DetectionOutput(CaffeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
-        self.num_classes, self.scales = whole("num_classes", num_classes, 0), numbers("scales", scales)
-        self.anchors = [anchor_sizes(sizes) for sizes in items(anchors)]
+        self.num_classes: int = whole("num_classes", num_classes, 0)
+        self.scales: tuple[float, ...] = numbers("scales", scales)
+        self.anchors: list[list[tuple[float, ...]]] = [anchor_sizes(sizes) for sizes in items(anchors)]
         if len(self.anchors) != len(self.scales):
             raise LayerError(
                 "scales (anchors_scale in files) must be given for each bottom",
                 expected=len(self.anchors),
                 received=len(self.scales),
             )
-        self.confidence_threshold = number("confidence_threshold", confidence_threshold)
-        self.nms_threshold = number("nms_threshold", nms_threshold)
-        self.gaussian_box = flag("gaussian_box", gaussian_box)
+        self.confidence_threshold: float = number("confidence_threshold", confidence_threshold)
+        self.nms_threshold: float = number("nms_threshold", nms_threshold)
+        self.gaussian_box: bool = flag("gaussian_box", gaussian_box)
         self.supports_jit = False  # The number of rows depends on the values.
 
     @compiled

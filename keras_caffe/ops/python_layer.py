@@ -71,12 +71,29 @@ class PythonBlob:
         self.home, self._data, self._diff = home, _zeros((0,)), _zeros((0,))
         return left  # type: ignore[return-value]
 
-    shape = property(lambda self: self.data.shape)
-    count = property(lambda self: self.data.size)
-    num = property(lambda self: self._legacy(0))
-    channels = property(lambda self: self._legacy(1))
-    height = property(lambda self: self._legacy(2))
-    width = property(lambda self: self._legacy(3))
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def count(self) -> int:
+        return self.data.size
+
+    @property
+    def num(self) -> int:
+        return self._legacy(0)
+
+    @property
+    def channels(self) -> int:
+        return self._legacy(1)
+
+    @property
+    def height(self) -> int:
+        return self._legacy(2)
+
+    @property
+    def width(self) -> int:
+        return self._legacy(3)
 
     def _legacy(self, axis: int) -> int:
         return self.data.shape[axis] if axis < self.data.ndim else 1
@@ -92,7 +109,7 @@ def _reshaped(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return memory[:size].reshape(shape) if size <= memory.size else _zeros(shape)  # type: ignore[index,union-attr]
 
 
-class PythonBlobs(list):
+class PythonBlobs(list[Any]):
     """The `self.blobs` of a layer: its learnable blobs."""
 
     def add_blob(self, *shape: int) -> None:
@@ -136,13 +153,14 @@ class Runner:
         propagate_down: Sequence[bool],
         in_place: Container[int] = (),
     ) -> None:
-        self.layer = _guarded(f"{cls.__name__} cannot be made", _made, cls)
+        self.layer: Any = _guarded(f"{cls.__name__} cannot be made", _made, cls)
         self.layer.param_str = self.layer.param_str_ = param_str  # the latter in Caffe before 2015
         self.layer.phase, self.layer.blobs = Phase(phase), PythonBlobs()
         self.bottom: list[Any] = [PythonBlob(*shape) for shape in bottoms]
         self.top: list[Any] = [self.bottom[i] if i in in_place else PythonBlob() for i in range(tops)]
-        self.propagate_down = list(propagate_down)
-        self.lock, self.serial = threading.RLock(), 0
+        self.propagate_down: list[bool] = list(propagate_down)
+        self.lock: threading.RLock = threading.RLock()
+        self.serial: int = 0
         _guarded(f"setup of {cls.__name__} fails", self.layer.setup, self.bottom, self.top)
         self.reshape(bottoms)
 

@@ -71,11 +71,13 @@ class CaffeOptimizer(Optimizer):
             if getattr(self, name) is not None:
                 fix = Option("clip_gradients", ..., "for a limit of the norm of all gradients together")
                 raise SolverError(f"Caffe's optimizers have no {name}", received=getattr(self, name), fix=fix)
-        self.weight_decay = optional(number, "weight_decay", weight_decay, error=SolverError) or 0.0
-        self.regularization_type = one_of("regularization_type", regularization_type, REGULARIZATIONS, SolverError)
-        self.clip_gradients = number("clip_gradients", clip_gradients, error=SolverError)
-        self.iter_size = whole("iter_size", iter_size, 1, error=SolverError)
-        self.multipliers = _checked_multipliers({} if multipliers is None else multipliers)
+        self.weight_decay: float = optional(number, "weight_decay", weight_decay, error=SolverError) or 0.0
+        self.regularization_type: str = one_of("regularization_type", regularization_type, REGULARIZATIONS, SolverError)
+        self.clip_gradients: float = number("clip_gradients", clip_gradients, error=SolverError)
+        self.iter_size: int = whole("iter_size", iter_size, 1, error=SolverError)
+        self.multipliers: dict[str, tuple[float, float]] = _checked_multipliers(
+            {} if multipliers is None else multipliers
+        )
 
     def build(self, variables: Sequence[Any]) -> None:
         if self.built:

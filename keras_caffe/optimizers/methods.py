@@ -11,12 +11,10 @@ from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.ops import update
 from keras_caffe.optimizers.base import CaffeOptimizer
 
-serializable = serializable_as("optimizers")
-
 LEAST_MOMENTUM = 0.1  # what is divided by
 
 
-@serializable
+@serializable_as("optimizers")
 class SGD(CaffeOptimizer):
     """v <- momentum v + r g; w <- w - v.
 
@@ -34,7 +32,7 @@ class SGD(CaffeOptimizer):
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.momentum = number("momentum", momentum, error=SolverError)
+        self.momentum: float = number("momentum", momentum, error=SolverError)
 
     def regularize_and_apply(
         self, variable: Any, histories: Sequence[Any], gradient: Any, rate: Any, decay: float
@@ -55,7 +53,7 @@ class SGD(CaffeOptimizer):
         return {**super().get_config(), "momentum": self.momentum}
 
 
-@serializable
+@serializable_as("optimizers")
 class Nesterov(SGD):
     """v' = momentum v + r g; w <- w - (1 + momentum) v' + momentum v.
 
@@ -68,7 +66,7 @@ class Nesterov(SGD):
     nesterov: ClassVar[bool] = True
 
 
-@serializable
+@serializable_as("optimizers")
 class AdaGrad(CaffeOptimizer):
     """h <- h + g^2; w <- w - r g / (sqrt(h) + delta). h starts at 0.
 
@@ -84,7 +82,7 @@ class AdaGrad(CaffeOptimizer):
 
     def __init__(self, learning_rate: Any = 0.01, delta: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.delta = number("delta", delta, error=SolverError)
+        self.delta: float = number("delta", delta, error=SolverError)
 
     def apply_formula(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.adagrad(variable, history, gradient, rate, self.delta)
@@ -96,7 +94,7 @@ class AdaGrad(CaffeOptimizer):
         return {**super().get_config(), "delta": self.delta}
 
 
-@serializable
+@serializable_as("optimizers")
 class RMSProp(CaffeOptimizer):
     """h <- rms_decay h + (1 - rms_decay) g^2; w <- w - r g / (sqrt(h) + delta).
 
@@ -116,10 +114,10 @@ class RMSProp(CaffeOptimizer):
 
     def __init__(self, learning_rate: Any = 0.01, rms_decay: float = 0.99, delta: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.rms_decay = number("rms_decay", rms_decay, error=SolverError)
+        self.rms_decay: float = number("rms_decay", rms_decay, error=SolverError)
         if not 0 <= self.rms_decay < 1:
             raise SolverError("rms_decay is out of range", expected="0 <= rms_decay < 1", received=rms_decay)
-        self.delta = number("delta", delta, error=SolverError)
+        self.delta: float = number("delta", delta, error=SolverError)
 
     def apply_formula(self, variable: Any, history: Any, gradient: Any, rate: Any) -> None:
         update.rmsprop(variable, history, gradient, rate, self.rms_decay, self.delta)
@@ -131,7 +129,7 @@ class RMSProp(CaffeOptimizer):
         return {**super().get_config(), "rms_decay": self.rms_decay, "delta": self.delta}
 
 
-@serializable
+@serializable_as("optimizers")
 class AdaDelta(CaffeOptimizer):
     """h <- p h + (1 - p) g^2; u = g sqrt((s + delta) / (h + delta)); s <- p s + (1 - p) u^2; w <- w - r u.
 
@@ -149,8 +147,8 @@ class AdaDelta(CaffeOptimizer):
 
     def __init__(self, learning_rate: Any = 1.0, momentum: float = 0.95, delta: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.momentum = number("momentum", momentum, error=SolverError)
-        self.delta = number("delta", delta, error=SolverError)
+        self.momentum: float = number("momentum", momentum, error=SolverError)
+        self.delta: float = number("delta", delta, error=SolverError)
 
     def apply_formula(self, variable: Any, history: Any, steps: Any, gradient: Any, rate: Any) -> None:
         update.adadelta(variable, history, steps, gradient, rate, self.momentum, self.delta)
@@ -162,7 +160,7 @@ class AdaDelta(CaffeOptimizer):
         return {**super().get_config(), "momentum": self.momentum, "delta": self.delta}
 
 
-@serializable
+@serializable_as("optimizers")
 class Adam(CaffeOptimizer):
     """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w <- w - r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + delta).
 
@@ -190,9 +188,9 @@ class Adam(CaffeOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.momentum = number("momentum", momentum, error=SolverError)
-        self.momentum2 = number("momentum2", momentum2, error=SolverError)
-        self.delta = number("delta", delta, error=SolverError)
+        self.momentum: float = number("momentum", momentum, error=SolverError)
+        self.momentum2: float = number("momentum2", momentum2, error=SolverError)
+        self.delta: float = number("delta", delta, error=SolverError)
 
     def apply_formula(self, variable: Any, mean: Any, square: Any, gradient: Any, rate: Any) -> None:
         betas = self.momentum, self.momentum2

@@ -14,12 +14,10 @@ from keras_caffe.layers.arguments import number, whole, wholes
 from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.optimizers.policies import Policy, as_float
 
-serializable = serializable_as("optimizers")
-
 MOST_LOSSES = 10_000_000  # all of them are kept: a file cannot ask for more memory
 
 
-@serializable
+@serializable_as("optimizers")
 class Plateau(Policy):
     """base_lr gamma^m, where m grows when the smoothed loss has had no new minimum for winsizes[m] iterations.
 
@@ -36,14 +34,14 @@ class Plateau(Policy):
 
     def __init__(self, base_lr: float, gamma: float, winsizes: int | Sequence[int], average_loss: int = 1) -> None:
         super().__init__(base_lr)
-        self.gamma = number("gamma", gamma, 0, error=SolverError)
-        self.winsizes = list(wholes("winsizes", winsizes, error=SolverError))
-        self.average_loss = whole("average_loss", average_loss, 1, MOST_LOSSES, error=SolverError)
-        self.minimum = _state("minimum_loss", 1e38, "float32")
-        self.last_event = _state("iter_last_event", 0, "int32")
-        self.steps = _state("current_step", 0, "int32")
-        self.losses = _state("losses", np.zeros(self.average_loss), "float32")
-        self.seen = _state("seen", 0, "int32")
+        self.gamma: float = number("gamma", gamma, 0, error=SolverError)
+        self.winsizes: list[int] = list(wholes("winsizes", winsizes, error=SolverError))
+        self.average_loss: int = whole("average_loss", average_loss, 1, MOST_LOSSES, error=SolverError)
+        self.minimum: Any = _state("minimum_loss", 1e38, "float32")
+        self.last_event: Any = _state("iter_last_event", 0, "int32")
+        self.steps: Any = _state("current_step", 0, "int32")
+        self.losses: Any = _state("losses", np.zeros(self.average_loss), "float32")
+        self.seen: Any = _state("seen", 0, "int32")
 
     def observe(self, loss: Any, iteration: Any) -> None:
         """Takes the loss of an iteration; may be part of a compiled function."""

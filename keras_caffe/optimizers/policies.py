@@ -15,8 +15,6 @@ from keras_caffe.errors import SolverError
 from keras_caffe.layers.arguments import number, whole, wholes
 from keras_caffe.layers.serializable import serializable_as
 
-serializable = serializable_as("optimizers")
-
 
 class Policy(LearningRateSchedule):
     """Base of the policies.
@@ -61,7 +59,7 @@ def as_float(value: Any) -> Any:
     return ops.cast(value, "float32")
 
 
-@serializable
+@serializable_as("optimizers")
 class Fixed(Policy):
     """base_lr."""
 
@@ -69,7 +67,7 @@ class Fixed(Policy):
         return as_float(1)
 
 
-@serializable
+@serializable_as("optimizers")
 class Step(Policy):
     """base_lr gamma^floor(iteration / stepsize).
 
@@ -89,7 +87,7 @@ class Step(Policy):
         return max(iteration - 1, 0) // self.stepsize
 
 
-@serializable
+@serializable_as("optimizers")
 class Exp(Policy):
     """base_lr gamma^iteration.
 
@@ -105,7 +103,7 @@ class Exp(Policy):
         return ops.power(as_float(self.gamma), as_float(iteration))
 
 
-@serializable
+@serializable_as("optimizers")
 class Inv(Policy):
     """base_lr (1 + gamma iteration)^-power.
 
@@ -122,7 +120,7 @@ class Inv(Policy):
         return ops.power(1 + self.gamma * as_float(iteration), -as_float(self.power))
 
 
-@serializable
+@serializable_as("optimizers")
 class MultiStep(Policy):
     """base_lr gamma^m, where m counts the stepvalues that iterations have reached, one more in an iteration at most.
 
@@ -168,7 +166,7 @@ class MultiStep(Policy):
         return before != (self.start[1], self.reached)
 
 
-@serializable
+@serializable_as("optimizers")
 class Poly(Policy):
     """base_lr (1 - iteration / max_iter)^power.
 
@@ -185,7 +183,7 @@ class Poly(Policy):
         return ops.power(1 - as_float(iteration) / self.max_iter, as_float(self.power))
 
 
-@serializable
+@serializable_as("optimizers")
 class Sigmoid(Policy):
     """base_lr / (1 + exp(-gamma (iteration - stepsize))).
 

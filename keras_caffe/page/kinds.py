@@ -8,7 +8,7 @@ from keras_caffe import registry
 from keras_caffe.layers.base import CaffeLayer
 from keras_caffe.layers.source import SourceLayer
 
-KINDS = {
+KINDS: dict[str, tuple[str, ...]] = {
     "convolution": ("conv", "deconv", "im2col", "correlation"),
     "dense": ("innerproduct", "embed", "lstm", "rnn", "margin"),
     "pooling": ("pool", "spp", "upsample", "interp", "resample"),

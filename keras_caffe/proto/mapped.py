@@ -27,17 +27,17 @@ class Mapped:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         try:
             with self.path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size == 0:
                     raise ReadError("the file is empty", where=str(path), fix="Fetch or write it again.")
-                self.buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                self.buffer: mmap.mmap = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
                 self._descriptor = os.dup(file.fileno())
                 weakref.finalize(self, os.close, self._descriptor)
         except OSError as error:
             raise unreadable(path, error) from None
-        self.size = len(self.buffer)
+        self.size: int = len(self.buffer)
         self._window, self._begin = b"", 0
 
     def array(self, start: int, end: int, dtype: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The pycaffe interface: scripts written for it run with `from keras_caffe import pycaffe as caffe`."""
 
 import sys
+from types import ModuleType
 
 from keras_caffe.pycaffe import coord_map, draw, io, proto
 from keras_caffe.pycaffe.blob import BlobVec, NetBlob
@@ -35,7 +36,8 @@ from keras_caffe.pycaffe.solver import (
 )
 
 __version__ = "1.0.0"  # of the Caffe whose interface this is
-_caffe = pycaffe = sys.modules[__name__]  # scripts look for names there, too
+pycaffe: ModuleType = sys.modules[__name__]  # scripts look for names there, too
+_caffe = pycaffe
 RawBlobVec = BlobVec  # scripts compare the type of `net.params[...]` with both
 Blob = NetBlob
 

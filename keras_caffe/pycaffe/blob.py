@@ -24,7 +24,8 @@ class Memory:
     """
 
     def __init__(self, size: int, initial: float = 0) -> None:
-        self.capacity, self.initial = size, initial
+        self.capacity: int = size
+        self.initial: float = initial
         self._array: np.ndarray | None = None
         self._pending: Callable[[], np.ndarray] | None = None
         self._left: Callable[[], np.ndarray] | None = None
@@ -139,7 +140,7 @@ class NetBlob:
     ) -> None:
         self._shape, self._below = _known(shape), below
         self.data_memory = data or Memory(self.count)
-        self.diff_memory = diff if isinstance(diff, Memory) else Memory(self.count, diff)
+        self.diff_memory: Memory = diff if isinstance(diff, Memory) else Memory(self.count, diff)
         self._views: WeakValueDictionary[str, np.ndarray] = WeakValueDictionary()
 
     @property

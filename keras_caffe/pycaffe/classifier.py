@@ -37,7 +37,7 @@ class ImageNet(Net):
         super().__init__(model_file, pretrained_file, TEST)
         self._fast = None if engine is None else _engine(engine, model_file, pretrained_file, self.outputs[0])
         in_ = self.inputs[0]
-        self.transformer = io.Transformer({in_: self.blobs[in_].shape})
+        self.transformer: io.Transformer = io.Transformer({in_: self.blobs[in_].shape})
         self.transformer.set_transpose(in_, (2, 0, 1))
         steps = {"mean": mean, "input_scale": input_scale, "raw_scale": raw_scale, "channel_swap": channel_swap}
         for step, value in steps.items():
@@ -76,8 +76,10 @@ class Classifier(ImageNet):
         self, model_file: Any, pretrained_file: Any, image_dims: Sequence[int] | None = None, *args: Any, **kwargs: Any
     ) -> None:
         super().__init__(model_file, pretrained_file, *args, **kwargs)
-        self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
-        self.image_dims = np.array(image_dims if image_dims is not None and len(image_dims) else self.crop_dims)
+        self.crop_dims: np.ndarray = np.array(self.blobs[self.inputs[0]].shape[2:])
+        self.image_dims: np.ndarray = np.array(
+            image_dims if image_dims is not None and len(image_dims) else self.crop_dims
+        )
 
     def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
         """Scores (N, classes).

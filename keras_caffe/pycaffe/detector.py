@@ -24,6 +24,10 @@ class Detector(ImageNet):
     Caffe: python/caffe/detector.py
     """
 
+    crop_dims: np.ndarray
+    context_pad: int | None
+    crop_mean: np.ndarray
+
     def __init__(self, *args: Any, context_pad: int | None = None, **kwargs: Any) -> None:
         if len(args) > 6:  # after channel_swap
             args, context_pad = args[:6], args[6]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.converters.backward import Backward
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.share import Slot
 from keras_caffe.converters.tensors import Tensors
@@ -38,9 +39,10 @@ class Engine:
     """
 
     def __init__(self, plan: Plan, context: LoadContext, training: bool) -> None:
-        self.plan, self.training = plan, training
+        self.plan: Plan = plan
+        self.training: bool = training
         self._reshaper = Reshaper(plan, context)
-        self.backward_plan = plan.backward()
+        self.backward_plan: Backward = plan.backward()
         self._reread = set(self._read_by(self.backward_plan.layers))
         self.seen: dict[str, Any] = {}  # value id -> what it was in the last forward pass, if a backward pass reads it
         self._states, self._compiled = States(plan), Compiled()

@@ -35,8 +35,8 @@ class Feeder:
 
     def __init__(self, planned: Plan, places: Places) -> None:
         self.places = places
-        self.nodes = [source.node for source in planned.sources.values()]
-        self.phase = planned.net.phase
+        self.nodes: list[Node] = [source.node for source in planned.sources.values()]
+        self.phase: str = planned.net.phase
         self._batches: dict[int, Iterator[Any]] = {}
 
     def feed(self, start: int, end: int, blobs: Mapping[str, NetBlob]) -> None:

@@ -15,7 +15,9 @@ class Layer:
     """
 
     def __init__(self, name: str = "", type: str = "Python", blobs: BlobVec | None = None) -> None:
-        self.name, self.type, self.blobs = name, type, BlobVec() if blobs is None else blobs
+        self.name: str = name
+        self.type: str = type
+        self.blobs: BlobVec = BlobVec() if blobs is None else blobs
 
     def __repr__(self) -> str:
         return f"<Layer {self.name!r} ({self.type}), {len(self.blobs)} blobs>"

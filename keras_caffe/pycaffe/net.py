@@ -62,10 +62,15 @@ class Net(Parameters, Batches):
     Caffe: python/caffe/_caffe.cpp, python/caffe/pycaffe.py
     """
 
+    bottom_names: Named[list[str]]
+    top_names: Named[list[str]]
+    inputs: list[str]
+    outputs: list[str]
+
     def __init__(self, network_file: Any, *args: Any, **kwargs: Any) -> None:
         given = _arguments(args, kwargs)
         weights = given.pop("weights", None)
-        self.phase = given.pop("phase")
+        self.phase: Any = given.pop("phase")
         given.setdefault("python_layers", settings.python_layers())
         definition = read_definition(network_file, strict=given.pop("strict", False), fork=given.get("fork"))
         selected = definition.select(PHASES[self.phase], given.pop("level", 0), given.pop("stages"))

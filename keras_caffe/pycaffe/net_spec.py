@@ -24,7 +24,8 @@ class Top:
     """One output of a layer, `fn`, by its number `n`."""
 
     def __init__(self, fn: Function, n: int) -> None:
-        self.fn, self.n = fn, n
+        self.fn: Function = fn
+        self.n: int = n
 
     def to_proto(self) -> Any:
         """The net that computes this top."""
@@ -48,9 +49,12 @@ class Function:
             if not isinstance(top, Top):
                 # Scripts look for these words.
                 raise NotATopError(f"{type_name} input {number} is not a Top (type is {type(top)})")
-        self.type_name, self.inputs, self.params = type_name, tuple(inputs), dict(params)
-        self.ntop, self.in_place = self.params.pop("ntop", 1), self.params.pop("in_place", False)
-        self.tops = tuple(Top(self, n) for n in range(self.ntop))
+        self.type_name: str = type_name
+        self.inputs: tuple[Top, ...] = tuple(inputs)
+        self.params: dict[str, Any] = dict(params)
+        self.ntop: Any = self.params.pop("ntop", 1)
+        self.in_place: Any = self.params.pop("in_place", False)
+        self.tops: tuple[Top, ...] = tuple(Top(self, n) for n in range(self.ntop))
 
     def message(self) -> Any:
         """Its LayerParameter, as yet without names.
@@ -215,6 +219,6 @@ class Parameters:
         return getattr(proto, f"{name}Parameter")
 
 
-layers = Layers()
-params = Parameters()
+layers: Layers = Layers()
+params: Parameters = Parameters()
 _param_names = param_name_dict()

@@ -28,6 +28,11 @@ RENAME = "Rename the layer to leave it as it is."
 class Parameters:
     """What Net offers for its parameters."""
 
+    layers: list[Any]
+    layer_dict: Named[Any]
+    params: Named[list[ParamBlob]]
+    load_report: weight_files.Report
+
     def _make_params(self, planned: Plan) -> None:
         """The blobs of all layers; a blob that an earlier layer owns is the same memory."""
         self.plan = planned

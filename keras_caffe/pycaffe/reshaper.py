@@ -35,7 +35,8 @@ class Reshaper:
     """
 
     def __init__(self, plan: Plan, context: LoadContext) -> None:
-        self.plan, self._context = plan, context
+        self.plan: Plan = plan
+        self._context = context
         self._fitted: dict[int, Recent[Bottoms, Fitted]] = {}
         for index, planned in plan.layers.items():
             tops = {value: (plan.shapes[value], plan.orders[value]) for value in planned.node.outputs}

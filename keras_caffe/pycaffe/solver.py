@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.errors import SolverError
+from keras_caffe.places import Places
 from keras_caffe.pycaffe.net import PHASES, Net
 from keras_caffe.solver import nets, snapshots
 from keras_caffe.solver.definition import SolverDefinition, make_optimizer, make_policy, read_solver
@@ -46,13 +47,18 @@ class Solver:
     """
 
     type: ClassVar[str | None] = None
+    places: Places
+    net: Net
+    test_nets: list[Net]
+    prefix: str
 
     def __init__(self, solver_file: Any, **options: Any) -> None:
         read_before = isinstance(solver_file, SolverDefinition)  # by get_solver
         definition = solver_file if read_before else read_solver(solver_file, self.type)
-        self.param = definition.param
-        self.iter = 0
-        self.tell, self.tells = say, bool(self.param.display)
+        self.param: Any = definition.param
+        self.iter: int = 0
+        self.tell: Callable[[str], None] = say
+        self.tells: bool = bool(self.param.display)
         self._losses: deque[float] = deque(maxlen=self.param.average_loss)
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         with definition.located():
@@ -229,27 +235,27 @@ class Solver:
 
 
 class SGDSolver(Solver):
-    type = "SGD"
+    type: ClassVar[str | None] = "SGD"
 
 
 class NesterovSolver(SGDSolver):
-    type = "Nesterov"
+    type: ClassVar[str | None] = "Nesterov"
 
 
 class AdaGradSolver(SGDSolver):
-    type = "AdaGrad"
+    type: ClassVar[str | None] = "AdaGrad"
 
 
 class RMSPropSolver(SGDSolver):
-    type = "RMSProp"
+    type: ClassVar[str | None] = "RMSProp"
 
 
 class AdaDeltaSolver(SGDSolver):
-    type = "AdaDelta"
+    type: ClassVar[str | None] = "AdaDelta"
 
 
 class AdamSolver(SGDSolver):
-    type = "Adam"
+    type: ClassVar[str | None] = "Adam"
 
 
 def get_solver(solver_file: Any, **options: Any) -> Solver:

@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ from keras_caffe.runtimes.base import Arrays, Runtime, own_words
 from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.runtimes.openvino import OpenVino
+from keras_caffe.shapes import Shape
 
 ENGINES: dict[str, Any] = {"OnnxRuntime": OnnxRuntime, "LiteRt": LiteRt, "OpenVino": OpenVino}
 CHILD = (  # Called as the command line is, it imports no Keras. Our path, as `-c` begins with the working directory
@@ -37,10 +39,14 @@ class Apart(Runtime):
         ExportError: the engine is missing or too old, refuses the file, or crashes.
     """
 
+    inputs: Mapping[str, Shape]
+    outputs: Sequence[str]
+
     def __init__(self, engine: Any, file: Path) -> None:
         package = sys.modules[engine.library().__name__.partition(".")[0]]
         version = getattr(package, "__version__", "")
-        self.title, self._name = engine.title, f"{engine.title} {version}".strip()
+        self.title: str = engine.title
+        self._name = f"{engine.title} {version}".strip()
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         paths = {**os.environ, "KERAS_CAFFE_PATH": os.pathsep.join(map(os.path.abspath, sys.path))}
         self._process: Any = subprocess.Popen([sys.executable, "-c", CHILD], env=paths, **pipes)

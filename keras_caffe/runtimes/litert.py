@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.runtimes.base import Arrays, Runtime, library, refused, threads_of
+from keras_caffe.shapes import Shape
 
 
 class LiteRt(Runtime):
@@ -35,8 +37,10 @@ class LiteRt(Runtime):
             self._runner = self._interpreter.get_signature_runner(name)
         except (ValueError, RuntimeError, IndexError) as error:
             raise refused(self.title, error) from error
-        self.inputs = {name: _sizes(detail) for name, detail in self._runner.get_input_details().items()}
-        self.outputs = list(self._runner.get_output_details())
+        self.inputs: Mapping[str, Shape] = {
+            name: _sizes(detail) for name, detail in self._runner.get_input_details().items()
+        }
+        self.outputs: Sequence[str] = list(self._runner.get_output_details())
 
     @staticmethod
     def library() -> Any:

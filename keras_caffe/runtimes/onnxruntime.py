@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_caffe.runtimes.base import Arrays, Runtime, library, refused, threads_of
+from keras_caffe.shapes import Shape
 
 CPU = "CPUExecutionProvider"
 GPU = ("CUDAExecutionProvider", {"use_tf32": "0"})  # TF32 keeps ten bits of float32's fraction
@@ -36,8 +38,8 @@ class OnnxRuntime(Runtime):
             self._session = onnxruntime.InferenceSession(content, options, providers=providers(onnxruntime))
         except Exception as error:  # its classes are no part of its interface
             raise refused(self.title, error) from error
-        self.outputs = [output.name for output in self._session.get_outputs()]
-        self.inputs = {  # It has names for open sizes.
+        self.outputs: Sequence[str] = [output.name for output in self._session.get_outputs()]
+        self.inputs: Mapping[str, Shape] = {  # It has names for open sizes.
             one.name: tuple(size if isinstance(size, int) else None for size in one.shape)
             for one in self._session.get_inputs()
         }

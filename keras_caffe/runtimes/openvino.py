@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ class OpenVino(Runtime):
             self._model = self._core.read_model(content)
         except Exception as error:  # its classes are no part of its interface
             raise refused(self.title, error) from error
-        self.inputs = {port.get_any_name(): _sizes(port) for port in self._model.inputs}
-        self.outputs = [_output_name(port) for port in self._model.outputs]
+        self.inputs: Mapping[str, Shape] = {port.get_any_name(): _sizes(port) for port in self._model.inputs}
+        self.outputs: Sequence[str] = [_output_name(port) for port in self._model.outputs]
         self._compiled = lru_cache(CACHED)(self._compile)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from keras_caffe.errors import ExportError
 from keras_caffe.runtimes.base import Arrays, Runtime, refused
+from keras_caffe.shapes import Shape
 
 DEFAULT = "serving_default"
 
@@ -24,14 +26,14 @@ class TensorFlow(Runtime):
         ExportError: the folder is no SavedModel, or has no such signature.
     """
 
-    title = f"TensorFlow {tf.__version__}"
+    title: str = f"TensorFlow {tf.__version__}"
 
     def __init__(self, source: Any) -> None:
         self._source = source if not isinstance(source, Path) else _loaded(source)  # whose variables must live on
         self._serve = self._source.signatures[DEFAULT] if isinstance(source, Path) else source
         specs = self._serve.structured_input_signature[1]
-        self.inputs = {name: tuple(spec.shape) for name, spec in specs.items()}
-        self.outputs = list(self._serve.structured_outputs)
+        self.inputs: Mapping[str, Shape] = {name: tuple(spec.shape) for name, spec in specs.items()}
+        self.outputs: Sequence[str] = list(self._serve.structured_outputs)
 
     def call(self, fed: Arrays) -> dict[str, np.ndarray]:
         found = self._serve(**{name: tf.constant(fed[name]) for name in self.inputs})

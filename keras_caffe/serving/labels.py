@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_caffe.converters.labels import Labels
 
 
-def lookup(file: Path, labels: Labels) -> tuple[tf.lookup.StaticHashTable, list[Any]]:
+def lookup(file: Path, labels: Labels) -> tuple[Any, list[Any]]:
     """The table number -> name, and what the exported module must hold on to.
 
     Args:

@@ -123,7 +123,7 @@ def in_float32(outputs: dict[str, Any]) -> dict[str, Any]:
     return {name: tf.cast(x, "float32") for name, x in outputs.items()}
 
 
-def classes(names: tf.lookup.StaticHashTable, output: str, count: int, top: int) -> Callable[..., dict[str, Any]]:
+def classes(names: Any, output: str, count: int, top: int) -> Callable[..., dict[str, Any]]:
     """The end of a signature that gives the best classes: their names and scores, both (N, top), the best first."""
 
     def finish(outputs: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,9 @@ class NewVersion:
     """
 
     def __init__(self, directory: Path, version: int | None, path: Path) -> None:
-        self.directory, self.version, self.path = directory, version, path
+        self.directory: Path = directory
+        self.version: int | None = version
+        self.path: Path = path
 
     def publish(self) -> Path:
         """Gives the finished version its name; returns its path.

@@ -40,8 +40,13 @@ class Feed:
         what: str,
         check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None,
     ) -> None:
-        self.data, self.per_step, self.what, self._check = data, per_step, what, check
-        self.specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()}
+        self.data: Any = data
+        self.per_step: int = per_step
+        self.what: str = what
+        self._check = check
+        self.specs: dict[str, tf.TensorSpec] = {
+            name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in inputs.items()
+        }
         self.error: BaseException | None = None
         self._first_step = 0
         self._open: dict[str, Any] = {}
@@ -87,12 +92,12 @@ class Feed:
         steps = tf.data.Dataset.counter().map(lambda _: iterator.get_next())
         return _untuned(steps.with_options(options))
 
-    def raise_error(self, met: tf.errors.OpError) -> None:
+    def raise_error(self, met: Exception) -> None:
         """Raises what the data raised, where what TensorFlow met has only its text."""
         error, self.error = self.error, None
         if error is not None:
             raise error
-        if isinstance(met, tf.errors.OutOfRangeError) or "End of sequence" in met.message:
+        if isinstance(met, tf.errors.OutOfRangeError) or "End of sequence" in str(met):
             raise DataError(f"the {self.what} ended", expected="batches without end", received="no batch") from None
 
     def _steps(self, step: int) -> Any:

@@ -18,7 +18,7 @@ class Hooks(Callback):
         super().__init__()
         self.solver = solver
         self.sums: dict[str, float] = {}
-        self.count = 0
+        self.count: int = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.solver.begin()

@@ -53,11 +53,12 @@ class Opener:
         places: Places,
     ) -> None:
         _refuse_asynchronous(tf.distribute.get_strategy())
-        self.data_format, self.seed = data_format or keras.config.image_data_format(), seed
-        self.writes = not tf.distribute.has_strategy()  # Several replicas would write over each other.
-        self.skip_mismatch = options.get("skip_mismatch", False)
+        self.data_format: str = data_format or keras.config.image_data_format()
+        self.seed: int | None = seed
+        self.writes: bool = not tf.distribute.has_strategy()  # Several replicas would write over each other.
+        self.skip_mismatch: Any = options.get("skip_mismatch", False)
         rest = {name: value for name, value in options.items() if name not in ("skip_mismatch", "strict")}
-        self.settings = PlanSettings(data_format=self.data_format, places=places, **rest)
+        self.settings: PlanSettings = PlanSettings(data_format=self.data_format, places=places, **rest)
 
     def net(
         self,

@@ -99,11 +99,11 @@ class History:
     """
 
     def __init__(self, optimizer: CaffeOptimizer, params: Sequence[Param]) -> None:
-        self.params = list(params)
-        self.sign = optimizer.sign
+        self.params: list[Param] = list(params)
+        self.sign: int = optimizer.sign
         known = {id(v): i for i, v in enumerate(optimizer.trainable_variables)}
         places = [known.get(id(p.variable)) for p in params]
-        self.variables = [
+        self.variables: list[Any] = [
             None if i is None else getattr(optimizer, slot)[i] for slot in optimizer.slots for i in places
         ]
 

@@ -15,7 +15,7 @@ from keras_caffe.solver.feed import Feed
 from keras_caffe.solver.train_net import named_outputs, write_files
 
 
-class Scores(list):
+class Scores(list[dict[str, Any]]):
     """One {blob: score} for each test net; a blob's name stands for its score in the first net that has it."""
 
     def __getitem__(self, key: Any) -> Any:
@@ -43,10 +43,11 @@ class Scorer:
     """
 
     def __init__(self, model: CaffeModel, feed: Feed) -> None:
-        self.model, self.feed = model, feed
+        self.model: CaffeModel = model
+        self.feed: Feed = feed
         self._names = {model.net.values[v].blob for v in model.net.outputs}
         self._asked = {*self._names, *model.plan.also_out}
-        self.loss = 0.0
+        self.loss: float = 0.0
         self._run = tf.function(self._next_outputs, autograph=False)
 
     def __call__(self, batches: int, each: Callable[[int, dict[str, Any]], None] | None = None) -> dict[str, Any]:

@@ -64,14 +64,19 @@ class Solver:
         prefix: str,
         places: Places,
     ) -> None:
-        self.param, self.model, self.test_models, self.params = param, model, list(test_models), list(params)
-        self.prefix, self.places = prefix, places
-        self.iter = 0
+        self.param: Any = param
+        self.model: TrainNet = model
+        self.test_models: list[CaffeModel] = list(test_models)
+        self.params: list[Param] = list(params)
+        self.prefix: str = prefix
+        self.places: Places = places
+        self.iter: int = 0
         self.request: str | None = None
         """"stop" or "snapshot": asked for from outside, done after the iteration that runs."""
-        self.tell, self.tells = say, bool(param.display)
+        self.tell: Callable[[str], None] = say
+        self.tells: bool = bool(param.display)
         self.scores: Scores | None = None
-        self.display = Display(self)
+        self.display: Display = Display(self)
         self._train, self._tests = train_data, list(test_data)
         self._scorers = [Scorer(*pair) for pair in zip(self.test_models, self._tests, strict=True)]
         self._tested_at = self._saved_at = -1

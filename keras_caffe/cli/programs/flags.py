@@ -68,7 +68,8 @@ class NoRun(Exception):
 
     def __init__(self, text: str, code: int = 1, wrong: bool = False) -> None:
         super().__init__(text)
-        self.code, self.wrong = code, wrong
+        self.code: int = code
+        self.wrong: bool = wrong
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from keras_caffe.errors import CaffeError, ReadError
 from keras_caffe.proto.text import to_text
 
 Upgrade = Callable[[Any], Any]
+Program = Callable[[Values, Sequence[str]], int]
 
 
-def _program(name: str, kind: str, text: bool, upgrade: Upgrade) -> Callable[[Values, Sequence[str]], int]:
+def _program(name: str, kind: str, text: bool, upgrade: Upgrade) -> Program:
     place = f"{name}.cpp:1"
 
     def run(values: Values, positional: Sequence[str]) -> int:
@@ -66,6 +67,6 @@ def _net(net: Any) -> Any:
     return read_definition(net).message
 
 
-upgrade_net_proto_text = _program("upgrade_net_proto_text", "NetParameter", True, _net)
-upgrade_net_proto_binary = _program("upgrade_net_proto_binary", "NetParameter", False, _net)
-upgrade_solver_proto_text = _program("upgrade_solver_proto_text", "SolverParameter", True, upgrade_solver)
+upgrade_net_proto_text: Program = _program("upgrade_net_proto_text", "NetParameter", True, _net)
+upgrade_net_proto_binary: Program = _program("upgrade_net_proto_binary", "NetParameter", False, _net)
+upgrade_solver_proto_text: Program = _program("upgrade_solver_proto_text", "SolverParameter", True, upgrade_solver)

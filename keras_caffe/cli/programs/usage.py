@@ -12,7 +12,7 @@ from absl import flags
 Values = flags.FlagValues
 """The flags of a program: `values.solver` is what --solver was given"""
 
-TYPES = {str: "string", int: "int32", bool: "bool"}
+TYPES: dict[type, str] = {str: "string", int: "int32", bool: "bool"}
 WIDTH = 80  # which a line does not reach
 
 

@@ -41,13 +41,13 @@ class Data(ImageSource):
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
-        self.database = open_database(layer.data_param, settings)
+        self.database: Database = open_database(layer.data_param, settings)
         if self.database.size == 0:
             raise empty(self.database.name)
         resizes = layer.transform_param.resize_param
         if len(resizes) > 1:
             raise LayerError("resize_param is given several times", expected="one", received=len(resizes))
-        self.resize_param = resizes[0] if resizes else None
+        self.resize_param: Any = resizes[0] if resizes else None
         if self.resize_param is not None:
             _check_resize(self.resize_param, layer.name)
 

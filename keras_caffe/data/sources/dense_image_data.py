@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,14 @@ class DenseImageData(LabelMaps):
     """
 
     param = "dense_image_data_param"
-    maps_resized = staticmethod(nearest)
+    maps_resized: Callable[..., np.ndarray] = staticmethod(nearest)
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
-        param, self.arithmetic = self.fields, self.augment
+        param = self.fields
+        self.arithmetic: Augment = self.augment
         window = (param.crop_height, param.crop_width) if param.crop_height else None
-        self.augment = Augment(window, param.mirror, train=True, seed=settings.seed)
+        self.augment: Augment = Augment(window, param.mirror, train=True, seed=settings.seed)
 
     def write(self, image: np.ndarray, placement: Placement, target: np.ndarray) -> None:
         window = self.augment.window(image, placement)

@@ -16,14 +16,16 @@ from keras_caffe.shapes import Shape, known
 class DummyData(Source):
     """Constants once for all; whatever is random anew in every batch."""
 
-    delivery = Delivery(counted=False)
-
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
         self._shapes = [tuple(shape or ()) for shape in DummyDataLayer.declared_shapes(layer)]
-        self.specs = DummyDataLayer.fillers(layer)
+        self.specs: list[dict[str, Any]] = DummyDataLayer.fillers(layer)
         for spec, shape in zip(self.specs, self._shapes, strict=True):
             fillers.check(spec, known(shape))
+
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery(counted=False)
 
     def shapes(self) -> list[Shape]:
         return list(self._shapes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,15 @@ class HDF5Data(Source):
         super().__init__(layer, settings)
         if layer.HasField("transform_param"):
             raise LayerError("HDF5Data does not transform its data", fix="Remove transform_param.")
-        self.batch_size = positive(layer.hdf5_data_param, "batch_size", "hdf5_data_param")
+        self.batch_size: int = positive(layer.hdf5_data_param, "batch_size", "hdf5_data_param")
         path = settings.places.need(layer.hdf5_data_param.source, "list of HDF5 files")
         names = " ".join(read_text(path)).split()
         if not names:
             raise empty(str(path))
-        self.files = [settings.places.need(name, "HDF5 file") for name in names]
+        self.files: list[Path] = [settings.places.need(name, "HDF5 file") for name in names]
         contents = [row_shapes(file, self.tops) for file in self.files]
-        self.rows, self.row_shapes = [rows for rows, _ in contents], contents[0][1]
+        self.rows: list[int] = [rows for rows, _ in contents]
+        self.row_shapes: list[tuple[int, ...]] = contents[0][1]
         for file, (_, shapes) in zip(self.files, contents, strict=True):
             if shapes != self.row_shapes:
                 raise DataError(
@@ -50,8 +51,9 @@ class HDF5Data(Source):
                 )
         if not sum(self.rows):
             raise empty(str(path))
-        self.order = lru_cache(maxsize=2)(self._order)
-        self.load, self._lock = lru_cache(maxsize=OPEN_FILES)(self._load), threading.Lock()
+        self.order: Callable[[int], tuple[np.ndarray, np.ndarray]] = lru_cache(maxsize=2)(self._order)
+        self.load: Callable[[int], list[np.ndarray]] = lru_cache(maxsize=OPEN_FILES)(self._load)
+        self._lock = threading.Lock()
 
     @property
     def size(self) -> int:

@@ -41,6 +41,7 @@ class ImageData(ImageSource):
 
     param = "image_data_param"
     tops_fewest = 2
+    fields: Any
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
@@ -49,13 +50,13 @@ class ImageData(ImageSource):
             raise DataError(
                 "new_height and new_width must be set together", received=(param.new_height, param.new_width)
             )
-        self.lines = self.listed(settings.places.need(param.source, "list of images"))
+        self.lines: list[Line] = self.listed(settings.places.need(param.source, "list of images"))
         self.start = (
             int(draws(settings.seed, np.array([SKIP_DRAW]), 1)[0, 0]) % param.rand_skip if param.rand_skip else 0
         )
         if self.start >= len(self.lines):
             raise DataError("rand_skip leaves no image", expected=f"less than {len(self.lines)}", received=self.start)
-        self.order = lru_cache(maxsize=2)(self._order)
+        self.order: Callable[[int], np.ndarray] = lru_cache(maxsize=2)(self._order)
 
     def listed(self, path: Path) -> list[Line]:
         """The lines of the list."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe.data.augment import Augment
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_data import Line
 from keras_caffe.data.sources.label_maps import LabelMaps
@@ -21,6 +22,9 @@ class ImageLabelmapData(LabelMaps):
 
     yun-liu/RCF keeps the share of those who agree where it is below a half. A warning names the first map with such.
     """
+
+    augment: Augment
+    warned: bool
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)

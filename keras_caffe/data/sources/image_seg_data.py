@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe.data.augment import Augment
 from keras_caffe.data.draws import draws
 from keras_caffe.data.resize import nearest, resize
 from keras_caffe.data.sources.base import Settings
@@ -32,12 +33,12 @@ class ImageSegData(LabelMaps):
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         param, transform = layer.image_data_param, layer.transform_param
-        self.label_type = enum_name(param, "label_type") if param.has_label else "NONE"
-        self.ignored = min(max(param.ignore_label, 0), 255)
-        self.factors = np.array(transform.scale_factors, np.float32)
+        self.label_type: str = enum_name(param, "label_type") if param.has_label else "NONE"
+        self.ignored: Any = min(max(param.ignore_label, 0), 255)
+        self.factors: np.ndarray = np.array(transform.scale_factors, np.float32)
         super().__init__(layer, settings)
         if transform.crop_height:
-            self.augment = replace(self.augment, crop=(transform.crop_height, transform.crop_width))
+            self.augment: Augment = replace(self.augment, crop=(transform.crop_height, transform.crop_width))
 
     def listed(self, path: Path) -> list[Line]:
         lines = read_pairs(path, 1 if self.label_type == "NONE" else 2)

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_caffe.converters.read import read_mean
 from keras_caffe.data import augment, images
+from keras_caffe.data.augment import Augment
 from keras_caffe.data.buffers import Buffers
 from keras_caffe.data.datum import Buffer
 from keras_caffe.data.sources.base import Delivery, Settings, Source
@@ -50,9 +51,10 @@ class ImageSource(Source):
         super().__init__(layer, settings)
         self.check_tops(self.tops_fewest, self.tops_most)
         check_transform(layer.transform_param)
-        self.batch_size = positive(getattr(layer, self.param), "batch_size", self.param)
-        self.augment = augment.from_layer(layer, self._mean(), settings.train, settings.seed)
-        self.buffers, self._bad_in_a_row = Buffers(), 0
+        self.batch_size: int = positive(getattr(layer, self.param), "batch_size", self.param)
+        self.augment: Augment = augment.from_layer(layer, self._mean(), settings.train, settings.seed)
+        self.buffers: Buffers = Buffers()
+        self._bad_in_a_row = 0
 
     @property
     def channels(self) -> int:

@@ -28,10 +28,11 @@ class LevelDbWalk:
     def __init__(self, path: Path) -> None:
         plyvel = library()
         unfinished = _check(path)
-        self.path, shadow = path, _shadow(path)
+        self.path: Path = path
+        shadow = _shadow(path)
         self._tidy = weakref.finalize(self, shutil.rmtree, shadow, True)
         try:
-            self.db = plyvel.DB(str(shadow), create_if_missing=False, max_open_files=100)
+            self.db: Any = plyvel.DB(str(shadow), create_if_missing=False, max_open_files=100)
         except (plyvel.Error, OSError) as error:
             raise _broken(path, error) from None
         refuse_unfinished(path, unfinished, self.db.get_property(b"leveldb.sstables"))

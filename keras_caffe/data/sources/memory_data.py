@@ -20,6 +20,8 @@ class MemoryData(Source):
     Labels have the shape (N, 1, 1, 1), as in Caffe once data were given.
     """
 
+    batch_size: int
+
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
         self.check_tops(2, 2)
@@ -41,7 +43,7 @@ class MemoryData(Source):
         if len(data) % self.batch_size:
             wanted = f"a multiple of batch_size {self.batch_size}"
             raise DataError("the number of images does not fit the batch", expected=wanted, received=len(data))
-        self.arrays = [data, label.reshape(-1, 1, 1, 1)]
+        self.arrays: list[np.ndarray] = [data, label.reshape(-1, 1, 1, 1)]
 
     @property
     def size(self) -> int:

@@ -21,11 +21,13 @@ class PythonData(Source):
     where the object stands.
     """
 
-    delivery = Delivery(ordered=True, counted=False)
-
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
-        self.runner = Runner(self._class(), layer.python_param.param_str, layer.phase, [], len(self.tops), [])
+        self.runner: Runner = Runner(self._class(), layer.python_param.param_str, layer.phase, [], len(self.tops), [])
+
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery(ordered=True, counted=False)
 
     def _class(self) -> type:
         name = class_name(self.layer)

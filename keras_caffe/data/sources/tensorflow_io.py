@@ -21,8 +21,9 @@ class TensorFlowIoWalk:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.tfio = path, library()
-        self.size = LmdbFile(path).count()
+        self.path: Path = path
+        self.tfio: Any = library()
+        self.size: int = LmdbFile(path).count()
 
     def items(self, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         file = self.path / "data.mdb" if self.path.is_dir() else self.path

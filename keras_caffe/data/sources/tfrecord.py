@@ -28,7 +28,7 @@ class TfRecordWalk:
     """
 
     def __init__(self, path: Path) -> None:
-        self.files = [path] if path.is_file() else sorted(path.glob(f"*{TFRECORD}"))
+        self.files: list[Path] = [path] if path.is_file() else sorted(path.glob(f"*{TFRECORD}"))
 
     def items(self, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         started = start is None

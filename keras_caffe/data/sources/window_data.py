@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +45,7 @@ class WindowData(ImageSource):
 
     def __init__(self, layer: Any, settings: Settings) -> None:
         super().__init__(layer, settings)
-        self.crop = positive(layer.transform_param, "crop_size", "transform_param")
+        self.crop: int = positive(layer.transform_param, "crop_size", "transform_param")
         param = layer.window_data_param
         if param.crop_mode not in MODES:
             raise LayerError("no such crop_mode", expected=" or ".join(MODES), received=repr(param.crop_mode))
@@ -61,10 +61,12 @@ class WindowData(ImageSource):
                 raise DataError(
                     "a foreground window has no class", where=window.where, expected="> 0", received=window.label
                 )
-        self.foreground = int(self.batch_size * np.float32(param.fg_fraction))
-        self.pools = [bg, fg]
+        self.foreground: int = int(self.batch_size * np.float32(param.fg_fraction))
+        self.pools: list[list[Window]] = [bg, fg]
         self._check_pools()
-        self.image = lru_cache(maxsize=None if param.cache_images else 8)(self._image_file)
+        self.image: Callable[[str, str], np.ndarray] = lru_cache(maxsize=None if param.cache_images else 8)(
+            self._image_file
+        )
 
     @property
     def size(self) -> None:
