@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, number, whole
-from keras_caffe.layers.base import Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layers.psroi_pooling import PSROIPooling
 from keras_caffe.layers.roi_pooling import regions
@@ -49,7 +49,7 @@ class DeformablePSROIPooling(PSROIPooling):
     Caffe: src/caffe/fast_rcnn/deformable_psroi_pooling_layer.cpp (fireae/caffe_latte)
     """
 
-    bottoms = (2, 3)
+    bottoms: Arity = (2, 3)
 
     def __init__(
         self,
@@ -63,9 +63,10 @@ class DeformablePSROIPooling(PSROIPooling):
         **kwargs: Any,
     ) -> None:
         super().__init__(output_dim, group_size, spatial_scale, **kwargs)
-        self.no_trans, self.trans_std = flag("no_trans", no_trans), number("trans_std", trans_std)
-        self.part_size = whole("part_size", part_size, 0 if self.no_trans else 1)
-        self.sample_per_part = whole("sample_per_part", sample_per_part, 1)
+        self.no_trans: bool = flag("no_trans", no_trans)
+        self.trans_std: float = number("trans_std", trans_std)
+        self.part_size: int = whole("part_size", part_size, 0 if self.no_trans else 1)
+        self.sample_per_part: int = whole("sample_per_part", sample_per_part, 1)
 
     @compiled
     def call(self, inputs: Any) -> Any:

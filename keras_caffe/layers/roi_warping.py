@@ -34,7 +34,7 @@ class ROIWarping(ROIPooling):
     Caffe: src/caffe/layers/roi_warping_layer.cpp (daijifeng001/caffe-mnc)
     """
 
-    kept_bottoms = ()
+    kept_bottoms: Sequence[int] = ()
 
     @compiled
     def call(self, inputs: Any) -> Any:
