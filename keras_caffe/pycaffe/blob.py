@@ -108,11 +108,13 @@ class ParamMemory(Memory):
         """What was written into the array goes into the variable.
 
         To find out costs as much as a pass over all values. An array that nobody holds any more, not even a part of it,
-        is therefore given up after that: who asks for it again gets one with the same values.
+        is therefore given up after that: who asks for it again gets one with the same values. One that a script has made
+        larger is kept, for the variable has not all of its values.
         """
         if self._array is not None:
-            self._push(self._array[: count(self.bound.blob.shape)].reshape(self.bound.blob.shape))
-            if self.references() <= ALONE:
+            size = count(self.bound.blob.shape)
+            self._push(self._array[:size].reshape(self.bound.blob.shape))
+            if self.capacity == size and self.references() <= ALONE:
                 self._array = None
                 self.pull()
 

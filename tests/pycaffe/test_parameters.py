@@ -162,3 +162,17 @@ def test_a_blob_may_take_a_place_of_another_shape_but_not_of_another_size() -> N
             net.params["b"][-1] = blob
     with pytest.raises(IndexError, match="out of range"):
         net.params["b"][2] = net.params["a"][0]
+
+
+def test_a_blob_that_a_script_makes_larger_keeps_its_values_through_a_pass(tmp_path: Path) -> None:
+    net = caffe.Net(NET, caffe.TEST)
+    weights, bias = net.params["b"]
+    rows = np.arange(18, dtype="float32").reshape(6, 3)
+    weights.reshape(6, 3)
+    weights.data.flat = rows.flat
+    bias.reshape(6)
+    net.params["a"][1].data[...] = 1
+    np.testing.assert_array_equal(net.forward()["b"], [rows[:4].sum(1)])  # as many outputs as the layer says
+    net.save(tmp_path / "net.caffemodel")
+    larger = caffe.Net(NET.replace("num_output: 4", "num_output: 6"), str(tmp_path / "net.caffemodel"), caffe.TEST)
+    np.testing.assert_array_equal(larger.forward()["b"], [rows.sum(1)])
