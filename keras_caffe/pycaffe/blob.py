@@ -108,8 +108,8 @@ class ParamMemory(Memory):
         """What was written into the array goes into the variable.
 
         To find out costs as much as a pass over all values. An array that nobody holds any more, not even a part of it,
-        is therefore given up after that: who asks for it again gets one with the same values. One that a script has made
-        larger is kept, for the variable has not all of its values.
+        is therefore given up after that: who asks for it again gets one with the same values. One that a script has
+        made larger is kept, for the variable has not all of its values.
         """
         if self._array is not None:
             size = count(self.bound.blob.shape)

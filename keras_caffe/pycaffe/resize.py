@@ -16,19 +16,21 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int] | np.ndarray, interp_or
     channels the corner pixels' centres stay where they are. There is no smoothing when the image gets smaller.
 
     Args:
-        im: (H, W, C).
+        im: (H, W, C), or (H, W, C, L) of a clip of L images.
         new_dims: (height, width).
         interp_order: 1 bilinear, 0 nearest pixel, 2 to 5 splines, for which SciPy is needed.
 
     Returns:
-        (height, width, C), float32.
+        (height, width, C) or (height, width, C, L), float32.
 
     Raises:
-        ShapeError: no (H, W, C), or another order. DataError: SciPy is missing.
+        ShapeError: neither (H, W, C) nor (H, W, C, L), or another order. DataError: SciPy is missing.
 
     Caffe: python/caffe/io.py
     """
     im = np.asarray(im)
+    if im.ndim == 4:
+        return np.stack([resize_image(im[..., i], new_dims, interp_order) for i in range(im.shape[3])], axis=3)
     if im.ndim != 3 or interp_order not in range(6):
         raise ShapeError(
             "resize_image takes images (H, W, C) and interp_order 0 to 5",

@@ -14,7 +14,7 @@ class Transformer:
     """Preprocesses images: resize, transpose, swap channels, times raw_scale, minus mean, times input_scale.
 
     Args:
-        inputs: {input blob: its shape (N, C, H, W)}.
+        inputs: {input blob: its shape (N, C, H, W), or (N, C, L, H, W) of clips of L images as in video-caffe}.
 
     Caffe: python/caffe/io.py
     """
@@ -33,12 +33,13 @@ class Transformer:
 
         Args:
             in_: name of the input blob.
-            data: (H, W, C).
+            data: (H, W, C), or (H, W, C, L) of a clip.
 
         Returns:
-            float32, for a net (C, H, W) if `set_transpose(in_, (2, 0, 1))` was called.
+            float32, for a net (C, H, W) if `set_transpose(in_, (2, 0, 1))` was called,
+            for clips (C, L, H, W) by (2, 3, 0, 1).
         """
-        size = self._shape(in_)[2:]
+        size = self._shape(in_)[2:][-2:]
         image = np.array(data, np.float32)  # the caller's image stays as it is
         if image.shape[:2] != size:
             image = resize_image(image, size)
@@ -104,9 +105,9 @@ class Transformer:
             mean = mean[np.newaxis] if mean.ndim == 2 else mean
             if mean.ndim != 3:
                 raise ShapeError("the mean is not an image", expected="(C,) or (C, H, W)", received=mean.shape)
-            if mean.shape != shape[1:]:
-                mean = _resized(mean, shape[2:])
-        self.mean[in_] = mean
+            if mean.shape != (shape[1], *shape[-2:]):
+                mean = _resized(mean, shape[-2:])
+        self.mean[in_] = mean[:, np.newaxis] if len(shape) == 5 else mean  # for each image of a clip
 
     def set_input_scale(self, in_: str, scale: float) -> None:
         """A factor after the mean was subtracted."""

@@ -87,6 +87,20 @@ def test_oversample_takes_corners_centre_and_mirrors() -> None:
     np.testing.assert_array_equal(crops[15:], np.stack(expected)[:, :, ::-1])
 
 
+@pytest.mark.parametrize("mean", [np.array([1.0, 2, 3]), np.arange(36.0).reshape(3, 3, 4)], ids=["colour", "image"])
+def test_a_clip_is_prepared_image_by_image(mean: np.ndarray) -> None:
+    clip = np.random.default_rng(0).random((8, 9, 3, 2), np.float32)
+    whole = caffe.io.Transformer({"data": (1, 3, 2, 5, 4)})
+    single = caffe.io.Transformer({"data": (1, 3, 5, 4)})
+    for transformer, order in ((whole, (2, 3, 0, 1)), (single, (2, 0, 1))):
+        transformer.set_transpose("data", order)
+        transformer.set_mean("data", mean)
+        transformer.set_raw_scale("data", 255)
+        transformer.set_channel_swap("data", (2, 1, 0))
+    images = [single.preprocess("data", clip[..., number]) for number in range(2)]
+    np.testing.assert_array_equal(whole.preprocess("data", clip), np.stack(images, axis=1))
+
+
 def test_optical_flow_turns_round_in_mirror_images() -> None:
     flow = np.random.default_rng(0).random((5, 6, 3), np.float32)
     mirrored = caffe.io.flip_image(flow, 1, True)
