@@ -190,6 +190,15 @@ class CaffeModel(BlobModel):
     files: Sequence[Path]
     load_report: weights.Report | None
 
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, *, tensors: Tensors | None = None) -> None:
+        if tensors is None:  # its layers cannot share parameters, and the net is not known
+            raise NetError(
+                "a CaffeModel is not made of Keras tensors, as keras.models.clone_model makes it",
+                fix=Call("model.from_config", "model.get_config()", "for a second model of the same net"),
+            )
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self.tensors = tensors
+
     @classmethod
     def from_tensors(
         cls: type[Built],
@@ -207,9 +216,8 @@ class CaffeModel(BlobModel):
             outputs = {ANCHOR: tensors.anchor()}
         inputs = tensors.inputs(tensors.plan.inputs)
         tensors.allow_depth()
-        model = cls(inputs=_unwrap(inputs), outputs=_unwrap(outputs), name=recipe.name)
-        model.tensors, model.recipe = tensors, recipe
-        model.load_report, model.files = load_report, files
+        model = cls(_unwrap(inputs), _unwrap(outputs), tensors=tensors, name=recipe.name)
+        model.recipe, model.load_report, model.files = recipe, load_report, files
         return model
 
     @property

@@ -25,9 +25,18 @@ class SharedParam:
 def shared_params(net: Net) -> dict[Slot, SharedParam]:
     """(node index, blob index) of each sharing parameter -> its owner, the first parameter of the same name.
 
-    Raises NetError where the sharing layers state different lr_mult or decay_mult.
+    Raises NetError where the sharing layers state different lr_mult or decay_mult, or one layer shares with itself.
     """
     owners = _owners(net)
+    for node, slot, spec in _specs(net):
+        if owners[slot] != slot and owners[slot][0] == node.index:
+            raise NetError(
+                f"two parameters of one layer have the same name {spec.name!r}",
+                where=node.where,
+                layer=f"{node.name!r} ({node.type})",
+                expected="parameters that are shared with another layer",
+                fix="Give each `param` of the layer a name of its own.",
+            )
     for field in ("lr_mult", "decay_mult"):
         _stated(net, owners, field)
     mode = proto.ParamSpec.DimCheckMode.Name

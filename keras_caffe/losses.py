@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
+import keras
 from keras import ops
 
 from keras_caffe._keras import Loss
 from keras_caffe.errors import CaffeError
 from keras_caffe.layers.arguments import flag, number, one_of, optional, square, whole
-from keras_caffe.layers.loss_bottoms import classes_last
+from keras_caffe.layers.loss import full_precision
+from keras_caffe.layers.loss_bottoms import check_size, classes_last
 from keras_caffe.layers.multi_box_loss import multibox_rules
 from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.ops import distances, losses
 from keras_caffe.ops.losses import NORMALIZATIONS, NORMS
 from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
+from keras_caffe.shapes import count, same_shape
 
 __all__ = [
     "Contrastive",
@@ -35,20 +38,33 @@ __all__ = [
 
 
 class CaffeLoss(Loss):
-    """Base: a scalar for the batch; `fields` are the arguments that its config keeps."""
+    """Base: a scalar for the batch; `fields` are the arguments that its config keeps.
+
+    It computes in float32 at least: half precision has no word for label 257.
+    """
 
     def __init__(self, fields: dict[str, Any], name: str | None, reduction: str, dtype: Any) -> None:
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(name=name, reduction=reduction, dtype=full_precision(dtype))
         self.fields = fields
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if sample_weight is not None:
-            raise CaffeError(
-                f"{type(self).__name__} takes no sample weights",
-                expected="sample_weight=None",
-                fix="Mark samples that do not count with ignore_label, where the loss has it.",
-            )
+            self._refuse("no sample weights", expected="sample_weight=None")
+        if any(getattr(x, "_keras_mask", None) is not None for x in keras.tree.flatten(y_pred)):
+            self._refuse("no mask", expected="y_pred of layers that mask nothing", received="one with Keras's mask")
         return super().__call__(y_true, y_pred)
+
+    def _refuse(self, what: str, **said: Any) -> NoReturn:
+        cure = "Mark samples that do not count with ignore_label, where the loss has it."
+        raise CaffeError(f"{type(self).__name__} takes {what}", fix=cure, **said)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The loss as the one value of a list, which Keras divides among the replicas as it does its own losses."""
+        return ops.reshape(self.caffe_loss(y_true, y_pred), (1,))
+
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
+        """The scalar that Caffe's layer gives."""
+        raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.fields}
@@ -72,13 +88,13 @@ class SoftmaxWithLoss(CaffeLoss):
         ignore_label: int | None = None,
         normalization: str = "VALID",
         name: str | None = "softmax_with_loss",
-        reduction: str = "sum",
+        reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
         fields = {"axis": whole("axis", axis), **_counting(ignore_label, normalization)}
         super().__init__(fields, name, reduction, dtype)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
         rules = dict(self.fields)
         return losses.softmax_loss(classes_last(y_pred, rules.pop("axis"), y_true), y_true, **rules)
 
@@ -101,13 +117,13 @@ class Infogain(CaffeLoss):
         ignore_label: int | None = None,
         normalization: str = "VALID",
         name: str | None = "infogain",
-        reduction: str = "sum",
+        reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
         rules = {"axis": whole("axis", axis), **_counting(ignore_label, normalization)}
         super().__init__({"matrix": square("matrix", matrix), **rules}, name, reduction, dtype)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
         rules = dict(self.fields)
         return losses.infogain_loss(classes_last(y_pred, rules.pop("axis"), y_true), y_true, **rules)
 
@@ -128,12 +144,13 @@ class SigmoidCrossEntropy(CaffeLoss):
         ignore_label: int | None = None,
         normalization: str = "BATCH_SIZE",
         name: str | None = "sigmoid_cross_entropy",
-        reduction: str = "sum",
+        reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
         super().__init__(_counting(ignore_label, normalization), name, reduction, dtype)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
+        _check_alike(y_pred, y_true)
         return losses.sigmoid_cross_entropy(y_pred, y_true, **self.fields)
 
 
@@ -147,10 +164,12 @@ class Hinge(CaffeLoss):
     Shapes: y_true (N,) labels; y_pred (N, K), further axes are flattened.
     """
 
-    def __init__(self, norm: str = "L1", name: str | None = "hinge", reduction: str = "sum", dtype: Any = None) -> None:
+    def __init__(
+        self, norm: str = "L1", name: str | None = "hinge", reduction: str = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
         super().__init__({"norm": one_of("norm", norm, NORMS)}, name, reduction, dtype)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
         return losses.hinge_loss(ops.reshape(y_pred, (ops.shape(y_pred)[0], -1)), y_true, **self.fields)
 
 
@@ -161,10 +180,13 @@ class Euclidean(CaffeLoss):
     Shapes: y_true and y_pred (N, ...) of as many values.
     """
 
-    def __init__(self, name: str | None = "euclidean", reduction: str = "sum", dtype: Any = None) -> None:
+    def __init__(
+        self, name: str | None = "euclidean", reduction: str = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
         super().__init__({}, name, reduction, dtype)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
+        _check_alike(y_pred, y_true)
         return distances.euclidean_loss(y_pred, y_true)
 
 
@@ -184,13 +206,13 @@ class Contrastive(CaffeLoss):
         margin: float = 1.0,
         legacy_version: bool = False,
         name: str | None = "contrastive",
-        reduction: str = "sum",
+        reduction: str = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
         fields = {"margin": number("margin", margin), "legacy_version": flag("legacy_version", legacy_version)}
         super().__init__(fields, name, reduction, dtype)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
         if not isinstance(y_pred, (list, tuple)):
             y_pred = ops.unstack(ops.reshape(y_pred, (ops.shape(y_pred)[0], 2, -1)), axis=1)
         a, b = (ops.reshape(x, (ops.shape(x)[0], -1)) for x in y_pred)
@@ -208,11 +230,16 @@ class SmoothL1(CaffeLoss):
     """
 
     def __init__(
-        self, sigma: float = 1.0, name: str | None = "smooth_l1", reduction: str = "sum", dtype: Any = None
+        self,
+        sigma: float = 1.0,
+        name: str | None = "smooth_l1",
+        reduction: str = "sum_over_batch_size",
+        dtype: Any = None,
     ) -> None:
         super().__init__({"sigma": number("sigma", sigma)}, name, reduction, dtype)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
+        _check_alike(y_pred, y_true)
         return distances.smooth_l1_loss(y_pred, y_true, **self.fields)
 
 
@@ -233,14 +260,14 @@ class MultiBox(CaffeLoss):
         self,
         num_classes: int,
         name: str | None = "multi_box",
-        reduction: str = "sum",
+        reduction: str = "sum_over_batch_size",
         dtype: Any = None,
         **rules: Any,
     ) -> None:
         self.rules: MultiBoxRules = multibox_rules(num_classes, **rules)
         super().__init__(asdict(self.rules), name, reduction, dtype)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def caffe_loss(self, y_true: Any, y_pred: Any) -> Any:
         if not isinstance(y_pred, (list, tuple)):
             y_pred = self._parts(y_pred)
         if len(y_true.shape) == 3:
@@ -255,6 +282,13 @@ class MultiBox(CaffeLoss):
         locations, scores, priors = ops.split(y_pred, [4 * self.rules.sets, 4 * self.rules.sets + classes], axis=-1)
         priors = ops.stack([priors[0, :, :4], priors[0, :, 4:]])
         return ops.reshape(locations, (batch, -1)), ops.reshape(scores, (batch, -1)), ops.reshape(priors, (1, 2, -1))
+
+
+def _check_alike(y_pred: Any, y_true: Any) -> None:
+    """Raises ShapeError unless both have as many samples, of as many values."""
+    pred, true = tuple(y_pred.shape), tuple(y_true.shape)
+    same_shape(pred[:1], true[:1], "y_pred and y_true must have the same first dimension")
+    check_size(count(true[1:]), count(pred[1:]), "y_true must have as many values per sample as y_pred")
 
 
 def _counting(ignore_label: int | None, normalization: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from keras_caffe.layers.arguments import one_of, optional, whole
 from keras_caffe.layers.loss_bottoms import classes_last
 from keras_caffe.layers.serializable import serializable_as
 from keras_caffe.ops.accuracy import TIES, accuracy
+from keras_caffe.ops.losses import integer_labels
 
 __all__ = ["Accuracy"]
 
@@ -32,7 +33,8 @@ class Accuracy(Metric):
     Shapes: y_true one label for each place; y_pred (..., K, ...); sample_weight one weight for each place or sample.
 
     Raises:
-        LayerError: an argument is none of the above. ShapeError: y_true does not fit y_pred, or sample_weight y_true.
+        LayerError: an argument is none of the above; a label names no class (in `fit` the result is NaN).
+        ShapeError: y_true does not fit y_pred, or sample_weight y_true.
     """
 
     def __init__(
@@ -58,8 +60,17 @@ class Accuracy(Metric):
         weights = None if sample_weight is None else _at_places(sample_weight, labels)
         rules: dict[str, Any] = {"top_k": self.top_k, "ignore_label": self.ignore_label, "ties": self.ties}
         mean, _ = accuracy(scores, labels, weights=weights, **rules)
+        mean = ops.where(self._all_known(labels, scores.shape[-1], weights), mean, float("nan"))
         self.total.assign_add(ops.cast(mean, self.dtype))
         self.batches.assign_add(1)
+
+    def _all_known(self, labels: Any, classes: int, weights: Any) -> Any:
+        """Whether every label that counts names a class; in a graph nothing else would say so."""
+        labels = integer_labels(labels)
+        known = (labels >= 0) & (labels < classes)
+        if self.ignore_label is not None:
+            known = known | ops.equal(labels, self.ignore_label)
+        return ops.all(known if weights is None else known | ops.equal(weights, 0))
 
     def result(self) -> Any:
         return self.total / ops.maximum(self.batches, 1)

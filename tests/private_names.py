@@ -31,6 +31,10 @@ def functional() -> Any:
     return keras.Model(x, keras.layers.Identity()(x))
 
 
+def masked() -> Any:
+    return keras.layers.Masking()(keras.ops.ones((1, 1, 1)))
+
+
 def pycaffe_net() -> Any:
     from keras_caffe.pycaffe import Net
 
@@ -47,6 +51,7 @@ FORCED = {
     "_get_variable_index": Forced(keras.optimizers.SGD, "the optimizer's slots are kept by this index"),
     "_inbound_nodes": Forced(functional, "how often a layer is called in a model"),
     "_inputs": Forced(lambda: tf.data.Dataset, "abstract in tf.data.Dataset"),
+    "_keras_mask": Forced(masked, "what a tensor's layers have masked, which Keras's losses multiply by"),
     "_keras_call_info_injected": Forced(
         lambda: importlib.import_module("keras.src.utils.traceback_utils"),
         "without it Keras replaces an error by another one with its own text",

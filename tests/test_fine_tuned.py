@@ -105,6 +105,27 @@ def test_what_stands_in_the_way_is_listed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_part_of_a_net_is_written_by_itself(tmp_path: Path, data_format: str) -> None:
+    part, files = (
+        keras_caffe.load(*FILES, data_format=data_format).extract(["pool2"]),
+        [tmp_path / "n", tmp_path / "n.caffemodel"],
+    )
+    keras_caffe.save(part, *files)
+    again = keras_caffe.load(*files, data_format=data_format)
+    assert list(again.blobs) == ["data", "conv1", "pool1", "conv2", "pool2"]
+    np.testing.assert_array_equal(again(digits(data_format)), part(digits(data_format))["pool2"])
+
+
+def test_keras_clones_no_caffe_model() -> None:
+    """Its layers would share no parameters, and all of them would learn."""
+    model = keras_caffe.load(*FILES)
+    with pytest.raises(NetError, match=r"clone_model.*Call model.from_config\(model.get_config\(\)\)"):
+        keras.models.clone_model(model)
+    second = keras_caffe.CaffeModel.from_config(model.get_config())
+    second.set_weights(model.get_weights())
+    np.testing.assert_array_equal(second(digits("channels_last")), model(digits("channels_last")))
+
+
 @pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method")  # Keras, of its own layers
 def test_keras_quantises_no_caffe_layers() -> None:
     """It would go over them without a word."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_caffe import losses, metrics
+from keras_caffe import layers, losses, metrics
 from keras_caffe.errors import CaffeError, LayerError, ShapeError
 from tests.layers.golden_case import Golden, assert_close, cases
 
@@ -112,6 +112,47 @@ def test_multi_box_by_image() -> None:
 def test_sample_weights_are_refused() -> None:
     with pytest.raises(CaffeError, match="no sample weights"):
         losses.Euclidean()(np.ones((2, 3)), np.ones((2, 3)), sample_weight=np.ones(2))
+
+
+def test_masks_are_refused() -> None:
+    """Keras would multiply the scalar by the number of places that are not masked."""
+    tokens = keras.Input((4,), dtype="int32")
+    model = keras.Model(tokens, keras.layers.Dense(3)(keras.layers.Embedding(10, 5, mask_zero=True)(tokens)))
+    model.compile("sgd", loss=losses.SoftmaxWithLoss())
+    with pytest.raises(CaffeError, match="SoftmaxWithLoss takes no mask"):
+        model.evaluate(np.array([[1, 2, 0, 0], [3, 4, 5, 0]]), np.zeros((2, 4)), verbose=0)
+
+
+ALIKE = (losses.Euclidean(), losses.SmoothL1(), losses.SigmoidCrossEntropy())
+
+
+@pytest.mark.parametrize("loss", ALIKE, ids=lambda loss: loss.name)
+def test_targets_of_another_shape_are_refused(loss: losses.CaffeLoss) -> None:
+    with pytest.raises(ShapeError, match="the same first dimension; expected \\(4,\\); received \\(2,\\)"):
+        loss(np.zeros((2, 4)), np.ones((4, 2)))
+    with pytest.raises(ShapeError, match="as many values per sample as y_pred; expected 2; received 1"):
+        loss(np.zeros((4, 1)), np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "mixed_bfloat16"])
+def test_half_precision_does_not_round_labels(dtype: str) -> None:
+    scores = np.zeros((1, 300), "float32")
+    scores[0, 257] = 5
+    want = float(losses.SoftmaxWithLoss()(np.array([257]), scores))
+    assert float(losses.SoftmaxWithLoss(dtype=dtype)(np.array([257]), scores)) == want
+    layer = layers.SoftmaxWithLoss(dtype=dtype)
+    assert float(layer([scores, np.array([257], "float32")])) == want
+
+
+def test_a_label_of_no_class_makes_the_accuracy_of_a_fit_nan() -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Identity()])
+    model.compile(
+        "sgd",
+        loss=losses.SoftmaxWithLoss(),
+        metrics=[metrics.Accuracy(), metrics.Accuracy(ignore_label=5, name="some")],
+    )
+    logs = model.evaluate(np.eye(3)[[0, 0]], np.array([0, 5]), verbose=0, return_dict=True)
+    assert np.isnan(logs["accuracy"]) and logs["some"] == 1
 
 
 def test_training_with_caffes_loss_and_metric() -> None:

@@ -91,9 +91,9 @@ def _data_format(model: Any) -> str:
 
 def _layers(model: Any) -> list[Any]:
     """The layers, those of nested models too; a part of a Caffe net counts as one."""
-    nested = [isinstance(layer, keras.Model) and not isinstance(layer, BlobModel) for layer in model.layers]
-    parts = [_layers(layer) if inner else [layer] for layer, inner in zip(model.layers, nested, strict=True)]
-    return [layer for part in parts for layer in part]
+    if not isinstance(model, keras.Model) or isinstance(model, BlobModel):
+        return [model]
+    return [layer for part in model.layers for layer in _layers(part)]
 
 
 class _Walk:
@@ -117,6 +117,8 @@ class _Walk:
 
     def run(self, model: Any, values: Sequence[DraftValue]) -> list[DraftValue]:
         """Writes a model's layers; `values`: of its inputs. Returns those of its outputs."""
+        if isinstance(model, BlobModel):
+            return tree.flatten(self._step(model)(list(values)))
         return tree.flatten(_functional(model)._run_through_graph(list(values), self._step))
 
     def _step(self, operation: Any) -> Callable[..., Any]:

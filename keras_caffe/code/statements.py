@@ -140,10 +140,13 @@ def _is_object(value: Any) -> bool:
 
 
 def _short(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        value = tuple(_short(item) for item in value)
-        return value[0] if value and all(item == value[0] for item in value) and len(value) > 1 else value
-    return value
+    """One number for equal ones; pairs (before, after) of which one has two different numbers stay pairs."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    short = tuple(_short(item) for item in value)
+    if any(isinstance(item, tuple) for item in short):
+        return tuple(tuple(item) if isinstance(item, (list, tuple)) else item for item in value)
+    return short[0] if len(short) > 1 and all(item == short[0] for item in short) else short
 
 
 def _operation_arguments(operation: Any, function: str, args: Any, kwargs: Any) -> tuple[tuple[str, Any], ...]:

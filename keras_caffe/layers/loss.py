@@ -56,8 +56,9 @@ class LossLayer(CaffeLayer):
 
 
 def full_precision(dtype: Any) -> str:
-    """The dtype in which a policy keeps variables: a layer so made computes in it, and labels and sums stay exact."""
-    return keras.dtype_policies.get(dtype).variable_dtype
+    """The dtype in which a policy keeps variables, at least float32: labels and sums stay exact in it."""
+    kept = keras.dtype_policies.get(dtype).variable_dtype
+    return "float32" if kept in ("float16", "bfloat16") else kept
 
 
 class ClassLossLayer(LossLayer):

@@ -44,7 +44,7 @@ def correlation(
     shifted = [at_pixels(b, (_every(origin[0] + row, out[0], stride),)) for row in rows]
     maps = [compare(at_pixels(a, window), part, first, stride, columns) for part in shifted]
     y = maps[0] if len(maps) == 1 else ops.concatenate(maps, axis=-1)
-    return y / a.shape[-1]
+    return y / ops.cast(ops.shape(a)[-1], y.dtype)  # behind a Transpose of open sizes it is not known before
 
 
 def windows_as_channels(x: Any, size: int) -> Any:

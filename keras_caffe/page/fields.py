@@ -13,8 +13,16 @@ from keras_caffe.layers.deconvolution import Deconvolution
 from keras_caffe.layers.lrn import LRN
 from keras_caffe.layers.pooling import Pooling
 
-WHOLE = ("InnerProduct", "MVN", "LSTM", "RNN", "DetectionOutput")  # each value sees all of the bottom
-WINDOWS = (Convolution, Pooling, Crop)  # other layers leave the plane as it is, or their field is not known
+# Each value sees all of the bottom.
+WHOLE = ("InnerProduct", "MVN", "LSTM", "RNN", "DetectionOutput", "InstanceNorm", "GroupNorm", "L2Norm")
+WINDOWS = (Convolution, Pooling, Crop)
+# Each value sees its own place of the plane alone, if the plane keeps its size.
+POINTS = {
+    *("AbsVal", "Axpy", "BN", "BNLL", "BatchNorm", "Bias", "ChannelNorm", "ChannelScale", "Clip", "Concat", "Div"),
+    *("Dropout", "ELU", "Eltwise", "EltwiseAffine", "Exp", "HardSigmoid", "HardSwish", "Insanity", "LRN", "Log"),
+    *("Maxout", "Mish", "Mul", "NegReLU", "NegSquare", "Normalize", "PReLU", "Power", "RReLU", "ReLU", "ReLU6"),
+    *("Scale", "SeLu", "ShuffleChannel", "Sigmoid", "Slice", "Softmax", "Split", "Swish", "TanH", "Threshold", "Tile"),
+}
 
 
 class Field(NamedTuple):
@@ -86,9 +94,9 @@ def fields(plan: Plan, source: str) -> dict[str, Any]:
 
 def _top(planned: PlannedLayer, seen: Sequence[Any]) -> Any:
     layer: Any = planned.layer
-    if planned.node.type in WHOLE or "whole" in seen or getattr(layer, "global_pooling", False):
+    if "whole" in seen or _sees_all(planned):
         return "whole"
-    if None in seen or len(getattr(layer, "kernel_size", "hw")) != 2:
+    if None in seen or not _is_known(planned):
         return None
     if isinstance(layer, Crop):
         return _cropped(layer, seen[0])
@@ -102,6 +110,25 @@ def _top(planned: PlannedLayer, seen: Sequence[Any]) -> Any:
     for other in seen[1:]:
         joined = tuple(mine and mine.with_(theirs) for mine, theirs in zip(joined, other, strict=True))
     return None if None in joined else joined
+
+
+def _sees_all(planned: PlannedLayer) -> bool:
+    layer: Any = planned.layer
+    kind = planned.node.type
+    normalised = (
+        (kind == "BatchNorm" and layer.use_global_stats is False)
+        or (kind == "BN" and layer.statistics == "batch")
+        or (kind == "Normalize" and layer.across_spatial)
+    )
+    return kind in WHOLE or normalised or getattr(layer, "global_pooling", False)
+
+
+def _is_known(planned: PlannedLayer) -> bool:
+    if isinstance(planned.layer, WINDOWS):
+        return len(getattr(planned.layer, "kernel_size", "hw")) == 2
+    if planned.node.type == "Softmax":
+        return planned.node.message.softmax_param.axis in (1, -3)
+    return planned.node.type in POINTS
 
 
 def _cropped(layer: Crop, field: Sequence[Field]) -> Sequence[Field] | None:

@@ -164,11 +164,10 @@ class _Turning:
         return owners.pop()
 
     def _as_a_whole(self, index: int) -> bool:
-        """Whether who shares a blob with this node shares all of them, in a layer of the same kind."""
-        for user, owner in self.plan.owners.items():
-            if index in (user[0], owner[0]) and not _twins(self.plan, user[0], owner[0]):
-                return False
-        return True
+        """Whether all who share with this node, or the one that owns its blobs, share all of them, in equal layers."""
+        pairs = {(user[0], owner[0]) for user, owner in self.plan.owners.items()}
+        group = {index, *(owner for user, owner in pairs if user == index)}
+        return all(_twins(self.plan, *pair) for pair in pairs if group.intersection(pair))
 
     def _finished(self) -> keras.Model:
         plan, net = self.plan, self.plan.net

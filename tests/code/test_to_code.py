@@ -160,7 +160,24 @@ layer { name: "c2" type: "Convolution" bottom: "p2" top: "c2" param { name: "w" 
 """
 
 
-@pytest.mark.parametrize("net", [SEVERAL, SSD, SHARED], ids=["several", "ssd", "shared"])
+PARTLY_SHARED = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 6 } } }' + "".join(
+    f"""layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}" param {{ name: "w" }}
+      param {{ name: "{bias}" }} inner_product_param {{ num_output: 6 }} }}"""
+    for name, bottom, bias in (("a", "data", "b"), ("b", "a", "b"), ("c", "b", "b2"))
+)
+UNEVEN = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 9 } } }
+layer { name: "up" type: "Deconvolution" bottom: "data" top: "up" convolution_param { num_output: 2
+  kernel_size: 2 stride: 3 } }
+layer { name: "small" type: "Convolution" bottom: "data" top: "small" convolution_param { num_output: 2
+  kernel_size: 8 } }
+layer { name: "down" type: "Convolution" bottom: "small" top: "down" convolution_param { num_output: 2
+  kernel_size: 3 stride: 2 pad: 1 } }
+"""
+CASES = {"several": SEVERAL, "ssd": SSD, "shared": SHARED, "partly shared": PARTLY_SHARED, "uneven": UNEVEN}
+
+
+@pytest.mark.parametrize("net", CASES.values(), ids=CASES)
 def test_layers_of_several_values_and_of_many_operations(net: str, tmp_path: Path) -> None:
     model = keras_caffe.load(net)
     random_weights(model)

@@ -36,8 +36,9 @@ def test_the_sharing_layer_says_how_shapes_are_compared():
     assert shared_params(net)[2, 0].share_mode == "STRICT"
 
 
-def test_one_layer_may_share_within_itself():
-    assert shared_params(net_of('param { name: "w" } param { name: "w" }'))[1, 1].owner == (1, 0)
+def test_one_layer_does_not_share_with_itself():
+    with pytest.raises(NetError, match="layer 'l1' .*: two parameters of one layer have the same name 'w'"):
+        shared_params(net_of('param { name: "w" } param { name: "w" }'))
 
 
 def test_unnamed_parameters_are_not_shared():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_caffe import load
+from keras_caffe import load, view
 from keras_caffe.page.fields import Field, as_text, fields
 from scripts.benchmarks import nets
 
@@ -73,6 +73,40 @@ def test_what_a_position_sees_is_what_has_a_gradient(name: str) -> None:
                     assert mine == (first, last), (blob, position)
                 checked += 1
     assert checked > 8
+
+
+def of_type(kind: str, words: str = "", more: str = "") -> str:
+    column = "convolution_param { kernel_h: 5 kernel_w: 1 num_output: 1 }"
+    return f"""{INPUT} layer {{ name: "a" type: "Convolution" bottom: "data" top: "a" {column} }}
+      layer {{ name: "b" type: "{kind}" bottom: "a" top: "b" {words} }} {more}"""
+
+
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [
+        (of_type("Normalize", "norm_param { across_spatial: true }"), "the whole input"),
+        (of_type("Normalize", "norm_param { across_spatial: false }"), "5 × 1 pixels"),
+        (of_type("InstanceNorm"), "the whole input"),
+        (of_type("GroupNorm", "group_norm_param { group_num: 1 }"), "the whole input"),
+        (of_type("BatchNorm", "batch_norm_param { use_global_stats: false }"), "the whole input"),
+        (of_type("BatchNorm"), "5 × 1 pixels"),
+        (of_type("Softmax", "softmax_param { axis: 2 }"), "not known"),
+        (of_type("Softmax"), "5 × 1 pixels"),
+        (of_type("Permute", "permute_param { order: 0 order: 1 order: 3 order: 2 }"), "not known"),
+        (of_type("Reverse", "reverse_param { axis: 2 }"), "not known"),
+    ],
+)
+def test_layers_that_look_beyond_their_place(net: str, said: str) -> None:
+    model = load(net)
+    assert as_text(fields(model.plan, "data@data")[model.net.blobs["b"]]).startswith(said)
+
+
+def test_a_page_of_correlations() -> None:
+    second = INPUT.replace('"data"', '"other"')
+    text = 'layer { name: "c" type: "Correlation" bottom: "data" bottom: "other" top: "c" correlation_param { %s } }'
+    rules = "pad: 4 kernel_size: 1 max_displacement: 4 stride_1: 1 stride_2: 2"
+    found = view(INPUT + second + text % rules).data["scenes"]["TEST"]["layers"]
+    assert [layer["name"] for layer in found if "field" in layer] == ["data"]
 
 
 # {net: (side of the picture, {blob: size and stride of its field})}; the last of AlexNet, VGG-16, MobileNet and ResNet

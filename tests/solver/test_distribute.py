@@ -69,6 +69,12 @@ def test_mirrored(tmp_path: Path, case: str, single: dict) -> None:
     same(result(run(tmp_path, "mirrored", case), tmp_path, "mirrored"), single[case])
 
 
+def test_losses_of_plain_keras_models(tmp_path: Path) -> None:
+    """Keras divides its own losses among the replicas, and ours."""
+    alone, shared = (result(run(tmp_path, mode, "keras"), tmp_path, mode) for mode in ("single", "mirrored"))
+    same(shared, alone)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_two_workers(tmp_path: Path, case: str, single: dict) -> None:
     hosts = [f"127.0.0.1:{port}" for port in free_ports(2)]

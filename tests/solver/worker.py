@@ -41,13 +41,14 @@ def main(mode: str, case: str, folder: Path) -> None:
     from keras_caffe.solver import load_solver
 
     if mode == "mirrored":
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        strategy = on_two_devices()
     elif mode.startswith(("worker", "cluster")):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     else:
         strategy = tf.distribute.get_strategy()
+    if case == "keras":
+        np.savez(folder / f"{mode}.npz", **train_in_keras(strategy))
+        return
     size = SIZE * (2 if mode == "single" else 1)
     data = batches(size, int(mode[-1]), 2) if mode.startswith("worker") else batches(size)
     if case == "clipped" and mode != "single":  # A replica's passes of an iteration follow each other.
@@ -65,6 +66,27 @@ def main(mode: str, case: str, folder: Path) -> None:
     found = {f"{n}/{i}": a for n, arrays in solver.model.get_caffe_params().items() for i, a in enumerate(arrays)}
     history = {f"history/{i}": a for i, a in enumerate(solver.history.get())}
     np.savez(folder / f"{mode}.npz", losses=losses, **found, **history)
+
+
+def on_two_devices() -> tf.distribute.Strategy:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def train_in_keras(strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
+    """A plain Keras model with Caffe's loss and optimizer."""
+    import keras
+
+    from keras_caffe import losses, optimizers
+
+    random = np.random.default_rng(0)
+    x, t = random.standard_normal((8, 6)).astype("float32"), random.integers(0, 3, 8)
+    with strategy.scope():
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, kernel_initializer="ones")])
+        model.compile(optimizers.SGD(0.1), loss=losses.SoftmaxWithLoss())
+        history = model.fit(x, t, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    return {"loss": np.array(history.history["loss"]), "kernel": model.get_weights()[0]}
 
 
 def in_pairs(quarters: list, mode: str) -> list:
