@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from keras_caffe.errors import CaffeError, Option
+from keras_caffe.pycaffe import settings
+from keras_caffe.pycaffe.script_classes import ScriptClasses
 
 PACKAGE = __name__.rpartition(".")[0]
 SHIM = "_keras_caffe.py"  # in packaging/caffe-shim/caffe
@@ -37,7 +39,8 @@ OTHER_MODULES = OtherModules()
 def install(*, force: bool = False) -> None:
     """Makes `import caffe` and `from caffe import ...`, of submodules too, give this package in this process.
 
-    Every module is the same object under both names. A script's own `sys.path` has no effect on what is installed.
+    Every module is the same object under both names. A script's own `sys.path` has no effect on what is installed. In a
+    notebook, Python layers may come from its cells and from the modules beside it.
 
     Args:
         force: take the place of another package `caffe` that could be imported or has been.
@@ -56,11 +59,19 @@ def install(*, force: bool = False) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "caffe"]:
         del sys.modules[name]
     sys.modules.update(dict.fromkeys(NAMES, package))
+    if _in_notebook():
+        settings.use_python_layers(ScriptClasses())
     if OTHER_MODULES not in sys.meta_path:
         sys.meta_path.append(OTHER_MODULES)
     for found in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."):
         if not found.name.endswith(".__main__"):
             sys.modules["caffe" + found.name.removeprefix(PACKAGE)] = importlib.import_module(found.name)
+
+
+def _in_notebook() -> bool:
+    """Whether a person runs cells, in Jupyter or IPython, and so has trusted them."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
 
 
 def _other() -> str | None:

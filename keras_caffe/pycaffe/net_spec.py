@@ -124,7 +124,8 @@ def assign_proto(message: Any, name: str, value: Any) -> None:
     except CaffeError:  # about a field inside
         raise
     except (TypeError, ValueError) as error:
-        raise NetError(f"{name} cannot be {value!r}: {error}") from None
+        fix = "Write // where Python 2's / gave a whole number." if isinstance(value, float) else None
+        raise NetError(f"{name} cannot be {value!r}: {error}", fix=fix) from None
 
 
 def param_name_dict() -> dict[str, str]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import runpy
-import site
 import sys
-import sysconfig
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from keras_caffe.errors import CaffeError, unreadable
 from keras_caffe.pycaffe import settings
 from keras_caffe.pycaffe.install import install
+from keras_caffe.pycaffe.script_classes import ScriptClasses
 
 PYTHON_2 = re.compile(  # how Python 3 calls what Python 2 takes
     r"Missing parentheses in call|multiple exception types must|leading zeros in decimal|.*parameters cannot be paren"
@@ -23,31 +19,7 @@ PYTHON_2_LINE = re.compile(  # what it has no words for
     r"\s*except\b.*,\s*\w+\s*:|.*(\braise\s+[\w.]+\s*,|<>|`|\b(\d+|0x[\da-f]+)L\b|\bur['\"]|\blambda\s*\()",
     re.IGNORECASE,
 )
-PACKAGES = ("stdlib", "platstdlib", "purelib", "platlib")
 QUOTED = re.compile(r"""(["'])(?:\\.|(?!\1).)*(?:\1|$)|#.*""")  # a string, whole or not, or a comment
-
-
-class ScriptClasses(Mapping[str, type]):
-    """{"module.Class": class} of what a script may import beyond what is installed: its own folder, PYTHONPATH, and the
-    folders that it puts on sys.path. Whoever runs a script trusts it, and so the classes that its nets name there."""
-
-    def __getitem__(self, name: str) -> type:
-        module, _, attribute = name.rpartition(".")
-        if not module or not _is_a_scripts(module):
-            raise KeyError(name)
-        return getattr(importlib.import_module(module), attribute)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _is_a_scripts(name.rpartition(".")[0])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())  # they are looked up one by one
-
-    def __len__(self) -> int:
-        return 0
-
-    def __bool__(self) -> bool:
-        return True
 
 
 def check(script: str) -> None:
@@ -93,19 +65,3 @@ def prepare(name: str, arguments: list[str], folder: str | Path) -> None:
     settings.use_python_layers(ScriptClasses())
     sys.argv = [name, *arguments]
     sys.path.insert(0, str(folder))
-
-
-def _is_a_scripts(module: str) -> bool:
-    """Whether a module is the script itself, or is found outside the folders where packages are installed."""
-    if module == "__main__":
-        return True
-    try:
-        spec: Any = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return False
-    if spec is None or not spec.has_location:
-        return False
-    file = Path(spec.origin).resolve()
-    folders = [*map(sysconfig.get_path, PACKAGES), *site.getsitepackages(), site.getusersitepackages()]
-    installed = [Path(__file__).parents[1], *map(Path, folders)]
-    return not any(file.is_relative_to(folder.resolve()) for folder in installed)

@@ -81,6 +81,7 @@ def test_what_cannot_be_is_refused() -> None:
     for wrong, reason in (
         (L.ReLU(data, nope=1), "no field 'nope'"),
         (L.Convolution(data, num_output="many"), "num_output cannot be 'many'"),
+        (L.Convolution(data, pad=2.0), "pad cannot be 2.0.*Write //"),
     ):
         with pytest.raises(NetError, match=reason):
             to_proto(wrong)

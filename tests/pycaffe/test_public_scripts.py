@@ -162,7 +162,7 @@ class Multilabel(caffe.Layer):
 
 @pytest.fixture
 def own_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    from keras_caffe.pycaffe.script import ScriptClasses
+    from keras_caffe.pycaffe.script_classes import ScriptClasses
 
     (tmp_path / "public_script_layers.py").write_text(LAYERS)
     monkeypatch.syspath_prepend(tmp_path)

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from keras_caffe import pycaffe
 from keras_caffe.errors import CaffeError
+from keras_caffe.pycaffe import settings
 from keras_caffe.pycaffe.install import install
-from keras_caffe.pycaffe.script import ScriptClasses, check, check_source
+from keras_caffe.pycaffe.script import check, check_source
+from keras_caffe.pycaffe.script_classes import ScriptClasses
 from tests.shared_goldens import ROOT
 
 SCRIPT = """
@@ -173,6 +176,28 @@ def test_a_notebook_installs_caffe(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert caffe is pycaffe and caffe.net_spec.Top is pycaffe.net_spec.Top
     install()  # again does no harm
+
+
+@pytest.mark.parametrize("in_notebook", [True, False])
+def test_python_layers_come_from_beside_a_notebook(
+    in_notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside.py").write_text(
+        "import caffe\nclass Five(caffe.Layer):\n"
+        "    def setup(self, bottom, top): top[0].reshape(1)\n    def reshape(self, bottom, top): pass\n"
+        "    def forward(self, bottom, top): top[0].data[...] = 5\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    shell = SimpleNamespace(get_ipython=lambda: object() if in_notebook else None)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules) | {"IPython": shell})
+    monkeypatch.setattr(settings, "_python_layers", {})
+    install()
+    net = 'layer { name: "x" type: "Python" top: "x" python_param { module: "beside" layer: "Five" } }'
+    if in_notebook:
+        assert pycaffe.Net(net, pycaffe.TEST).forward()["x"] == [5]
+    else:
+        with pytest.raises(CaffeError, match="allow_python_imports=True"):
+            pycaffe.Net(net, pycaffe.TEST)
 
 
 def test_another_caffe_is_not_replaced_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
