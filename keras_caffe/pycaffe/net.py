@@ -150,6 +150,12 @@ class Net(Parameters, Batches):
     def _outputs(self) -> list[int]:
         return [self._blob_names.index(name) for name in self.outputs]
 
+    # What pycaffe keeps under these names, scripts read there.
+    _input_list = property(lambda self: self.inputs)
+    _output_list = property(lambda self: self.outputs)
+    _blobs_dict = property(lambda self: self.blobs)
+    _params_dict = property(lambda self: self.params)
+
     def _bottom_ids(self, layer: int) -> list[int]:
         """The numbers of a layer's bottoms in `_blob_names`."""
         return [self._blob_names.index(name) for name in self.bottom_names[self._layer_names[layer]]]

@@ -19,7 +19,8 @@ NAMES = {
     "net_spec": "assign_proto param_name_dict _param_names caffe_pb2 Top Function to_proto",
     "draw": "get_pooling_types_dict get_edge_label get_layer_label get_layer_lr_mult choose_color_by_layertype "
     "LAYER_STYLE_DEFAULT NEURON_LAYER_STYLE BLOB_STYLE",
-    "Net": "_blobs _inputs _outputs _blob_loss_weights _batch _set_input_arrays",
+    "Net": "_blobs _inputs _outputs _blob_loss_weights _batch _set_input_arrays "
+    "_input_list _output_list _blobs_dict _params_dict",
     "SGDSolver": "share_weights add_callback apply_update",
 }
 
@@ -28,6 +29,12 @@ NAMES = {
 def test_they_are_there(place: str, names: str) -> None:
     owner = getattr(caffe, place) if place else caffe
     assert not [name for name in names.split() if not hasattr(owner, name)]
+
+
+def test_a_net_s_lists_are_there_under_private_names() -> None:
+    net = caffe.Net(input_layer("x", 1, 2), caffe.TEST)
+    assert net._input_list == net.inputs and net._output_list == net.outputs
+    assert net._blobs_dict is net.blobs and net._params_dict is net.params
 
 
 def test_solvers_form_caffes_hierarchy() -> None:
