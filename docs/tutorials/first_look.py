@@ -25,7 +25,7 @@ plots.grid(images[:20, 0], columns=10, title="the first twenty digits")
 # %% [markdown]
 # ## Predict
 #
-# The pixels go from 0 to 255. Caffe multiplied them by 1/256 when it trained this net, so you do the same.
+# Pixel values range from 0 to 255. Caffe multiplied them by 1/256 when it trained this net, so you do the same.
 
 # %%
 scores = model.predict(images * samples.SCALE, verbose=0)
@@ -46,7 +46,7 @@ plots.grid(images[wrong, 0], columns=10, title="digits that the net gets wrong")
 # ## Look inside
 #
 # Caffe calls the arrays between layers *blobs*, and each has a name. `model.blobs` lists them with their shapes; the
-# batch is open.
+# batch size is open.
 
 # %%
 for name, blob in model.blobs.items():

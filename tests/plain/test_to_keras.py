@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -20,9 +16,9 @@ from keras_caffe.plain.table import CANNOT, how
 from tests.backends import BACKENDS
 from tests.golden_models import checker, load, variants
 from tests.layers.golden_case import KINDS, Golden, Run, assert_close, cases, from_edge
+from tests.plain.apart import alone, at_edges, keep
 from tests.shared_goldens import MODELS, needs_models
 
-ALONE = Path(__file__).with_name("without_keras_caffe.py")
 KERAS_ONLY = ("keras.src.layers.", "keras.src.ops.", "keras.src.models.")
 # One case of each kind of golden whose layers are turned by a function of their own, or have parameters or states.
 SAMPLE = [
@@ -76,27 +72,15 @@ def test_goldens_hold(kind: str) -> None:
     assert compared
 
 
-def alone(folder: Path, **environment: str) -> list[str]:
-    """What the models in a folder give in a process that cannot import keras_caffe."""
-    command = [sys.executable, "-I", str(ALONE), str(folder)]
-    run = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+def passed(folder: Path, **environment: str) -> list[str]:
+    """The names of the models in a folder, which give the same in a process that cannot import keras_caffe."""
+    run = alone(folder, **environment)
     assert run.returncode == 0, run.stderr
     return run.stdout.split()
 
 
-def keep(folder: Path, name: str, model: Any, fed: dict[str, np.ndarray]) -> None:
-    """Saves the plain model, inputs, and what the Caffe model makes of them."""
-    outputs = model(fed)
-    outputs = outputs if isinstance(outputs, dict) else {"top": outputs}
-    keras_caffe.to_keras(model).save(folder / f"{name}.keras")
-    arrays = {f"in/{key}": array for key, array in fed.items()} | {
-        f"out/{key}": np.asarray(x) for key, x in outputs.items()
-    }
-    np.savez(folder / f"{name}.npz", **arrays)
-
-
 ROWS_BY_VALUE = ("DetectionOutput", "Filter")  # Keras's `nonzero` is not the same on all backends.
-SMALL = ("lenet_v1", "mtcnn_det1_bn", "libfacedetection_v1")
+SMALL = ("lenet_v1", "mtcnn_det1_bn", "libfacedetection_v1", "hyperlpr_segmentation")
 
 
 @needs_models
@@ -109,10 +93,8 @@ def test_trained_nets_need_no_keras_caffe(tmp_path: Path) -> None:
                 model = load(
                     MODELS / name / files["prototxt"], MODELS / name / files["weights"], data_format, golden.inputs
                 )
-                axes = (0, 2, 3, 1) if data_format == "channels_last" else (0, 1, 2, 3)
-                fed = {key: np.ascontiguousarray(x.transpose(axes)) for key, x in golden.inputs.items()}
-                keep(tmp_path, f"{name}-{data_format}", model, fed)
-    assert len(alone(tmp_path)) == 2 * len(SMALL)
+                keep(tmp_path, f"{name}-{data_format}", model, at_edges(golden.inputs, data_format))
+    assert len(passed(tmp_path)) == 2 * len(SMALL)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -125,7 +107,7 @@ def test_a_file_is_for_every_backend(backend: str, tmp_path: Path) -> None:
         case = next(case for case in cases(kind) if case.compares)
         run = Run(case, "channels_last")
         keep(tmp_path, kind, run.model, run.fed(case.group("bottom")))
-    found = alone(tmp_path, KERAS_BACKEND=backend, **BACKENDS[backend].environment)
+    found = passed(tmp_path, KERAS_BACKEND=backend, **BACKENDS[backend].environment)
     assert found == sorted(["lenet", "net", *ROWS_BY_VALUE])
 
 
