@@ -96,6 +96,8 @@ MARKS = [
     *_marks("segnet pspnet-old", "bn_param.scale_filler bn_param.shift_filler", tells=False),
     *_marks("rfcn intel happynear", "loss_param.normalization=PRE_FIXED"),
     *_marks("fcn", "AutoCrop ImageLabelmapData", binds=False),
+    *_marks("tsn", "video_data_param.num_segments video_data_param.modality video_data_param.new_length"),
+    *_marks("deeplab pspnet", "ImageSegData", binds=False),
     *_marks("rfcn", "PSROIPooling SmoothL1LossOHEM SoftmaxWithLossOHEM BoxAnnotatorOHEM", binds=False),
     *_marks("rcnn", "ROIPooling", binds=False),
     *_marks("ssd", "PriorBox DetectionOutput MultiBoxLoss AnnotatedData DetectionEvaluate", binds=False),

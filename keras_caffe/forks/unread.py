@@ -27,6 +27,7 @@ CTC = Unread("is for CTCLoss and WarpCTCLoss", ("CTCLoss", "WarpCTCLoss"))
 RESIZED = ("AnnotatedData", "Data", "VideoData")
 
 SEGMENTED = ("ImageSegData",)
+TSN_CROPS = Unread("says which crops are drawn at random", ("VideoData",))
 
 UNREAD: Mapping[str, Unread] = {
     **_each("AugmentationParameter", "write_augmented", Unread("writes the augmented images to files")),
@@ -38,6 +39,9 @@ UNREAD: Mapping[str, Unread] = {
     **_each("TransformationParameter", "expand_param", Unread("enlarges images at random", ("AnnotatedData",))),
     **_each("TransformationParameter", "scale_factors", Unread("scales images and their maps", SEGMENTED)),
     **_each("TransformationParameter", "crop_width crop_height", Unread("is the size of the crop", SEGMENTED)),
+    **_each("TransformationParameter", "fix_crop more_fix_crop multi_scale", TSN_CROPS),
+    **_each("TransformationParameter", "scale_ratios max_distort", TSN_CROPS),
+    **_each("TransformationParameter", "is_flow", Unread("turns round the flow of mirrored images", ("VideoData",))),
     **_each("ImageDataParameter", "label_type ignore_label has_label", Unread("says what a map holds", SEGMENTED)),
     **_each("ResizeParameter", "prob", Unread("leaves some images as they are")),
     **_each("ResizeParameter", "height_scale width_scale", Unread("scales images to another height or width")),
@@ -63,16 +67,17 @@ UNREAD: Mapping[str, Unread] = {
 _COMPUTES = "says who computes, not what"
 _RANDOM = "a random transform: the layer names those that a file has, where Caffe would draw them"
 _UNUSED = "its Caffe does not use it"
+_FRAMES = "the caller feeds the frames"
 _NAMES_FILES = "matters only where detections are written or shown"
 HARMLESS: Mapping[str, str] = {
     **{
         f"{message}Parameter.engine": _COMPUTES
         for message in (
-            *("BN", "BatchNorm", "Convolution", "DeformableConvolution", "LRN", "Pooling", "ReLU", "SPP"),
-            *("Sigmoid", "Softmax", "TanH"),
+            *("BN", "BatchNorm", "Convolution", "DeformableConvolution", "Eltwise", "LRN", "Pooling", "ReLU"),
+            *("SPP", "Sigmoid", "Softmax", "TanH"),
         )
     },
-    **_each("SolverParameter", "solver_mode device_id layer_wise_reduce", _COMPUTES),
+    **_each("SolverParameter", "solver_mode device_id layer_wise_reduce richness", _COMPUTES),
     **_each("ConvolutionParameter", "force_nd_im2col", _COMPUTES),
     **_each("DeformableConvolutionParameter", "force_nd_im2col", _COMPUTES),
     **_each("PythonParameter", "share_in_parallel", _COMPUTES),
@@ -98,7 +103,8 @@ HARMLESS: Mapping[str, str] = {
     **_each("DetectionOutputParameter", "visualize_threshold", _NAMES_FILES),
     **_each("SaveOutputParameter", "output_name_prefix output_format label_map_file name_size_file", _NAMES_FILES),
     **_each("SaveOutputParameter", "num_test_image resize_param", _NAMES_FILES),
-    **_each("VideoDataParameter", "video_type device_id video_file skip_frames", "the caller feeds the frames"),
+    **_each("VideoDataParameter", "video_type device_id video_file skip_frames", _FRAMES),
+    **_each("VideoDataParameter", "source shuffle name_pattern encoded", _FRAMES),
     **_each("AugmentationParameter", "max_multiplier mode chromatic_eigvec", _RANDOM),
     **_each("RandomGeneratorParameter", "rand_type exp mean spread prob apply_schedule discretize multiplier", _RANDOM),
 }
