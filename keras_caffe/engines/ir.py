@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +15,7 @@ from keras_caffe.onnx.export import Settings, model_bytes, prepared
 from keras_caffe.onnx.subject import of_model
 from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.base import refused
-from keras_caffe.runtimes.openvino import OpenVino
+from keras_caffe.runtimes.openvino import OpenVino, read
 from keras_caffe.whole import place, scratch
 
 
@@ -52,8 +51,7 @@ def _write(model: CaffeModel, file: Path, settings: Settings) -> Settings:
     openvino, (subject, settings) = OpenVino.library(), prepared(of_model(model), settings)
     content = model_bytes(subject.opened() if settings.dynamic else subject, settings)
     try:
-        read = openvino.Core().read_model(io.BytesIO(content))
-        openvino.save_model(read, str(file), compress_to_fp16=False)
+        openvino.save_model(read(openvino.Core(), content), str(file), compress_to_fp16=False)
     except RuntimeError as error:
         raise refused(OpenVino.title, error) from error
     return settings

@@ -234,7 +234,7 @@ def _composed(subject: Subject, settings: Settings) -> tuple[Any, dict[str, np.n
     tops = edges.outputs(floats, [shapes[value] for value in wanted.values()])
     tensors = {value: found.tensor for value, found in values.items()}
     names = named(graph, net, tensors, {name: tensor for name, (tensor, _) in tops.items()})
-    model = message(net.name, graph, names, dict(tops.values()), _metadata(subject, settings))
+    model = message(net.name, graph, names, dict(tops.values()), subject.shapes, _metadata(subject, settings))
     return model, {names[tensor]: _stored(weight) for tensor, weight in graph.weights.items()}
 
 

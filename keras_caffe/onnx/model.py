@@ -18,7 +18,12 @@ BATCH = "N"
 
 
 def message(
-    name: str, graph: Graph, names: Names, outputs: Mapping[Tensor, Shape], metadata: Mapping[str, str]
+    name: str,
+    graph: Graph,
+    names: Names,
+    outputs: Mapping[Tensor, Shape],
+    declared: Mapping[str, Shape],
+    metadata: Mapping[str, str],
 ) -> onnx.ModelProto:
     """The model without its weights.
 
@@ -26,6 +31,7 @@ def message(
         name: the net's.
         graph, names: the finished graph.
         outputs: {tensor: shape in Caffe's order}; open sizes are None.
+        declared: {input blob: its shape in the net}.
         metadata: what else the file says about itself.
 
     Raises:
@@ -34,11 +40,12 @@ def message(
     operations = graph.pruned(outputs)
     used = {tensor for operation in operations for tensor in operation.reads} | set(outputs)
     graph.weights = {tensor: weight for tensor, weight in graph.weights.items() if tensor in used}
-    batch = next((shape[0] for _, shape in graph.inputs.values() if shape), 0)
+    batches = {name: declared[name][:1] for name, shape in graph.inputs.values() if shape}
+    first = next(iter(batches.values()), ())
     proto = helper.make_graph(
         _nodes(operations, names),
         name or "caffe_net",
-        [_value(name, _input_shape(name, shape, batch)) for name, shape in graph.inputs.values()],
+        [_value(name, _input_shape(name, shape, batches.get(name) == first)) for name, shape in graph.inputs.values()],
         [_value(names[tensor], shape) for tensor, shape in outputs.items()],
         [numpy_helper.from_array(a, names[t]) for t, a in graph.constants.items() if t in used],
     )
@@ -88,9 +95,10 @@ def _value(name: str, shape: Sequence[Any] | None, float_type: str = "float32") 
     return helper.make_tensor_value_info(name, FLOAT_TYPES[float_type], shape)
 
 
-def _input_shape(name: str, shape: Shape, batch: int | None) -> list[Any]:
-    """Open sizes get names: N for the batch, further ones by blob and axis."""
-    return [(BATCH if axis == 0 else f"{name}_{axis}") if size is None else size for axis, size in enumerate(shape)]
+def _input_shape(name: str, shape: Shape, alike: bool) -> list[Any]:
+    """Open sizes get names: N for the batch of inputs that are declared with the same one, others by blob and axis."""
+    names = [BATCH if axis == 0 and alike else f"{name}_{axis}" for axis in range(len(shape))]
+    return [name if size is None else size for name, size in zip(names, shape, strict=True)]
 
 
 def _checked(model: onnx.ModelProto, graph: Graph, names: Names) -> onnx.ModelProto:

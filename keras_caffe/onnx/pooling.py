@@ -231,8 +231,8 @@ def pooling3d(site: Site, x: Tensor) -> Tensor:
 def lrn(site: Site, x: Tensor) -> Tensor:
     layer = site.layer
     if layer.norm_region == "ACROSS_CHANNELS":
-        # OpenVINO 2026 gets small offsets wrong: k is taken out of the power.
-        k = layer.k if 0 < layer.k < 1 else 1.0
+        # OpenVINO 2026 cuts the offset to a whole number: another k is taken out of the power.
+        k = layer.k if layer.k > 0 and layer.k % 1 else 1.0
         y = site.op("LRN", x, alpha=layer.alpha / k, beta=layer.beta, bias=layer.k / k, size=layer.local_size)
         return y if k == 1 else site.op("Mul", y, k**-layer.beta)
     window = Axis(layer.local_size, 1, (layer.local_size - 1) // 2, clip=layer.local_size > 1)

@@ -21,6 +21,15 @@ layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3,
 layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4
   weight_filler { type: "xavier" } } }
 """
+TIES = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 60] } } }
+layer { name: "power" type: "Power" bottom: "data" top: "power" power_param { scale: 2 } }
+layer { name: "best" type: "ArgMax" bottom: "power" top: "best" argmax_param { top_k: 60 } }
+"""
+LRN = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 6, 9, 8] } } }
+layer { name: "lrn" type: "LRN" bottom: "data" top: "lrn" lrn_param { local_size: 3 alpha: 0.5 beta: 0.9 k: 2.5 } }
+"""
 DIGITS = np.random.default_rng(0).random((3, 28, 28, 1))
 
 
@@ -85,6 +94,28 @@ def test_export_writes_openvinos_files(tmp_path: Path, capsys: Any) -> None:
     model = keras_caffe.load(*FILES, data_format="channels_first")
     x = DIGITS.transpose(0, 3, 1, 2).astype("float32")
     np.testing.assert_allclose(keras_caffe.engine(file)(x), model.predict_on_batch(x), atol=1e-5)
+
+
+def written_for_openvino(net: str, folder: Path) -> Path:
+    (folder / "net.prototxt").write_text(net)
+    keras_caffe.save(keras_caffe.load(net), None, folder / "net.caffemodel")
+    files = [str(folder / name) for name in ("net.prototxt", "net.caffemodel")]
+    assert main(["export", *files, "--format", "openvino", "-o", str(folder / "net.xml")]) == 0
+    return folder / "net.xml"
+
+
+def test_openvinos_files_order_equal_values(tmp_path: Path) -> None:
+    """OpenVINO leaves their order open in what it reads from ONNX; Caffe has the last one first."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(str(written_for_openvino(TIES, tmp_path)), "CPU")
+    (best,) = compiled({"data": np.zeros((1, 60), "float32")}).values()
+    assert best.ravel().tolist() == list(range(59, -1, -1))
+
+
+def test_openvino_takes_fractional_offsets(tmp_path: Path) -> None:
+    """Its own normalisation cuts them to whole numbers; the command compares what it computes."""
+    assert written_for_openvino(LRN, tmp_path).exists()
 
 
 def test_what_openvino_computes_otherwise_is_not_written(

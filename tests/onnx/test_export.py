@@ -454,3 +454,22 @@ def test_without_tensorflow(command: str, tmp_path: Path) -> None:
     if command == "export":
         assert "largest difference" in done.stdout
         assert read(Path(out)).graph.name == "LeNet"
+
+
+def test_inputs_of_other_batches_have_open_sizes_of_their_own(tmp_path: Path) -> None:
+    """N is one size for all that reads the file."""
+    import onnx
+
+    net = """
+layer { name: "in" type: "Input" top: "x" top: "y" top: "row"
+  input_param { shape { dim: [2, 3, 4] } shape { dim: [2, 3, 4] } shape { dim: 3 } } }
+layer { name: "sum" type: "Eltwise" bottom: "x" bottom: "y" top: "sum" }
+layer { name: "bias" type: "Bias" bottom: "sum" bottom: "row" top: "bias" bias_param { axis: 1 } }
+"""
+    file = keras_caffe.to_onnx(net, None, tmp_path / "net.onnx")
+    sizes = {one.name: one.type.tensor_type.shape.dim[0] for one in onnx.load(str(file)).graph.input}
+    assert {name: size.dim_param or size.dim_value for name, size in sizes.items()} == {
+        "x": "N",
+        "y": "N",
+        "row": "row_0",
+    }
