@@ -110,7 +110,8 @@ class _File:
 
     def _line(self, line: Line, names: Mapping[int, str]) -> str:
         if isinstance(line, Call):
-            return f"{names[line.key]} = {self.functions[line.block].call(line, names[line.entry])}"
+            targets = ", ".join(names[key] for key in line.keys)
+            return f"{targets} = {self.functions[line.block].call(line, [names[key] for key in line.entries])}"
         if line.held is not None:
             line = replace(line, callee=self.held_names[id(line.held)])
         return _text(line, names, string(line.title))
@@ -157,6 +158,9 @@ class _Function:
         self.body = [self._generic(place) for place in range(len(block.body))]
         first = next((line.name for line in block.body if line.name), "block")
         names = [next((line.name for line in body if line.name), "block") for body in block.bodies]
+        if first == "block":  # of operations, which are named after the layer whose they are
+            first = common([line.title for line in block.body])[0]
+            names = [f"{re.sub(r'[_0-9]+$', '', first)}_step"]
         base = re.sub(r"[\d_.\-]+$", "", common(names)[0]) or re.sub(r"[\d_.\-]+.*$", "", first) or "block"
         self.name = _identifier(f"{base}_block" if base in ("conv", "res", "relu", "bn") else base, taken)
 
@@ -184,26 +188,30 @@ class _Function:
         return replace(line, arguments=tuple(arguments))
 
     def text(self) -> str:
-        entry, uses = self.block.entries[0], Counter(key for line in self.block.body for key in line.refs())
-        once = uses[entry] == 1 and entry in set(self.block.body[0].refs())
-        names = {entry: "x" if once else "inputs"}
+        entries, uses = self.block.entries[0], Counter(key for line in self.block.body for key in line.refs())
+        once = uses[entries[0]] == 1 and entries[0] in set(self.block.body[0].refs())
+        names = {entries[0]: "x" if once else "inputs"}
+        if len(entries) > 1:
+            names = {entry: _identifier(f"x{number}", self._names) for number, entry in enumerate(entries, 1)}
         bodies = zip(*self.block.bodies, strict=True)
         labels = {lines[0].key: "".join(common([line.title for line in lines])) for lines in bodies}
-        names |= _variables(self.body, {self.body[-1].key: len(self.body)}, self._names | RESERVED, labels)
+        exits = [self.body[place].key for place in self.block.exits]
+        names |= _variables(self.body, dict.fromkeys(exits, len(self.body)), self._names | RESERVED, labels)
         rows = zip(self.body, self.titles, strict=True)
         out = looped([_text(line, names, title) for line, title in rows])
         kinds = {"name": "str"}
         typed = [f"{p}: {kinds.get(p) or type(v[0]).__name__}" for v, p in self.parameters.items()]
-        head = ", ".join([f"{names[entry]}: keras.KerasTensor", *typed])
-        start = fitted(f"def {self.name}({head}) -> keras.KerasTensor:", 0)
-        count, end = len(self.block.starts), f"    return {names[self.body[-1].key]}"
+        head = ", ".join([*(f"{names[entry]}: keras.KerasTensor" for entry in entries), *typed])
+        given = "keras.KerasTensor" if len(exits) == 1 else f"tuple[{', '.join(['keras.KerasTensor'] * len(exits))}]"
+        start = fitted(f"def {self.name}({head}) -> {given}:", 0)
+        count, end = len(self.block.starts), f"    return {', '.join(names[key] for key in exits)}"
         return "\n".join([*start, f'    """A part that the net has {count} times."""', *out, end])
 
     def arguments(self, call: Call) -> list[str]:
         return [text_of(values[call.number], {}) for values in self.parameters]
 
-    def call(self, call: Call, x: str) -> str:
-        return f"{self.name}({', '.join([x, *self.arguments(call)])})"
+    def call(self, call: Call, entries: Sequence[str]) -> str:
+        return f"{self.name}({', '.join([*entries, *self.arguments(call)])})"
 
 
 class _Name(str):
@@ -229,6 +237,9 @@ def _variables(
             places.setdefault(key, []).append(place)
     names: dict[int, str] = {}
     for place, line in enumerate(lines):
+        if isinstance(line, Call) and len(line.keys) > 1:
+            names |= {key: _identifier(line.title, taken) for key in line.keys}
+            continue
         chained = not line.several and set(places.get(line.key, ())) == {place + 1}
         name = "x" if chained else _identifier((labels or {}).get(line.key, line.title), taken)
         names |= {key: f"{name}[{number}]" if line.several else name for number, key in enumerate(line.keys)}

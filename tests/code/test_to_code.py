@@ -187,6 +187,26 @@ def test_layers_of_several_values_and_of_many_operations(net: str, tmp_path: Pat
     assert_same_numbers(keras_caffe.to_code(model), model)
 
 
+STEPS = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 9 dim: 2 dim: 3 } } }
+layer { name: "go_on" type: "Input" top: "go_on" input_param { shape { dim: 9 dim: 2 } } }
+layer { name: "memory" type: "%s" bottom: "data" bottom: "go_on" top: "memory" recurrent_param { num_output: 4
+  weight_filler { type: "xavier" } } }
+"""
+
+
+@pytest.mark.parametrize(("kind", "most"), [("LSTM", 120), ("RNN", 90)])
+def test_the_steps_of_recurrent_layers_are_calls_of_a_function(kind: str, most: int, tmp_path: Path) -> None:
+    model = keras_caffe.load(STEPS % kind)
+    random_weights(model)
+    text = keras_caffe.to_code(model)
+    assert text.count("memory_step(") >= 8
+    assert len(text.splitlines()) < most
+    (tmp_path / "net.py").write_text(text)
+    assert is_clean(tmp_path)
+    assert_same_numbers(text, model)
+
+
 WILD_NETS = [
     "*MTCNN1__det1",
     "Jack-CV*PCN-2",
