@@ -70,8 +70,8 @@ def install(*, force: bool = False) -> None:
 
 def _in_notebook() -> bool:
     """Whether a person runs cells, in Jupyter or IPython, and so has trusted them."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and ipython.get_ipython() is not None
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return get_ipython is not None and get_ipython() is not None
 
 
 def _other() -> str | None:

@@ -178,9 +178,16 @@ def test_a_notebook_installs_caffe(monkeypatch: pytest.MonkeyPatch) -> None:
     install()  # again does no harm
 
 
-@pytest.mark.parametrize("in_notebook", [True, False])
+@pytest.mark.parametrize(
+    ("shell", "in_notebook"),
+    [
+        (SimpleNamespace(get_ipython=object), True),
+        (SimpleNamespace(get_ipython=lambda: None), False),
+        (SimpleNamespace(), False),  # another module of that name
+    ],
+)
 def test_python_layers_come_from_beside_a_notebook(
-    in_notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: object, in_notebook: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "beside.py").write_text(
         "import caffe\nclass Five(caffe.Layer):\n"
@@ -188,7 +195,6 @@ def test_python_layers_come_from_beside_a_notebook(
         "    def forward(self, bottom, top): top[0].data[...] = 5\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    shell = SimpleNamespace(get_ipython=lambda: object() if in_notebook else None)
     monkeypatch.setattr(sys, "modules", dict(sys.modules) | {"IPython": shell})
     monkeypatch.setattr(settings, "_python_layers", {})
     install()
