@@ -82,7 +82,7 @@ class InnerProduct(CaffeLayer):
         """The kernel after its runs of K numbers were normalised, with the gradient of the kernel."""
         kernel = as_tensor(self.kernel)
         runs = ops.reshape(ops.stop_gradient(kernel), (self.num_output, -1))  # also of a transposed blob
-        runs = runs * ops.rsqrt(ops.sum(ops.square(runs), axis=1, keepdims=True) + 1e-6)
+        runs = runs * ops.rsqrt(ops.sum(runs * runs, axis=1, keepdims=True) + 1e-6)
         normalized = ops.reshape(runs, ops.shape(kernel))
         if native_ops_allowed():  # in an exported file weights stay as they are
             self.kernel.assign(normalized)

@@ -71,7 +71,8 @@ class Normalize(CaffeLayer):
 
     def _normalized(self, x: Any) -> Any:
         axes = tuple(range(1, len(x.shape))) if self.across_spatial else -1
-        return x * ops.rsqrt(ops.sum(ops.square(x), axis=axes, keepdims=True) + self.eps)
+        # TensorFlow Lite makes a norm without eps of ops.square.
+        return x * ops.rsqrt(ops.sum(x * x, axis=axes, keepdims=True) + self.eps)
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         if not 2 <= len(shapes[0]) <= 4:
@@ -129,7 +130,7 @@ class NormalizeChannels(CaffeLayer):
         if self.normalize_type == "L1":
             norm = ops.sum(ops.abs(x), axis=-1, keepdims=True) + 1e-6
         else:
-            norm = ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-6)
+            norm = ops.sqrt(ops.sum(x * x, axis=-1, keepdims=True) + 1e-6)  # x * x as above
         if not self.with_norm:
             return x / norm
         return [x / norm, norm if self.bp_norm else ops.stop_gradient(norm)]

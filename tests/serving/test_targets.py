@@ -77,6 +77,21 @@ def test_tflite(block: Any, kind: str, limit: float, tmp_path: Path) -> None:
 
 
 @ignore_converter
+@pytest.mark.parametrize(
+    ("param", "scale"),
+    [("norm_param { across_spatial: false }", 1e-5), ("normalize_param { normalize_type: 'L2' }", 1e-3)],
+)
+def test_tflite_keeps_what_is_added_to_small_norms(param: str, scale: float, tmp_path: Path) -> None:
+    """Of a sum of squares its converter makes a norm of its own, to which nothing is added."""
+    net = f"""
+layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: [1, 8, 5, 5] }} }} }}
+layer {{ name: "small" type: "Power" bottom: "data" top: "small" power_param {{ scale: {scale} }} }}
+layer {{ name: "norm" type: "Normalize" bottom: "small" top: "norm" {param} }}
+"""
+    model = keras_caffe.load(net)
+    assert to_tflite(model, tmp_path / "net.tflite", tolerance=1e-4).exists()
+
+
 def test_tflite_in_8_bits(lenet: Any, tmp_path: Path) -> None:
     path = to_tflite(lenet, tmp_path / "net.tflite", kind="int8", calibration=digits(100), tolerance=0.05)
     assert path.stat().st_size < 500_000  # 431,080 parameters
