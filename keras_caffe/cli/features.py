@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_caffe.converters.choices import DATABASES
-from keras_caffe.data.caffe_dataset import CaffeDataset
 from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.shapes import ceil_div
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from keras_caffe.data.caffe_dataset import CaffeDataset
 
 KINDS = (*DATABASES, "hdf5", "npz")
 ENDINGS = {".h5": "hdf5", ".hdf5": "hdf5", ".npz": "npz", ".tfrecord": "tfrecord"}
