@@ -60,6 +60,13 @@ class Tensors:
             return self.at_edge(value)
         # Caffe's memory has no axes: the values of `value`, in Caffe's order, are read in the shape of `like`.
         shape, order = self.plan.shapes[like], edge_order(len(self.plan.shapes[like]), self.plan.data_format)
+        if shape[1:].count(None) > 1:
+            raise NetError(
+                f"a later layer overwrites blob {self.plan.net.values[like].blob!r} in another shape",
+                expected="at most one open size of the blob",
+                received=shape,
+                fix="Leave the blob out of the outputs, or fix the sizes of the inputs.",
+            )
         flat = self.stored_as(value, caffe_order(len(self.plan.shapes[value])))
         tensor = keras.ops.reshape(flat, (-1, *shape[1:]) if self.plan.dynamic and shape else shape)
         return keras.ops.transpose(tensor, order) if order != caffe_order(len(shape)) else tensor

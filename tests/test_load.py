@@ -316,3 +316,11 @@ def test_a_net_may_be_deeper_than_pythons_recursion(little_recursion: int) -> No
     model = keras_caffe.load(net)
     assert np.array_equal(model(np.zeros((1, 2), "float32")), [[400, 400]])
     assert np.array_equal(model.extract(["b390"])(np.ones((1, 2), "float32"))["b390"], [[391, 391]])
+
+
+def test_a_blob_that_is_overwritten_in_another_shape_needs_known_sizes() -> None:
+    text = net_with("Flatten", (2, 3, 4, 5)) + layer("twice", "Power", "y", "y", "power_param { scale: 2 }")
+    x, shapes = np.ones((2, 4, 5, 3), "float32"), {"x0": (None, 3, None, None)}
+    assert set(np.ravel(keras_caffe.load(text).extract(["x0"])(x)["x0"])) == {2}
+    with pytest.raises(NetError, match="a later layer overwrites blob 'x0' in another shape"):
+        keras_caffe.load(text, input_shapes=shapes).extract(["x0"])
