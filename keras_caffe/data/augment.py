@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,10 @@ import numpy as np
 from keras_caffe.data.draws import draws
 from keras_caffe.errors import DataError, LayerError
 from keras_caffe.layers.records import crop_window
+from keras_caffe.ops.window import transform_window
 
 WORD = 8  # bytes
+RECENT = 16  # sizes of windows whose rows of means are kept
 
 
 class Placement(NamedTuple):
@@ -101,24 +103,35 @@ class Augment:
     def apply(self, image: np.ndarray, placement: Placement, out: np.ndarray) -> None:
         """Writes the transformed image; `out` is (C, h, w), in memory in that order or as (h, w, C)."""
         last = not out.flags.c_contiguous
-        if last:
-            out = out.transpose(1, 2, 0)
-            out[...] = _pixels(self.cropped(image, placement), placement.mirror)
-        else:
-            out[...] = self.window(image, placement)
-        if self.mean is not None:
-            out -= self._below(self.mean, placement, last, out)
+        out = out.transpose(1, 2, 0) if last else out
+        window, mirror = self.cropped(image, placement), placement.mirror
+        below = None if self.mean is None else self._below(self.mean, placement, last, out)
+        if transform_window(window, below, out, mirror=mirror, scale=self.scale, last=last):
+            return
+        out[...] = _pixels(window, mirror) if last else _mirrored(window) if mirror else window
+        if below is not None:
+            out -= below
         if self.scale != 1:
             out *= np.float32(self.scale)
 
     def _below(self, mean: np.ndarray, placement: Placement, last: bool, out: np.ndarray) -> np.ndarray:
-        """The mean below a window, mirrored and ordered like what is written to `out`."""
-        if mean.shape[1:] == (1, 1):  # channels last, rows: NumPy takes several times as long pixel by pixel
-            return np.resize(mean, (1, *out.shape[1:])) if last else mean
+        """The mean below a window, mirrored and ordered like what is written to `out`; a row if all rows are alike."""
+        if mean.shape[1:] == (1, 1):
+            return self._row(last, *out.shape[1:])
         below, (height, width) = self._means[placement.mirror, last], out.shape[:2] if last else out.shape[1:]
         left = mean.shape[2] - width - placement.left if placement.mirror else placement.left
         rows, columns = slice(placement.top, placement.top + height), slice(left, left + width)
         return below[rows, columns] if last else below[:, rows, columns]
+
+    @cached_property
+    def _row(self) -> Callable[..., np.ndarray]:
+        """A row of one mean, or of one for each channel, by whether channels lie last and the last two axes' sizes."""
+
+        def row(last: bool, *sizes: int) -> np.ndarray:
+            mean = np.asarray(self.mean)
+            return np.resize(mean, (1, *sizes)) if last else np.repeat(mean, sizes[1], axis=2)
+
+        return lru_cache(maxsize=RECENT)(row)
 
     @cached_property
     def _means(self) -> dict[tuple[bool, bool], np.ndarray]:

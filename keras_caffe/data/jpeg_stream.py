@@ -15,7 +15,7 @@ from keras_caffe.data.image_size import check_pixels, jpeg_size
 from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.data.stream import AT_ONCE, Share, Stream, in_python
 from keras_caffe.errors import CaffeError
-from keras_caffe.ops.pixel_batch import cut, pixel_batch
+from keras_caffe.ops.pixel_batch import pixel_batch
 
 RECENT = 32  # batches, more than are in the making
 MARGIN = 2  # pixels; two chroma samples where chroma has half the size
@@ -69,9 +69,7 @@ class JpegStream(Stream):
 
     def _finished(self, decoded: Sequence[Any], facts: Any, count: Any) -> list[Any]:
         """The tops of the first `count` images, of which are decoded what `facts` say."""
-        crop = self.source.augment.crop
-        windows = cut(decoded, facts[:, WINDOW], crop) if crop else tf.stack(decoded)
-        return in_python(self._transformed, [windows[:count], facts[:count]], self._kinds())
+        return in_python(self._transformed, [facts[:count], *decoded], self._kinds())
 
     def _images(self, data: Sequence[Any], facts: Any) -> list[Any]:
         """What is decoded of each JPEG, red-green-blue."""
@@ -118,9 +116,19 @@ class JpegStream(Stream):
             self.source.augment.check(shape)
         return shapes
 
-    def _transformed(self, windows: np.ndarray, facts: np.ndarray) -> list[np.ndarray]:
-        planes = windows[..., ::-1].transpose(0, 3, 1, 2)
-        return self.source.transformed(facts[:, NUMBER], planes, self._shapes(facts[:, SIZE]), facts[:, LABEL])
+    def _transformed(self, facts: np.ndarray, *decoded: np.ndarray) -> list[np.ndarray]:
+        """The tops of the images that `facts` say, of what is decoded of each, red-green-blue."""
+        shapes, crop = self._shapes(facts[:, SIZE]), self.source.augment.crop
+        planes = [image[..., ::-1].transpose(2, 0, 1) for image in decoded[: len(facts)]]
+        if crop:
+            places = facts[:, WINDOW][:, 1:].tolist()
+            planes = [
+                image[:, top : top + crop[0], left : left + crop[1]]
+                for image, (top, left) in zip(planes, places, strict=True)
+            ]
+        if len({image.shape for image in planes}) > 1:
+            raise ValueError("images of different sizes in one batch")  # `explain` says which
+        return self.source.transformed(facts[:, NUMBER], planes, shapes, facts[:, LABEL])
 
 
 class PixelStream(JpegStream):

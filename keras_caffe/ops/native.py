@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import re
@@ -72,22 +73,43 @@ def operation(name: str, x: Any = None, *, faster: bool = True) -> Callable[...,
     Raises:
         CaffeError: KERAS_CAFFE_NATIVE=1, and the library cannot be loaded.
     """
-    if os.environ.get(SWITCH) == "0" or not native_ops_allowed():
-        return None
-    status = native_status()
-    if not status.loaded:
-        if os.environ.get(SWITCH) == "1":
-            raise NativeError(
-                "the native operations cannot be used",
-                received=status.reason,
-                fix=f"Build them with scripts/build_ops.sh, or set {SWITCH}=auto.",
-            )
-        return None
-    if x is not None and not _takes(x):
+    if not _wanted() or (x is not None and not _takes(x)):
         return None
     if not faster and os.environ.get(SWITCH, "auto") == "auto" and not has_gpu():
         return None
     return function(name)
+
+
+def plain_function(name: str) -> Any:
+    """A function of the library that works on memory, not on tensors; None where its twin is to be taken.
+
+    Raises:
+        CaffeError: KERAS_CAFFE_NATIVE=1, and the library cannot be loaded.
+    """
+    return getattr(_memory_functions(), name, None) if _wanted() else None  # a library of older sources lacks some
+
+
+def _wanted() -> bool:
+    """Whether the library is to be used, and can be.
+
+    Raises:
+        CaffeError: KERAS_CAFFE_NATIVE=1, and it cannot.
+    """
+    if os.environ.get(SWITCH) == "0" or not native_ops_allowed():
+        return False
+    status = native_status()
+    if not status.loaded and os.environ.get(SWITCH) == "1":
+        raise NativeError(
+            "the native operations cannot be used",
+            received=status.reason,
+            fix=f"Build them with scripts/build_ops.sh, or set {SWITCH}=auto.",
+        )
+    return status.loaded
+
+
+@cache
+def _memory_functions() -> ctypes.CDLL:
+    return ctypes.CDLL(str(native_status().library))
 
 
 def function(name: str) -> Callable[..., Any]:

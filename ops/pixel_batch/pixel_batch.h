@@ -21,6 +21,17 @@ struct KerasCaffePixelShape {
   int32_t channels_last;
 };
 
+struct KerasCaffeWindow {  // of one image of any order of axes, blue-green-red, and what becomes of it
+  const uint8_t* pixels;         // its first
+  int64_t channel, row, column;  // how far apart the next ones lie
+  const float* mean;             // below it, in the order of `out`, mirrored as it is; or null
+  int64_t mean_plane, mean_row;  // how far apart the mean's planes and rows lie, 0 where there is but one
+  float* out;                    // (C, H, W) or (H, W, C)
+  int64_t channels, height, width;
+  float scale;
+  int32_t mirror, channels_last;
+};
+
 namespace keras_caffe {
 
 using Image = KerasCaffeImage;
@@ -45,5 +56,8 @@ void TransformPixels(const PixelShape& shape, const Image& image, const RowMeans
 // The same on a GPU (pixel_batch_cuda.cu); `images` and their pixels are there. 0, or a cudaError_t.
 extern "C" int keras_caffe_pixel_batch(const KerasCaffePixelShape* shape, const KerasCaffeImage* images,
                                        const float* mean, float* batch, void* stream);
+
+// A window in memory of the caller's, on the CPU, without TensorFlow: keras_caffe/ops/window.py calls it.
+extern "C" __attribute__((visibility("default"))) void keras_caffe_transform_window(const KerasCaffeWindow* window);
 
 #endif  // KERAS_CAFFE_OPS_PIXEL_BATCH_PIXEL_BATCH_H_

@@ -51,6 +51,46 @@ const uint8_t* Ordered(const PixelShape& s, const uint8_t* x, bool mirror, uint8
   return y;
 }
 
+// A line of one channel, whose pixels lie `step` bytes apart.
+KERAS_CAFFE_TARGETS void Line(const uint8_t* __restrict x, int64_t step, int64_t width, uint8_t* __restrict y) {
+  if (step == 3) {
+    for (int64_t i = 0; i < width; ++i) y[i] = x[3 * i];
+  } else {
+    for (int64_t i = 0; i < width; ++i) y[i] = x[step * i];
+  }
+}
+
+// (C, W) -> (W, C)
+KERAS_CAFFE_TARGETS void Interleaved(const uint8_t* __restrict x, int64_t channels, int64_t width,
+                                     uint8_t* __restrict y) {
+  const uint8_t *second = x + width, *third = second + width;
+  for (int64_t i = 0; channels == 3 && i < width; ++i) {
+    y[3 * i] = x[i];
+    y[3 * i + 1] = second[i];
+    y[3 * i + 2] = third[i];
+  }
+  for (int64_t c = 0; channels != 3 && c < channels; ++c) {
+    for (int64_t i = 0; i < width; ++i) y[i * channels + c] = x[c * width + i];
+  }
+}
+
+// Row `h` of all channels, (C, W), mirrored or not. `spare` has room for a line.
+void Lines(const KerasCaffeWindow& w, int64_t h, uint8_t* spare, uint8_t* y) {
+  for (int64_t c = 0; c < w.channels; ++c, y += w.width) {
+    const uint8_t* x = w.pixels + c * w.channel + h * w.row;
+    if (w.column == 1 && w.mirror) {
+      Reversed(x, w.width, y);
+    } else if (w.column == 1) {
+      std::copy_n(x, w.width, y);
+    } else if (w.mirror) {
+      Line(x, w.column, w.width, spare);
+      Reversed(spare, w.width, y);
+    } else {
+      Line(x, w.column, w.width, y);
+    }
+  }
+}
+
 }  // namespace
 
 RowMeans::RowMeans(const PixelShape& s, const float* mean) {
@@ -88,3 +128,21 @@ void TransformPixels(const PixelShape& s, const Image& image, const RowMeans& me
 }
 
 }  // namespace keras_caffe
+
+extern "C" void keras_caffe_transform_window(const KerasCaffeWindow* window) {
+  using namespace keras_caffe;
+  const KerasCaffeWindow& w = *window;
+  const int64_t size = w.width * w.channels, planes = w.channels_last ? 1 : w.channels, row = size / planes;
+  const bool turned = w.channels_last && w.channels > 1;
+  std::vector<uint8_t> memory(3 * size);
+  uint8_t *lines = memory.data(), *pixels = lines + size, *spare = pixels + size;
+  const std::vector<float> none(w.mean ? 0 : row);
+  for (int64_t h = 0; h < w.height; ++h) {
+    Lines(w, h, spare, lines);
+    if (turned) Interleaved(lines, w.channels, w.width, pixels);
+    for (int64_t p = 0; p < planes; ++p) {
+      const float* mean = w.mean ? w.mean + p * w.mean_plane + h * w.mean_row : none.data();
+      Scaled((turned ? pixels : lines) + p * row, row, mean, w.scale, w.out + (p * w.height + h) * row);
+    }
+  }
+}

@@ -13,6 +13,8 @@ from keras_caffe.data.dataset import STREAMS, open_source
 from keras_caffe.data.sources import Settings, Source
 from keras_caffe.data.sources.base import Delivery, Form
 from keras_caffe.data.stream import Share, Stream
+from keras_caffe.ops import native
+from keras_caffe.ops.window import in_one_pass
 from keras_caffe.places import Places
 from keras_caffe.proto.text import parse
 from tests.data.golden_data import DATA
@@ -46,17 +48,24 @@ def opened(net: str, phase: str = "TRAIN", **settings: Any) -> Source:
     return open_source(message, Settings(Places(DATA), phase == "TRAIN", seed=3, **settings))
 
 
+@pytest.fixture(params=["0", "auto"])
+def in_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Form:
+    """What images of 8 bits are delivered as, with and without native operations, which transform them at once."""
+    monkeypatch.setenv(native.SWITCH, request.param)
+    return "tops" if in_one_pass() else "windows"
+
+
 @pytest.mark.parametrize(("net", "phase", "form"), IMAGES)
-def test_images(net: str, phase: str, form: Form) -> None:
-    assert opened(net, phase).delivery == Delivery(form)
+def test_images(net: str, phase: str, form: Form, in_bytes: Form) -> None:
+    assert opened(net, phase).delivery == Delivery(in_bytes if form == "windows" else form)
     assert opened(net, phase, skip=True).delivery == Delivery(gaps=True)
 
 
-def test_resized_jpegs_are_decoded_whole(tmp_path: Path) -> None:
+def test_resized_jpegs_are_decoded_whole(tmp_path: Path, in_bytes: Form) -> None:
     records = opened(data_net("src/jpg_lmdb"))
     (tmp_path / "a.jpg").write_bytes(records.first[0].data)
     (tmp_path / "list.txt").write_text("a.jpg 1\n")
-    for fields, form in (("", "jpegs"), ("new_height: 8 new_width: 9", "windows")):
+    for fields, form in (("", "jpegs"), ("new_height: 8 new_width: 9", in_bytes)):
         assert opened(image_net(tmp_path / "list.txt", 2, f'root_folder: "{tmp_path}/" {fields}')).delivery.form == form
 
 

@@ -157,6 +157,19 @@ void CheckSolver() {
   Agree(second, other_second, "UpdateParameters: second histories differ");
 }
 
+void CheckWindow(const keras_caffe::PixelShape& s, const keras_caffe::Image& image, const keras_caffe::RowMeans& means,
+                 const Floats& batch) {
+  const int64_t c = s.channels, row = s.channels_last ? s.width * c : s.width;
+  const float* mean = means.row(0, 0, image.mirror);
+  Floats other(batch.size());
+  const uint8_t* pixels = image.pixels + (image.top * image.width + image.left) * c + c - 1;
+  const KerasCaffeWindow window{pixels, -1, image.width * c, c, s.means ? mean : nullptr,
+                                means.row(0, 1, image.mirror) - mean, s.means > c ? row : 0, other.data(),
+                                c, s.height, s.width, s.scale, image.mirror, s.channels_last};
+  keras_caffe_transform_window(&window);
+  Expect(batch == other, "keras_caffe_transform_window differs");
+}
+
 void CheckPixels() {
   keras_caffe::PixelShape s{1, Draw(0, 1) ? 3 : 1, Draw(1, 9), Draw(1, 40), 0, 0.5f, static_cast<int32_t>(Draw(0, 1))};
   const int64_t size = s.channels * s.height * s.width, kinds[] = {0, 1, s.channels, size};
@@ -172,6 +185,7 @@ void CheckPixels() {
   keras_caffe_pixel_batch(&s, &image, mean.data(), other.data(), nullptr);
   keras_caffe::TransformPixels(s, image, keras_caffe::RowMeans(s, mean.data()), batch.data());
   Expect(batch == other, "TransformPixels differs");
+  CheckWindow(s, image, keras_caffe::RowMeans(s, mean.data()), batch);
 }
 
 }  // namespace

@@ -11,11 +11,13 @@ import pytest
 import tensorflow as tf
 
 from keras_caffe import optimizers
+from keras_caffe.data.augment import Augment, Placement
 from keras_caffe.ops import native, native_status, pooling
 from keras_caffe.ops.losses import hinge_loss, hinge_loss_twin
 from keras_caffe.ops.lrn import lrn, lrn_twin
 from keras_caffe.ops.pixel_batch import pixel_batch, pixel_batch_twin
 from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.window import transform_window
 from tests.randoms import generators
 
 STATUS = native_status()
@@ -245,6 +247,42 @@ def test_pixel_batch(data_format: str) -> None:
         got = pixel_batch(images, windows, mean if mean.size else None, size=size, scale=0.5, data_format=data_format)
         want = pixel_batch_twin(images, tf.constant(windows), mean, size, 0.5, data_format)
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("planes", [True, False])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_a_window_in_one_pass_has_the_bits_of_numpys(
+    data_format: str, planes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for random in generators(14, CASES // 5):
+        channels, *free = int(random.choice([1, 2, 3, 4])), *random.integers(0, 4, 2)
+        crop = tuple(int(size) for size in random.integers(1, 40, 2))
+        shape = (channels, *(int(a + b) for a, b in zip(crop, free, strict=True)))
+        pixels = random.integers(0, 256, shape if planes else (*shape[1:], channels), np.uint8)
+        image = pixels if planes else pixels[..., ::-1].transpose(2, 0, 1)
+        means = {0: None, 1: (1, 1, 1), 2: (channels, 1, 1), 3: shape}[int(random.integers(4))]
+        mean = None if means is None else random.uniform(90, 130, means).astype("float32")
+        augment = Augment(crop, True, float(random.choice([1, 0.3])), mean, True)
+        placement = Placement(bool(random.integers(2)), *(int(random.integers(0, f + 1)) for f in free))
+        got, want = (
+            np.empty((*crop, channels) if data_format == "channels_last" else (channels, *crop), "f") for _ in "ab"
+        )
+        for out, switch in ((got, "1"), (want, "0")):
+            monkeypatch.setenv(native.SWITCH, switch)
+            augment.apply(image, placement, out.transpose(2, 0, 1) if data_format == "channels_last" else out)
+        np.testing.assert_array_equal(got, want)
+
+
+def test_what_one_pass_cannot_take_is_left_to_numpy() -> None:
+    out, window = np.zeros((1, 4, 5), np.float32), np.ones((1, 4, 5), np.uint8)
+    how = {"mirror": False, "scale": 2.0, "last": False}
+    assert not transform_window(window.astype(np.float32), None, out, **how)
+    assert not transform_window(window[:, :, ::2], None, out[:, :, ::2], **how) and not out.any()
+    assert not transform_window(np.ones((1, 5, 5), np.uint8), None, out, **how)
+    assert not transform_window(np.ones((3, 4, 5), np.uint8), None, out, **how)
+    for mean in (np.zeros((1, 4, 4), "f"), np.zeros((1, 3, 5), "f"), np.zeros((1, 4, 10), "f")[:, :, ::2]):
+        assert not transform_window(window, mean, out, **how) and not out.any()
+    assert transform_window(window, None, out, **how) and (out == 2).all()
 
 
 @pytest.mark.parametrize(
