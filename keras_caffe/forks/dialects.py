@@ -22,7 +22,7 @@ DIALECTS = {
     "ssd": Dialect("weiliu89/caffe, branch ssd", "SmoothL1Loss is SSD's; Accuracy settles ties in its own way"),
     "nvcaffe": Dialect("NVIDIA/caffe", "BatchNorm keeps running averages and may scale and shift", ("nvidia",)),
     "deeplab": Dialect("TheLegendAli/DeepLab-Context", "hole in Convolution and Im2col is the dilation"),
-    "fcn": Dialect("s9xie/hed", "the layers between its bottoms align a Crop without crop_param", ("hed",)),
+    "fcn": Dialect("s9xie/hed", "layers align a Crop without crop_param, SigmoidCrossEntropyLoss weighs", ("hed",)),
     "c3d": Dialect("facebookarchive/C3D", "blobs have five legacy sizes; V1 numbers 30, 31 and 34 are 3-D layers"),
     "happynear": Dialect("happynear/caffe-windows", "Normalize has no blob; InnerProduct may normalise its weights"),
     "segnet": Dialect("alexgkendall/caffe-segnet", "BN has two blobs; Upsample puts values where a mask says"),

@@ -131,6 +131,9 @@ from keras_caffe.layers.seg_accuracy import SegAccuracy as SegAccuracy
 from keras_caffe.layers.selu import SeLu as SeLu
 from keras_caffe.layers.shuffle_channel import ShuffleChannel as ShuffleChannel
 from keras_caffe.layers.sigmoid import Sigmoid as Sigmoid
+from keras_caffe.layers.sigmoid_cross_entropy_balance_loss import (
+    SigmoidCrossEntropyBalanceLoss as SigmoidCrossEntropyBalanceLoss,
+)
 from keras_caffe.layers.sigmoid_cross_entropy_loss import SigmoidCrossEntropyLoss as SigmoidCrossEntropyLoss
 from keras_caffe.layers.silence import Silence as Silence
 from keras_caffe.layers.slice import Slice as Slice

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from keras_caffe.errors import CaffeWarning, Option
 from keras_caffe.layers.arguments import one_of, optional, whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.context import load_context
 from keras_caffe.layers.loss import LossLayer, loss_arguments
 from keras_caffe.layers.loss_bottoms import alike_orders, check_size
+from keras_caffe.layers.sigmoid_cross_entropy_balance_loss import SigmoidCrossEntropyBalanceLoss
 from keras_caffe.layout import Order
 from keras_caffe.ops.losses import NORMALIZATIONS, sigmoid_cross_entropy
 from keras_caffe.registry import register_layer
@@ -19,6 +23,8 @@ from keras_caffe.shapes import Shape, count, total_count
 @register_layer("SigmoidCrossEntropyLoss")
 class SigmoidCrossEntropyLoss(LossLayer):
     """Sigmoid and cross entropy of each element: sum (max(x, 0) - x t + log(1 + e^-|x|)) / normaliser.
+
+    In the dialect "fcn" files mean `SigmoidCrossEntropyBalanceLoss`, as s9xie/hed defines this name; a warning says so.
 
     Args:
         ignore_label: elements whose target, truncated towards zero, is this do not count (0 ignores 0.3 and -0.9 too).
@@ -60,5 +66,10 @@ class SigmoidCrossEntropyLoss(LossLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         cls.refuse_label_gradient(layer)
+        if load_context().fork == "fcn":
+            what = f"{layer.name!r} weighs positives and negatives of an image the same, as s9xie/hed does"
+            fix = Option("fork", "bvlc", "if the net was trained without that, where each element weighs the same")
+            warnings.warn(CaffeWarning(what, fix=fix), stacklevel=2)
+            return SigmoidCrossEntropyBalanceLoss(**kwargs)
         # Unlike the other losses, and unlike the message, this one divides by the batch size unless told otherwise.
         return cls(**loss_arguments(layer, default="BATCH_SIZE"), **kwargs)

@@ -195,6 +195,28 @@ def sigmoid_cross_entropy(
     return ops.sum(ops.where(valid > 0, loss, 0)) / normalizer(normalization, valid)
 
 
+def balanced_sigmoid_cross_entropy(scores: Any, targets: Any) -> Any:
+    """sum of w (max(x, 0) - x t + log(1 + e^-|x|)) / N; w is the share of zeros in the image where t is 1, and that of
+    ones where t is 0. Elsewhere the loss is 0, and its gradient that of weight 1.
+
+    Args:
+        scores: (N, ...), not through a sigmoid.
+        targets: as many values.
+    """
+    targets = ops.stop_gradient(ops.reshape(targets, ops.shape(scores)))
+    one, zero = (ops.cast(ops.equal(targets, value), scores.dtype) for value in (1, 0))
+    ones, zeros = (ops.sum(_rows(x), axis=1) for x in (one, zero))
+    loss = softplus(scores) - scores * targets
+    of_ones, of_zeros, others = (ops.sum(_rows(loss * x), axis=1) for x in (one, zero, 1 - one - zero))
+    weighed = (of_ones * zeros + of_zeros * ones) / (ones + zeros)
+    return ops.sum(weighed + others - ops.stop_gradient(others)) / batch_size(scores)
+
+
+def _rows(x: Any) -> Any:
+    """(N, everything else)"""
+    return ops.reshape(x, (ops.shape(x)[0], -1))
+
+
 def softplus(x: Any) -> Any:
     """log(1 + e^x); in exported files by parts, as TensorFlow Lite's own is wrong from 89 on."""
     if native_ops_allowed():

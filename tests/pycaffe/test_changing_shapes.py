@@ -94,6 +94,7 @@ CASES = {
     "Scale": "bottom: 'x' bottom: 'gate' top: 'z' scale_param { axis: 0 }",
     "ShuffleChannel": "bottom: 'x' top: 'z' shuffle_channel_param { group: 2 }",
     "Sigmoid": "bottom: 'x' top: 'z'",
+    "SigmoidCrossEntropyBalanceLoss": "bottom: 'x' bottom: 'target' top: 'z'",
     "SigmoidCrossEntropyLoss": "bottom: 'x' bottom: 'target' top: 'z'",
     "Slice": "bottom: 'even' top: 'z' top: 'w' slice_param { axis: 2 }",
     "SmoothL1Loss": "bottom: 'x' bottom: 'y' top: 'z'",

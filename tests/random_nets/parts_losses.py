@@ -68,6 +68,11 @@ def sigmoid_loss(draft: Draft) -> None:
     draft.add("SigmoidCrossEntropyLoss", [scores, draft.input(*scores.shapes, "integers", (3, 3))], loss_fields(draft))
 
 
+def balanced_loss(draft: Draft) -> None:
+    scores = draft.bottom(2, 3, 4)
+    draft.add("SigmoidCrossEntropyBalanceLoss", [scores, draft.input(*scores.shapes, "integers", (3, 3))])
+
+
 def smooth_l1_loss(draft: Draft) -> None:
     first = draft.bottom(1, 2, 3, 4)
     bottoms = [first, *(draft.like(first) for _ in range(draft.choose((1, 2, 3))))]
@@ -145,6 +150,7 @@ PARTS: Mapping[str, Part] = {
     "Lstm": older_lstm,
     "MultinomialLogisticLoss": row_loss("MultinomialLogisticLoss"),
     "RNN": recurrent("RNN", 1),
+    "SigmoidCrossEntropyBalanceLoss": balanced_loss,
     "SigmoidCrossEntropyLoss": sigmoid_loss,
     "SmoothL1Loss": smooth_l1_loss,
     "SoftmaxWithLoss": softmax_with_loss,
