@@ -61,6 +61,8 @@ def transform_window(
 def _fit(window: np.ndarray, below: np.ndarray | None, out: np.ndarray, last: bool) -> bool:
     """Whether the function, which checks nothing, stays within the arrays."""
     channels, *size = window.shape
+    if {array.dtype for array in (out, below) if array is not None} != {np.dtype("float32")}:
+        return False
     if out.shape != ((*size, channels) if last else window.shape) or not out.flags.c_contiguous:
         return False
     if below is None:
