@@ -406,7 +406,7 @@ class Net(NamedTuple):
 
 
 NETS = {
-    "FlowNet2-S": Net(FLOWNET, "bvlc", refused="'aug' .DataAugmentation"),
+    "FlowNet2-S": Net(FLOWNET, "bvlc"),
     "FlowNet2-C": Net(FLOWNET_C + AT_FULL_SIZE, "bvlc"),
     "FlowNet2-C train": Net(FLOWNET_C + TRUTH, "bvlc", "TRAIN"),
     "FlowNet2-SD": Net(FLOWNET_SD + AT_FULL_SIZE, "bvlc"),
@@ -416,8 +416,8 @@ NETS = {
     "R-FCN train": Net(RFCN_TRAIN, "rfcn", "TRAIN"),
     "HED": Net(HED, "fcn"),
     "DeepLab-LargeFOV": Net(DEEPLAB, "deeplab"),
-    "CRNN test": Net(CRNN_TEST, "bvlc", refused="'l1' .Lstm"),
-    "CRNN train": Net(CRNN_TRAIN, "bvlc", "TRAIN", "'l1' .Lstm"),
+    "CRNN test": Net(CRNN_TEST, "bvlc"),
+    "CRNN train": Net(CRNN_TRAIN, "bvlc", "TRAIN"),
     "SphereFace-20": Net(SPHEREFACE, "bvlc", "TRAIN", "'margin' .MarginInnerProduct"),
     "YOLOv2": Net(YOLO2, "bvlc"),
     "YOLOv3": Net(YOLO3, "bvlc"),
