@@ -31,8 +31,8 @@ class SigmoidCrossEntropyBalanceLoss(LossLayer):
     Caffe: src/caffe/layers/sigmoid_cross_entropy_balance_loss_layer.cpp (kmaninis/OSVOS-caffe; s9xie/hed)
     """
 
-    no_gradient = (1,)
-    kept_bottoms = (0,)
+    no_gradient: Sequence[int] = (1,)
+    kept_bottoms: Sequence[int] = (0,)
 
     def call(self, inputs: Any) -> Any:
         return balanced_sigmoid_cross_entropy(*inputs)
