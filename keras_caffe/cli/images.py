@@ -58,24 +58,21 @@ class Preparation:
     def __call__(self, path: str) -> np.ndarray:
         import numpy as np
 
-        from keras_caffe.converters.pictures import read_image
         from keras_caffe.converters.preprocessing import centre
 
-        pixels = self._resized(read_image(path, self.shape[0]))
+        pixels = self._resized(path)
         size = self.shape[1:]
         crops = ten_crops(pixels, size) if self.oversample else centre(pixels, size)[None]
         return (crops.transpose(0, 3, 1, 2) * np.float32(self.raw_scale or 1) - self.mean) * np.float32(self.scale)
 
-    def _resized(self, pixels: np.ndarray) -> np.ndarray:
-        import numpy as np
-
-        from keras_caffe.converters.pictures import resized
+    def _resized(self, path: str) -> np.ndarray:
+        from keras_caffe.converters.pictures import read_image, resized
         from keras_caffe.pycaffe.resize import resize_image
 
         size = self.resize or self.shape[1:]
         if self.raw_scale is None:
-            return resized(pixels, size)
-        return resize_image(pixels.astype("float32") / np.float32(255), size)
+            return resized(read_image(path, self.shape[0]), size)
+        return resize_image(from_0_to_1(path, self.shape[0]), size)
 
     def size(self, path: str) -> tuple[int, int]:
         """(height, width) of a picture itself."""
@@ -83,6 +80,17 @@ class Preparation:
 
         height, width, _ = read_image(path, self.shape[0]).shape
         return height, width
+
+
+def from_0_to_1(path: str, channels: int) -> np.ndarray:
+    """(H, W, C) float32, grey or blue-green-red, as of pycaffe's `io.load_image`: it weighs colours in its own way."""
+    import numpy as np
+
+    from keras_caffe.converters.pictures import read_image
+    from keras_caffe.pycaffe.io import GRAY
+
+    pixels = read_image(path, channels if channels != 1 else None).astype("float32") / np.float32(255)
+    return pixels if pixels.shape[2] == channels else (pixels[:, :, ::-1] @ GRAY)[:, :, None]
 
 
 def ten_crops(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

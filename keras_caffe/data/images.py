@@ -8,16 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_caffe.converters.pictures import gray
 from keras_caffe.data.image_size import BMP, GIF, JPEG, PNG, check_pixels, stated_pixels
 from keras_caffe.errors import DataError
 
 NATIVE, GRAY, COLOR = 0, 1, 3
 TIFF = (b"II*\0", b"MM\0*")
 KINDS, EXPECTED = (JPEG, PNG, BMP, GIF), "a JPEG, PNG, BMP or GIF"
-
-# Weights of blue, green and red, and what is added before the division by their sum: libpng's for PNG, else OpenCV's.
-PNG_GRAY = (3737, 19234, 9797), 0
-OTHER_GRAY = (1868, 9617, 4899), 1 << 13
 
 
 def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
@@ -104,10 +101,3 @@ def like_opencv(image: np.ndarray, channels: int, png: bool = True) -> np.ndarra
     if channels == GRAY and image.shape[2] == 3:
         return gray(image, png)
     return np.repeat(image, 3, 2) if channels == COLOR and image.shape[2] == 1 else image
-
-
-def gray(image: np.ndarray, png: bool = True) -> np.ndarray:
-    """(H, W, 3) blue-green-red -> (H, W, 1), in the whole numbers that OpenCV takes for a PNG or other files."""
-    weights, half = PNG_GRAY if png else OTHER_GRAY
-    weighted = image.astype(np.int32) @ np.array(weights, np.int32)
-    return ((weighted + half) // sum(weights)).astype(np.uint8)[:, :, None]

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe import proto
+from keras_caffe.converters.resize import resize
 from keras_caffe.data import images
-from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.image_data import Line, read_file, read_list
 from keras_caffe.errors import CaffeError, DataError, not_found
 

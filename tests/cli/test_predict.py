@@ -16,8 +16,9 @@ from PIL import Image
 import keras_caffe
 from keras_caffe import proto, pycaffe, samples
 from keras_caffe.cli import main
-from keras_caffe.cli.images import mean_of, of_data_layer
+from keras_caffe.cli.images import from_0_to_1, mean_of, of_data_layer
 from keras_caffe.converters.pictures import read_image, resized
+from keras_caffe.converters.resize import resize
 from keras_caffe.data.images import decode
 from keras_caffe.errors import CaffeError
 
@@ -155,12 +156,17 @@ def test_bad_means(tmp_path: Path) -> None:
             mean_of(mean, (3, 2, 2))
 
 
-def test_grey_for_one_channel(tmp_path: Path) -> None:
-    Image.fromarray(PIXELS).save(tmp_path / "image.png")
-    red, green, blue = np.moveaxis(PIXELS.astype(float), 2, 0)
-    grey = read_image(str(tmp_path / "image.png"), 1)
-    assert grey.shape == (2, 2, 1)
-    assert np.abs(grey[:, :, 0] - (0.299 * red + 0.587 * green + 0.114 * blue)).max() <= 0.51
+@pytest.mark.parametrize("file", ["image.png", "image.jpg", "image.bmp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_those_of_the_data_layers_and_of_pycaffe(file: str, channels: int, tmp_path: Path) -> None:
+    """The whole numbers of Caffe's decoder and cv::resize; pycaffe weighs the colours of grey nets in another way."""
+    pixels = np.random.default_rng(0).integers(0, 256, (37, 31, 3), "uint8")
+    path = str(tmp_path / file)
+    Image.fromarray(pixels).save(path)
+    found = resized(read_image(path, channels), (20, 24))
+    np.testing.assert_array_equal(found, resize(decode(Path(path).read_bytes(), channels), 20, 24))
+    expected = pycaffe.io.load_image(path, color=channels == 3)[:, :, ::-1]
+    np.testing.assert_array_equal(from_0_to_1(path, channels), expected)
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3)])

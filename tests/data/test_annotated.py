@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from keras_caffe import proto
+from keras_caffe.converters.resize import resize
 from keras_caffe.data import dataset
-from keras_caffe.data.resize import resize
 from keras_caffe.data.sources import image_source
 from keras_caffe.errors import CaffeError, CaffeWarning, DataError
 from keras_caffe.pycaffe.io import array_to_datum

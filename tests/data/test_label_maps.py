@@ -11,8 +11,8 @@ from PIL import Image
 
 import keras_caffe
 from keras_caffe import pycaffe as caffe
+from keras_caffe.converters.resize import resize
 from keras_caffe.data import dataset
-from keras_caffe.data.resize import resize
 from keras_caffe.errors import CaffeError, CaffeWarning, DataError, LayerError
 from tests.nets import layer
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_caffe import proto
+from keras_caffe.converters.resize import resize
 from keras_caffe.data.augment import Augment, Placement
 from keras_caffe.data.database import MARK_EVERY, Database
 from keras_caffe.data.datum import parse
 from keras_caffe.data.draws import draws
 from keras_caffe.data.fused import Fused
-from keras_caffe.data.resize import resize
 from keras_caffe.errors import DataError
 from keras_caffe.lmdb_file import LmdbFile
 from keras_caffe.ops.pixel_batch import pixel_batch

@@ -18,8 +18,8 @@ import pytest
 
 from keras_caffe import proto, samples
 from keras_caffe import pycaffe as caffe
+from keras_caffe.converters.resize import resize
 from keras_caffe.data import dataset
-from keras_caffe.data.resize import resize
 from keras_caffe.data.sources import tensorflow_io
 from keras_caffe.data.sources.tensorflow_io import TensorFlowIoWalk
 from keras_caffe.errors import CaffeError, DataError

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import keras_caffe
 from keras_caffe import proto
-from keras_caffe.data.resize import resize as opencv_resize
+from keras_caffe.converters.resize import resize as opencv_resize
 from keras_caffe.errors import ExportError, ReadError
 from keras_caffe.serving import Preprocessing
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe.converters.resize import resize
 from keras_caffe.data.buffers import Buffers
 from keras_caffe.data.database import Database, Entry, Walk, check_backend, empty
 from keras_caffe.data.datum import Datum, parse
-from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_source import ImageSource, Record
 from keras_caffe.data.sources.leveldb import LevelDbWalk

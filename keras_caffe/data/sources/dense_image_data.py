@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe.converters.resize import nearest
 from keras_caffe.data.augment import Augment, Placement
-from keras_caffe.data.resize import nearest
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.label_maps import LabelMaps
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_caffe.converters.resize import resize
 from keras_caffe.data import images
 from keras_caffe.data.database import empty
 from keras_caffe.data.datum import Buffer
 from keras_caffe.data.draws import draws, generator
-from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_source import ImageSource, Record
 from keras_caffe.errors import DataError, not_found, unreadable

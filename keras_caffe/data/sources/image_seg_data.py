@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_caffe.converters.resize import nearest, resize
 from keras_caffe.data.augment import Augment
 from keras_caffe.data.draws import draws
-from keras_caffe.data.resize import nearest, resize
 from keras_caffe.data.sources.base import Settings
 from keras_caffe.data.sources.image_data import Line
 from keras_caffe.data.sources.label_maps import LabelMaps, read_pairs

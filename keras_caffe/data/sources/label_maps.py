@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_caffe.converters.resize import resize
 from keras_caffe.data import images
 from keras_caffe.data.augment import Placement
 from keras_caffe.data.database import empty
-from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Delivery, Settings
 from keras_caffe.data.sources.image_data import ImageData, Line, read_text
 from keras_caffe.data.sources.image_source import Record

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_caffe.converters.resize import resize
 from keras_caffe.data import images
 from keras_caffe.data.draws import draws
-from keras_caffe.data.resize import resize
 from keras_caffe.data.sources.base import Delivery, Settings
 from keras_caffe.data.sources.image_data import read_file, read_text
 from keras_caffe.data.sources.image_source import ImageSource
