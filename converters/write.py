@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         problem = f"the file cannot be written: {error.strerror or error}"
         raise ReadError(problem, where=str(path), cause=error) from None
+
+
+def write_npz(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """What `np.savez` writes, of arrays with any names: savez takes none called `file`."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _number(message_class: Any, field: str) -> int:

@@ -37,8 +37,27 @@ if TYPE_CHECKING:
 TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2, "int8": math.inf}
 PRECISIONS = ("float32", "float16")
 
+PICTURES = ("savedmodel", "onnx")  # formats of models that take pictures
+ONLY: dict[str, tuple[Any, tuple[str, ...]]] = {  # arguments with their defaults, and the formats that know them
+    "version": (None, ("savedmodel",)),
+    "signatures": ([], ("savedmodel",)),
+    "image_bytes": (False, ("savedmodel",)),
+    "top": (5, ("savedmodel",)),
+    "resize": (None, PICTURES),
+    "crop": (None, PICTURES),
+    "mean": (None, PICTURES),
+    "scale": (None, PICTURES),
+    "labels": (None, PICTURES),
+    "precision": ("float32", ("onnx",)),
+    "losses": (False, ("onnx",)),
+    "opset": (OPSET, ("onnx", "openvino")),
+    "kind": ("float32", ("tflite",)),
+    "calibration": (None, ("tflite",)),
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(**{name: default for name, (default, _) in ONLY.items()})
     add = parser.add_argument
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     add_weights(parser)
@@ -90,13 +109,12 @@ def _add_serving(add: Any) -> None:
         "--signature",
         dest="signatures",
         action="append",
-        default=[],
         type=signature,
         metavar="NAME=BLOB,...",
         help="an additional signature; may be repeated",
     )
     add("--image-bytes", action="store_true", help="take encoded JPEG or PNG files")
-    add("--top", type=positive, default=5, metavar="K", help="number of classes `classify` returns (default: 5)")
+    add("--top", type=positive, metavar="K", help="number of classes `classify` returns (default: 5)")
 
 
 def _add_pictures(add: Any) -> None:
@@ -112,13 +130,13 @@ def _add_pictures(add: Any) -> None:
 
 
 def _add_onnx(add: Any) -> None:
-    add("--precision", choices=PRECISIONS, default="float32", help="precision of values and layers (default: float32)")
+    add("--precision", choices=PRECISIONS, help="precision of values and layers (default: float32)")
     add("--losses", action="store_true", help="also output losses and accuracies, not only what they are computed from")
-    add("--opset", type=positive, default=OPSET, metavar="N", help=f"version of ONNX's operations (default: {OPSET})")
+    add("--opset", type=positive, metavar="N", help=f"version of ONNX's operations (default: {OPSET})")
 
 
 def _add_tflite(add: Any) -> None:
-    add("--kind", default="float32", help="float32, float16 (weights) or int8 (default: float32)")
+    add("--kind", help="float32, float16 (weights) or int8 (default: float32)")
     add("--calibration", metavar="FILE.npy", help="for int8: sample inputs of the model, one per row")
 
 
@@ -126,6 +144,14 @@ def check_usage(args: argparse.Namespace) -> None:
     need_weights(args, args.weights)
     if args.detections == "raw" and args.outputs:
         args.wrong_usage("--detections raw says which blobs to give; leave out --blob")
+    for name, (default, formats) in ONLY.items():
+        if getattr(args, name) != default and args.format not in formats:
+            flag = "signature" if name == "signatures" else name.replace("_", "-")
+            args.wrong_usage(f"--{flag}: only with --format {' or '.join(formats)}")
+    if args.format == "tflite" and args.dynamic:
+        args.wrong_usage("--dynamic: TensorFlow Lite's files keep height and width as the net declares them")
+    if args.kind != "int8" and args.calibration:
+        args.wrong_usage("--calibration: only with --kind int8")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -253,9 +253,7 @@ def write_features(target: str, kind: str, arrays: Mapping[str, np.ndarray]) -> 
     Raises:
         DataError: a database of that name exists, or a blob has too many axes for a Datum.
     """
-    import numpy as np
-
-    from keras_caffe.converters.write import replacing
+    from keras_caffe.converters.write import replacing, write_npz
     from keras_caffe.data.writers import write
     from keras_caffe.hdf5_file import created
 
@@ -265,9 +263,7 @@ def write_features(target: str, kind: str, arrays: Mapping[str, np.ndarray]) -> 
         return
     with replacing(target) as file:
         if kind == "npz":
-            named: dict[str, Any] = dict(arrays)
-            with file.open("wb") as stream:  # a name would get another ending
-                np.savez(stream, **named)
+            write_npz(file, arrays)
             return
         with created(file) as store:
             for name, values in arrays.items():

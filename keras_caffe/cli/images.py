@@ -74,12 +74,15 @@ class Preparation:
             return resized(read_image(path, self.shape[0]), size)
         return resize_image(from_0_to_1(path, self.shape[0]), size)
 
-    def size(self, path: str) -> tuple[int, int]:
-        """(height, width) of a picture itself."""
+    def place(self, path: str) -> tuple[float, float, float, float]:
+        """(top, left, height, width) of what the net sees of a picture, its centre crop, in the picture's pixels."""
         from keras_caffe.converters.pictures import read_image
 
+        whole, cut = self.resize or self.shape[1:], self.shape[1:]
         height, width, _ = read_image(path, self.shape[0]).shape
-        return height, width
+        down, across = height / whole[0], width / whole[1]
+        top, left = ((n - kept) // 2 for n, kept in zip(whole, cut, strict=True))
+        return top * down, left * across, cut[0] * down, cut[1] * across
 
 
 def from_0_to_1(path: str, channels: int) -> np.ndarray:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from keras_caffe import CaffeModel
 
 BATCH = 16
+NAMES = "images"  # the array of an .npz file with the pictures' names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +116,8 @@ def run(args: argparse.Namespace) -> None:
     with working(f"Loading {args.net}"):
         model = load(args, weights) if weights else read_keras(args.net)
     blob = output_blob(model, args.output)
+    if args.features and blob == NAMES:
+        raise NetError(f"the file's array {NAMES!r} has the pictures' names; blob {blob!r} cannot be written beside it")
     part = model.extract([blob])
     prepare = preparation(args, input_shape(model, part))
     found = outputs(part, model.data_format, prepare, images, engine_of(args, model, [blob]))
@@ -164,7 +167,7 @@ def predictions(
             raise NetError("boxes have no mean", fix="Leave out --oversample.")
         for some, values in found:
             for image, rows in zip(some, by_picture(values, len(some)), strict=True):
-                yield image, list(boxes(rows, args.top, labels, prepare.size(image)))
+                yield image, list(boxes(rows, args.top, labels, prepare.place(image)))
         return
     for some, values in found:
         for image, scores in zip(some, per_picture(values, len(some), blob), strict=True):
@@ -177,12 +180,12 @@ def write_features(
     """The blob of every picture, in Caffe's order of axes, as an .npz file."""
     import numpy as np
 
-    from keras_caffe.converters.write import replacing
+    from keras_caffe.converters.write import replacing, write_npz
 
     rows = [per_picture(values, len(some), blob) for some, values in found]
-    arrays = {"images": np.array(images), blob: np.concatenate(rows)}
+    arrays = {NAMES: np.array(images), blob: np.concatenate(rows)}
     with replacing(file) as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+        write_npz(temporary, arrays)
     print(f"wrote {file}: {blob} {arrays[blob].shape}")
 
 

@@ -34,15 +34,20 @@ def best(scores: np.ndarray, top: int, labels: Sequence[str] | None) -> Iterator
         yield {"score": float(scores[place]), "index": int(place), **name}
 
 
-def boxes(rows: np.ndarray, top: int, labels: Sequence[str] | None, size: tuple[int, int]) -> Iterator[Prediction]:
-    """A detector's first rows (label, score, box); boxes in pixels of the picture, of `size` (height, width)."""
+def boxes(
+    rows: np.ndarray, count: int, labels: Sequence[str] | None, place: tuple[float, float, float, float]
+) -> Iterator[Prediction]:
+    """A detector's first `count` rows (label, score, box); boxes in the picture's pixels.
+
+    `place` is (top, left, height, width) of what the net saw of the picture.
+    """
     import numpy as np
 
-    height, width = size
-    for number, score, *box in rows[:top]:
+    top, left, height, width = place
+    for number, score, *box in rows[:count]:
         index = int(number)
         name = {"label": labels[index]} if labels and index < len(labels) and labels[index] else {}
-        pixels = np.rint(box * np.array([width, height, width, height])).astype(int)
+        pixels = np.rint(box * np.array([width, height] * 2) + [left, top] * 2).astype(int)
         yield {"score": float(score), "index": index, **name, **dict(zip(SIDES, map(int, pixels), strict=True))}
 
 

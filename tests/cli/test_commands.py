@@ -270,3 +270,26 @@ def test_modules_of_python_layers_may_import_caffe(tmp_path: Path, monkeypatch: 
         for name in [name for name in sys.modules if name.partition(".")[0] in ("caffe", "imports_caffe")]:
             del sys.modules[name]
     assert "Python" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("format", "option", "said"),
+    [
+        ("tflite", "--mean=104,117,123", "--mean: only with --format savedmodel or onnx"),
+        ("openvino", "--scale=0.5", "--scale: only with --format savedmodel or onnx"),
+        ("tflite", "--labels=missing.txt", "--labels: only with --format savedmodel or onnx"),
+        ("onnx", "--kind=float16", "--kind: only with --format tflite"),
+        ("savedmodel", "--precision=float16", "--precision: only with --format onnx"),
+        ("onnx", "--image-bytes", "--image-bytes: only with --format savedmodel"),
+        ("openvino", "--signature=f=prob", "--signature: only with --format savedmodel"),
+        ("tflite", "--version=3", "--version: only with --format savedmodel"),
+        ("savedmodel", "--losses", "--losses: only with --format onnx"),
+        ("tflite", "--opset=14", "--opset: only with --format onnx or openvino"),
+        ("tflite", "--dynamic", "--dynamic: TensorFlow Lite's files keep height and width"),
+        ("tflite", "--calibration=x.npy", "--calibration: only with --kind int8"),
+    ],
+)
+def test_export_refuses_what_a_format_does_not_know(format: str, option: str, said: str, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", NET, WEIGHTS, "-o", "out", "--format", format, option])
+    assert said in capsys.readouterr().err

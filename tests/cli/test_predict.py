@@ -290,6 +290,42 @@ def test_what_a_detector_found_is_listed(tmp_path: Path, capsys, data_format: st
     ]
 
 
+@pytest.mark.parametrize("recipe", ["resize", "transform"])
+def test_boxes_of_the_crop_are_those_of_the_picture(recipe: str, tmp_path: Path, capsys) -> None:
+    """The net sees the middle half of 40 x 20 pixels, from (10, 5) to (30, 15); its box is the middle half of that."""
+    (tmp_path / "net.prototxt").write_text(DETECTOR)
+    keras_caffe.load(tmp_path / "net.prototxt").save(tmp_path / "net.keras")
+    (tmp_path / "data.prototxt").write_text(
+        'layer { name: "d" type: "ImageData" top: "data" transform_param { crop_size: 4 }'
+        " image_data_param { new_height: 8 new_width: 8 } }"
+    )
+    Image.new("RGB", (40, 20), (255,) * 3).save(tmp_path / "white.png")
+    options = {
+        "resize": ["--resize", "8", "--raw-scale", "255"],
+        "transform": ["--transform", str(tmp_path / "data.prototxt")],
+    }
+    command = ["predict", str(tmp_path / "net.keras"), str(tmp_path / "white.png"), "--top", "1", "--json"]
+    assert main([*command, *options[recipe]]) == 0
+    ((box,),) = [found["predictions"] for found in json.loads(capsys.readouterr().out)]
+    assert [box[side] for side in ("left", "top", "right", "bottom")] == [15, 8, 25, 12]  # 7.5 and 12.5 to even
+
+
+@pytest.mark.parametrize("blob", ["file", "a/b", "images"])
+def test_blobs_of_any_name_are_written(blob: str, tmp_path: Path, capsys) -> None:
+    (tmp_path / "net.prototxt").write_text(ECHO.replace('top: "out"', f'top: "{blob}"'))
+    keras_caffe.load(tmp_path / "net.prototxt").save(tmp_path / "net.keras")
+    Image.fromarray(PIXELS).save(tmp_path / "image.png")
+    out = tmp_path / "out.npz"
+    done = main(["predict", str(tmp_path / "net.keras"), str(tmp_path / "image.png"), "-o", str(out)])
+    if blob == "images":  # which has the pictures' names
+        assert done == 1
+        assert "blob 'images' cannot be written beside it" in capsys.readouterr().err
+        return
+    with np.load(out) as arrays:
+        assert sorted(arrays) == sorted(["images", blob])
+        np.testing.assert_array_equal(arrays[blob][0], PIXELS[:, :, ::-1].transpose(2, 0, 1))
+
+
 def test_pictures_prepared_as_pycaffe_does(digits: list[str], tmp_path: Path, capsys) -> None:
     """--resize, --raw-scale and --oversample give the scores of pycaffe's Classifier."""
     options = ["--mean", "20", "--scale", "0.01", "--raw-scale", "200"]
