@@ -118,6 +118,86 @@ def test_an_input_is_scaled_as_opencv_scales_it(lenet: cv_dnn.Net) -> None:
     np.testing.assert_array_equal(two.forward(), [[3, 5, 7, 9]])
 
 
+@pytest.mark.parametrize(
+    ("shape", "mean", "wanted"),
+    [
+        ((2, 3), (1, 1, 1, 1), [9] * 6),
+        ((3,), (1, 2, 3), [9] * 3),
+        ((1, 3, 2), (1, 2), [9, 9, 8, 8, 10, 10]),
+        ((1, 2, 1, 1, 2), 1, [9, 9, 10, 10]),
+        ((1, 5), (0, 0, 0, 0), [10] * 5),
+    ],
+)
+def test_a_mean_is_subtracted_of_blobs_of_any_rank(shape: tuple[int, ...], mean: Any, wanted: list[int]) -> None:
+    net = text_net(input_layer("data", *shape) + layer("same", "Power", "data", "same"))
+    net.setInput(np.full(shape, 10), mean=mean)
+    assert net.forward().ravel().tolist() == wanted
+
+
+@pytest.mark.parametrize(("shape", "mean"), [((2, 3), (1, 2, 3)), ((1, 5, 1, 1), (1,)), ((1, 3), [0] * 5)])
+def test_a_mean_that_opencv_refuses_is_refused(shape: tuple[int, ...], mean: Any) -> None:
+    net = text_net(input_layer("data", *shape) + layer("same", "Power", "data", "same"))
+    with pytest.raises(ShapeError, match="mean"):
+        net.setInput(np.zeros(shape), mean=mean)
+
+
+def test_outputs_are_asked_for_in_opencvs_ways(lenet: cv_dnn.Net) -> None:
+    lenet.setInput(images(1, 1, 28, 28))
+    last = lenet.forward("prob")
+    np.testing.assert_array_equal(lenet.forward(None), last)
+    for found in (lenet.forward([]), lenet.forward(outBlobNames=["prob"])):
+        assert isinstance(found, tuple)
+        np.testing.assert_array_equal(found, [last])
+
+
+def test_a_layer_without_tops_gives_what_it_reads() -> None:
+    net = text_net(TWO + layer("end", "Silence", "a"))
+    assert net.getUnconnectedOutLayersNames() == ("same_1", "end")
+    net.setInput([[1, 2, 3, 4]])
+    np.testing.assert_array_equal(net.forward(), [[1, 2]])
+
+
+def test_counts_of_lenet_are_those_of_opencv(lenet: cv_dnn.Net) -> None:
+    types = ("Convolution", "InnerProduct", "Pooling", "ReLU", "Softmax", "__NetInputLayer__")
+    assert lenet.getLayerTypes() == types
+    assert [lenet.getLayersCount(type) for type in (*types, "Nope")] == [2, 2, 2, 1, 1, 1, 0]
+    assert lenet.getMemoryConsumption([1, 1, 28, 28]) == (1724320, 80816)
+    assert lenet.getMemoryConsumption(1, [[1, 1, 28, 28]]) == (2080, 46080)
+    assert [lenet.getLayerId("_input"), lenet.getLayer("_input").type] == [0, ""]
+    assert '\t"conv1" -> "pool1"' in lenet.dump()
+
+
+def test_learned_values_are_known_by_number(lenet: cv_dnn.Net) -> None:
+    lenet.setInput(images(1, 1, 28, 28))
+    assert lenet.getParam(1).shape == (20, 1, 5, 5)
+    lenet.setParam("ip2", 0, np.zeros((10, 500)))
+    lenet.setParam("ip2", 1, np.zeros(10))
+    np.testing.assert_allclose(lenet.forward(), np.full((1, 10), 0.1), rtol=1e-6)
+
+
+def test_inputs_may_have_other_names_and_sizes() -> None:
+    net = text_net(TWO)
+    net.setInputsNames(["x", "y"])
+    net.setInputShape("x", [3, 4])  # not needed for what y alone gives
+    net.setInput([[1, 2, 3, 4]] * 3, "y")
+    np.testing.assert_array_equal(net.forward(), [[2, 3, 4, 5]] * 3)
+    assert net.getLayer(0).outputNameToIndex("y") == 1
+    net.enableFusion(False)
+    net.enableWinograd(False)
+
+
+def test_opencvs_other_names_of_readers_and_buffers(lenet: cv_dnn.Net) -> None:
+    proto, model = (Path(file).read_bytes() for file in FILES)
+    for net in (
+        cv_dnn.readNetFromCaffe(bufferProto=proto, bufferModel=model),
+        cv_dnn.readNet(FILES[1], FILES[0]),
+        cv_dnn.readNet(FILES[0], FILES[1], "caffe"),
+        cv_dnn.readNet("caffe", model, proto),
+        cv_dnn.readNet("Caffe", bufferModel=model, bufferConfig=proto),
+    ):
+        np.testing.assert_array_equal(net.getParam("ip2"), lenet.getParam("ip2"))
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, lambda content: np.frombuffer(content, "uint8")])
 def test_buffers_are_read_as_files_are(lenet: cv_dnn.Net, kind: Callable[[bytes], Any]) -> None:
     net = cv_dnn.readNetFromCaffe(*(kind(Path(file).read_bytes()) for file in FILES))
@@ -180,6 +260,13 @@ def test_backends_and_targets_are_taken(lenet: cv_dnn.Net) -> None:
         (lambda net: net.getLayersShapes([[1, 1, 28, 28]] * 2), NetError, "one shape for each input"),
         (lambda net: cv_dnn.readNetFromCaffe("nowhere.prototxt"), ReadError, "nowhere.prototxt"),
         (lambda net: cv_dnn.readNetFromCaffe(b"layer {"), ReadError, "buffer.prototxt:2:1: the text ends"),
+        (lambda net: cv_dnn.readNetFromCaffe(None), NetError, "no net to read"),
+        (lambda net: cv_dnn.readNet(FILES[1]), NetError, "no net to read"),
+        (lambda net: cv_dnn.readNet("net.pb", "net.pbtxt", "tensorflow"), NetError, "not one of Caffe's"),
+        (lambda net: net.getParam("pool1"), WeightsError, "has no blob 0"),
+        (lambda net: net.setParam("conv1", 2, [3]), WeightsError, "has no blob 2"),
+        (lambda net: net.setInputsNames(["a", "b"]), NetError, "more names than inputs"),
+        (lambda net: net.setInputShape("date", [1]), UnknownNameError, "no input 'date'"),
         (lambda net: cv_dnn.readNetFromCaffe(np.zeros(3)), TypeError, "array of uint8"),
     ],
 )

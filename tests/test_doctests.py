@@ -23,7 +23,13 @@ LAYERS = (
     "Accuracy BatchNorm Bias Concat Convolution Deconvolution Dropout ELU Eltwise EuclideanLoss Flatten InnerProduct"
 )
 LAYERS += " LRN PReLU Pooling Power ReLU Reshape Scale Sigmoid Slice Softmax SoftmaxWithLoss TanH"
-NEEDS = {"to_onnx": "onnx", "readNetFromCaffe": "onnxruntime", "view": "igraph", "plots": "matplotlib"}
+NEEDS = {
+    "to_onnx": "onnx",
+    "readNetFromCaffe": "onnxruntime",
+    "readNet": "onnxruntime",
+    "view": "igraph",
+    "plots": "matplotlib",
+}
 
 
 def public() -> dict[str, Any]:

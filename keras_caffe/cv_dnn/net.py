@@ -1,18 +1,12 @@
-"""OpenCV's `cv2.dnn` for Caffe nets, with OpenCV's names and shapes, on ONNX Runtime.
-
-A script that read its net with `cv2.dnn.readNetFromCaffe` reads it with `keras_caffe.cv_dnn.readNetFromCaffe`; nothing
-else in it changes. Needs no TensorFlow and no OpenCV. OpenCV: caffe_importer.cpp and net_impl.cpp in modules/dnn/src.
-"""
+"""A planned net as `cv2.dnn.Net`, and its layers."""
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,54 +15,18 @@ from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.errors import NetError, ShapeError, UnknownNameError, WeightsError
 from keras_caffe.layers.base import Blob
-from keras_caffe.named import Named, unknown
+from keras_caffe.named import Named
 from keras_caffe.onnx.export import Settings, model_bytes
-from keras_caffe.onnx.subject import Subject, of_files
+from keras_caffe.onnx.subject import Subject
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.shapes import Shape
 
 CACHED = 4
 """How many files a net keeps open, each with the learned values: one for each set of input sizes and outputs."""
+INPUT = "_input"
+FEEDING = "__NetInputLayer__"
+"""OpenCV's name and type of layer 0, which feeds the others."""
 Shapes = tuple[tuple[str, Shape], ...]
-
-
-def readNetFromCaffe(prototxt: Any, caffeModel: Any = None) -> Net:
-    """Reads a net to run it.
-
-    Args:
-        prototxt: path, or the file's content as bytes, bytearray or an array of uint8.
-        caffeModel: the same of the trained values; None: the values that the net's fillers give.
-
-    Raises:
-        ExportError: the package onnx or ONNX Runtime is missing. All that `keras_caffe.load` raises.
-
-    Examples:
-        >>> from keras_caffe import samples
-        >>> net = keras_caffe.cv_dnn.readNetFromCaffe(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
-        >>> net.setInput(samples.digits()[0][:1], scalefactor=samples.SCALE)
-        >>> print(net.forward().argmax())
-        9
-    """
-    Settings()  # Refuses now, and not in the first forward pass, where onnx is missing.
-    OnnxRuntime.library()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps a mapped file.
-        definition = _file(prototxt, Path(folder, "buffer.prototxt"))
-        weights = None if _is_nothing(caffeModel) else _file(caffeModel, Path(folder, "buffer.caffemodel"))
-        return Net(of_files(definition, weights, {}))
-
-
-def _is_nothing(given: Any) -> bool:
-    return given is None or (not isinstance(given, Path) and len(given) == 0)
-
-
-def _file(given: Any, spare: Path) -> Path:
-    """A file with what is given: a path, or its content, which is written to the spare one."""
-    if isinstance(given, str | Path):
-        return Path(given)
-    if not isinstance(given, bytes | bytearray) and np.asarray(given).dtype != np.uint8:
-        raise TypeError(f"expected a path, bytes or an array of uint8, received {given!r}")
-    spare.write_bytes(bytes(given))
-    return spare
 
 
 class Net:
@@ -84,6 +42,8 @@ class Net:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._nodes = Named("layer", _numbered(subject.plan))
+        self._inputs = Named("input", {name: name for name in subject.shapes})
+        self._shapes = dict(subject.shapes)
         self._fed: dict[str, np.ndarray] = {}
         self._nanoseconds = 0
         self._runtime = lru_cache(CACHED)(self._opened)
@@ -95,36 +55,46 @@ class Net:
             blob: array of numbers, (N, C, H, W) for pictures.
             name: the input; default: the first one.
             scalefactor: factor after the mean is subtracted.
-            mean: a number for each channel; those that are missing are 0.
-        """
-        inputs = list(self._subject.shapes)
-        name = name or inputs[0]
-        if name not in inputs:
-            raise unknown("input", [name], inputs)
-        array = np.array(blob, "float32")
-        if array.ndim == 4 and np.any(mean):
-            means = np.zeros(max(4, array.shape[1]), "float32")
-            means[: np.size(mean)] = mean
-            array -= means[: array.shape[1], None, None]
-        self._fed[name] = array * np.float32(scalefactor)
+            mean: up to 4 numbers, one for each channel; those that are missing are 0.
 
-    def forward(self, outputName: str | Sequence[str] = "") -> np.ndarray | tuple[np.ndarray, ...]:
+        Raises:
+            UnknownNameError: there is no such input. ShapeError: the mean does not fit the blob.
+        """
+        blob_name = self._inputs[name or next(iter(self._inputs), "")]
+        array = np.array(blob, "float32")
+        self._fed[blob_name] = (array - _mean(mean, array.shape)) * np.float32(scalefactor)
+
+    def setInputShape(self, inputName: str, shape: Sequence[int]) -> None:
+        """Sets the sizes of an input as long as `setInput` does not bring others. Raises UnknownNameError."""
+        self._shapes[self._inputs[inputName]] = tuple(map(int, shape))
+
+    def setInputsNames(self, inputBlobNames: Sequence[str]) -> None:
+        """Gives the inputs, in their order, other names. Raises NetError for more names than inputs."""
+        if len(inputBlobNames) > len(self._shapes):
+            raise NetError("there are more names than inputs", expected=len(self._shapes), received=inputBlobNames)
+        self._inputs = Named("input", zip(inputBlobNames, self._shapes, strict=False))
+
+    def forward(
+        self, outputName: str | Sequence[str] | None = "", *, outBlobNames: Sequence[str] | None = None
+    ) -> np.ndarray | tuple[np.ndarray, ...]:
         """Runs the net as far as it is needed.
 
         Args:
             outputName: a layer, or several; default: the last one.
+            outBlobNames: OpenCV's other name of several.
 
         Returns:
             The first top of the layer; a tuple of them for several layers. A top is what the layer itself wrote, also
-            where a later layer works in place on it.
+            where a later layer works in place on it. A layer without tops gives what it reads.
 
         Raises:
             UnknownNameError: there is no such layer.
             NetError: an input is not set. ShapeError, LayerError: the inputs do not fit the net.
         """
-        if isinstance(outputName, str):
-            return self._run([self._tops(outputName or self._last())[0]])[0]
-        return tuple(self._run([self._tops(name)[0] for name in outputName]))
+        names = outputName if outBlobNames is None else outBlobNames
+        if names is None or isinstance(names, str):
+            return self._run([self._tops(names)[0]])[0]
+        return tuple(self._run([self._tops(name)[0] for name in names or [""]]))
 
     def forwardAndRetrieve(self, outBlobNames: Sequence[str]) -> tuple[tuple[np.ndarray, ...], ...]:
         """All tops of each of these layers."""
@@ -138,17 +108,36 @@ class Net:
 
     def getLayerId(self, layer: str) -> int:
         """The layer's number; -1 if there is none of this name."""
+        if layer == INPUT:
+            return 0
         return self.getLayerNames().index(layer) + 1 if layer in self._nodes else -1
 
     def getLayer(self, layerId: int | str) -> Layer:
         """A layer by number or name. Raises UnknownNameError."""
+        if layerId in (0, INPUT):
+            return Layer(self, INPUT, None)
         if isinstance(layerId, str):
             return Layer(self, layerId, self._nodes[layerId])
-        if layerId == 0:
-            return Layer(self, "_input", None)
         if not 0 < layerId <= len(self._nodes):
             raise UnknownNameError(f"the net has no layer {layerId}", expected=f"0 to {len(self._nodes)}")
         return self.getLayer(self.getLayerNames()[layerId - 1])
+
+    def getLayerTypes(self) -> tuple[str, ...]:
+        """The types of the layers, and that of layer 0."""
+        return tuple(sorted({FEEDING, *(node.type for node in self._nodes.values())}))
+
+    def getLayersCount(self, layerType: str) -> int:
+        """How many layers are of this type."""
+        return [FEEDING, *(node.type for node in self._nodes.values())].count(layerType)
+
+    def getParam(self, layer: int | str, numParam: int = 0) -> np.ndarray:
+        """One of a layer's learned values, in Caffe's shape. Raises UnknownNameError, WeightsError."""
+        return self._learned(layer, numParam)[numParam]
+
+    def setParam(self, layer: int | str, numParam: int, blob: Any) -> None:
+        """Sets one of a layer's learned values. Raises UnknownNameError, WeightsError."""
+        blobs = self._learned(layer, numParam)
+        self.getLayer(layer).blobs = [*blobs[:numParam], blob, *blobs[numParam + 1 :]]
 
     def getUnconnectedOutLayers(self) -> np.ndarray:
         """Numbers of the layers whose tops no layer reads."""
@@ -159,7 +148,7 @@ class Net:
         """Their names."""
         values = self._subject.plan.net.values
         read = {id for id, value in values.items() if value.consumers}
-        return tuple(name for name, node in self._nodes.items() if node.outputs and read.isdisjoint(node.outputs))
+        return tuple(name for name, node in self._nodes.items() if read.isdisjoint(node.outputs))
 
     def getLayersShapes(self, netInputShapes: Sequence[Any]) -> tuple[np.ndarray, tuple[Any, ...], tuple[Any, ...]]:
         """What shapes the layers' bottoms and tops have for inputs of these shapes.
@@ -170,17 +159,32 @@ class Net:
         Returns:
             Numbers of the layers from 0 on; for each the shapes of its bottoms; for each those of its tops.
         """
-        shapes, inputs = [netInputShapes] if np.ndim(netInputShapes[0]) == 0 else netInputShapes, self._subject.shapes
-        if len(shapes) != len(inputs):
-            raise NetError("there must be one shape for each input", expected=", ".join(inputs), received=shapes)
-        given = (tuple(map(int, shape)) for shape in shapes)
-        plan = self._planned(tuple(zip(inputs, given, strict=True))).plan
+        plan = self._planned(self._given_shapes(netInputShapes)).plan
         fed, nodes = _shapes(plan, plan.inputs), self._nodes.values()
         return (
             np.arange(len(nodes) + 1, dtype="int32"),
             (fed, *(_shapes(plan, node.inputs) for node in nodes)),
-            (fed, *(_shapes(plan, node.outputs) for node in nodes)),
+            (fed, *(_shapes(plan, _written(node)) for node in nodes)),
         )
+
+    def getMemoryConsumption(self, *layerIdAndShapes: Any) -> tuple[int, int]:
+        """Bytes of the learned values and of the tops: `getMemoryConsumption([layerId, ]netInputShapes)`."""
+        *layer, shapes = layerIdAndShapes
+        numbers, _, tops = self.getLayersShapes(shapes)
+        chosen = layer or numbers.tolist()
+        learned = sum(blob.nbytes for number in chosen for blob in self.getLayer(number).blobs)
+        return learned, sum(4 * int(np.prod(top, dtype=np.int64)) for number in chosen for top in tops[number])
+
+    def dump(self) -> str:
+        """The layers, and which of them read which, in Graphviz's language."""
+        writers = {value: name for name, node in self._nodes.items() for value in node.outputs}
+        boxes = (f'\t"{name}" [label="{name}\\n{node.type}" shape=box]' for name, node in self._nodes.items())
+        edges = (
+            f'\t"{writers.get(value, INPUT)}" -> "{name}"'
+            for name, node in self._nodes.items()
+            for value in node.inputs
+        )
+        return "\n".join(["digraph G {", *boxes, *edges, "}", ""])
 
     def empty(self) -> bool:
         """Whether there are no layers."""
@@ -192,18 +196,35 @@ class Net:
     def setPreferableTarget(self, targetId: int) -> None:
         """Taken, and without effect: ONNX Runtime computes on the CPU."""
 
+    def enableFusion(self, fusion: bool) -> None:
+        """Taken, and without effect: ONNX Runtime decides itself what it computes in one step."""
+
+    def enableWinograd(self, useWinograd: bool) -> None:
+        """Taken, and without effect: ONNX Runtime chooses how it computes convolutions."""
+
     def getPerfProfile(self) -> tuple[int, np.ndarray]:
         """How long the last forward pass took, in `cv2.getTickFrequency()`'s nanoseconds; no times of layers."""
         return self._nanoseconds, np.empty(0)
 
-    def _last(self) -> str:
-        return next(name for name in reversed(self._nodes) if self._nodes[name].outputs)
+    def _learned(self, layer: int | str, number: int) -> tuple[np.ndarray, ...]:
+        """The layer's learned values, of which there is one of this number."""
+        blobs = self.getLayer(layer).blobs
+        if not 0 <= number < len(blobs):
+            raise WeightsError(f"layer {layer!r} has no blob {number}", expected=f"less than {len(blobs)}")
+        return blobs
 
-    def _tops(self, layer: str) -> tuple[str, ...]:
-        return self._nodes[layer].outputs
+    def _given_shapes(self, given: Sequence[Any]) -> Shapes:
+        """One shape, or one for each input, with the inputs' names."""
+        shapes = [given] if np.ndim(given[0]) == 0 else given
+        if len(shapes) != len(self._shapes):
+            raise NetError("there must be one shape for each input", expected=", ".join(self._shapes), received=shapes)
+        return tuple((name, tuple(map(int, shape))) for name, shape in zip(self._shapes, shapes, strict=True))
+
+    def _tops(self, layer: str | None) -> tuple[str, ...]:
+        return _written(self._nodes[layer or next(reversed(self._nodes))])
 
     def _run(self, values: Sequence[str]) -> list[np.ndarray]:
-        shapes = {name: self._fed[name].shape if name in self._fed else s for name, s in self._subject.shapes.items()}
+        shapes = self._shapes | {name: array.shape for name, array in self._fed.items()}
         runtime = self._runtime(tuple(shapes.items()), tuple(dict.fromkeys(values)))
         needed = list(runtime.inputs)
         missing = [name for name in needed if name not in self._fed]
@@ -264,7 +285,7 @@ class Layer:
 
     def outputNameToIndex(self, outputName: str) -> int:
         """The position of an input among those that layer 0 feeds; -1 if there is none. 0 in other layers."""
-        names = list(self._net._subject.shapes)
+        names = list(self._net._inputs)
         if self._node is not None:
             return 0
         return names.index(outputName) if outputName in names else -1
@@ -277,6 +298,27 @@ def _numbered(plan: Plan) -> Iterator[tuple[str, Node]]:
         name, before = planned.node.name, seen[planned.node.name]
         seen[name] += 1
         yield (f"{name}_{before}" if before else name), planned.node
+
+
+def _written(node: Node) -> tuple[str, ...]:
+    """The values that stand for a layer's tops; where it has none, OpenCV shows what it reads."""
+    return node.outputs or node.inputs
+
+
+def _mean(given: Any, shape: Sequence[int]) -> Any:
+    """What is subtracted from a blob of this shape: one number, or one for each channel of planes."""
+    channels, numbers = (shape[1] if len(shape) > 1 else 1), np.ravel(given)
+    if len(numbers) > 4 or (np.any(numbers) and channels > 4):
+        received = f"{len(numbers)} numbers for a blob {shape}"
+        raise ShapeError("a mean is of up to 4 channels", expected="at most 4", received=received)
+    means = np.zeros(max(4, channels), "float32")
+    means[: len(numbers)] = numbers
+    means = means[:channels]
+    if (means == means[:1]).all():
+        return means[:1]
+    if len(shape) < 3:
+        raise ShapeError("channels without planes have one mean", expected="equal numbers", received=numbers.tolist())
+    return means.reshape(-1, *[1] * (len(shape) - 2))
 
 
 def _check_sizes(planned: PlannedLayer, learned: Sequence[Blob]) -> None:
