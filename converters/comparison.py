@@ -14,6 +14,7 @@ from keras_caffe.converters.choices import TOLERANCE
 from keras_caffe.converters.definition import check_not_swapped, read_definition
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.converters.read import check_numbers
 from keras_caffe.errors import NetError, ReadError, unreadable
 from keras_caffe.layout import edge_order, inverse
 
@@ -102,6 +103,9 @@ def compare(
         raise ReadError(
             "the reference has no blob of the net", expected=", ".join(model.blobs), received=", ".join(arrays)
         )
+    for name in (*inputs, *names):
+        if name in arrays:
+            check_numbers(np.asarray(arrays[name]), f"the reference's blob {name!r}")
     fed = {name: arrays[name] for name in inputs if name in arrays}
     blobs = computed_blobs(model, names, fed, training=model.net.phase == "TRAIN")
     rows = (row(model, name, blobs[name], np.asarray(arrays[name]), tolerance) for name in _in_order(model, names))

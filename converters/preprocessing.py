@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ class Preprocessing:
             raise ExportError("pictures do not get the size of the net's input", expected=size, received=made)
         if crop and resize and any(c > r for c, r in zip(crop, resize, strict=True)):
             raise ExportError("the crop is larger than the picture", expected=f"at most {resize}", received=crop)
-        mean = _mean(self.mean, channels, resize, crop)
-        return FittedPreprocessing(resize, crop, mean, float(self.scale), self.bgr and channels == 3, channels)
+        mean, scale = _mean(self.mean, channels, resize, crop), _scale(self.scale)
+        return FittedPreprocessing(resize, crop, mean, scale, self.bgr and channels == 3, channels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +99,32 @@ def centre(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _pair(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+    try:
+        pair: Any = size if np.ndim(size) else (size, size)
+        height, width = map(index, pair)
+    except (TypeError, ValueError):
+        height = width = 0
+    if height <= 0 or width <= 0:
         raise ExportError("this is not a size in pixels", expected="one number, or height and width", received=size)
-    return pair[0], pair[1]
+    return height, width
+
+
+def _scale(given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise ExportError("the scale is no number", expected="one real number", received=given) from None
+
+
+def _array(given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given).astype("float32", casting="same_kind" if np.iscomplexobj(given) else "unsafe")
+    except (TypeError, ValueError):
+        raise ExportError("the mean is no array of real numbers", received=given) from None
 
 
 def _mean(given: Any, channels: int, resize: tuple[int, int] | None, crop: tuple[int, int] | None) -> np.ndarray:
-    mean = np.asarray(_read(given) if isinstance(given, (str, Path)) else given, "float32")
+    mean = _array(_read(given) if isinstance(given, (str, Path)) else given)
     mean = mean[0] if mean.ndim == 4 and len(mean) == 1 else mean
     if mean.ndim <= 1 and mean.size in (1, channels):
         return np.broadcast_to(mean, (1, 1, channels))

@@ -211,7 +211,18 @@ def read_array(path: str | os.PathLike[str]) -> np.ndarray:
         raise unreadable(path, error, problem="this is not a NumPy array") from None
     if not isinstance(array, np.ndarray):
         raise ReadError("this is not a NumPy array", where=str(path), received="several of them")
+    check_numbers(array, str(path))
     return array
+
+
+def check_numbers(array: np.ndarray, where: str) -> None:
+    """Refuses arrays of text, objects or complex numbers.
+
+    Raises:
+        ReadError: it is one.
+    """
+    if array.dtype.kind in "cOSUmM" or array.dtype.type is np.void:  # bfloat16 is of kind V, too
+        raise ReadError("this is not an array of real numbers", where=where, received=array.dtype)
 
 
 def is_text_file(path: str | os.PathLike[str]) -> bool:

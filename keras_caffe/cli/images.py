@@ -182,18 +182,21 @@ def _matches(pattern: Path) -> list[str]:
         return []
 
 
-def mean_of(text: str, shape: tuple[int, int, int]) -> np.ndarray:
+def mean_of(text: str, shape: tuple[int, int, int], as_pycaffe: bool = False) -> np.ndarray:
     """The mean that `--mean` names, as `Preparation` takes it.
 
     Args:
         text: numbers for all channels or one for each, or a .npy or .binaryproto file. A mean picture of another size
             than the input gives one number for each channel, its mean.
         shape: (C, H, W) of the net's input.
+        as_pycaffe: resize a mean picture to the input's size instead, as pycaffe's Transformer does.
 
     Raises:
         ReadError, DataError: the file is broken, or has another number of channels.
     """
     import numpy as np
+
+    from keras_caffe.pycaffe.transformer import Transformer
 
     values = _numbers(text)
     mean = np.asarray(_read_mean(text) if values is None else values, "float32")
@@ -202,11 +205,15 @@ def mean_of(text: str, shape: tuple[int, int, int]) -> np.ndarray:
         return np.full((shape[0], 1, 1), mean[0])
     if mean.ndim not in (1, 3) or mean.shape[0] != shape[0]:
         raise DataError("the mean does not fit the net's input", where=text, expected=shape, received=mean.shape)
+    if as_pycaffe and mean.ndim == 3:
+        transformer = Transformer({"data": (1, *shape)})
+        transformer.set_mean("data", mean)
+        return transformer.mean["data"]
     return mean if mean.shape == tuple(shape) else mean.reshape(shape[0], -1).mean(1)[:, None, None]
 
 
 def _numbers(text: str) -> list[float] | None:
-    if not re.fullmatch(r"[-+.\deE]+(,[-+.\deE]+)*", text):
+    if not re.fullmatch(r"\s*[-+.\deE]+(\s*,\s*[-+.\deE]+)*\s*", text):
         return None
     try:
         return [float(number) for number in text.split(",")]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from keras_caffe import CaffeModel
 
 BATCH = 16
+MOST_LABELS = 1_000_000  # a list has a name for each number up to the largest
 NAMES = "images"  # the array of an .npz file with the pictures' names
 
 
@@ -144,7 +145,8 @@ def preparation(args: argparse.Namespace, shape: tuple[int, int, int]) -> Prepar
         return of_data_layer(args.transform, shape, args.resize, **places(args))
     raw_scale = 255.0 if args.raw_scale is None and (args.resize or args.oversample) else args.raw_scale
     scale = 1.0 if args.scale is None else args.scale
-    return Preparation(shape, mean_of(args.mean or "0", shape), scale, args.resize, raw_scale, args.oversample)
+    mean = mean_of(args.mean or "0", shape, as_pycaffe=raw_scale is not None)
+    return Preparation(shape, mean, scale, args.resize, raw_scale, args.oversample)
 
 
 def predictions(
@@ -280,6 +282,8 @@ def read_labels(file: str) -> list[str]:
     if Path(file).suffix == ".prototxt":
         items = read_message(file, proto.LabelMap).item
         names = {item.label: item.display_name or item.name for item in items}
+        if max(names, default=0) > MOST_LABELS:
+            raise DataError("a label is too large", where=file, expected=f"at most {MOST_LABELS}", received=max(names))
         return [names.get(label, "") for label in range(max(names, default=-1) + 1)]
     try:
         return Path(file).read_text(encoding="utf-8").rstrip().splitlines()

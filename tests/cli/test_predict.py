@@ -17,6 +17,7 @@ import keras_caffe
 from keras_caffe import proto, pycaffe, samples
 from keras_caffe.cli import main
 from keras_caffe.cli.images import from_0_to_1, mean_of, of_data_layer
+from keras_caffe.cli.predict import read_labels
 from keras_caffe.converters.pictures import read_image, resized
 from keras_caffe.converters.resize import resize
 from keras_caffe.data.images import decode
@@ -142,15 +143,29 @@ def test_a_mean_picture_of_another_size_gives_its_channels_means(tmp_path: Path)
     np.testing.assert_allclose(found, mean.mean((1, 2), keepdims=True), rtol=1e-6)
 
 
+def test_means_with_spaces() -> None:
+    np.testing.assert_array_equal(mean_of("104, 117, 123", (3, 2, 2)).ravel(), [104, 117, 123])
+
+
+def test_a_labelmap_of_large_numbers_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "map.prototxt").write_text('item { name: "x" label: 30000000 }')
+    with pytest.raises(CaffeError, match="a label is too large; expected at most 1000000; received 30000000"):
+        read_labels(str(tmp_path / "map.prototxt"))
+
+
 def test_bad_means(tmp_path: Path) -> None:
     np.save(tmp_path / "grey.npy", np.zeros((1, 2, 2)))
     (tmp_path / "text.npy").write_text("text")
+    np.save(tmp_path / "words.npy", np.array(["a", "b", "c"]))
+    np.save(tmp_path / "complex.npy", np.zeros(3, "complex64"))
     for mean, reason in (
         ("1,2", r"does not fit.* received \(2,\)"),
         (str(tmp_path / "grey.npy"), r"does not fit.* received \(1, 2, 2\)"),
         (str(tmp_path / "text.npy"), "not a NumPy array"),
         (str(tmp_path / "none"), "no such file"),
         ("1.2.3", "no such file"),
+        (str(tmp_path / "words.npy"), "not an array of real numbers; received <U1"),
+        (str(tmp_path / "complex.npy"), "not an array of real numbers; received complex64"),
     ):
         with pytest.raises(CaffeError, match=reason):
             mean_of(mean, (3, 2, 2))
@@ -340,6 +355,19 @@ def test_pictures_prepared_as_pycaffe_does(digits: list[str], tmp_path: Path, ca
         for picture, expected in zip(found, scores, strict=True):
             values = {entry["index"]: entry["score"] for entry in picture["predictions"]}
             np.testing.assert_allclose([values[n] for n in range(10)], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_mean_picture_is_resized_as_pycaffe_does(digits: list[str], tmp_path: Path) -> None:
+    mean = np.random.default_rng(0).integers(0, 99, (1, 40, 36)).astype("float32")
+    np.save(tmp_path / "mean.npy", mean)
+    out = tmp_path / "out.npz"
+    command = ["predict", NET, WEIGHTS, digits[0], "--resize", "40,36", "--mean", str(tmp_path / "mean.npy")]
+    assert main([*command, "--output", "data", "-o", str(out)]) == 0
+    transformer = pycaffe.io.Transformer({"data": (1, 1, 28, 28)})
+    transformer.set_mean("data", mean)
+    picture = pycaffe.io.resize_image(pycaffe.io.load_image(digits[0], color=False), (40, 36))[6:34, 4:32] * 255
+    with np.load(out) as arrays:
+        np.testing.assert_allclose(arrays["data"][0], picture.transpose(2, 0, 1) - transformer.mean["data"], atol=1e-4)
 
 
 def test_pictures_prepared_as_a_data_layer_does(tmp_path: Path, capsys) -> None:

@@ -82,6 +82,9 @@ def test_names_that_the_net_does_not_have(reference: dict[str, np.ndarray]) -> N
 
 
 def test_what_cannot_be_compared(reference: dict[str, np.ndarray], tmp_path: Path) -> None:
+    for blob, values in {"prob": np.array(["a"]), "data": np.zeros((1, 1, 28, 28), "complex64")}.items():
+        with pytest.raises(ReadError, match=f"blob '{blob}': this is not an array of real numbers"):
+            keras_caffe.compare(*FILES, {**reference, blob: values})
     del reference["data"]
     with pytest.raises(NetError, match="lacks input 'data'"):
         keras_caffe.compare(*FILES, reference)

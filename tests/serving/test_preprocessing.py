@@ -115,6 +115,11 @@ def test_caffes_own_message() -> None:
     assert Preprocessing.of(Preprocessing()) == Preprocessing.of({})
 
 
+def test_sizes_are_any_whole_numbers() -> None:
+    sizes = [(np.int64(6), np.int64(5)), np.array([6, 5]), [6, 5]]
+    assert [Preprocessing(resize=size).fitted((1, 3, 6, 5)).resize for size in sizes] == [(6, 5)] * 3
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -123,6 +128,11 @@ def test_caffes_own_message() -> None:
         ({"resize": 4, "crop": 6}, "larger than the picture"),
         ({"resize": "big"}, "not a size"),
         ({"crop": 0}, "not a size"),
+        ({"resize": 2.5}, "not a size"),
+        ({"scale": "abc"}, "the scale is no number"),
+        ({"mean": ["a", "b", "c"]}, "the mean is no array of real numbers"),
+        ({"mean": [[1], [2, 3]]}, "the mean is no array of real numbers"),
+        ({"mean": 1j}, "the mean is no array of real numbers"),
         ({"mean": [1, 2]}, "mean does not fit"),
         ({"mean": np.zeros((3, 5, 5))}, "mean does not fit"),
         ({"mirror": True}, "not understood"),
