@@ -11,6 +11,7 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, one_of, per_axis
 from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.layers.nd_pooling import NdPooling, refuse_3d
 from keras_caffe.layers.spatial import pair, refuse_shapes
 from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
@@ -34,7 +35,8 @@ class Pooling(CaffeLayer):
         global_pooling: one window over the whole plane (False); `kernel_size` is ignored, stride and pad are 1 and 0.
         with_mask: a second top with the index h W + w of each maximum (False; MAX only).
 
-    Shapes: (N, H, W, C) -> (N, P_h, P_w, C), twice with `with_mask`.
+    Shapes: (N, H, W, C) -> (N, P_h, P_w, C), twice with `with_mask`. A file's Pooling of a bottom of five axes, with
+    Intel's `kernel_size_3d`, `stride_3d` and `pad_3d`, becomes an NdPooling.
 
     Raises:
         LayerError, ShapeError: parameters that Caffe refuses, a bottom without exactly 4 axes.
@@ -122,6 +124,9 @@ class Pooling(CaffeLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.pooling_param
         refuse_shapes(param)
+        if bottoms[0].rank == 5:
+            return NdPooling.of_pooling(layer, bottoms, **kwargs)
+        refuse_3d(param)
         return cls(
             pool=enum_name(param, "pool"),
             **_kernel(param),

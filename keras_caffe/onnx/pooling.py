@@ -207,9 +207,8 @@ def nd_pooling(site: Site, x: Tensor) -> Tensor:
     layer, sizes = site.layer, site.bottoms[0][2:]
     if layer.global_pooling:
         return site.op("GlobalMaxPool" if layer.pool == "MAX" else "GlobalAveragePool", x)
-    geometry = zip(layer.kernel_size, layer.stride, layer.pad, strict=True)
-    axes = [Axis(kernel, stride, pad, clip=pad > 0) for kernel, stride, pad in geometry]
-    return (max_pool if layer.pool == "MAX" else _whole_means)(site, x, axes, sizes)
+    averages = _whole_means if layer.rule == "NDPOOLING" else average_pool
+    return (max_pool if layer.pool == "MAX" else averages)(site, x, layer.axes(), sizes)
 
 
 @writes(layers.Pooling3D)

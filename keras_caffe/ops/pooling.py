@@ -85,7 +85,7 @@ def average_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
     mean = _framed_pool(x, axes, "average", 0.0)
     if all(isinstance(n, int) and axis.overhang(n) <= axis.pad for n, axis in zip(sizes, axes, strict=True)):
         return mean
-    high, wide = (_extent(n, axis) for n, axis in zip(sizes, axes, strict=True))
+    high, wide = (extent(n, axis) for n, axis in zip(sizes, axes, strict=True))
     area = axes[0].kernel * axes[1].kernel
     return mean * ops.cast(area / (high[:, None] * wide[None, :]), mean.dtype)[:, :, None]
 
@@ -207,7 +207,7 @@ def _taps(size: Any, axis: Axis) -> Any:
     return _origin(axis.framed(size), axis)[:, None] + ops.arange(axis.kernel, dtype="int32")[None, :]
 
 
-def _extent(size: Any, axis: Axis) -> Any:
+def extent(size: Any, axis: Axis) -> Any:
     """(P,) length of each window up to the end of the padding."""
     start = _origin(axis.output(size), axis)
     return ops.cast(ops.minimum(start + axis.kernel, size + axis.pad) - start, "float32")

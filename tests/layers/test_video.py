@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_caffe import load
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers import Convolution3D, Deconvolution3D, NdConvolution, NdPooling, Pooling3D
 from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import from_caffe, make, tops
+from tests.nets import net_with
 from tests.random_nets.draft import Draft
 
 VIDEO = (None, 4, 5, 6, 3)
@@ -51,6 +54,12 @@ CASES = [
         refused=[*POOLING, ({"global_pooling": 2}, "global_pooling must be True or False; received 2")],
     ),
     Case("NdPooling", NdPooling("MAX", 3, global_pooling=True), [SHAPE]),
+    Case(
+        "NdPooling",
+        NdPooling("AVE", (2, 2, 2), 2, (0, 1, 1), rule="POOLING"),
+        [VIDEO],
+        refused=[({"rule": "INTEL"}, "unknown rule; expected one of NDPOOLING, POOLING; received 'INTEL'")],
+    ),
     Case("Pooling3D", Pooling3D("AVE", (1, 2, 2), 2, pad=1), [VIDEO], refused=[*POOLING, THREE]),
     Case("Pooling3D", Pooling3D("MAX", 2, 2), [VIDEO]),
 ]
@@ -186,3 +195,55 @@ def test_axes_of_size_1_are_dropped() -> None:
 def test_refused(text: str, shape: tuple[int, ...], error: type[Exception], reason: str) -> None:
     with pytest.raises(error, match=reason):
         tops(text, shape)
+
+
+def pooled_over_three_axes(x: np.ndarray, pool: str, kernel: Any, stride: Any, pad: Any) -> np.ndarray:
+    """Intel's Pooling of (N, C, L, H, W), window by window."""
+    out = []
+    for size, k, s, p in zip(x.shape[2:], kernel, stride, pad, strict=True):
+        count = math.ceil((size + 2 * p - k) / s) + 1
+        out.append(count - 1 if any(pad) and (count - 1) * s >= size + p else count)
+    top = np.zeros((*x.shape[:2], *out), "float32")
+    for place in np.ndindex(*out):
+        starts = [at * s - p for at, s, p in zip(place, stride, pad, strict=True)]
+        ends = [min(a + k, n + p) for a, k, n, p in zip(starts, kernel, x.shape[2:], pad, strict=True)]
+        inside = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(starts, ends, x.shape[2:], strict=True))
+        window = x[(slice(None), slice(None), *inside)]
+        area = math.prod(b - a for a, b in zip(starts, ends, strict=True))
+        found = window.max((2, 3, 4)) if pool == "MAX" else window.sum((2, 3, 4)) / area
+        top[(slice(None), slice(None), *place)] = found
+    return top
+
+
+@pytest.mark.parametrize("pool", ["MAX", "AVE"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad"),
+    [((2, 2, 2), (2, 2, 2), (0, 0, 0)), ((3, 3, 3), (2, 2, 2), (1, 1, 1)), ((2, 3, 3), (2, 2, 3), (0, 1, 0))],
+)
+def test_pooling_of_five_axes_is_that_of_intels_caffe(pool: str, kernel: Any, stride: Any, pad: Any) -> None:
+    x = np.random.default_rng(7).normal(size=(2, 3, 5, 7, 6)).astype("float32")
+    sizes = {"kernel_size_3d": kernel, "stride_3d": stride, "pad_3d": pad}
+    fields = " ".join(f"{name}: {number}" for name, numbers in sizes.items() for number in numbers)
+    text = net_with("Pooling", x.shape, param=f"pooling_param {{ pool: {pool} {fields} }}")
+    want = pooled_over_three_axes(x, pool, kernel, stride, pad)
+    for shapes in (None, {"x0": (None, 3, None, None, None)}):
+        model = load(text, data_format="channels_first", input_shapes=shapes)
+        np.testing.assert_allclose(model(x), want, rtol=1e-5, atol=1e-6)
+
+
+def test_pooling_of_five_axes_over_all_and_what_it_refuses() -> None:
+    x = np.random.default_rng(7).normal(size=SHAPE_3D).astype("float32")
+    layer = from_caffe('type: "Pooling" pooling_param { pool: AVE global_pooling: true }', SHAPE_3D)
+    top = layer(np.moveaxis(x, 1, -1))
+    np.testing.assert_allclose(np.ravel(top), x.mean((2, 3, 4)).ravel(), rtol=1e-5, atol=1e-6)
+    for fields, message in (
+        ("kernel_size: 2", "kernel_size is for planes, .* Write kernel_size_3d."),
+        ("pad_h: 1 kernel_size_3d: 2", "pad_h is for planes, .* Write pad_3d."),
+        ("stride_3d: 2", "kernel_size_3d is missing"),
+        ("kernel_size_3d: [2, 2]", "kernel_size_3d must be given once or once per axis; expected 1 or 3 values"),
+        ("kernel_size_3d: 2 global_pooling: true", "global_pooling takes the kernel from the bottom"),
+    ):
+        with pytest.raises(LayerError, match=message):
+            from_caffe(f'type: "Pooling" pooling_param {{ {fields} }}', SHAPE_3D)
+    with pytest.raises(LayerError, match="kernel_size_3d is for a Pooling whose bottom has five axes"):
+        from_caffe('type: "Pooling" pooling_param { kernel_size: 2 kernel_size_3d: 2 }', (2, 3, 5, 5))
