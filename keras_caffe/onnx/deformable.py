@@ -68,3 +68,8 @@ def _neighbours(site: Site, at: Tensor, size: Length) -> list[tuple[Tensor, Tens
     second = site.op("Min", site.op("Add", first, 1.0), last)
     pairs = (first, site.op("Sub", 1.0, share)), (second, share)
     return [(site.cast(place, "int64"), part) for place, part in pairs]
+
+
+@writes(layers.DeformablePSROIPooling, precise=True)
+def deformable_psroi_pooling(site: Site, *bottoms: Tensor) -> Tensor:
+    site.refuse("offsets move each of its bins, and no operation of ONNX pools such")

@@ -18,6 +18,7 @@ from keras_caffe.onnx.losses import (
     per_sample,
     places,
     softmax_losses,
+    softplus,
     total,
     valid,
 )
@@ -65,6 +66,22 @@ def smooth_l1_loss_ohem(site: Site, a: Tensor, b: Tensor, *weights: Tensor) -> S
     else:
         loss = normalized(site, each, None, of_places, 1)
     return [loss, each][: 1 + layer.more_tops]
+
+
+@writes(layers.SigmoidCrossEntropyBalanceLoss, precise=True)
+def sigmoid_cross_entropy_balance_loss(site: Site, scores: Tensor, targets: Tensor) -> Tensor:
+    """See `keras_caffe.ops.losses.balanced_sigmoid_cross_entropy`."""
+    targets, inner = like_first(site, targets, 1), list(range(1, site.rank))
+
+    def of_image(x: Tensor) -> Tensor:
+        return str(site.reduce("ReduceSum", x, inner)) if inner else x
+
+    loss = site.op("Sub", softplus(site, scores), site.op("Mul", scores, targets))
+    one, zero = (site.op("Equal", targets, value) for value in (1.0, 0.0))
+    ones, zeros = (of_image(site.cast(x, "float")) for x in (one, zero))
+    of_ones, of_zeros = (of_image(site.where(x, loss, 0.0)) for x in (one, zero))
+    weighed = site.op("Add", site.op("Mul", of_ones, zeros), site.op("Mul", of_zeros, ones))
+    return per_sample(site, site.op("Div", weighed, site.op("Add", ones, zeros)))
 
 
 @writes(layers.TripletLoss, precise=True)
