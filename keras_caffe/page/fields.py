@@ -1,4 +1,4 @@
-"""Receptive fields: which pixels of the input a position of a blob sees."""
+"""Receptive fields: which pixels of the input a position of a blob sees, the statistics of batches aside."""
 
 from __future__ import annotations
 
@@ -114,13 +114,8 @@ def _top(planned: PlannedLayer, seen: Sequence[Any]) -> Any:
 
 def _sees_all(planned: PlannedLayer) -> bool:
     layer: Any = planned.layer
-    kind = planned.node.type
-    normalised = (
-        (kind == "BatchNorm" and layer.use_global_stats is False)
-        or (kind == "BN" and layer.statistics == "batch")
-        or (kind == "Normalize" and layer.across_spatial)
-    )
-    return kind in WHOLE or normalised or getattr(layer, "global_pooling", False)
+    across = planned.node.type == "Normalize" and layer.across_spatial
+    return across or planned.node.type in WHOLE or getattr(layer, "global_pooling", False)
 
 
 def _is_known(planned: PlannedLayer) -> bool:

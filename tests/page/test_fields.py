@@ -88,8 +88,7 @@ def of_type(kind: str, words: str = "", more: str = "") -> str:
         (of_type("Normalize", "norm_param { across_spatial: false }"), "5 × 1 pixels"),
         (of_type("InstanceNorm"), "the whole input"),
         (of_type("GroupNorm", "group_norm_param { group_num: 1 }"), "the whole input"),
-        (of_type("BatchNorm", "batch_norm_param { use_global_stats: false }"), "the whole input"),
-        (of_type("BatchNorm"), "5 × 1 pixels"),
+        (of_type("BatchNorm", "batch_norm_param { use_global_stats: false }"), "5 × 1 pixels"),  # as in papers
         (of_type("Softmax", "softmax_param { axis: 2 }"), "not known"),
         (of_type("Softmax"), "5 × 1 pixels"),
         (of_type("Permute", "permute_param { order: 0 order: 1 order: 3 order: 2 }"), "not known"),
