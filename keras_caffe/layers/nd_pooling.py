@@ -13,6 +13,7 @@ from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import flag, items, one_of, per_axis
 from keras_caffe.layers.base import Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.images import check_images
+from keras_caffe.layers.pooling_fields import refuse_3d, three_axes
 from keras_caffe.layers.spatial import shape_params
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.pool_nd import Windows, max_pool_nd, sum_pool_nd
@@ -122,31 +123,8 @@ class NdPooling(CaffeLayer):
     @classmethod
     def of_pooling(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         """The layer for a Pooling of Intel's Caffe whose bottom has five axes."""
-        param = layer.pooling_param
-        for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "pad", "pad_h", "pad_w"):
-            if param.HasField(name):
-                fix = f"Write {name.partition('_')[0] if 'kernel' not in name else 'kernel_size'}_3d."
-                raise LayerError(f"{name} is for planes, and the bottom has three spatial axes", fix=fix)
+        param, method = layer.pooling_param, enum_name(layer.pooling_param, "pool")
         if len(layer.top) > 1:
             raise LayerError("pooling over three axes gives no mask", expected="one top", received=len(layer.top))
-        fields = {name: list(getattr(param, f"{name}_3d")) for name in ("kernel_size", "stride", "pad")}
-        spatial = bottoms[0].rank - 2
-        if param.global_pooling == bool(fields["kernel_size"]):
-            raise LayerError(
-                "global_pooling takes the kernel from the bottom"
-                if param.global_pooling
-                else "kernel_size_3d is missing",
-                expected=f"no kernel_size_3d with global_pooling; else one number, or {spatial}",
-                received=fields["kernel_size"] or "none",
-            )
-        given = {name: per_axis(f"{name}_3d", numbers, spatial) for name, numbers in fields.items() if numbers}
-        geometry: dict[str, Any] = {"kernel_size": [1] * spatial, **given}
-        method = enum_name(param, "pool")
+        geometry: dict[str, Any] = three_axes(param)
         return cls(method, **geometry, global_pooling=param.global_pooling, rule="POOLING", **kwargs)
-
-
-def refuse_3d(param: Any) -> None:
-    """Raises LayerError for fields that only a Pooling of a bottom of five axes reads."""
-    for name in ("kernel_size_3d", "stride_3d", "pad_3d"):
-        if getattr(param, name):
-            raise LayerError(f"{name} is for a Pooling whose bottom has five axes")

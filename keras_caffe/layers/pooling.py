@@ -11,7 +11,8 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, one_of, per_axis
 from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, serializable
-from keras_caffe.layers.nd_pooling import NdPooling, refuse_3d
+from keras_caffe.layers.nd_pooling import NdPooling
+from keras_caffe.layers.pooling_fields import kernel, refuse_3d, round_mode
 from keras_caffe.layers.spatial import pair, refuse_shapes
 from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
@@ -129,27 +130,11 @@ class Pooling(CaffeLayer):
         refuse_3d(param)
         return cls(
             pool=enum_name(param, "pool"),
-            **_kernel(param),
+            **kernel(param),
             stride=pair(param, "stride", "stride_h", "stride_w"),
             pad=pair(param, "pad", "pad_h", "pad_w"),
-            round_mode=_round_mode(param),
+            round_mode=round_mode(param),
             global_pooling=param.global_pooling,
             with_mask=len(layer.top) == 2,
             **kwargs,
         )
-
-
-def _round_mode(param: Any) -> str:
-    """`ceil_mode` is a fork's older spelling of `round_mode`."""
-    older = param.HasField("ceil_mode") and not param.HasField("round_mode")
-    return ("FLOOR", "CEIL")[param.ceil_mode] if older else enum_name(param, "round_mode")
-
-
-def _kernel(param: Any) -> dict[str, list[int]]:
-    """The kernel, which global pooling takes from the bottom and a file may not give then."""
-    fields = ("kernel_size", "kernel_h", "kernel_w")
-    if not param.global_pooling:
-        return {"kernel_size": pair(param, *fields, required=True)}
-    if any(map(param.HasField, fields)):
-        raise LayerError("global_pooling takes the kernel from the bottom", fix="Remove the kernel size.")
-    return {}
