@@ -14,7 +14,7 @@ from keras_caffe.errors import CaffeError, CaffeWarning, LayerError, NetError
 from keras_caffe.forks.dialects import BVLC, DIALECTS, MARKS, named, taken
 from keras_caffe.layers import AbsVal, BatchNorm
 from tests.nets import input_layer, layer
-from tests.shared_goldens import WILD
+from tests.shared_goldens import WILD, needs_wild
 
 X = input_layer("x", 2, 3, 4, 4)
 NVCAFFE = layer("bn", "BatchNorm", "x", "y", "batch_norm_param { scale_bias: true }")
@@ -132,6 +132,7 @@ def test_a_saved_model_keeps_its_fork(tmp_path) -> None:
     assert model.caffe_layers["bn"].statistics == "averages"
 
 
+@needs_wild
 def test_every_wild_net_is_of_one_fork() -> None:
     forks = set()
     for path in sorted((WILD / "prototxts").iterdir()):
