@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_caffe.converters.read import read_array, read_mean
-from keras_caffe.errors import ExportError
+from keras_caffe.errors import DataError, ExportError
 from keras_caffe.shapes import Shape, known
 
 
@@ -41,12 +41,16 @@ class Preprocessing:
 
         Raises:
             ExportError: anything else, or an argument that it does not have.
+            ReadError: the transform_param's mean file is missing or broken.
         """
         if isinstance(given, cls):
             return given
         if hasattr(given, "DESCRIPTOR") and given.DESCRIPTOR.name == "TransformationParameter":
-            mean = given.mean_file or list(given.mean_value) or 0.0
-            return cls(crop=given.crop_size or None, mean=mean, scale=given.scale)
+            crop = given.crop_size or None
+            if given.mean_file:
+                mean = read_mean(given.mean_file)
+                return cls(mean.shape[-2:], crop, mean, given.scale)  # What the mean is of, Caffe's images have.
+            return cls(crop=crop, mean=list(given.mean_value) or 0.0, scale=given.scale)
         names = [field.name for field in fields(cls)]
         if not isinstance(given, Mapping) or not set(given) <= set(names):
             raise ExportError(
@@ -91,7 +95,9 @@ class FittedPreprocessing:
 
 
 def centre(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle (*size, C) of (H, W, C)."""
+    """The middle (*size, C) of (H, W, C). Raises DataError if that is smaller."""
+    if x.shape[0] < size[0] or x.shape[1] < size[1]:
+        raise DataError("the picture is smaller than the crop", expected=f"at least {size}", received=x.shape[:2])
     top, left = ((n - cut) // 2 for n, cut in zip(x.shape, size, strict=False))
     return x[top : top + size[0], left : left + size[1]]
 

@@ -14,7 +14,7 @@ from keras_caffe.converters.pictures import resized
 from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing, centre
 from keras_caffe.data.images import COLOR, GRAY, decode
 from keras_caffe.engines import Engine, engine
-from keras_caffe.errors import NetError
+from keras_caffe.errors import DataError, NetError
 
 Picture = bytes | np.ndarray
 """A JPEG, PNG, BMP or GIF file, or (C, H, W) as a Datum holds it, blue-green-red"""
@@ -73,7 +73,7 @@ class Computer:
         """The net's input for a picture, (C, H, W).
 
         Raises:
-            DataError: it cannot be decoded.
+            DataError: it cannot be decoded, is smaller than the crop, or has other channels than the net's input.
         """
         return self._prepare(picture)
 
@@ -93,6 +93,9 @@ class Prepared:
             pixels = picture.transpose(1, 2, 0)
         else:
             pixels = decode(picture, GRAY if fitted.channels == 1 else COLOR)
+        if pixels.shape[2] != fitted.channels:
+            received = f"{pixels.shape[2]} channels"
+            raise DataError("the picture does not fit the net's input", expected=fitted.channels, received=received)
         pixels = pixels if fitted.bgr or fitted.channels == 1 else pixels[..., ::-1]
         pixels = resized(pixels, fitted.resize or pixels.shape[:2])
         pixels = pixels if fitted.crop is None else centre(pixels, fitted.crop)

@@ -18,7 +18,7 @@ from keras_caffe.data.dataset import data_layers
 from keras_caffe.errors import DataError, instead
 from keras_caffe.layers.records import check_transform
 from keras_caffe.places import Places
-from keras_caffe.shapes import Shape, known
+from keras_caffe.shapes import Shape
 
 PHASES = ("TRAIN", "TEST")
 
@@ -121,13 +121,11 @@ class Transform(Layer):
         return transform
 
     def build(self, input_shape: Shape) -> None:
-        channels, *size = self._caffe(input_shape)
-        if None not in (channels, *size):
-            mean = np.zeros(self.mean_shape or (len(self.mean_value) or 1, 1, 1), np.float32)
-            Augment(self.crop_size or None, mean=mean).check(known((channels, *size)))
+        self._check(input_shape)
         self.built = True
 
     def call(self, images: Any, training: bool | None = None) -> Any:
+        self._check(tuple(images.shape))  # `build` saw the first images only.
         drawn = self.phase == "TRAIN" and bool(training)
         x = ops.cast(images, self.compute_dtype)
         x = ops.flip(x, -1 if self.last else 1) if self.rgb else x
@@ -136,6 +134,13 @@ class Transform(Layer):
             coins = keras.random.randint((ops.shape(x)[0], 1, 1, 1), 0, 2, seed=self.random)
             x = ops.where(ops.cast(coins, "bool"), ops.flip(x, 2 if self.last else 3), x)
         return x * ops.cast(self.scale, x.dtype)
+
+    def _check(self, images: Shape) -> None:
+        """Refuses images of sizes that do not fit, as far as sizes are known."""
+        mean = np.broadcast_to(np.float32(0), self.mean_shape or (len(self.mean_value) or 1, 1, 1))
+        fitting = self.mean_shape or (len(mean), *(self.crop_size or (1, 1)))
+        shape = [fits if size is None else size for size, fits in zip(self._caffe(images), fitting, strict=True)]
+        Augment(self.crop_size or None, mean=mean).check(shape)
 
     def _centred(self, x: Any) -> Any:
         if self.mean is not None:

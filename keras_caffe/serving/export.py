@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def export_version(
 ) -> tuple[Path, tuple[Row, ...]]:
     """Writes a version and, given a tolerance, runs it; its path, and one row for each output. See `export`."""
     model, outputs = as_caffe(model, how.outputs)
-    names = _signatures(model, outputs, how.signatures)
+    names = _signatures(model, outputs, how)
     with new_version(directory, version) as new, stock_ops_only():
         built = _built(model, [blob for blobs in names.values() for blob in blobs or ()], how)
         fed = _inputs(model, built, how.preprocessing, how.inputs)
@@ -181,12 +182,20 @@ def _options(how: Settings) -> dict[str, Any]:
     return {"fold": how.fold, "dynamic": how.dynamic, "inputs": how.inputs, "preprocessing": preprocessing}
 
 
-def _signatures(
-    model: CaffeModel, outputs: Sequence[str] | str | None, more: Signatures | None
-) -> dict[str, list[str] | None]:
+def _signatures(model: CaffeModel, outputs: Sequence[str] | str | None, how: Settings) -> dict[str, list[str] | None]:
     """{signature: its blobs}; None: the net's outputs. Raises ExportError, NetError for what cannot be served."""
-    named = more if isinstance(more, Mapping) else {signature_name(blob): [blob] for blob in _list(more) or ()}
-    names = {DEFAULT: _list(outputs), **{name: _list(blobs) for name, blobs in named.items()}}
+    more = how.signatures
+    named = (
+        more.items() if isinstance(more, Mapping) else [(signature_name(blob), [blob]) for blob in _list(more) or ()]
+    )
+    taken = [*([DEFAULT] if outputs is not None else []), *([CLASSIFY] if how.labels is not None else [])]
+    for name, uses in Counter([*taken, *(name for name, _ in named)]).items():
+        if uses > 1:
+            why = "labels add it" if name == CLASSIFY else "outputs set it, or two blobs have it"
+            raise ExportError(
+                f"the name of signature {name!r} is taken", received=why, fix="Give a dict of other names."
+            )
+    names = {DEFAULT: _list(outputs), **{name: _list(blobs) for name, blobs in named}}
     for blobs in filter(None, names.values()):
         model.extract(blobs)  # Refuses names that are no blobs.
     stock.check_layers(model, _values(model, names))
@@ -266,5 +275,5 @@ def _requests(functions: Mapping[str, Any], fed: Inputs, given: Any) -> dict[str
         unknown = set(given) - set(functions)
         if unknown:
             raise ExportError(f"no signature {', '.join(map(repr, unknown))}", **instead(unknown, functions))
-        return {name: dict(inputs) for name, inputs in given.items()}
+        return {name: warmup.request(name, functions[name], inputs) for name, inputs in given.items()}
     return {name: {key: fed.example[key] for key in card.table(f)["inputs"]} for name, f in functions.items()}

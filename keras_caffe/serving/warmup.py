@@ -16,6 +16,8 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.framework import tensor_pb2
 
+from keras_caffe.errors import ExportError
+
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 BYTES, STRING, MESSAGE = 12, 9, 11
@@ -45,6 +47,34 @@ def prediction_log() -> Any:
     """A new, empty PredictionLog."""
     descriptor = _pool().FindMessageTypeByName("tensorflow.serving.PredictionLog")
     return message_factory.GetMessageClass(descriptor)()
+
+
+def request(signature: str, function: Any, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """A request as a signature takes it: its inputs, of its types.
+
+    Raises:
+        ExportError: inputs are missing or unknown, or an array does not fit.
+    """
+    _, specs = function.structured_input_signature
+    if set(given) != set(specs):
+        where = f"warm-up request for {signature!r}"
+        raise ExportError("other inputs", where=where, expected=", ".join(specs), received=", ".join(given))
+    return {
+        name: _array(f"input {name!r} of signature {signature!r}", spec, given[name]) for name, spec in specs.items()
+    }
+
+
+def _array(where: str, spec: tf.TensorSpec, given: Any) -> np.ndarray:
+    found = np.asarray(given)
+    kinds = "SUO" if spec.dtype == tf.string else "biuf"
+    if found.dtype.kind not in kinds or not spec.shape.is_compatible_with(found.shape):
+        raise ExportError(
+            "the array of a warm-up request does not fit",
+            where=where,
+            expected=f"{spec.dtype.name} {spec.shape}",
+            received=f"{found.dtype} {found.shape}",
+        )
+    return found.astype(spec.dtype.as_numpy_dtype)
 
 
 def write(folder: Path, model: str, requests: Mapping[str, Mapping[str, np.ndarray]]) -> None:

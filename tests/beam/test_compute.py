@@ -97,3 +97,10 @@ def test_without_beam_the_extra_is_named() -> None:
     for make in (lambda: beam.Read("x"), lambda: beam.Predict("x", outputs=["y"]), lambda: beam.Write("x", "y")):
         with pytest.raises(ExportError, match=r"Apache Beam is needed and not installed.*keras-caffe\[beam\]"):
             make()
+
+
+@pytest.mark.parametrize(("shape", "says"), [((1, 20, 28), "smaller than the crop"), ((3, 28, 28), "3 channels")])
+def test_pictures_that_do_not_fit_are_refused_one_by_one(shape: tuple[int, ...], says: str) -> None:
+    computer = Computer(*FILES, ("prob",), {"crop": 28}, {"name": "onnxruntime"})
+    with pytest.raises(DataError, match=says):
+        computer.prepare(np.zeros(shape, np.uint8))

@@ -85,5 +85,20 @@ def test_what_does_not_fit_is_refused() -> None:
         Transform(20, data_format="channels_last")(np.zeros((1, 10, 12, 3)))
     with pytest.raises(DataError, match="the mean does not fit"):
         Transform(mean_value=(1, 2), data_format="channels_last")(np.zeros((1, 10, 12, 3)))
+    with pytest.raises(DataError, match="the mean does not fit"):  # as far as sizes are known
+        Transform(mean_value=(1, 2), data_format="channels_last")(keras.Input((None, None, 3)))
     with pytest.raises(DataError, match="no such data layer"):
         Transform.from_prototxt(case("lmdb_plain")[0]["prototxt"], layer="x")
+
+
+@pytest.mark.parametrize(
+    ("layer", "later", "says"),
+    [
+        (Transform(14, data_format="channels_last"), (1, 10, 10, 1), "smaller than the crop"),
+        (Transform(mean_value=(1, 2, 3), data_format="channels_last"), (1, 20, 20, 1), "the mean does not fit"),
+    ],
+)
+def test_images_of_later_calls_are_checked(layer: Transform, later: tuple[int, ...], says: str) -> None:
+    layer(np.zeros((1, 20, 20, 3)))
+    with pytest.raises(DataError, match=says):
+        layer(np.zeros(later))

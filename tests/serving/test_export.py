@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import keras_caffe
 from keras_caffe import samples
+from keras_caffe.errors import ExportError
 from keras_caffe.serving import warmup
 from tests.nets import net_with
 from tests.serving.runners import needs_compiler, signature_defs
@@ -173,6 +174,39 @@ def test_warm_up_is_one_request_a_signature_or_none(lenet: Any, tmp_path: Path) 
     found = {name: inputs["data"].shape for name, inputs in warmup.read(path / warmup.FILE)}
     assert found == {"serving_default": (1, 28, 28, 1), "ip1": (1, 28, 28, 1)}
     assert not (keras_caffe.export(lenet, tmp_path, warm_up=False) / warmup.FILE).exists()
+
+
+def test_warm_up_requests_get_the_signatures_types(lenet: Any, tmp_path: Path) -> None:
+    path = keras_caffe.export(lenet, tmp_path, warm_up={"serving_default": {"data": np.zeros((2, 28, 28, 1))}})
+    ((_, inputs),) = warmup.read(path / warmup.FILE)
+    assert (inputs["data"].dtype, inputs["data"].shape) == (np.float32, (2, 28, 28, 1))
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ({"data": np.zeros((1, 28, 28, 1)), "bogus": np.zeros(3)}, "other inputs.*expected data; received data, bogus"),
+        ({}, "other inputs"),
+        ({"data": np.zeros((1, 1, 28, 28))}, "does not fit"),
+        ({"data": np.full((1, 28, 28, 1), "x")}, "does not fit"),
+    ],
+)
+def test_warm_up_requests_that_do_not_fit_are_refused(lenet: Any, tmp_path: Path, request_: Any, says: str) -> None:
+    with pytest.raises(ExportError, match=says):
+        keras_caffe.export(lenet, tmp_path, warm_up={"serving_default": request_})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"signatures": {"classify": ["ip1"]}, "labels": DIGITS},
+        {"signatures": {"serving_default": ["ip1"]}, "outputs": ["prob"]},
+        {"signatures": ["ip1", "ip1"]},
+    ],
+)
+def test_no_signature_replaces_another(lenet: Any, tmp_path: Path, options: Any) -> None:
+    with pytest.raises(ExportError, match="is taken"):
+        keras_caffe.export(lenet, tmp_path, **options)
 
 
 def test_warm_up_records_are_servings_messages() -> None:

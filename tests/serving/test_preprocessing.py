@@ -157,3 +157,14 @@ def test_other_inputs_are_no_pictures(shape: str, tmp_path: Path) -> None:
     text = (NET % (3, 6, 6)).replace("1, 3, 6, 6", shape) + RELU
     with pytest.raises(ExportError, match="something other than pictures"):
         keras_caffe.export(keras_caffe.load(text), tmp_path, inputs="image_bytes")
+
+
+def test_a_mean_file_tells_the_size_before_the_crop(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).uniform(90, 130, (3, 8, 10)).astype("float32")
+    mean = proto.BlobProto(channels=3, height=8, width=10, num=1, data=values.ravel().tolist())
+    (tmp_path / "mean.binaryproto").write_bytes(mean.SerializeToString())
+    param = proto.TransformationParameter(crop_size=6, mean_file=str(tmp_path / "mean.binaryproto"), scale=0.5)
+    x = picture(8, 10)
+    found = served((3, 6, 6), tmp_path / "net", x[None].astype("float32"), preprocessing=param)
+    wanted = (x[1:7, 2:8, ::-1].transpose(2, 0, 1) - values[:, 1:7, 2:8]) * np.float32(0.5)
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-6, atol=1e-6)
