@@ -12,7 +12,7 @@ from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, one_of, per_axis
 from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, serializable
 from keras_caffe.layers.nd_pooling import NdPooling
-from keras_caffe.layers.pooling_fields import kernel, refuse_3d, round_mode
+from keras_caffe.layers.pooling_fields import kernel, refuse_3d, round_mode, states_3d
 from keras_caffe.layers.spatial import pair, refuse_shapes
 from keras_caffe.ops.pool_axis import POOLS, Axis
 from keras_caffe.ops.pooling import average_pool, global_max_pool, max_pool, max_pool_with_index, stochastic_pool
@@ -125,7 +125,7 @@ class Pooling(CaffeLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.pooling_param
         refuse_shapes(param)
-        if bottoms[0].rank == 5:
+        if bottoms[0].rank == 5 and (param.global_pooling or states_3d(param)):
             return NdPooling.of_pooling(layer, bottoms, **kwargs)
         refuse_3d(param)
         return cls(

@@ -12,11 +12,15 @@ from keras_caffe.layers.spatial import pair
 FIELDS = ("kernel_size", "stride", "pad")
 
 
+def states_3d(param: Any) -> list[str]:
+    """The given fields of those that only a Pooling of a bottom of five axes reads."""
+    return [f"{name}_3d" for name in FIELDS if getattr(param, f"{name}_3d")]
+
+
 def refuse_3d(param: Any) -> None:
-    """Raises LayerError for fields that only a Pooling of a bottom of five axes reads."""
-    for name in FIELDS:
-        if getattr(param, f"{name}_3d"):
-            raise LayerError(f"{name}_3d is for a Pooling whose bottom has five axes")
+    """Raises LayerError for `states_3d`."""
+    for name in states_3d(param):
+        raise LayerError(f"{name} is for a Pooling whose bottom has five axes")
 
 
 def three_axes(param: Any) -> dict[str, tuple[int, ...]]:

@@ -237,7 +237,7 @@ def test_pooling_of_five_axes_over_all_and_what_it_refuses() -> None:
     top = layer(np.moveaxis(x, 1, -1))
     np.testing.assert_allclose(np.ravel(top), x.mean((2, 3, 4)).ravel(), rtol=1e-5, atol=1e-6)
     for fields, message in (
-        ("kernel_size: 2", "kernel_size is for planes, .* Write kernel_size_3d."),
+        ("kernel_size: 2 pad_3d: 1", "kernel_size is for planes, .* Write kernel_size_3d."),
         ("pad_h: 1 kernel_size_3d: 2", "pad_h is for planes, .* Write pad_3d."),
         ("stride_3d: 2", "kernel_size_3d is missing"),
         ("kernel_size_3d: [2, 2]", "kernel_size_3d must be given once or once per axis; expected 1 or 3 values"),
