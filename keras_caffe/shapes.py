@@ -44,6 +44,46 @@ class Shown(tuple[Any, ...]):
         return tuple(self), self.axes
 
 
+class OldNames:
+    """The names that blobs' axes had when all blobs had four; axes that are missing have size 1.
+
+    Raises:
+        ShapeError: the blob has more than 4 axes.
+    """
+
+    @property
+    def shape(self) -> Sizes:
+        """In Caffe's order."""
+        raise NotImplementedError
+
+    @property
+    def num(self) -> int:
+        """Size of axis 0, by its old name."""
+        return self._of_four(0)
+
+    @property
+    def channels(self) -> int:
+        """Size of axis 1, by its old name."""
+        return self._of_four(1)
+
+    @property
+    def height(self) -> int:
+        """Size of axis 2, by its old name."""
+        return self._of_four(2)
+
+    @property
+    def width(self) -> int:
+        """Size of axis 3, by its old name."""
+        return self._of_four(3)
+
+    def _of_four(self, axis: int) -> int:
+        if len(self.shape) > 4:
+            raise ShapeError(
+                "num, channels, height and width need at most 4 axes", received=self.shape, fix="Use shape."
+            )
+        return self.shape[axis] if axis < len(self.shape) else 1
+
+
 def shown_as(shape: Sequence[Size], sizes: Sequence[Size]) -> Shape:
     """`sizes`, one per tensor axis of `shape`, to be printed in the same order."""
     return Shown(sizes, shape.axes) if isinstance(shape, Shown) else tuple(sizes)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.model import CaffeModel
-from keras_caffe.converters.proof import Engine, prove_picks
 from keras_caffe.errors import ExportError, unreadable
-from keras_caffe.onnx.export import Settings, model_bytes, prepared
+from keras_caffe.onnx.export import Settings, model_bytes, prepared, proved
 from keras_caffe.onnx.subject import of_model
-from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.base import refused
 from keras_caffe.runtimes.openvino import OpenVino, read
 from keras_caffe.whole import place, scratch
@@ -37,8 +33,9 @@ def write_openvino(model: CaffeModel, file: Path, settings: Settings, tolerance:
     try:
         with scratch(file.parent) as folder:
             written = folder / file.name
-            settings = _write(model, written, settings)
-            rows = () if tolerance is None else _proved(model, written, settings, tolerance)
+            write = partial(_write, model)
+            settings = write(written, settings)
+            rows = () if tolerance is None else proved(model, written, settings, tolerance, OpenVino, write)
             for part in (written.with_suffix(".bin"), written):
                 place(part, file.with_name(part.name))
             return rows
@@ -55,15 +52,3 @@ def _write(model: CaffeModel, file: Path, settings: Settings) -> Settings:
     except RuntimeError as error:
         raise refused(OpenVino.title, error) from error
     return settings
-
-
-def _proved(model: CaffeModel, file: Path, settings: Settings, tolerance: float) -> tuple[Row, ...]:
-    @contextmanager
-    def opened(outputs: Sequence[str] | None) -> Iterator[Engine]:
-        path = file if outputs is None else file.with_name(f"more_{file.name}")
-        if outputs is not None:
-            _write(model, path, replace(settings, outputs=outputs))
-        with Apart(OpenVino, path) as runtime:
-            yield Engine(runtime, settings.data_format, outputs=outputs or settings.blobs)
-
-    return prove_picks(model, opened, tolerance)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from keras_caffe.onnx.subject import CAFFE, Subject, of_files, of_model
 from keras_caffe.onnx.walk import open_shapes, written
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.runtimes.apart import Apart
+from keras_caffe.runtimes.base import Runtime
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
 from keras_caffe.version import __version__
 from keras_caffe.whole import place
@@ -157,22 +159,44 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
         rows: tuple[Row, ...] = ()
         if settings.tolerance is not None and settings.preprocessing is None:  # The model takes no pictures.
             model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
-            rows = _proved(model, subject, temporary, settings)
+            write = partial(_write, subject)
+            rows = proved(model, temporary, settings, settings.tolerance, OnnxRuntime, write)
         if (values := beside(temporary)).exists():  # in its place before the file that names it
             place(values, beside(file.resolve()))
         return rows
 
 
-def _proved(model: CaffeModel, subject: Subject, file: Path, settings: Settings) -> tuple[Row, ...]:
+def proved(
+    model: CaffeModel,
+    file: Path,
+    settings: Settings,
+    tolerance: float,
+    runtime: type[Runtime],
+    write: Callable[[Path, Settings], Any],
+) -> tuple[Row, ...]:
+    """What a check of a written file finds, one row for each output.
+
+    Args:
+        model: what it was made of.
+        file: the file.
+        settings: by which it was made.
+        tolerance: greatest difference, as a part of a blob's largest value.
+        runtime: the engine that the file is for.
+        write: writes a file of other outputs.
+
+    Raises:
+        ExportError: the engine refuses it, or computes something else.
+    """
+
     @contextmanager
     def opened(outputs: Sequence[str] | None) -> Iterator[Engine]:
         path = file if outputs is None else file.with_name(f"more_{file.name}")
         if outputs is not None:
-            _write(subject, path, replace(settings, outputs=outputs))
-        with Apart(OnnxRuntime, path) as runtime:
-            yield Engine(runtime, settings.data_format, outputs=outputs or settings.blobs)
+            write(path, replace(settings, outputs=outputs))
+        with Apart(runtime, path) as engine:
+            yield Engine(engine, settings.data_format, outputs=outputs or settings.blobs)
 
-    return prove_picks(model, opened, settings.tolerance or 0.0)
+    return prove_picks(model, opened, tolerance)
 
 
 def prepared(subject: Subject, settings: Settings) -> tuple[Subject, Settings]:

@@ -173,11 +173,6 @@ def sequence_loss(site: Site, *bottoms: Tensor) -> Tensor:
     site.refuse("it sums over all alignments of a label sequence, which is for training")
 
 
-@writes(layers.RegionLoss, layers.Yolov3, precise=True)
-def box_loss(site: Site, *bottoms: Tensor) -> Tensor:
-    site.refuse("it pairs boxes with ground truth one after the other, which is for training")
-
-
 @writes(layers.MultiStageMeanfield, precise=True)
 def mean_field(site: Site, *bottoms: Tensor) -> Tensor:
     site.refuse("it filters in a lattice that is built of the colours while it runs")

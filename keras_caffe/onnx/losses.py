@@ -248,7 +248,7 @@ def _better(site: Site, scores: Tensor, labels: Tensor, classes: Length) -> Tens
     return site.op("Sub", number_before, [1]) if site.layer.ties == "bvlc" else number_before
 
 
-@writes(layers.MultiBoxLoss, layers.DetectionEvaluate, precise=True)
+@writes(layers.MultiBoxLoss, layers.DetectionEvaluate, layers.RegionLoss, layers.Yolov3, precise=True)
 def of_training(site: Site, *bottoms: Tensor) -> Tensor:
     site.refuse("it pairs boxes with ground truth one after the other, which is for training")
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from keras_caffe import proto
 from keras_caffe.errors import LayerError
-from keras_caffe.shapes import Shape, Sizes, check_blob
+from keras_caffe.shapes import OldNames, Shape, Sizes, check_blob
 
 
-class PythonBlob:
+class PythonBlob(OldNames):
     """A blob as pycaffe shows it: float32 arrays `data` and `diff` in Caffe's order, and their shape.
 
     They are views of the same memory as long as that is large enough: who keeps one sees what comes into it.
@@ -78,25 +78,6 @@ class PythonBlob:
     @property
     def count(self) -> int:
         return self.data.size
-
-    @property
-    def num(self) -> int:
-        return self._legacy(0)
-
-    @property
-    def channels(self) -> int:
-        return self._legacy(1)
-
-    @property
-    def height(self) -> int:
-        return self._legacy(2)
-
-    @property
-    def width(self) -> int:
-        return self._legacy(3)
-
-    def _legacy(self, axis: int) -> int:
-        return self.data.shape[axis] if axis < self.data.ndim else 1
 
 
 def _zeros(shape: Sequence[int]) -> np.ndarray:

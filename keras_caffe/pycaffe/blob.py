@@ -10,10 +10,9 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from keras_caffe.errors import ShapeError
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.layout import Order, caffe_order, inverse
-from keras_caffe.shapes import Shape, check_blob, count
+from keras_caffe.shapes import OldNames, Shape, check_blob, count
 
 
 class Memory:
@@ -127,7 +126,7 @@ class ParamMemory(Memory):
         self.put(self.bound.get)
 
 
-class NetBlob:
+class NetBlob(OldNames):
     """pycaffe's Blob: `data` and `diff` are float32 arrays of shape `shape`, in Caffe's order; assign into them.
 
     Args:
@@ -176,33 +175,6 @@ class NetBlob:
     @property
     def count(self) -> int:
         return math.prod(self._shape)
-
-    @property
-    def num(self) -> int:
-        """Size of axis 0, by its old name."""
-        return self._legacy(0)
-
-    @property
-    def channels(self) -> int:
-        """Size of axis 1, by its old name."""
-        return self._legacy(1)
-
-    @property
-    def height(self) -> int:
-        """Size of axis 2, by its old name."""
-        return self._legacy(2)
-
-    @property
-    def width(self) -> int:
-        """Size of axis 3, by its old name."""
-        return self._legacy(3)
-
-    def _legacy(self, axis: int) -> int:
-        if len(self._shape) > 4:
-            raise ShapeError(
-                "num, channels, height and width need at most 4 axes", received=self._shape, fix="Use shape."
-            )
-        return self._shape[axis] if axis < len(self._shape) else 1
 
     def reshape(self, *dims: int) -> None:
         """Another shape; the values stay, unless there are more than ever. A net takes it over when it runs next."""

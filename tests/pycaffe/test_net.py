@@ -11,6 +11,7 @@ import keras_caffe
 from keras_caffe import pycaffe as caffe
 from keras_caffe import samples
 from keras_caffe.errors import CaffeError, LayerError, NetError, ReadError, ShapeError, WeightsError
+from keras_caffe.ops.python_layer import PythonBlob
 
 TINY = """
 name: "tiny"
@@ -409,8 +410,9 @@ def test_legacy_sizes_of_a_blob(net: caffe.Net) -> None:
     assert (blob.num, blob.channels, blob.height, blob.width, blob.count) == (2, 3, 1, 1, 6)
     assert tuple(net.blobs["data"].shape) == (2, 3, 6, 5)
     blob.reshape(1, 2, 3, 1, 1)
-    with pytest.raises(ShapeError, match="at most 4 axes"):
-        _ = blob.num
+    for one in (blob, PythonBlob(1, 2, 3, 1, 1)):  # the net's, and those of a Python layer's setup
+        with pytest.raises(ShapeError, match="at most 4 axes"):
+            _ = one.num
 
 
 def test_layers_by_number_and_name(net: caffe.Net) -> None:
