@@ -157,7 +157,7 @@ def _tensorflow(x: Any, kernel: Any, stride: Ints, dilation: Ints, group: int, p
     if _is_depthwise(kernel, group, stride, dilation):
         kernel = tf.reshape(kernel, (*kernel.shape[:2], group, kernel.shape[3] // group))
         return tf.nn.depthwise_conv2d(x, kernel, (1, *stride, 1), padding, dilations=dilation)
-    if not native_ops_allowed() or has_all_kernels(
+    if not native_ops_allowed() or _has_all_kernels(
         x.dtype
     ):  # An exported graph runs forward only, which all kernels can.
         return tf.nn.conv2d(x, kernel, stride, padding, dilations=dilation)
@@ -170,7 +170,7 @@ def _is_depthwise(kernel: Any, group: int, stride: Ints, dilation: Ints) -> bool
 
 
 @cache
-def has_all_kernels(dtype: Any) -> bool:
+def _has_all_kernels(dtype: Any) -> bool:
     """Whether TensorFlow has gradients of grouped and of dilated convolutions here: with oneDNN or a GPU, not else.
 
     oneDNN is off on processors without AVX-512, and where TF_ENABLE_ONEDNN_OPTS=0 says so; it has no float64.
@@ -212,7 +212,7 @@ def _tensorflow_2d(x: Any, kernel: Any, stride: Ints, dilation: Ints, padding: s
 def _tensorflow_3d(x: Any, kernel: Any, stride: Ints, dilation: Ints, padding: str) -> Any:
     import tensorflow as tf
 
-    if max(dilation) > 1 and not (native_ops_allowed() and has_all_kernels(x.dtype)):
+    if max(dilation) > 1 and not (native_ops_allowed() and _has_all_kernels(x.dtype)):
         return _by_phase(lambda part: tf.nn.conv3d(part, kernel, [1] * 5, "VALID"), x, kernel.shape, stride, dilation)
     return tf.nn.conv3d(x, kernel, (1, *stride, 1), padding, dilations=(1, *dilation, 1))
 
@@ -234,7 +234,7 @@ def _tensorflow_adjoint(x: Any, kernel: Any, stride: Ints, dilation: Ints, group
     if len(stride) == 1:
         y = _tensorflow_adjoint(x[:, None], kernel[None], (1, *stride), (1, *dilation), group)
         return tf.squeeze(y, 1)
-    in_one = (group == 1 or len(stride) == 2) and native_ops_allowed() and has_all_kernels(x.dtype)
+    in_one = (group == 1 or len(stride) == 2) and native_ops_allowed() and _has_all_kernels(x.dtype)
     if in_one:
         return _transposed(x, kernel, stride, dilation, group)
     if max(dilation) == 1:  # Readers of exported graphs understand the adjoint without groups only.

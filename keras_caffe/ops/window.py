@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 
 import numpy as np
 
 from keras_caffe.ops import native
-from keras_caffe.ops.convolution import has_all_kernels
 
 FUNCTION = "keras_caffe_transform_window"
 
@@ -31,16 +29,6 @@ class _Window(ctypes.Structure):
 def in_one_pass() -> bool:
     """Whether `transform_window` does what it is asked for."""
     return native.plain_function(FUNCTION) is not None
-
-
-def faster_than_xla() -> bool:
-    """Whether `transform_window` is the fastest way to one mean below all windows of a batch.
-
-    It is where TensorFlow takes new memory for each batch, whose pages cost more than the arithmetic that XLA does at
-    once: without oneDNN, unless TF_CPU_ALLOCATOR_USE_BFC says otherwise.
-    """
-    keeps = os.environ.get("TF_CPU_ALLOCATOR_USE_BFC", "").lower() in ("1", "true") or has_all_kernels("float32")
-    return in_one_pass() and not keeps
 
 
 def transform_window(

@@ -14,7 +14,7 @@ from keras_caffe.data.sources import Settings, Source
 from keras_caffe.data.sources.base import Delivery, Form
 from keras_caffe.data.stream import Share, Stream
 from keras_caffe.ops import native
-from keras_caffe.ops.window import faster_than_xla
+from keras_caffe.ops.window import in_one_pass
 from keras_caffe.places import Places
 from keras_caffe.proto.text import parse
 from tests.data.golden_data import DATA
@@ -52,7 +52,7 @@ def opened(net: str, phase: str = "TRAIN", **settings: Any) -> Source:
 def in_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Form:
     """What images of 8 bits are delivered as, with and without native operations, which transform them at once."""
     monkeypatch.setenv(native.SWITCH, request.param)
-    return "tops" if faster_than_xla() else "windows"
+    return "tops" if in_one_pass() else "windows"
 
 
 @pytest.mark.parametrize(("net", "phase", "form"), IMAGES)

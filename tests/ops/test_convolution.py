@@ -46,7 +46,7 @@ def test_groups_and_dilation_where_tensorflow_has_plain_kernels_only(
 ) -> None:
     """Without oneDNN, TensorFlow has no gradient of grouped or dilated convolutions and no dilated 3-D convolution."""
     if fused is not None:
-        monkeypatch.setattr(convolution_module, "has_all_kernels", lambda dtype: fused)
+        monkeypatch.setattr(convolution_module, "_has_all_kernels", lambda dtype: fused)
     rng = np.random.default_rng(rank)
     x = tf.constant(rng.normal(size=(2, *(9, 8, 7)[:rank], 4)), dtype)
     how = {"stride": [stride] * rank, "dilation": [dilation] * rank, "group": group}

@@ -16,7 +16,7 @@ from keras_caffe.data.datum import Buffer
 from keras_caffe.data.sources.base import Delivery, Settings, Source
 from keras_caffe.errors import CaffeError, DataError
 from keras_caffe.layers.records import check_transform, positive
-from keras_caffe.ops.window import faster_than_xla
+from keras_caffe.ops.window import in_one_pass
 from keras_caffe.shapes import Shape
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class ImageSource(Source):
         uniform = None not in self.shapes()[0][1:] and image.dtype == np.uint8 and self.augment.one_mean
         if bytes(record.data[:2]) == images.JPEG and not self.resized:
             return Delivery("jpegs" if uniform else "varied jpegs")
-        return Delivery("windows" if uniform and not faster_than_xla() else "tops")
+        return Delivery("windows" if uniform and not in_one_pass() else "tops")
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         numbers, records, pixels = self._batch(numbers)
