@@ -80,7 +80,7 @@ def deconvolution(x: Any, kernel: Any, *, stride: Ints, pad: Ints, dilation: Int
         (N, *out, C_out)
     """
     kernel, dilation = spread(kernel, dilation)
-    if on_tensorflow() and len(stride) in (1, 2, 3):
+    if on_tensorflow() and len(stride) in (1, 2, 3) and x.shape[0] != 0:  # cuDNN refuses none in three dimensions.
         y = _tensorflow_adjoint(x, kernel, stride, dilation, group)
     else:
         y = deconvolution_twin(x, kernel, stride=stride, dilation=dilation, group=group)

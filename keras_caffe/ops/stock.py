@@ -33,6 +33,16 @@ def on_tensorflow() -> bool:
     return keras.backend.backend() == "tensorflow" and not _KERAS_ONLY.get()
 
 
+def whole_float32() -> None:
+    """Switches TensorFlow's TF32 off, for the process: with it, GPUs keep ten bits of float32's fraction where they
+    convolve and multiply, and Caffe's numbers are lost in the third digit. Who wants its speed switches it on again.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
 def loops_allowed() -> bool:
     """False while a graph of `keras.ops` is made, which cannot hold the function that a loop repeats."""
     return not _KERAS_ONLY.get()

@@ -60,6 +60,8 @@ def transform_window(
 
 def _fit(window: np.ndarray, below: np.ndarray | None, out: np.ndarray, last: bool) -> bool:
     """Whether the function, which checks nothing, stays within the arrays."""
+    if window.ndim != 3 or (below is not None and below.ndim != 3):
+        return False
     channels, *size = window.shape
     if {array.dtype for array in (out, below) if array is not None} != {np.dtype("float32")}:
         return False
@@ -69,9 +71,8 @@ def _fit(window: np.ndarray, below: np.ndarray | None, out: np.ndarray, last: bo
         return True
     row = 1 if last else 2  # the first of the axes that make up a row, which lies in one piece
     heads = zip(below.shape[:row], out.shape[:row], strict=True)
-    return (
-        below.shape[row:] == out.shape[row:] and below[0, 0].flags.c_contiguous and all(a in (1, b) for a, b in heads)
-    )
+    whole_rows = below.shape[row:] == out.shape[row:] and below[(0,) * row].flags.c_contiguous
+    return whole_rows and all(a in (1, b) for a, b in heads)
 
 
 def _steps(below: np.ndarray, rows: int) -> tuple[int, int, int]:

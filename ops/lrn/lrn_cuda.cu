@@ -6,7 +6,7 @@
 namespace keras_caffe {
 namespace {
 
-constexpr int kLongRun = 16, kShortRun = 4;  // channels first, and last
+constexpr int kRun = 8;  // of 4, 8 and 16 the fastest on an H200
 
 // Runs of channels, and how far apart channels, pixels and images lie.
 template <typename I>
@@ -93,7 +93,7 @@ __global__ void AcrossGradKernel(Line<I> line, LrnFormula formula, I units, cons
       const float* own = values + kFar - R + j;
       const float base = formula.Base(SumOfSquares<2 * R + 1>(own - R));
       powers[j] = formula.Power(base);
-      ratios[j] = line.Has(run * RUN - R + j) ? tops[kNear - R + j] * *own * powers[j] / base : 0.0f;
+      ratios[j] = line.Has(run * RUN - R + j) ? __fdividef(tops[kNear - R + j] * *own * powers[j], base) : 0.0f;
     }
 #pragma unroll
     for (int j = 0; j < RUN; ++j) {
@@ -152,9 +152,9 @@ struct Call {
 
   template <int R>
   int Short() const {
-    if (!shape.channels_last) return Narrow<R, kLongRun, 1, uint32_t>();
+    if (!shape.channels_last) return Narrow<R, kRun, 1, uint32_t>();
     const bool quads = shape.channels % 4 == 0 && Aligned(x, dy, out);
-    return quads ? Narrow<R, kShortRun, 4, uint32_t>() : Narrow<R, kShortRun, 1, uint32_t>();
+    return quads ? Narrow<R, kRun, 4, uint32_t>() : Narrow<R, kRun, 1, uint32_t>();
   }
 
   template <typename I>

@@ -104,7 +104,7 @@ __global__ void WithinGradKernel(Planes<uint32_t> planes, uint32_t units, const 
         if (d == R) power = scale;
         if (!planes.Has(middle, other)) continue;
         const uint32_t cell = at + planes.Cell(middle, other);
-        sum += dy[cell] * x[cell] * scale / base;
+        sum += __fdividef(dy[cell] * x[cell] * scale, base);
       }
       Push<N>(sum, ratios);
       Push<R + 1>(power, powers);

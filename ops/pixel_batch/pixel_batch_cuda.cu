@@ -1,4 +1,4 @@
-// Each thread goes through the batch's values as they lie there; neighbours read neighbouring pixels.
+// Neighbouring threads read neighbouring pixels.
 #include "ops/common/launch.h"
 #include "ops/pixel_batch/pixel_batch.h"
 
@@ -28,26 +28,32 @@ struct Batch {
   }
 };
 
+// A unit is a pixel, or (channels last, where that lets neighbours write beside each other) one value of it.
 template <typename I>
 __global__ void PixelKernel(Batch<I> b, I units, const Image* __restrict__ images, const float* __restrict__ mean,
                             float* __restrict__ batch) {
-  const I step = static_cast<I>(gridDim.x) * kThreads;
-  for (I i = static_cast<I>(blockIdx.x) * kThreads + threadIdx.x; i < units; i += step) {
+  const I channels = b.channels.divisor;
+  for (I i = FirstUnit<I>(); i < units; i += UnitStep<I>()) {
     I n = i, c = 0;
     if (b.channels_last) c = Take(b.channels, &n);
     const I column = Take(b.width, &n), row = Take(b.height, &n);
-    if (!b.channels_last) c = Take(b.channels, &n);
     const Image image = images[n];
     const I from = image.mirror ? b.width.divisor - 1 - column : column;
     const int64_t pixel = (image.top + static_cast<int64_t>(row)) * image.width + image.left + from;
-    const float x = image.pixels[pixel * b.channels.divisor + (b.channels.divisor - 1 - c)];
-    const float m = mean ? mean[c * b.mean_channel + row * b.mean_row + from * b.mean_column] : 0.0f;
-    batch[i] = (x - m) * b.scale;
+    const uint8_t* values = image.pixels + pixel * channels;
+    const float* means = mean ? mean + row * b.mean_row + from * b.mean_column : nullptr;
+    float* out = batch + (b.channels_last ? i - c : n * b.plane * channels + row * b.width.divisor + column);
+    const I step = b.channels_last ? 1 : b.plane, end = b.channels_last ? c + 1 : channels;
+    for (; c < end; ++c) {
+      const float x = values[channels - 1 - c], m = means ? means[c * b.mean_channel] : 0.0f;
+      out[c * step] = (x - m) * b.scale;
+    }
   }
 }
 
 template <typename I>
-int Run(const PixelShape& shape, int64_t units, const Image* images, const float* mean, float* batch, void* stream) {
+int Run(const PixelShape& shape, const Image* images, const float* mean, float* batch, void* stream) {
+  const int64_t units = shape.batch * shape.height * shape.width * (shape.channels_last ? shape.channels : 1);
   return Launch(PixelKernel<I>, units, stream, Batch<I>(shape), static_cast<I>(units), images, mean, batch);
 }
 
@@ -57,7 +63,7 @@ int Run(const PixelShape& shape, int64_t units, const Image* images, const float
 extern "C" int keras_caffe_pixel_batch(const KerasCaffePixelShape* shape, const KerasCaffeImage* images,
                                        const float* mean, float* batch, void* stream) {
   using namespace keras_caffe;
-  const int64_t units = shape->batch * shape->channels * shape->height * shape->width;
+  const int64_t values = shape->batch * shape->channels * shape->height * shape->width;
   const float* given = shape->means > 0 ? mean : nullptr;
-  return (units < kShort ? Run<uint32_t> : Run<int64_t>)(*shape, units, images, given, batch, stream);
+  return (values < kShort ? Run<uint32_t> : Run<int64_t>)(*shape, images, given, batch, stream);
 }

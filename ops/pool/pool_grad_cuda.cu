@@ -112,7 +112,7 @@ int Backward(const PoolShape& shape, const Rule<4>& fours, const Rule<1>& ones, 
              void* stream) {
   if (InputSize(shape) == 0) return cudaSuccess;
   if (!IsShort(shape)) return Start<Rule, 1, 1, int64_t>(shape, ones, dx, stream);
-  if (in_fours) return Start<Rule, 1, 4, uint32_t>(shape, fours, dx, stream);
+  if (in_fours) return Start<Rule, kCells, 4, uint32_t>(shape, fours, dx, stream);
   return Start<Rule, kCells, 1, uint32_t>(shape, ones, dx, stream);
 }
 

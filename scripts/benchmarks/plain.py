@@ -32,7 +32,8 @@ def _conv(layer: Any, x: Any) -> Any:
     param = layer.convolution_param
     padding = "same" if param.pad and param.pad[0] else "valid"
     stride = param.stride[0] if param.stride else 1
-    return layers.Conv2D(param.num_output, param.kernel_size[0], stride, padding, groups=param.group)(x)
+    bias = param.bias_term
+    return layers.Conv2D(param.num_output, param.kernel_size[0], stride, padding, groups=param.group, use_bias=bias)(x)
 
 
 def _pool(layer: Any, x: Any) -> Any:
@@ -66,5 +67,8 @@ TWINS = {
     "LRN": _lrn,
     "ReLU": lambda layer, x: layers.ReLU()(x),
     "Dropout": lambda layer, x: layers.Dropout(layer.dropout_param.dropout_ratio)(x),
+    "BatchNorm": lambda layer, x: layers.BatchNormalization()(x),
+    "Scale": lambda layer, x: x,  # part of Keras's BatchNormalization
+    "Eltwise": lambda layer, *x: layers.Add()(list(x)),
     "Concat": lambda layer, *x: layers.Concatenate()(list(x)),
 }

@@ -18,12 +18,14 @@ from .ops import native_switch
 from .report import interleaved, ratio, table
 
 COLUMNS = ("net", "batch", "ours ms", "without native ms", "plain Keras ms", "ours / plain", "without / ours")
-BATCHES = {"lenet": 64, "cifar10_full": 100, "caffenet": 32, "googlenet": 16}
+BATCHES = {"lenet": 64, "cifar10_full": 100, "caffenet": 32, "googlenet": 16, "resnet50": 16}
+USUAL = tuple(BATCHES)[:4]
 SOLVER = 'type: "SGD" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--nets", nargs="+", default=tuple(BATCHES), metavar="NET", choices=[*BATCHES, "update"])
+    parser.add_argument("--nets", nargs="+", default=USUAL, metavar="NET", choices=[*BATCHES, "update"])
+    parser.add_argument("--batch", type=int, help="of all nets (default: one for each)")
     parser.add_argument("--runs", type=int, default=10, help="rounds; some iterations of each side a round")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--policy", metavar="NAME", help="of both sides, such as mixed_bfloat16 (default: float32)")
@@ -36,18 +38,19 @@ def measure(args: argparse.Namespace) -> Any:
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     if args.policy:
         keras.config.set_dtype_policy(args.policy)
-    rows = [row for name in args.nets for row in (_update(args.runs) if name == "update" else _net(name, args.runs))]
+    rows: list[tuple[Any, ...]] = []
+    for name in args.nets:
+        rows += _update(args.runs) if name == "update" else _net(name, args.batch or BATCHES[name], args.runs)
     columns = UPDATE_COLUMNS if tuple(args.nets) == ("update",) else COLUMNS
     policy = f" in {args.policy}" if args.policy else ""
     return table(f"Training{policy}, {args.threads} threads, medians of {args.runs} interleaved rounds", columns, rows)
 
 
-def _net(name: str, runs: int) -> Iterator[tuple[Any, ...]]:
+def _net(name: str, batch: int, runs: int) -> Iterator[tuple[Any, ...]]:
     from keras_caffe.proto.text import to_text
 
     from . import nets
 
-    batch = BATCHES[name]
     net = with_loss(nets.NETS[name](batch), batch)
     with TemporaryDirectory() as folder:
         (Path(folder) / "net.prototxt").write_text(to_text(net))
@@ -78,6 +81,9 @@ def with_loss(net: Any, batch: int) -> Any:
     net.layer.add(name="label", type="Input", top=["label"], input_param={"shape": [{"dim": [batch]}]})
     net.layer.add(name="loss", type="SoftmaxWithLoss", bottom=[softmax.bottom[0], "label"], top=["loss"])
     del net.layer[len(net.layer) - 3]
+    for layer in net.layer:
+        if layer.type == "BatchNorm":
+            layer.ClearField("batch_norm_param")  # statistics of the batch, which training takes
     return net
 
 
