@@ -57,7 +57,15 @@ class Computer:
 
     def __call__(self, prepared: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """{blob: array} of each picture that `prepare` made an input of, without the axis of the batch."""
-        inputs = np.stack(prepared)
+        by_shape: dict[tuple[int, ...], list[int]] = {}  # a batch is of one size
+        for index, one in enumerate(prepared):
+            by_shape.setdefault(one.shape, []).append(index)
+        found: dict[int, dict[str, np.ndarray]] = {}
+        for indices in by_shape.values():
+            found.update(zip(indices, self._of_one_size(np.stack([prepared[i] for i in indices])), strict=True))
+        return [found[index] for index in range(len(prepared))]
+
+    def _of_one_size(self, inputs: np.ndarray) -> list[dict[str, np.ndarray]]:
         ((name, shape),) = self.engine.inputs.items()
         size = shape[0] or len(inputs)
         found: list[dict[str, np.ndarray]] = []

@@ -22,6 +22,7 @@ from keras_caffe.proto.generations import V1_FIELDS, other_generation
 from keras_caffe.proto.values import is_of_type, is_repeated, wanted, whole
 
 NESTING_LIMIT = 64
+LISTED = ("SolverParameter.device_id",)  # one number in Caffe, a list in solvers of temporal segment networks; unread
 INT32 = 1 << 31
 UNKNOWN_FIELD = "unknown field"  # the kind of the warnings
 DECLARE = Call("keras_caffe.proto.extend", "...", "to declare them if they matter")
@@ -175,12 +176,13 @@ class _Scan:
     def field(self, match: re.Match[str], frame: _Frame) -> None:
         name = match["name"]
         known = frame.fields.get(name) if name != NOTED else None
-        if known is not None:
+        listed = match["open"] == "[" and known is not None and known.full_name.endswith(LISTED)
+        if known is not None and not listed:
             self.once(match, known, frame)
             self.value(match, known, frame)
             return
         outermost = frame.descriptor is not None
-        if outermost:
+        if outermost and not listed:
             self.note(f"{frame.descriptor.name}.{name}", match.start("name"), frame.fields)
         if match.lastgroup == "open":
             self.push(None, match, match.start("name") if outermost else -1)

@@ -70,6 +70,17 @@ def test_colours_are_caffes_unless_asked_otherwise() -> None:
         np.testing.assert_array_equal(found[2]["y"][:, 3, 4], 2 * wanted)
 
 
+def test_pictures_of_several_sizes_are_computed_by_size_and_keep_their_order() -> None:
+    net = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 1 dim: 4 dim: 4 } } }
+             layer { name: "y" type: "Power" bottom: "x" top: "y" power_param { scale: 2 } }"""
+    model = keras_caffe.load(net, input_shapes={"x": (None, 1, None, None)}, data_format="channels_first")
+    computer = Computer(model, None, ("y",), {}, {"name": "tensorflow"})
+    sizes = [(4, 4), (3, 5), (4, 4), (4, 4)]
+    inputs = [np.full((1, *size), index, "float32") for index, size in enumerate(sizes)]
+    for index, (found, one) in enumerate(zip(computer(inputs), inputs, strict=True)):
+        np.testing.assert_array_equal(found["y"], 2 * one, err_msg=str(index))
+
+
 def test_a_function_may_prepare() -> None:
     computer = Computer(*FILES, ("prob",), lambda picture: np.full((1, 28, 28), len(picture), "float32"), {})
     assert computer.prepare(b"abc")[0, 0, 0] == 3

@@ -306,3 +306,11 @@ def test_damaged_texts_are_refused_or_read(rng: random.Random) -> None:
             net("".join(text))
         except CaffeError as error:
             assert "net.prototxt" in str(error)
+
+
+def test_a_list_of_devices_is_left_out() -> None:
+    solver = parse("device_id: [0, 1] max_iter: 7", proto.message_class("SolverParameter"), strict=True).message
+    assert solver.max_iter == 7
+    assert not solver.HasField("device_id")
+    with pytest.raises(ReadError, match="max_iter cannot take this value"):
+        parse("max_iter: [0, 1]", proto.message_class("SolverParameter"))
