@@ -5,17 +5,55 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_caffe.converters.preprocessing import FittedPreprocessing
+from keras_caffe.converters.resize import BITS
 
 
 def pictures(fitted: FittedPreprocessing, x: tf.Tensor, whole: bool = False) -> tf.Tensor:
-    """(N, H, W, C) red-green-blue or grey -> what the net takes, (N, H', W', C); whole: round after resizing."""
+    """(N, H, W, C) red-green-blue or grey -> what the net takes, (N, H', W', C); whole: resize as 8-bit images."""
     x = tf.reverse(x, [-1]) if fitted.bgr else x
     if fitted.resize:
-        x = tf.image.resize(tf.cast(x, "float32"), fitted.resize, "bilinear", antialias=False)
-        x = tf.round(x) if whole else x
+        if whole:
+            x = resized(x, *fitted.resize)
+        else:
+            x = tf.image.resize(tf.cast(x, "float32"), fitted.resize, "bilinear", antialias=False)
     if fitted.crop:
         x = _centre(tf.cast(x, "float32"), fitted.crop)
     return (tf.cast(x, "float32") - fitted.mean) * tf.constant(fitted.scale, "float32")
+
+
+def resized(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """(N, H, W, C) uint8 -> (N, height, width, C) int32: `converters.resize.resize` as a graph for any H and W."""
+    x = tf.cast(x, "int32")
+    high, wide = tf.unstack(tf.shape(x)[1:3])
+    shift = tf.bitwise.right_shift
+
+    def halved() -> tf.Tensor:
+        blocks = tf.reshape(x, (-1, height, 2, width, 2, x.shape[3]))
+        return shift(tf.reduce_sum(blocks, (2, 4)) + 2, 2)
+
+    def weighted() -> tf.Tensor:
+        left, right, near, far = _weights(wide, width, True)
+        columns = tf.gather(x, left, axis=2) * near[:, None] + tf.gather(x, right, axis=2) * far[:, None]
+        columns = shift(columns, 4)
+        above, below, near, far = _weights(high, height, False)
+        upper = tf.gather(columns, above, axis=1) * near[:, None, None]
+        lower = tf.gather(columns, below, axis=1) * far[:, None, None]
+        return shift(shift(upper, 16) + shift(lower, 16) + 2, 2)
+
+    half = tf.logical_and(tf.equal(high, 2 * height), tf.equal(wide, 2 * width))
+    return tf.ensure_shape(tf.cond(half, halved, weighted), (None, height, width, x.shape[3]))
+
+
+def _weights(size: tf.Tensor, new: int, whole_at_edges: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """For each new pixel of one axis: the two old ones beside it, and their weights, as in `converters.resize`."""
+    step = 1 / (tf.constant(new, "float64") / tf.cast(size, "float64"))
+    place = tf.cast((tf.range(new, dtype="float64") + 0.5) * step - 0.5, "float32")
+    first = tf.floor(place)
+    part, first = place - first, tf.cast(first, "int32")
+    if whole_at_edges:
+        part = tf.where(tf.logical_or(first < 0, first >= size - 1), 0.0, part)
+    near, far = (tf.cast(tf.round(weight * float(1 << BITS)), "int32") for weight in (1 - part, part))
+    return tf.clip_by_value(first, 0, size - 1), tf.clip_by_value(first + 1, 0, size - 1), near, far
 
 
 def encoded(fitted: FittedPreprocessing, x: tf.Tensor) -> tf.Tensor:
