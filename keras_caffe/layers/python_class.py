@@ -70,8 +70,11 @@ def is_own(cls: Any) -> bool:
     return cls is not None and cls.__module__.startswith(f"{PACKAGE}.")
 
 
-def python_cures(name: str) -> tuple[Option, Option]:
-    """How a caller names the class of a Python layer."""
+def python_cures(name: str) -> tuple[Cure, ...]:
+    """How a caller names the class of a Python layer; where a script brings its own, what that script needs."""
+    scripts: Any = load_context().python_layers
+    if hasattr(scripts, "cures"):
+        return tuple(scripts.cures(name))
     return (
         Option("python_layers", {name: ...}, "with the class"),
         Option("allow_python_imports", True, "to import the module, if you trust the file"),

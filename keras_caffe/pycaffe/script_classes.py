@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_caffe.errors import Cure, Option
+
 PACKAGES = ("stdlib", "platstdlib", "purelib", "platlib")
 
 
@@ -24,6 +26,15 @@ class ScriptClasses(Mapping[str, type]):
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and _is_a_scripts(name.rpartition(".")[0])
+
+    def cures(self, name: str) -> tuple[Cure, ...]:
+        """What to do where no module of the script's has the class."""
+        module = name.rpartition(".")[0]
+        file = f"{module.replace('.', '/')}.py"
+        return (
+            f"Put {file} beside the script, or the folder that holds it on PYTHONPATH or sys.path.",
+            Option("allow_python_imports", True, "to import it from an installed package that you trust"),
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(())  # they are looked up one by one

@@ -118,6 +118,7 @@ def test_what_is_installed_is_no_class_of_the_script(module: str, tmp_path: Path
     (tmp_path / "use.py").write_text(f"import caffe\ncaffe.Net({source!r}, caffe.TEST)")
     done = run(tmp_path, "use.py")
     assert done.returncode == 1 and f"no class for the Python layer '{module}.path'" in done.stderr
+    assert f"Put {module.replace('.', '/')}.py beside the script, or" in done.stderr
 
 
 def test_what_a_script_raises_comes_with_its_traceback(tmp_path: Path) -> None:
