@@ -149,7 +149,7 @@ def test_a_shell_script_for_caffe_runs(python: Path, tmp_path: Path) -> None:
     assert logs["cifar"].rstrip().endswith("] Optimization Done.")
     assert "] Iteration 10, lr = 0.005" in logs["lr1"] and "] Iteration 6" not in logs["lr1"]
     assert "] accuracy = 1" in logs["test"]
-    assert "     conv1\tforward: " in logs["time"] and re.search(r"] Initial loss: 0\.[0-9]+\n", logs["time"])
+    assert "     conv1\tforward: " in logs["time"] and re.search(r"] Initial loss: [0-9]+\.[0-9]+\n", logs["time"])
     assert logs["wrong"] == "ERROR: unknown command line flag 'nonsense'\n"
     datums = [proto.Datum.FromString(bytes(value)) for _, value in open_any(tmp_path / "features").items()]
     assert [len(datum.float_data) for datum in datums] == [2] * 8

@@ -99,7 +99,8 @@ def test_every_layer_gives_what_the_model_computes(lenet: cv_dnn.Net) -> None:
     part = keras_caffe.load(*FILES, data_format="channels_first").extract(values)
     wanted = part(x)
     for value, array in zip(values, found, strict=True):
-        np.testing.assert_allclose(array, np.asarray(wanted[value]), rtol=1e-5, atol=1e-6)
+        # Sums of 500 products of about 1, in another order.
+        np.testing.assert_allclose(array, np.asarray(wanted[value]), rtol=1e-5, atol=5e-6)
     assert isinstance(found, tuple)
     assert found[4].min() < 0  # before the ReLU that works in place
     np.testing.assert_allclose(lenet.forward(), found[-1], rtol=1e-5)

@@ -93,7 +93,7 @@ def from_0_to_1(path: str, channels: int) -> np.ndarray:
     from keras_caffe.pycaffe.io import GRAY
 
     pixels = read_image(path, channels if channels != 1 else None).astype("float32") / np.float32(255)
-    return pixels if pixels.shape[2] == channels else (pixels[:, :, ::-1] @ GRAY)[:, :, None]
+    return pixels if pixels.shape[2] == channels else (np.ascontiguousarray(pixels[:, :, ::-1]) @ GRAY)[:, :, None]
 
 
 def ten_crops(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

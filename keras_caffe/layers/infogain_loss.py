@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, optional, square
@@ -16,6 +15,7 @@ from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.layers.loss_bottoms import check_size
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.losses import infogain_loss
+from keras_caffe.ops.softmax import softmax
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count, total_count
 
@@ -58,7 +58,7 @@ class InfogainLoss(ClassLossLayer):
         scores, labels, *third = inputs
         matrix = third[0] if third else np.asarray(self.matrix, "float32")
         loss = infogain_loss(self.classes_last(scores), labels, matrix, **self.loss_arguments())
-        return [loss, ops.softmax(scores, axis=self.axis)] if self.probabilities else loss
+        return [loss, softmax(scores, self.axis)] if self.probabilities else loss
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         return super().top_shapes(*shapes) + [shapes[0]] * self.probabilities

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_caffe.layers.arguments import whole
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.ops.softmax import softmax
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis
 
@@ -44,7 +45,7 @@ class Softmax(CaffeLayer):
     def call(self, inputs: Any) -> Any:
         if inputs.shape[self.axis] == 1:  # Keras would warn about a single class.
             return ops.exp(inputs - inputs)  # 1; NaN where the input is no finite number.
-        return ops.softmax(inputs, axis=self.axis)
+        return softmax(inputs, self.axis)
 
     def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
         return top * (diff - ops.sum(diff * top, axis=self.axis, keepdims=True))

@@ -12,6 +12,7 @@ from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import ClassLossLayer
 from keras_caffe.layout import Order, caffe_order
 from keras_caffe.ops.losses import normalizer, softmax_losses
+from keras_caffe.ops.softmax import softmax
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, total_count
 
@@ -57,7 +58,7 @@ class SoftmaxWithLossOHEM(ClassLossLayer):
         scores, labels = inputs
         losses, valid = softmax_losses(self.classes_last(scores), labels, self.ignore_label)
         loss = ops.sum(losses) / normalizer(self.normalization, valid, self.batch_axes)
-        more = ops.softmax(scores, axis=self.axis), ops.reshape(losses, ops.shape(labels))
+        more = softmax(scores, self.axis), ops.reshape(losses, ops.shape(labels))
         return [loss, *map(ops.stop_gradient, more[: self.more_tops])] if self.more_tops else loss
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
