@@ -13,7 +13,7 @@ from keras_caffe.ops.stock import native_ops_allowed, on_tensorflow
 def softmax(x: Any, axis: int = -1) -> Any:
     """exp(x) / sum of exp(x) along one axis; NaN all along it where one number is NaN or the greatest is infinite."""
     y = ops.softmax(x, axis=axis)
-    if not on_tensorflow() or not native_ops_allowed() or _keeps_nan():
+    if 0 in x.shape or not on_tensorflow() or not native_ops_allowed() or _keeps_nan():
         return y
     unknown = ops.any(ops.isnan(x), axis=axis, keepdims=True)
     lost = ops.logical_or(unknown, ops.isinf(ops.max(x, axis=axis, keepdims=True)))
