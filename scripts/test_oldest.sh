@@ -9,8 +9,6 @@ use_venv "${KERAS_CAFFE_OLDEST_VENV:-.venv-oldest}" tensorflow-io,test
 
 # One thread each: the test processes share the cores.
 export TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
-# On processors with AVX-512 TensorFlow 2.16.2 takes oneDNN, whose dilated convolutions are wrong there (docs/install.md).
-export TF_ENABLE_ONEDNN_OPTS=0
 export KERAS_CAFFE_TEST_TENSORFLOW_IO=1  # a reader that does not load is a failure here
 
 [ $# -gt 0 ] || set -- tests/data tests/ops tests/optimizers tests/test_load.py

@@ -16,6 +16,7 @@ from keras_caffe.layers.context import read_file
 from keras_caffe.layers.images import check_images
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops.permutohedral import lattice, mean_of_neighbours
+from keras_caffe.ops.softmax import softmax
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, known, same_shape
 
@@ -80,7 +81,7 @@ class MultiStageMeanfield(CaffeLayer):
         kernels = [ops.transpose(blob[0, 0]) for blob in map(ops.convert_to_tensor, (self.spatial, self.bilateral))]
         mixing = ops.transpose(ops.convert_to_tensor(self.compatibility)[0, 0])
         for _ in range(self.num_iterations):
-            p = ops.reshape(ops.softmax(y, axis=-1), flat)
+            p = ops.reshape(softmax(y), flat)
             parts = [mean_of_neighbours(p, on) @ kernel for on, kernel in zip(lattices, kernels, strict=True)]
             y = unary - ops.reshape((parts[0] + parts[1]) @ mixing, ops.shape(unary))
         return y

@@ -20,6 +20,7 @@ def matmul(a: Any, b: Any, *, transpose_b: bool = False) -> Any:
         (M, N)
     """
     if a.shape[-1] == 0:  # a sum over nothing, where oneDNN's kernel with a bias ends the process
+        b = ops.convert_to_tensor(b)
         return ops.sum(a[:, None, :] * (b if transpose_b else ops.transpose(b)), axis=-1)
     if on_tensorflow():
         import tensorflow as tf

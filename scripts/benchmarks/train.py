@@ -19,7 +19,7 @@ from .report import interleaved, ratio, table
 
 COLUMNS = ("net", "batch", "ours ms", "without native ms", "plain Keras ms", "ours / plain", "without / ours")
 BATCHES = {"lenet": 64, "cifar10_full": 100, "caffenet": 32, "googlenet": 16, "resnet50": 16}
-USUAL = tuple(BATCHES)[:4]
+USUAL = ("lenet", "cifar10_full", "caffenet", "googlenet")
 SOLVER = 'type: "SGD" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9'
 
 
