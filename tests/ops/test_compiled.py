@@ -81,7 +81,8 @@ class Seen(keras.layers.Layer):
         return inputs * 2
 
 
-def test_an_eager_call_runs_a_graph_that_dies_with_its_layer() -> None:
+def seen_and_dropped() -> ref[Seen]:
+    """In a frame of its own, which ends: one that goes on may hold what its names once meant."""
     layer = Seen()
     for _ in range(3):
         np.testing.assert_array_equal(layer(tf.ones(2)), [2, 2])
@@ -89,11 +90,13 @@ def test_an_eager_call_runs_a_graph_that_dies_with_its_layer() -> None:
     np.testing.assert_array_equal(layer(tf.ones(5)), [2] * 5)
     np.testing.assert_array_equal(layer(tf.ones(7)), [2] * 7)
     assert layer.seen == [False] * 2  # of any size
-    alive = ref(layer)
-    del layer
-    end = (
-        time.monotonic() + 60
-    )  # a graph's finalizers leave what they held to the next round, TensorFlow's threads to later
+    return ref(layer)
+
+
+def test_an_eager_call_runs_a_graph_that_dies_with_its_layer() -> None:
+    alive = seen_and_dropped()
+    # A graph's finalizers leave what they held to the collector's next round, TensorFlow's threads to later.
+    end = time.monotonic() + 60
     while alive() is not None and time.monotonic() < end:
         gc.collect()
     assert alive() is None
