@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any, NamedTuple
 
 import keras
@@ -20,6 +21,7 @@ SWITCH = "KERAS_CAFFE_NATIVE"
 FOLDER = Path(__file__).parent
 BUILT_FOR = re.compile(rb"KERAS_CAFFE_TENSORFLOW=([\w.+-]{1,40});")
 
+_LOADING = RLock()
 _GRADIENTS: dict[str, Callable[..., Any]] = {}
 
 
@@ -58,7 +60,7 @@ def native_status() -> NativeStatus:
         return NativeStatus(False, None, f"{SWITCH}=0")
     if keras.backend.backend() != "tensorflow":
         return NativeStatus(False, None, f"Keras runs on {keras.backend.backend()}")
-    return _load()[0]
+    return _loaded()[0]
 
 
 def operation(name: str, x: Any = None, *, faster: bool = True) -> Callable[..., Any] | None:
@@ -114,7 +116,7 @@ def _memory_functions() -> ctypes.CDLL:
 
 def function(name: str) -> Callable[..., Any]:
     """The function of an operation whatever the switch says now, for the gradient of one that is in use."""
-    return getattr(_load()[1], "keras_caffe" + re.sub("([A-Z])", r"_\1", name).lower())
+    return getattr(_loaded()[1], "keras_caffe" + re.sub("([A-Z])", r"_\1", name).lower())
 
 
 def _takes(x: Any) -> bool:
@@ -136,6 +138,12 @@ def made_for_xla() -> bool:
     if tf.executing_eagerly():
         return False
     return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def _loaded() -> tuple[NativeStatus, Any]:
+    """What `_load` gives. Threads that read data may come at the same time, and a cache lets both of them load."""
+    with _LOADING:
+        return _load()
 
 
 @cache

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,20 @@ def test_of_several_libraries_the_one_that_fits_is_tried(folder: Path) -> None:
     (folder / "native-tensorflow-2.9.1.so").write_bytes(marked("2.9.1"))
     (folder / "native-tensorflow-now.so").write_bytes(marked(tf.__version__))
     assert native_status().library == str(folder / "native-tensorflow-now.so")
+
+
+def test_threads_that_come_together_load_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+
+    def find(version: str) -> tuple[None, str]:
+        loads.append(version)
+        time.sleep(0.2)
+        return None, "none"
+
+    monkeypatch.setattr(native, "_find", find)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: native_status(), range(4)))
+    assert loads == [tf.__version__] and {status.reason for status in found} == {"none"}
 
 
 def test_a_broken_library_is_no_crash(folder: Path) -> None:
