@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -90,12 +90,44 @@ def _reshaped(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return memory[:size].reshape(shape) if size <= memory.size else _zeros(shape)  # type: ignore[index,union-attr]
 
 
-class PythonBlobs(list[Any]):
-    """The `self.blobs` of a layer: its learnable blobs."""
+class BlobVec(MutableSequence[Any]):
+    """The blobs of a layer, as pycaffe shows them: a layer works with those that are in it by then.
+
+    Args:
+        blobs: the first.
+
+    Attributes:
+        take: given by a net: what becomes of the blobs that a change would leave in it. It may refuse them.
+    """
+
+    take: Callable[[list[Any]], list[Any]] | None = None
+
+    def __init__(self, blobs: Iterable[Any] = ()) -> None:
+        self._blobs = list(blobs)
 
     def add_blob(self, *shape: int) -> None:
         """Adds a blob of zeros."""
         self.append(PythonBlob(*shape))
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._blobs[place]
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+    def __setitem__(self, place: Any, blob: Any) -> None:
+        self._change(lambda blobs: blobs.__setitem__(place, blob))
+
+    def __delitem__(self, place: Any) -> None:
+        self._change(lambda blobs: blobs.__delitem__(place))
+
+    def insert(self, index: int, value: Any) -> None:
+        self._change(lambda blobs: blobs.insert(index, value))
+
+    def _change(self, change: Callable[[list[Any]], None]) -> None:
+        blobs = list(self._blobs)
+        change(blobs)
+        self._blobs = self.take(blobs) if self.take else blobs
 
 
 class Phase(int):
@@ -136,7 +168,7 @@ class Runner:
     ) -> None:
         self.layer: Any = _guarded(f"{cls.__name__} cannot be made", _made, cls)
         self.layer.param_str = self.layer.param_str_ = param_str  # the latter in Caffe before 2015
-        self.layer.phase, self.layer.blobs = Phase(phase), PythonBlobs()
+        self.layer.phase, self.layer.blobs = Phase(phase), BlobVec()
         self.bottom: list[Any] = [PythonBlob(*shape) for shape in bottoms]
         self.top: list[Any] = [self.bottom[i] if i in in_place else PythonBlob() for i in range(tops)]
         self.propagate_down: list[bool] = list(propagate_down)
@@ -146,7 +178,7 @@ class Runner:
         self.reshape(bottoms)
 
     @property
-    def blobs(self) -> PythonBlobs:
+    def blobs(self) -> BlobVec:
         return self.layer.blobs
 
     def reshape(self, bottoms: Sequence[Sizes]) -> list[Shape]:
@@ -171,6 +203,13 @@ class Runner:
                 blob.set(array)
             try:
                 self.run()
+                if len(self.blobs) != len(params):
+                    raise LayerError(
+                        f"{type(self.layer).__name__} has another number of blobs after forward than after setup",
+                        expected=len(params),
+                        received=len(self.blobs),
+                        fix="Add all blobs in setup; only a net of keras_caffe.pycaffe takes further ones.",
+                    )
             except Exception as error:
                 vars(error).update(_keras_call_info_injected=True)  # or Keras would raise a copy with other arguments
                 raise

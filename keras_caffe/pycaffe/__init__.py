@@ -3,8 +3,9 @@
 import sys
 from types import ModuleType
 
+from keras_caffe.ops.python_layer import BlobVec
 from keras_caffe.pycaffe import coord_map, draw, io, proto
-from keras_caffe.pycaffe.blob import BlobVec, NetBlob
+from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.classifier import Classifier
 from keras_caffe.pycaffe.detector import Detector
 from keras_caffe.pycaffe.install import install

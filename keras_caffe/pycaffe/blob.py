@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.layout import Order, caffe_order, inverse
+from keras_caffe.ops.python_layer import PythonBlob
 from keras_caffe.shapes import OldNames, Shape, check_blob, count
 
 
@@ -208,23 +209,13 @@ class ParamBlob(NetBlob):
     data_memory: ParamMemory
 
 
-class BlobVec(list[ParamBlob]):
-    """The blobs of a layer. A blob that is assigned takes the place of the layer's own, as in Caffe: who holds it
-    under another name shares its values and diffs with the layer.
-
-    Args:
-        blobs: the layer's own.
-        use: is called with the number of a blob and what takes its place.
-    """
-
-    def __init__(self, blobs: Iterable[ParamBlob] = (), use: Callable[[int, ParamBlob], None] | None = None) -> None:
-        super().__init__(blobs)
-        self._use = use
-
-    def __setitem__(self, number: Any, blob: Any) -> None:
-        if self._use:
-            self._use(range(len(self))[number], blob)
-        super().__setitem__(number, blob)
+def of_a_net(blob: PythonBlob) -> NetBlob:
+    """The net's blob in place of one that a layer has made; both show the same values from now on."""
+    if blob.home is None:
+        home = NetBlob(blob.shape)
+        for memory, array in zip((home.data_memory, home.diff_memory), blob.move_to(home), strict=True):
+            memory.adopt(array)
+    return blob.home
 
 
 def _known(shape: Shape) -> tuple[int, ...]:

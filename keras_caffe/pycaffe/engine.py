@@ -251,10 +251,8 @@ class Engine:
             current[self._blob(value)] = (value, diff)
             new[value] = diff
         for (slot, bound), gradient in zip(slots.items(), gradients[len(wanted) :], strict=True):
-            owner = self.plan.owners.get(slot, slot)
             permuted = _owner(bound).blob
-            gradient = gradient if permuted.permutation is None else _to_caffe(gradient, permuted.permutation)
-            params[owner] = params[owner] + gradient if owner in params else gradient
+            params[slot] = gradient if permuted.permutation is None else _to_caffe(gradient, permuted.permutation)
 
     def _gradients(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_caffe.pycaffe.blob import BlobVec
+from keras_caffe.ops.python_layer import BlobVec
 
 
 class Layer:

@@ -266,8 +266,8 @@ class Net(Parameters, Batches):
         blobs, params = self._engine.backward(start, end, diffs, held)
         for value, tensor in blobs.items():
             self._blob(value).put_diff(tensor, self.plan.orders[value])
-        for slot, gradient in params.items():
-            diff = self._params[slot].diff
+        for (index, number), gradient in params.items():
+            diff = self.layers[index].blobs[number].diff
             diff += np.asarray(gradient).reshape(diff.shape)
 
     def _is_held(self, value: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from keras_caffe.converters import weights as weight_files
@@ -17,7 +17,8 @@ from keras_caffe.errors import WeightsError
 from keras_caffe.layers import Python
 from keras_caffe.layers.base import BoundBlob
 from keras_caffe.named import Named
-from keras_caffe.pycaffe.blob import BlobVec, ParamBlob, ParamMemory
+from keras_caffe.ops.python_layer import BlobVec, PythonBlob, Runner
+from keras_caffe.pycaffe.blob import NetBlob, ParamBlob, ParamMemory, of_a_net
 from keras_caffe.pycaffe.layer import Layer
 
 FileName = str | os.PathLike[str]
@@ -30,11 +31,14 @@ class Parameters:
 
     layers: list[Any]
     layer_dict: Named[Any]
-    params: Named[list[ParamBlob]]
     load_report: weight_files.Report
 
     def _make_params(self, planned: Plan) -> None:
-        """The blobs of all layers; a blob that an earlier layer owns is the same memory."""
+        """The blobs of all layers; a blob that an earlier layer owns is the same memory.
+
+        Those in `_params` are the net's for its whole life, and what a solver trains; a layer works with those in its
+        vector, among which a script may put others.
+        """
         self.plan = planned
         self._params: dict[Slot, ParamBlob] = {}
         for index in planned.layers:
@@ -44,44 +48,62 @@ class Parameters:
                 memories = (owner.data_memory, owner.diff_memory) if owner else (ParamMemory(bound),)
                 self._params[slot] = ParamBlob(bound.blob.shape, *memories)
         nodes = planned.net.nodes
-        held = [BlobVec(self._blobs_of(node.index), partial(self._replace, node.index)) for node in nodes]
-        self.layers = [self._layer(node, blobs) for node, blobs in zip(nodes, held, strict=True)]
+        self.layers = [self._layer(node) for node in nodes]
         self.layer_dict = Named("layer", ((n.name, layer) for n, layer in zip(nodes, self.layers, strict=True)))
-        blobs = ((node.name, blobs) for node, blobs in zip(nodes, held, strict=True) if blobs)
-        self.params = Named("layer with parameters", blobs)
 
-    def _layer(self, node: Node, blobs: BlobVec) -> Any:
+    @cached_property
+    def params(self) -> Named[BlobVec]:
+        """The blobs of each layer that has some when a script first asks for them."""
+        nodes = self.plan.net.nodes
+        blobs = ((n.name, layer.blobs) for n, layer in zip(nodes, self.layers, strict=True) if len(layer.blobs))
+        return Named("layer with parameters", blobs)
+
+    def _layer(self, node: Node) -> Any:
         """What a script sees of a layer: the object itself, where the script has written the class."""
-        planned = self.plan.layers.get(node.index)
-        if planned is None or not isinstance(planned.layer, Python):
-            return Layer(node.name, node.type, blobs)
-        runner = planned.layer.runner
-        for number, (added, blob) in enumerate(zip(runner.blobs, blobs, strict=True)):
-            arrays = added.move_to(blob)  # for a script that has kept what setup has added, or its arrays
-            if (node.index, number) not in self.plan.owners:
-                for memory, array in zip((blob.data_memory, blob.diff_memory), arrays, strict=True):
-                    memory.adopt(array)
-        runner.blobs[:] = blobs  # the net's own from now on
-        return runner.layer
-
-    def _blobs_of(self, node: int) -> list[ParamBlob]:
-        return [blob for (index, _), blob in self._params.items() if index == node]
-
-    def _replace(self, node: int, number: int, blob: Any) -> None:
-        """Uses another blob from now on in place of one that a layer has."""
-        planned, own = self.plan.layers[node], self._params[node, number]
-        if not isinstance(blob, ParamBlob) or blob.count != own.count:
-            problem = f"blob {number} cannot be replaced by this"
-            fix = "Assign a blob of another layer, of as many values, or copy values into `.data[...]`."
-            received = blob.shape if isinstance(blob, ParamBlob) else type(blob).__name__
-            layer = repr(planned.node.name)
-            raise WeightsError(problem, layer=layer, expected=own.shape, received=received, fix=fix)
-        self.push_params(node, node)
-        if isinstance(planned.layer, Python):
-            planned.layer.runner.blobs[number] = blob
+        own = [blob for (index, _), blob in self._params.items() if index == node.index]
+        runner = self._runner(node.index)
+        if runner is None:
+            layer: Any = Layer(node.name, node.type, BlobVec(own))
         else:
-            self._use({node: {**dict(enumerate(planned.layer.caffe_blobs)), number: blob.data_memory.bound}})
-        self._params[node, number] = blob
+            layer = runner.layer
+            for number, (added, blob) in enumerate(zip(layer.blobs, own, strict=True)):
+                arrays = added.move_to(blob)  # for a script that has kept what setup has added, or its arrays
+                if (node.index, number) not in self.plan.owners:
+                    for memory, array in zip((blob.data_memory, blob.diff_memory), arrays, strict=True):
+                        memory.adopt(array)
+            layer.blobs[:] = own
+        layer.blobs.take = partial(self._taken, node.index)
+        return layer
+
+    def _runner(self, node: int) -> Runner | None:
+        planned = self.plan.layers.get(node)
+        return planned.layer.runner if planned and isinstance(planned.layer, Python) else None
+
+    def _taken(self, node: int, blobs: Sequence[Any]) -> list[NetBlob]:
+        """The blobs that a layer has from now on; one of Keras's layers computes with them, too."""
+        for number, blob in enumerate(blobs):
+            if not isinstance(blob, (NetBlob, PythonBlob)):
+                raise self._misfit(node, number, type(blob).__name__, "a blob")
+        taken = [of_a_net(blob) if isinstance(blob, PythonBlob) else blob for blob in blobs]
+        planned = self.plan.layers.get(node)
+        if planned and not self._runner(node):
+            self._compute_with(node, planned, taken)
+        return taken
+
+    def _compute_with(self, node: int, planned: PlannedLayer, blobs: Sequence[NetBlob]) -> None:
+        used = dict(enumerate(planned.layer.caffe_blobs))
+        for number in used:
+            own, blob = self._params[node, number], blobs[number] if number < len(blobs) else None
+            if not isinstance(blob, ParamBlob) or blob.count != own.count:
+                raise self._misfit(node, number, blob.shape if blob else "nothing", own.shape)
+            used[number] = blob.data_memory.bound
+        self.push_params(node, node)
+        self._use({node: used})
+
+    def _misfit(self, node: int, number: int, received: Any, expected: Any) -> WeightsError:
+        problem, layer = f"blob {number} cannot be replaced by this", repr(self.plan.net.nodes[node].name)
+        fix = "Assign a blob of another layer, of as many values, or copy values into `.data[...]`."
+        return WeightsError(problem, layer=layer, expected=expected, received=received, fix=fix)
 
     def own_params(self) -> list[ParamBlob]:
         """The blobs that no other layer owns, in Caffe's order."""
@@ -90,17 +112,18 @@ class Parameters:
     def push_params(self, start: int = 0, end: int | None = None) -> None:
         """What was written into the arrays of layers start..end goes into the variables."""
         last = len(self.layers) if end is None else end
-        for (index, _), blob in self._params.items():
-            if start <= index <= last:
-                blob.data_memory.push()
+        own = [blob for (index, _), blob in self._params.items() if start <= index <= last]
+        held = [blob for layer in self.layers[start : last + 1] for blob in layer.blobs if isinstance(blob, ParamBlob)]
+        for memory in {id(blob.data_memory): blob.data_memory for blob in [*own, *held]}.values():
+            memory.push()
 
     def _pull(self, start: int, end: int) -> None:
         """What a forward pass of these layers changed goes into the arrays: statistics and the like."""
-        for (index, number), blob in self._params.items():
+        for index, number in self._params:
             planned = self.plan.layers[index]
             changes = planned.layer.overwrites_blobs or not planned.blobs[number].trainable
             if start <= index <= end and changes:
-                blob.data_memory.pull()
+                self.layers[index].blobs[number].data_memory.pull()
 
     def copy_from(self, *files: FileName) -> Any:
         """Loads caffemodels (binary or HDF5) by layer name; layers that they do not have keep their values.
@@ -120,9 +143,13 @@ class Parameters:
             raise
         for index, matched in arrays.items():
             for number, stored in matched.items():
-                memory = self._params[index, number].data_memory  # another net's, where it is shared
-                memory.bound.read(replace(stored, shape=memory.bound.blob.shape))  # and there of another shape, perhaps
-                memory.pull()
+                blob = self.layers[index].blobs[number]
+                if isinstance(blob, ParamBlob):
+                    memory = blob.data_memory  # another net's, where it is shared
+                    memory.bound.read(replace(stored, shape=memory.bound.blob.shape))  # there of another shape, perhaps
+                    memory.pull()
+                else:
+                    blob.data[...] = replace(stored, shape=blob.shape).copy()
         return self.load_report
 
     load_hdf5 = copy_from
@@ -136,9 +163,8 @@ class Parameters:
         self._save(filename, write_diff, hdf5=True)
 
     def _save(self, filename: FileName, write_diff: bool, hdf5: bool) -> None:
-        blobs = [self._blobs_of(node.index) for node in self.plan.net.nodes]
-        params = [[blob.data for blob in held] for held in blobs]
-        diffs = [[blob.diff for blob in held] for held in blobs] if write_diff else None
+        params = [[blob.data for blob in layer.blobs] for layer in self.layers]
+        diffs = [[blob.diff for blob in layer.blobs] for layer in self.layers] if write_diff else None
         net = self.plan.net.message
         write_caffemodel(filename, net, params, diffs=diffs, shared=self.plan.owners, hdf5=hdf5)
 
@@ -155,12 +181,12 @@ class Parameters:
             source = theirs.get(planned.node.name)
             if planned.blobs and source is not None:
                 blobs = _same_blobs(planned, other.plan.bound_blobs(source))
-                common.update({(index, n): other._params[source, n] for n in blobs})
+                common.update({(index, n): other.layers[source].blobs[n] for n in blobs})
                 if not isinstance(planned.layer, Python):  # It has its blobs in place of variables.
                     bound[index] = blobs
         self._use(bound)
-        for slot, blob in common.items():
-            self._params[slot].data_memory = blob.data_memory
+        for (index, number), blob in common.items():
+            self.layers[index].blobs[number].data_memory = blob.data_memory
 
     def _use(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
         """Lets layers use other blobs, {node: blobs}, from now on."""

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf import text_format
 
 from keras_caffe import pycaffe as caffe
 from keras_caffe.errors import WeightsError
+from keras_caffe.pycaffe.proto import caffe_pb2
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } }
@@ -162,6 +164,43 @@ def test_a_blob_may_take_a_place_of_another_shape_but_not_of_another_size() -> N
             net.params["b"][-1] = blob
     with pytest.raises(IndexError, match="out of range"):
         net.params["b"][2] = net.params["a"][0]
+    with pytest.raises(WeightsError, match=r"'b'.*blob 1 .*received nothing"):
+        del net.params["b"][1]
+
+
+def test_a_blob_that_is_added_to_a_layer_is_saved_with_it(tmp_path: Path) -> None:
+    net = caffe.Net(NET, caffe.TEST)
+    before = net.forward(data=np.ones((1, 2)))["b"].copy()
+    net.params["a"].add_blob(2, 5)
+    net.params["a"][2].data[...] = 7
+    assert len(net.layers[1].blobs) == 3
+    np.testing.assert_array_equal(net.forward()["b"], before)  # an InnerProduct has no use for it
+    net.save(tmp_path / "net.caffemodel")
+    stored = caffe_pb2.NetParameter.FromString((tmp_path / "net.caffemodel").read_bytes())
+    layer = next(layer for layer in stored.layer if layer.name == "a")
+    assert [list(blob.shape.dim) for blob in layer.blobs] == [[3, 2], [3], [2, 5]]
+    assert list(layer.blobs[2].data) == [7] * 10
+
+
+def test_a_solver_trains_the_blob_that_the_net_was_made_with() -> None:
+    """Caffe's solver has its own list of blobs, which an assignment to a layer's does not reach."""
+    text = """
+    layer { name: "x" type: "DummyData" top: "x"
+      dummy_data_param { shape { dim: 1 dim: 1 } data_filler { value: 1 } } }
+    layer { name: "a" type: "InnerProduct" bottom: "x" top: "a"
+      inner_product_param { num_output: 1 bias_term: false weight_filler { value: 5 } } }
+    layer { name: "b" type: "InnerProduct" bottom: "a" top: "b"
+      inner_product_param { num_output: 1 bias_term: false weight_filler { value: 3 } } }
+    layer { name: "loss" type: "Reduction" bottom: "b" top: "loss" loss_weight: 1 }"""
+    param = caffe_pb2.SolverParameter(base_lr=0.5, lr_policy="fixed", max_iter=9)
+    text_format.Parse(text, param.net_param)
+    solver = caffe.SGDSolver(param)
+    a, b = solver.net.params["a"], solver.net.params["b"]
+    own = b[0]
+    b[0] = a[0]
+    solver.step(1)
+    assert solver.net.blobs["loss"].data == 25  # both layers multiply by 5
+    assert a[0].data == 5 - 0.5 * (5 + 5) and a[0].diff == 5 and own.data == 3 and own.diff == 0
 
 
 def test_a_blob_that_a_script_makes_larger_keeps_its_values_through_a_pass(tmp_path: Path) -> None:

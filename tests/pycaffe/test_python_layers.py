@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 import keras_caffe
+from keras_caffe import proto
 from keras_caffe import pycaffe as caffe
-from keras_caffe.errors import LayerError
+from keras_caffe.errors import LayerError, WeightsError
 
 
 class Tenfold:
@@ -419,3 +420,50 @@ def test_backward_hears_which_diffs_the_net_uses() -> None:
     solver = keras_caffe.load_solver(text, python_layers=classes)
     solver.step(1)
     assert solver.model.get_caffe_params()["ip"][0].tolist() == [[-2, -2]]
+
+
+class Growing(Tenfold):
+    """Changes its vector of blobs while the net runs: a moving mean, made when the first data come."""
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        self.blobs.add_blob(1)
+        self.vector = self.blobs
+        self.spare = type(self.blobs)()
+        self.spare.add_blob(2)
+        self.spare[0].data[...] = 8
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        if len(self.blobs) == 1:
+            self.blobs.add_blob(3)
+            self.blobs[0] = self.spare[0]
+            self.blobs.extend([bottom[0]])
+        self.blobs[1].data[...] += 1
+        top[0].data[...] = bottom[0].data * self.vector[0].data[1] + self.vector[1].data[0]
+
+
+def test_what_a_layer_does_to_its_vector_of_blobs_is_seen_in_the_net(tmp_path: Path) -> None:
+    net, other = one_layer(Growing), one_layer(Growing)
+    layer, params = net.layers[2], net.params["y"]
+    assert params is layer.blobs is layer.vector and len(params) == 1
+    assert net.forward()["z"].tolist() == [[9, 17]]
+    assert [blob.shape for blob in params] == [(2,), (3,), (1, 2)]
+    params[0].data[...], params[1].data[...] = 5, 20
+    assert layer.spare[0].data.tolist() == [5, 5]  # one blob under two names
+    assert net.forward()["z"].tolist() == [[26, 31]]
+    net.save(tmp_path / "net.caffemodel")
+    stored = proto.NetParameter.FromString((tmp_path / "net.caffemodel").read_bytes())
+    assert [list(blob.data) for blob in stored.layer[2].blobs] == [[5, 5], [21, 21, 21], [1, 2]]
+    other.forward()
+    other.share_with(net)
+    params[0].data[...] = 2
+    assert other.layers[2].blobs[0].data.tolist() == [2, 2]
+    del params[1:]
+    assert [blob.shape for blob in layer.vector] == [(2,)]
+    with pytest.raises(WeightsError, match="'y'.*cannot be replaced by this; expected a blob; received ndarray"):
+        layer.blobs[0] = np.zeros(2)
+
+
+def test_a_model_refuses_blobs_that_come_after_setup() -> None:
+    model = keras_caffe.load(NET, python_layers={"m.Tenfold": Growing})
+    with pytest.raises(Exception, match="another number of blobs after forward than after setup.*Add all .* in setup"):
+        model(np.ones((5, 3, 2), np.float32))
