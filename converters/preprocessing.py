@@ -94,6 +94,46 @@ class FittedPreprocessing:
     channels: int
 
 
+def fitted_pictures(given: Any, shapes: Mapping[str, Shape]) -> dict[str, FittedPreprocessing]:
+    """{the input that takes pictures: what is done with them}.
+
+    Args:
+        given: as `Preprocessing.of` takes it; None: no input takes pictures.
+        shapes: {input blob: (N, C, H, W) as the net declares it}.
+
+    Raises:
+        ExportError: not exactly one input can be a picture; or as `Preprocessing.fitted`.
+    """
+    if given is None:
+        return {}
+    pictures = [blob for blob, shape in shapes.items() if len(shape) == 4]
+    if len(pictures) != 1 or shapes[pictures[0]][1] not in (1, 3):
+        expected = "one input (N, C, H, W) of 1 or 3 channels"
+        raise ExportError("the net takes something other than pictures", expected=expected, received=shapes)
+    return {pictures[0]: Preprocessing.of(given).fitted(shapes[pictures[0]])}
+
+
+def prepared(fitted: FittedPreprocessing, pictures: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) pictures as the net takes them: what exported graphs are compared with."""
+    x = pictures[:, ::-1] if fitted.bgr else pictures
+    for axis, size in enumerate(fitted.resize or (), 2):
+        x = _resized(x, axis, size)
+    if fitted.crop:
+        x = np.stack([centre(one.transpose(1, 2, 0), fitted.crop).transpose(2, 0, 1) for one in x])
+    return np.asarray((x - fitted.mean.transpose(2, 0, 1)) * np.float32(fitted.scale), "float32")
+
+
+def _resized(x: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """One axis in another size, linear between pixel centres, which lie at halves."""
+    old = x.shape[axis]
+    at = (np.arange(size, dtype="float32") + np.float32(0.5)) * np.float32(old / size) - np.float32(0.5)
+    at = at.clip(0, old - 1)
+    first = np.floor(at).astype(int)
+    share = (at - first).astype("float32").reshape(-1, *[1] * (x.ndim - axis - 1))
+    below, above = x.take(first, axis), x.take((first + 1).clip(max=old - 1), axis)
+    return below + (above - below) * share
+
+
 def centre(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle (*size, C) of (H, W, C). Raises DataError if that is smaller."""
     if x.shape[0] < size[0] or x.shape[1] < size[1]:

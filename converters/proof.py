@@ -15,6 +15,7 @@ import numpy as np
 from keras_caffe.converters.comparison import Row, computed_blobs, row
 from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.model import CaffeModel, output_name
+from keras_caffe.converters.preprocessing import FittedPreprocessing, prepared
 from keras_caffe.converters.rebuild import node_blobs, plan_again, rebuild
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.tail import Tail, computed_behind, picking_layers
@@ -33,6 +34,8 @@ class Engine:
         names: {input blob: its name in the export}; default: they have one name.
         outputs: the blobs that the export gives, in its order, where one may have another name there, as that of an
             input has; default: they have one name.
+        pictures: {input blob that the export takes as pictures: what it does with them}.
+        picture_format: order of the axes of pictures; default: `data_format`.
     """
 
     def __init__(
@@ -41,14 +44,18 @@ class Engine:
         data_format: str,
         names: Mapping[str, str] | None = None,
         outputs: Sequence[str] = (),
+        pictures: Mapping[str, FittedPreprocessing] | None = None,
+        picture_format: str | None = None,
     ) -> None:
         self.runtime: Runtime = runtime
         self.data_format: str = data_format
         self.names: Mapping[str, str] = names or {name: name for name in runtime.inputs}
+        self.pictures: Mapping[str, FittedPreprocessing] = pictures or {}
+        self._picture_format = picture_format or data_format
         self.outputs: list[str] = list(dict.fromkeys(outputs)) or list(runtime.outputs)
         sizes = {blob: runtime.inputs[name] for blob, name in self.names.items()}
         self.inputs: dict[str, Shape] = {
-            blob: to_caffe(shape, self._order(len(shape))) for blob, shape in sizes.items()
+            blob: to_caffe(shape, self._order_in(blob, len(shape))) for blob, shape in sizes.items()
         }
 
     def run(self, fed: Arrays) -> dict[str, np.ndarray]:
@@ -59,12 +66,20 @@ class Engine:
 
     def as_given(self, fed: Arrays) -> dict[str, np.ndarray]:
         """{input of the export: array} of arrays in Caffe's order."""
-        return {name: fed[blob].transpose(self._order(fed[blob].ndim)) for blob, name in self.names.items()}
+        return {name: fed[blob].transpose(self._order_in(blob, fed[blob].ndim)) for blob, name in self.names.items()}
 
     def as_blobs(self, fed: Arrays) -> dict[str, np.ndarray]:
         """{blob: array in Caffe's order} of arrays as the export takes them."""
         arrays = {blob: fed[name] for blob, name in self.names.items()}
-        return {blob: a.transpose(inverse(self._order(a.ndim))) for blob, a in arrays.items()}
+        return {blob: a.transpose(inverse(self._order_in(blob, a.ndim))) for blob, a in arrays.items()}
+
+    def for_net(self, fed: Arrays) -> dict[str, np.ndarray]:
+        """{blob: what the export makes of its input before the net}, both in Caffe's order."""
+        fitted = self.pictures
+        return {blob: prepared(fitted[blob], array) if blob in fitted else array for blob, array in fed.items()}
+
+    def _order_in(self, blob: str, rank: int) -> Order:
+        return edge_order(rank, self._picture_format if blob in self.pictures else self.data_format)
 
     def _order(self, rank: int) -> Order:
         return edge_order(rank, self.data_format)
@@ -92,10 +107,10 @@ def prove(
     rows: dict[str, Row] = {}
     for inputs, sized in _runs(model, engine):
         fed = {**inputs, **(engine.as_blobs(given) if given else {})}
-        wanted = computed_blobs(sized, list(names.values()), fed)
-        found = engine.run(fed)
+        given_net, found = engine.for_net(fed), engine.run(fed)
+        wanted = computed_blobs(sized, list(names.values()), given_net)
         if cut:
-            behind = computed_behind(sized, cut, names, fed, found)
+            behind = computed_behind(sized, cut, names, given_net, found)
             wanted.update({names[name]: array for name, array in behind.items()})
         for name, value in names.items():
             one = replace(row(model, value, found[name], wanted[value], tolerance), blob=name)
@@ -169,7 +184,7 @@ def write_report(file: str | Path | None, rows: Sequence[Row]) -> None:
 
 def sample_inputs(model: CaffeModel, engine: Engine) -> dict[str, np.ndarray]:
     """{input blob: what is random, or 0, in the sizes that the net declares}, in Caffe's order."""
-    return _random(_sample_sizes(model, engine), 0)
+    return _random(_sample_sizes(model, engine), 0, engine.pictures)
 
 
 def _sample_sizes(model: CaffeModel, engine: Engine) -> dict[str, Sizes]:
@@ -182,18 +197,19 @@ def _sample_sizes(model: CaffeModel, engine: Engine) -> dict[str, Sizes]:
 def _runs(model: CaffeModel, engine: Engine) -> Iterator[tuple[dict[str, np.ndarray], CaffeModel]]:
     """Inputs, and the model that takes their sizes."""
     shapes = _sample_sizes(model, engine)
-    yield _random(shapes, 0), model
+    yield _random(shapes, 0, engine.pictures), model
     several = not any(planned.layer.one_image for planned in model.plan.layers.values())
     open_batch = several and all(sizes[0] is None for sizes in engine.inputs.values() if sizes)
     doubled = {name: (2 * s[0], *s[1:]) if open_batch and s else s for name, s in shapes.items()}
     if _takes(model, doubled):
-        yield _random(doubled, 1), model
-    images = [name for name, sizes in engine.inputs.items() if len(sizes) == 4 and sizes[2] is None]
+        yield _random(doubled, 1, engine.pictures), model
+    cut = {blob for blob, fitted in engine.pictures.items() if fitted.resize or fitted.crop}
+    images = [name for name, sizes in engine.inputs.items() if len(sizes) == 4 and sizes[2] is None and name not in cut]
     if images:
         sized = _any_size(model, images)
         fitting = (resized for resized in _resized(shapes, images) if _takes(sized, resized))
         for seed, resized in enumerate(islice(fitting, 2), 2):
-            yield _random(resized, seed), sized
+            yield _random(resized, seed, engine.pictures), sized
 
 
 def _filled(sizes: Shape, sample: Sizes) -> Sizes:
@@ -217,13 +233,23 @@ def _takes(model: CaffeModel, shapes: Mapping[str, Sizes]) -> bool:
     return all(0 not in shape for shape in found.values())
 
 
-def _random(shapes: Mapping[str, Sizes], seed: int) -> dict[str, np.ndarray]:
-    """Standard normal where there are three axes or more; else 0, as these may be labels or indices."""
+def _random(
+    shapes: Mapping[str, Sizes], seed: int, pictures: Mapping[str, FittedPreprocessing]
+) -> dict[str, np.ndarray]:
+    """Pictures; else standard normal where there are three axes or more, or 0, as these may be labels or indices."""
     rng = np.random.default_rng(seed)
-    return {
-        name: rng.standard_normal(shape, "float32") if len(shape) > 2 else np.zeros(shape, "float32")
-        for name, shape in shapes.items()
-    }
+    fed = {}
+    for name, shape in shapes.items():
+        if name in pictures:
+            fed[name] = rng.integers(0, 256, _picture_size(shape, pictures[name])).astype("float32")
+        else:
+            fed[name] = rng.standard_normal(shape, "float32") if len(shape) > 2 else np.zeros(shape, "float32")
+    return fed
+
+
+def _picture_size(shape: Sizes, fitted: FittedPreprocessing) -> Sizes:
+    """Of a picture that becomes an input of this shape: another one, if the export cuts or resizes it."""
+    return (*shape[:2], shape[2] + 5, shape[3] + 8) if fitted.resize or fitted.crop else shape
 
 
 def _any_size(model: CaffeModel, images: Sequence[str]) -> CaffeModel:

@@ -37,17 +37,18 @@ if TYPE_CHECKING:
 TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2, "int8": math.inf}
 PRECISIONS = ("float32", "float16")
 
-PICTURES = ("savedmodel", "onnx")  # formats of models that take pictures
+PICTURES = ("savedmodel", "onnx", "tflite", "openvino")  # formats of models that take pictures
+ANY_SIZE = ("savedmodel", "onnx", "openvino")  # of them, those whose pictures may have other sizes than the net's input
 ONLY: dict[str, tuple[Any, tuple[str, ...]]] = {  # arguments with their defaults, and the formats that know them
     "version": (None, ("savedmodel",)),
     "signatures": ([], ("savedmodel",)),
     "image_bytes": (False, ("savedmodel",)),
     "top": (5, ("savedmodel",)),
-    "resize": (None, PICTURES),
-    "crop": (None, PICTURES),
+    "resize": (None, ANY_SIZE),
+    "crop": (None, ANY_SIZE),
     "mean": (None, PICTURES),
     "scale": (None, PICTURES),
-    "labels": (None, PICTURES),
+    "labels": (None, ("savedmodel", "onnx")),
     "precision": ("float32", ("onnx",)),
     "losses": (False, ("onnx",)),
     "opset": (OPSET, ("onnx", "openvino")),
@@ -97,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--report", type=Path, metavar="FILE.json", help="write the differences, blob by blob")
     _add_serving(parser.add_argument_group("savedmodel").add_argument)
-    _add_pictures(parser.add_argument_group("savedmodel and onnx: take pictures").add_argument)
+    _add_pictures(parser.add_argument_group("take pictures").add_argument)
     _add_onnx(parser.add_argument_group("onnx").add_argument)
     _add_tflite(parser.add_argument_group("tflite").add_argument)
     add_net_options(parser)
@@ -118,8 +119,8 @@ def _add_serving(add: Any) -> None:
 
 
 def _add_pictures(add: Any) -> None:
-    add("--resize", type=sizes, metavar="H,W", help="resize pictures (default: to the net's input)")
-    add("--crop", type=sizes, metavar="H,W", help="then crop the centre")
+    add("--resize", type=sizes, metavar="H,W", help="resize pictures (default: to the net's input); not in tflite")
+    add("--crop", type=sizes, metavar="H,W", help="then crop the centre; not in tflite")
     add("--mean", type=mean, metavar="MEAN", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, help="factor after the mean is subtracted")
     add(
@@ -137,7 +138,7 @@ def _add_onnx(add: Any) -> None:
 
 def _add_tflite(add: Any) -> None:
     add("--kind", help="float32, float16 (weights) or int8 (default: float32)")
-    add("--calibration", metavar="FILE.npy", help="for int8: sample inputs of the model, one per row")
+    add("--calibration", metavar="FILE.npy", help="for int8: sample inputs of the file, one per row")
 
 
 def check_usage(args: argparse.Namespace) -> None:
@@ -169,8 +170,7 @@ def run(args: argparse.Namespace) -> None:
         share = f"{worst.relative:.2g} of the largest value"
         print(f"largest difference from the Keras model: {worst.absolute:.2g} ({share})")
     else:
-        unchecked = "no ONNX Runtime is there" if args.format == "onnx" and not _preprocessing(args) else None
-        print(f"not checked: {unchecked or 'the model takes no pictures'}")
+        print(f"not checked: {'the model takes no files' if args.image_bytes else 'no ONNX Runtime is there'}")
 
 
 def _tolerance(args: argparse.Namespace, precision: str) -> float:
@@ -231,7 +231,7 @@ def _openvino(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
     from keras_caffe.engines.ir import write_openvino
     from keras_caffe.onnx.export import Settings
 
-    settings = Settings(args.outputs, bool(args.dynamic), args.fold, args.opset)
+    settings = Settings(args.outputs, bool(args.dynamic), args.fold, args.opset, preprocessing=_preprocessing(args))
     model = _model(args)
     with working(f"Exporting to {args.output}"):
         return args.output, write_openvino(model, args.output, settings, _tolerance(args, "float32"))
@@ -243,7 +243,8 @@ def _tflite(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
     samples = None if args.calibration is None else calibration(args.calibration)
     model, tolerance = _model(args), _tolerance(args, args.kind)
     with working(f"Exporting to {args.output}"):
-        rows = write_tflite(model, args.output, args.kind, samples, args.outputs, args.fold, tolerance)
+        how = (args.kind, samples, args.outputs, args.fold, tolerance, _preprocessing(args))
+        rows = write_tflite(model, args.output, *how)
     return args.output, rows
 
 

@@ -22,8 +22,9 @@ from keras_caffe.converters.labels import read_labels
 from keras_caffe.converters.load import load
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.plain import as_caffe
-from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing
+from keras_caffe.converters.preprocessing import fitted_pictures
 from keras_caffe.converters.proof import Engine, check_report, prove_picks, write_report
+from keras_caffe.converters.sample_shapes import declared_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import CaffeWarning, ExportError, NetError
 from keras_caffe.layout import DATA_FORMATS
@@ -157,7 +158,7 @@ def export_net(net: Any, weights: Any, file: Path, settings: Settings, options: 
     with replacing(file) as temporary:
         settings = _write(subject, temporary, settings)
         rows: tuple[Row, ...] = ()
-        if settings.tolerance is not None and settings.preprocessing is None:  # The model takes no pictures.
+        if settings.tolerance is not None:
             model = net if isinstance(net, CaffeModel) else load(net, weights, **options)
             write = partial(_write, subject)
             rows = proved(model, temporary, settings, settings.tolerance, OnnxRuntime, write)
@@ -187,6 +188,7 @@ def proved(
     Raises:
         ExportError: the engine refuses it, or computes something else.
     """
+    pictures = fitted_pictures(settings.preprocessing, declared_shapes(model.plan))
 
     @contextmanager
     def opened(outputs: Sequence[str] | None) -> Iterator[Engine]:
@@ -194,7 +196,7 @@ def proved(
         if outputs is not None:
             write(path, replace(settings, outputs=outputs))
         with Apart(runtime, path) as engine:
-            yield Engine(engine, settings.data_format, outputs=outputs or settings.blobs)
+            yield Engine(engine, settings.data_format, outputs=outputs or settings.blobs, pictures=pictures)
 
     return prove_picks(model, opened, tolerance)
 
@@ -252,7 +254,7 @@ def _composed(subject: Subject, settings: Settings) -> tuple[Any, dict[str, np.n
     wanted = {name: net.last_write(name).id for name in settings.blobs} or {
         output_name(net, value): net.held(value) for value in computed or outputs
     }
-    edges = Edges(graph, settings.data_format, _pictures(subject, settings.preprocessing))
+    edges = Edges(graph, settings.data_format, fitted_pictures(settings.preprocessing, subject.shapes))
     values = written(subject, shapes, edges, wanted.values(), settings.precision)
     floats = {name: graph.as_float(*values[value], "float32") for name, value in wanted.items()}
     tops = edges.outputs(floats, [shapes[value] for value in wanted.values()])
@@ -260,17 +262,6 @@ def _composed(subject: Subject, settings: Settings) -> tuple[Any, dict[str, np.n
     names = named(graph, net, tensors, {name: tensor for name, (tensor, _) in tops.items()})
     model = message(net.name, graph, names, dict(tops.values()), subject.shapes, _metadata(subject, settings))
     return model, {names[tensor]: _stored(weight) for tensor, weight in graph.weights.items()}
-
-
-def _pictures(subject: Subject, preprocessing: Any) -> dict[str, FittedPreprocessing]:
-    """{the input that takes pictures: what is done with them}; nothing if that is not asked for."""
-    if preprocessing is None:
-        return {}
-    pictures = [name for name, shape in subject.shapes.items() if len(shape) == 4]
-    if len(pictures) != 1 or subject.shapes[pictures[0]][1] not in (1, 3):
-        expected = "one input (N, C, H, W) of 1 or 3 channels"
-        raise ExportError("the net takes something other than pictures", expected=expected, received=subject.shapes)
-    return {pictures[0]: Preprocessing.of(preprocessing).fitted(subject.shapes[pictures[0]])}
 
 
 def _stored(weight: Weight) -> np.ndarray:
@@ -295,7 +286,7 @@ def _metadata(subject: Subject, settings: Settings) -> dict[str, str]:
         said["labels"] = json.dumps(read_labels(settings.labels).names)
     if settings.preprocessing is None:
         return said
-    (fitted,) = _pictures(subject, settings.preprocessing).values()
+    (fitted,) = fitted_pictures(settings.preprocessing, subject.shapes).values()
     mean = fitted.mean if fitted.mean.shape[:2] == (1, 1) else fitted.mean.mean((0, 1))
     said |= {"mean": json.dumps(np.ravel(mean).tolist()), "scale": json.dumps(fitted.scale)}
     return said | {"channel_order": "RGB" if fitted.channels == 3 else "grey"}

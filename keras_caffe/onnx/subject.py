@@ -18,6 +18,7 @@ from keras_caffe.converters.load import PlanSettings, plan
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.passes import MERGING, run_all
 from keras_caffe.converters.rebuild import NodeBlobs, node_blobs, plan_again
+from keras_caffe.converters.sample_shapes import declared_shapes
 from keras_caffe.converters.weights import MatchedBlobs, match
 from keras_caffe.errors import CaffeError
 from keras_caffe.layers.context import LoadContext, loading
@@ -47,7 +48,7 @@ class Subject:
     @property
     def shapes(self) -> dict[str, Shape]:
         """{input blob: declared shape in Caffe's order}."""
-        return {self.plan.net.values[value].blob: self.plan.shapes[value] for value in self.plan.inputs}
+        return declared_shapes(self.plan)
 
     def predictions(self) -> list[str]:
         """What losses and accuracies are computed of, and the outputs that have nothing to do with them, as value ids.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.rebuild import NodeBlobs, node_blobs, plan_again, rebuild
+from keras_caffe.converters.sample_shapes import declared_shapes
 from keras_caffe.converters.trained import Trained
 from keras_caffe.errors import CaffeError
 from keras_caffe.layers import Convolution, Deconvolution, Im2col
@@ -33,7 +34,7 @@ def servable_model(
     """
     net = trained.net if trained else model.net
     blobs: NodeBlobs = trained.blobs if trained else node_blobs(model)
-    declared = declared_shapes(model)
+    declared = declared_shapes(model.plan)
     fixed = plan_again(model, net, declared, data_format, dtype)
     if single and fixed.dynamic:
         first = {name: (1, *shape[1:]) if shape else shape for name, shape in declared.items()}
@@ -46,12 +47,6 @@ def servable_model(
     if opened is not None and opened.dynamic and fixed.differs_in_sizes_alone(opened) and _kernels_fit(fixed):
         return rebuild(model, opened, blobs, shapes)
     return rebuild(model, fixed, blobs, declared)
-
-
-def declared_shapes(model: CaffeModel) -> dict[str, Shape]:
-    """{input blob: shape in Caffe's order}, as the model was loaded."""
-    plan = model.plan
-    return {plan.net.values[value].blob: plan.shapes[value] for value in plan.inputs}
 
 
 def _fed(model: CaffeModel) -> set[str]:

@@ -15,27 +15,26 @@ import tensorflow as tf
 from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.labels import Labels, read_labels
-from keras_caffe.converters.model import CaffeModel, keras_name
+from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.plain import as_caffe
-from keras_caffe.converters.preprocessing import Preprocessing
+from keras_caffe.converters.preprocessing import fitted_pictures
 from keras_caffe.converters.proof import Engine, check_report, prove_picks, write_report
-from keras_caffe.converters.sample_shapes import sample_shapes
+from keras_caffe.converters.sample_shapes import asked_shapes, sample_shapes
 from keras_caffe.errors import ExportError, Option, instead
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.runtimes.tensorflow import DEFAULT, TensorFlow
 from keras_caffe.serving import card, stock, warmup
-from keras_caffe.serving.dynamic import declared_shapes, servable_model
+from keras_caffe.serving.dynamic import servable_model
 from keras_caffe.serving.labels import lookup
 from keras_caffe.serving.servable import (
     CLASSIFY,
     IMAGE_BYTES,
+    PICTURE_FORMAT,
     Inputs,
-    argument,
     argument_names,
     classes,
+    net_inputs,
     net_outputs,
-    picture_inputs,
-    plain_inputs,
     signature,
     signature_name,
 )
@@ -82,7 +81,7 @@ def export(
         data_format: order of blobs in requests: "channels_last" or "channels_first"; default: the model's.
         warm_up: write one request of zeros for each signature, or {signature: {input: array}} as requests, or nothing.
         tolerance: compare what TensorFlow makes of the version and what the model computes of random inputs, and refuse
-            a greater difference than this part of a blob's largest value; None (default), or with pictures: do not.
+            a greater difference than this part of a blob's largest value; None (default), or with image_bytes: do not.
         report: a file for what that found, blob by blob, as JSON.
 
     Returns:
@@ -127,6 +126,11 @@ class Settings:
     def takes_pictures(self) -> bool:
         return self.preprocessing is not None or self.inputs == IMAGE_BYTES
 
+    @property
+    def asked_pictures(self) -> Any:
+        """What is done with pictures; None if no input takes them."""
+        return (self.preprocessing or {}) if self.takes_pictures else None
+
 
 def export_version(
     model: CaffeModel, directory: str | Path, version: int | None, how: Settings
@@ -136,7 +140,7 @@ def export_version(
     names = _signatures(model, outputs, how)
     with new_version(directory, version) as new, stock_ops_only():
         built = _built(model, [blob for blobs in names.values() for blob in blobs or ()], how)
-        fed = _inputs(model, built, how.preprocessing, how.inputs)
+        fed = _inputs(model, built, how)
         functions = {name: signature(_part(built, blobs), fed) for name, blobs in names.items()}
         file = new.path / "labels.txt"
         assets: list[Any] = []
@@ -159,19 +163,21 @@ def _built(model: CaffeModel, blobs: Sequence[str], how: Settings) -> CaffeModel
 
 
 def _proved(model: CaffeModel, saved: Path, how: Settings) -> tuple[Row, ...]:
-    """What a run of the version found, if it is asked for; the model takes no pictures."""
-    if how.tolerance is None or how.takes_pictures:
+    """What a run of the version found, if it is asked for; the model takes no encoded files."""
+    if how.tolerance is None or how.inputs == IMAGE_BYTES:
         return ()
+    pictures, order = fitted_pictures(how.asked_pictures, asked_shapes(model)), how.data_format or model.data_format
 
     @contextmanager
     def opened(outputs: Sequence[str] | None) -> Iterator[Engine]:
         path = saved if outputs is None else saved.with_name("more")
         if outputs is not None:
             built = _built(model, outputs, how)
-            fed = plain_inputs(built, sample_shapes(model.plan))
+            fed = _inputs(model, built, how)
             _save({DEFAULT: signature(built.extract(outputs), fed)}, [], path)
         runtime = TensorFlow(path)
-        yield Engine(runtime, how.data_format or model.data_format, argument_names(model, runtime.inputs))
+        names = argument_names(model, runtime.inputs)
+        yield Engine(runtime, order, names, pictures=pictures, picture_format=PICTURE_FORMAT)
 
     return prove_picks(model, opened, how.tolerance)
 
@@ -216,19 +222,11 @@ def _part(built: CaffeModel, blobs: list[str] | None) -> Any:
     return built.extract(blobs) if blobs else net_outputs(built)
 
 
-def _inputs(model: CaffeModel, built: CaffeModel, preprocessing: Any, kind: str) -> Inputs:
-    if kind not in ("tensor", IMAGE_BYTES):
-        raise ExportError("no such inputs", expected=f"tensor or {IMAGE_BYTES}", received=kind)
-    shapes = declared_shapes(model)
-    plain = plain_inputs(built, sample_shapes(model.plan))
-    if preprocessing is None and kind == "tensor":
-        return plain
-    pictures = [blob for blob, shape in shapes.items() if len(shape) == 4 and argument(keras_name(blob)) in plain.specs]
-    if len(pictures) != 1 or shapes[pictures[0]][1] not in (1, 3):
-        expected = "one input (N, C, H, W) of 1 or 3 channels"
-        raise ExportError("the net takes something other than pictures", expected=expected, received=shapes)
-    fitted = Preprocessing.of(preprocessing or {}).fitted(shapes[pictures[0]])
-    return picture_inputs(plain, argument(keras_name(pictures[0])), fitted, built.data_format, kind == IMAGE_BYTES)
+def _inputs(model: CaffeModel, built: CaffeModel, how: Settings) -> Inputs:
+    if how.inputs not in ("tensor", IMAGE_BYTES):
+        raise ExportError("no such inputs", expected=f"tensor or {IMAGE_BYTES}", received=how.inputs)
+    pictures = fitted_pictures(how.asked_pictures, asked_shapes(model))
+    return net_inputs(built, sample_shapes(model.plan), pictures, encoded=how.inputs == IMAGE_BYTES)
 
 
 def _classify(

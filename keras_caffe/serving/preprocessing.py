@@ -10,7 +10,6 @@ from keras_caffe.converters.resize import BITS
 
 def pictures(fitted: FittedPreprocessing, x: tf.Tensor, whole: bool = False) -> tf.Tensor:
     """(N, H, W, C) red-green-blue or grey -> what the net takes, (N, H', W', C); whole: resize as 8-bit images."""
-    x = tf.reverse(x, [-1]) if fitted.bgr else x
     if fitted.resize:
         if whole:
             x = resized(x, *fitted.resize)
@@ -18,7 +17,9 @@ def pictures(fitted: FittedPreprocessing, x: tf.Tensor, whole: bool = False) -> 
             x = tf.image.resize(tf.cast(x, "float32"), fitted.resize, "bilinear", antialias=False)
     if fitted.crop:
         x = _centre(tf.cast(x, "float32"), fitted.crop)
-    return (tf.cast(x, "float32") - fitted.mean) * tf.constant(fitted.scale, "float32")
+    mean = fitted.mean[..., ::-1] if fitted.bgr else fitted.mean
+    x = (tf.cast(x, "float32") - mean) * tf.constant(fitted.scale, "float32")
+    return tf.reverse(x, [-1]) if fitted.bgr else x  # last: in 8 bits TensorFlow Lite subtracts wrongly behind it
 
 
 def resized(x: tf.Tensor, height: int, width: int) -> tf.Tensor:

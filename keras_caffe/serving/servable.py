@@ -21,6 +21,7 @@ from keras_caffe.shapes import Sizes
 
 IMAGE_BYTES = "image_bytes"
 CLASSIFY = "classify"
+PICTURE_FORMAT = "channels_last"
 
 
 @dataclass
@@ -58,6 +59,25 @@ def plain_inputs(model: CaffeModel, shapes: Mapping[str, Sizes]) -> Inputs:
     asked_for = {argument(keras_name(blob)): shape for blob, shape in shapes.items()}
     example = {a: np.zeros(_request_shape(model, spec, asked_for[a]), "float32") for a, spec in specs.items()}
     return Inputs(specs, lambda given: {arguments[a]: x for a, x in given.items()}, example)
+
+
+def net_inputs(
+    model: CaffeModel,
+    shapes: Mapping[str, Sizes],
+    pictures: Mapping[str, FittedPreprocessing],
+    encoded: bool = False,
+) -> Inputs:
+    """The inputs of what is served.
+
+    Args:
+        model, shapes: as of `plain_inputs`.
+        pictures: {input blob that comes as pictures: what makes the net's input of them}; at most one.
+        encoded: pictures come as JPEG or PNG files.
+    """
+    inputs = plain_inputs(model, shapes)
+    for blob, fitted in pictures.items():
+        inputs = picture_inputs(inputs, argument(keras_name(blob)), fitted, model.data_format, encoded)
+    return inputs
 
 
 def picture_inputs(plain: Inputs, name: str, fitted: FittedPreprocessing, data_format: str, encoded: bool) -> Inputs:

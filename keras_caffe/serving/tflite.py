@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from keras_caffe.converters.comparison import Row
 from keras_caffe.converters.fold import folded
 from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.model import CaffeModel
+from keras_caffe.converters.preprocessing import FittedPreprocessing, Preprocessing, fitted_pictures
 from keras_caffe.converters.proof import Engine, check_report, prove_picks, write_report
-from keras_caffe.converters.sample_shapes import sample_shapes
+from keras_caffe.converters.sample_shapes import asked_shapes, sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.ops.stock import stock_ops_only
@@ -28,7 +30,7 @@ from keras_caffe.runtimes.apart import Apart
 from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.serving.calibration import MISSING, batches_of, samples
 from keras_caffe.serving.dynamic import servable_model
-from keras_caffe.serving.servable import argument_names, net_outputs, plain_inputs, signature
+from keras_caffe.serving.servable import PICTURE_FORMAT, argument_names, net_inputs, net_outputs, signature
 
 KINDS = ("float32", "float16", "int8")
 
@@ -41,6 +43,7 @@ def to_tflite(
     calibration: Iterable[Any] | None = None,
     outputs: Sequence[str] | str | None = None,
     fold: bool = True,
+    preprocessing: Any = None,
     tolerance: float | None = None,
     report: str | Path | None = None,
 ) -> Path:
@@ -54,9 +57,11 @@ def to_tflite(
         file: the file to write.
         kind: "float32", "float16" (weights) or "int8".
         calibration: for "int8" some hundred inputs: an array, a dict {input: array}, or an iterable of them; each is a
-            batch, as the model takes it, of which each row is one sample.
+            batch, as the file takes it, of which each row is one sample.
         outputs: blobs to give; default: the net's outputs.
         fold: fold the net for inference first.
+        preprocessing: mean, scale and bgr as of `export`: the file takes pictures of the size of the net's input,
+            (N, H, W, C), red-green-blue or grey, 0 to 255.
         tolerance: compare what TensorFlow Lite makes of the file and what the model computes, and refuse a greater
             difference than this part of a blob's largest value; None (default): do not. The inputs are random, those of
             "int8" the first sample of the calibration data.
@@ -64,11 +69,12 @@ def to_tflite(
 
     Raises:
         ExportError: no such kind, no calibration data, the converter knows no counterpart of an operation, or the file
-            would compute something else than the model. An old file of this name is whole then.
+            would compute something else than the model; pictures do not fit the net, or shall be resized or cropped. An
+            old file of this name is whole then.
         ReadError: the file cannot be written.
     """
     check_report(report)
-    rows = write_tflite(model, Path(file), kind, calibration, outputs, fold, tolerance)
+    rows = write_tflite(model, Path(file), kind, calibration, outputs, fold, tolerance, preprocessing)
     write_report(report, rows)
     return Path(file)
 
@@ -81,11 +87,13 @@ def write_tflite(
     outputs: Sequence[str] | str | None,
     fold: bool,
     tolerance: float | None,
+    preprocessing: Any = None,
 ) -> tuple[Row, ...]:
     """Writes a file and, given a tolerance, runs it; one row for each output. See `to_tflite`."""
     if kind not in KINDS:
         raise ExportError("no such kind of TensorFlow Lite file", expected=" or ".join(KINDS), received=kind)
-    content, first = tflite_bytes(model, kind, () if calibration is None else batches_of(calibration), outputs, fold)
+    batches, pictures = () if calibration is None else batches_of(calibration), _pictures(model, preprocessing)
+    content, first = tflite_bytes(model, kind, batches, outputs, fold, pictures=pictures)
     if kind == "int8" and first is None:
         raise ExportError("int8 needs calibration data", fix=MISSING)
     with replacing(file) as temporary:
@@ -96,9 +104,11 @@ def write_tflite(
         @contextmanager
         def opened(more: Sequence[str] | None) -> Iterator[Engine]:
             if more is not None:
-                temporary.with_name("more").write_bytes(tflite_bytes(model, kind, (), more, fold)[0])
+                content, _ = tflite_bytes(model, kind, (), more, fold, pictures=pictures)
+                temporary.with_name("more").write_bytes(content)
             with Apart(LiteRt, temporary if more is None else temporary.with_name("more")) as runtime:
-                yield Engine(runtime, model.data_format, argument_names(model, runtime.inputs))
+                names = argument_names(model, runtime.inputs)
+                yield Engine(runtime, model.data_format, names, pictures=pictures, picture_format=PICTURE_FORMAT)
 
         return prove_picks(model, opened, tolerance, first)
 
@@ -110,12 +120,14 @@ def tflite_bytes(
     outputs: Sequence[str] | str | None,
     fold: bool = True,
     single: bool = True,
+    pictures: Mapping[str, FittedPreprocessing] | None = None,
 ) -> tuple[bytes, dict[str, np.ndarray] | None]:
     """The content of a file, and the first sample as the file takes it, if there is one.
 
     Args:
         calibration: batches; none: weights alone have 8 bits.
         single: the batch is 1; otherwise as the model has it. The others: see `to_tflite`.
+        pictures: {input blob that comes as pictures: what makes the net's input of them}.
 
     Raises:
         ExportError: as of `to_tflite`.
@@ -125,13 +137,29 @@ def tflite_bytes(
         trained = folded(model, blobs or ()) if fold else None
         built = servable_model(model, trained, model.data_format, False, single=single)
         part = built.extract(blobs) if blobs else net_outputs(built)
-        function = signature(part, plain_inputs(built, sample_shapes(model.plan)))
+        function = signature(part, net_inputs(built, sample_shapes(model.plan), pictures or {}))
     inputs = {name: tuple(spec.shape) for name, spec in function.structured_input_signature[1].items()}
     own = argument_names(model, inputs)
     names = {name: own[blob] for blob in own for name in (blob, keras_name(blob), own[blob])}
     fed = (one for batch in calibration for one in samples(batch, names, inputs, single=True))
     first = next(fed, None)
     return _converted(_converter(function, kind, chain(filter(None, [first]), fed))), first
+
+
+def _pictures(model: CaffeModel, preprocessing: Any) -> dict[str, FittedPreprocessing]:
+    """{input that takes pictures: what is done with them}; sizes are fixed, so a picture has the input's."""
+    if preprocessing is None:
+        return {}
+    asked = Preprocessing.of(preprocessing)
+    if asked.resize or asked.crop:
+        raise ExportError(
+            "pictures of a TensorFlow Lite file have the size of the net's input",
+            expected="mean, scale and bgr alone",
+            received=f"resize {asked.resize}, crop {asked.crop}",
+            fix="Resize and crop pictures before the file gets them; a SavedModel or ONNX file can do it itself.",
+        )
+    found = fitted_pictures(asked, asked_shapes(model))
+    return {blob: replace(fitted, resize=None) for blob, fitted in found.items()}
 
 
 def _converted(converter: Any) -> bytes:

@@ -9,9 +9,14 @@ import pytest
 import tensorflow as tf
 
 import keras_caffe
-from keras_caffe import proto
+from keras_caffe import proto, samples
+from keras_caffe.cli import main
+from keras_caffe.converters import proof
+from keras_caffe.converters.preprocessing import prepared
 from keras_caffe.converters.resize import resize as opencv_resize
+from keras_caffe.engines.ir import write_openvino
 from keras_caffe.errors import ExportError, ReadError
+from keras_caffe.onnx.export import Settings
 from keras_caffe.serving import Preprocessing
 
 NET = 'name: "n" layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, %d, %d, %d] } } } '
@@ -168,3 +173,107 @@ def test_a_mean_file_tells_the_size_before_the_crop(tmp_path: Path) -> None:
     found = served((3, 6, 6), tmp_path / "net", x[None].astype("float32"), preprocessing=param)
     wanted = (x[1:7, 2:8, ::-1].transpose(2, 0, 1) - values[:, 1:7, 2:8]) * np.float32(0.5)
     np.testing.assert_allclose(found[0], wanted, rtol=1e-6, atol=1e-6)
+
+
+CONVOLUTION = """layer { name: "y" type: "Convolution" bottom: "data" top: "y"
+  convolution_param { num_output: 2 kernel_size: 3 weight_filler { type: "gaussian" std: 0.1 } } }"""
+MEAN = [104.0, 117.0, 123.0]
+
+
+def blue_green_red(x: np.ndarray) -> np.ndarray:
+    """(H, W, C) red-green-blue -> (1, C, H, W) as a Caffe script feeds it."""
+    y = np.empty((1, 3, *x.shape[:2]), "float32")
+    for channel, mean in enumerate(MEAN):
+        y[0, channel] = (x[:, :, 2 - channel] - np.float32(mean)) * np.float32(0.017)
+    return y
+
+
+def run_lite(file: Path, x: np.ndarray) -> np.ndarray:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(model_path=str(file))
+    runner = interpreter.get_signature_runner("serving_default")
+    assert runner.get_input_details()["data"]["shape"].tolist() == [1, 9, 12, 3]
+    return runner(data=x[None].astype("float32"))["y"]
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_pictures_in_a_tensorflow_lite_file(data_format: str, tmp_path: Path) -> None:
+    model = keras_caffe.load(NET % (3, 9, 12) + CONVOLUTION, data_format=data_format)
+    x, how = picture(9, 12), {"mean": MEAN, "scale": 0.017}
+    fed = blue_green_red(x)
+    wanted = np.asarray(model(fed if data_format == "channels_first" else fed.transpose(0, 2, 3, 1)))
+    file = keras_caffe.serving.to_tflite(model, tmp_path / "net.tflite", preprocessing=how, tolerance=1e-4)
+    np.testing.assert_allclose(run_lite(file, x), wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
+    calibration = np.stack([picture(9, 12), 255 - picture(9, 12)]).astype("float32")
+    keras_caffe.serving.to_tflite(model, file, preprocessing=how, kind="int8", calibration=calibration)
+    np.testing.assert_allclose(run_lite(file, x), wanted, rtol=0, atol=0.05 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("how", [{"resize": 9}, {"crop": (9, 12)}])
+def test_a_tensorflow_lite_file_takes_pictures_of_one_size(how: dict, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="have the size of the net's input"):
+        keras_caffe.serving.to_tflite(
+            keras_caffe.load(NET % (3, 9, 12) + RELU), tmp_path / "net.tflite", preprocessing=how
+        )
+
+
+@pytest.mark.parametrize("format", ["openvino", "tflite"])
+def test_the_command_puts_mean_and_scale_into_every_format(format: str, tmp_path: Path, capsys) -> None:
+    pytest.importorskip({"tflite": "ai_edge_litert"}.get(format, format))
+    files = [str(samples.path(name)) for name in ("lenet.prototxt", "lenet.caffemodel")]
+    out = tmp_path / ("net.xml" if format == "openvino" else "net.tflite")
+    assert not main(["export", *files, "--format", format, "-o", str(out), "--mean", "33", "--scale", "0.01"])
+    assert "largest difference from the Keras model: " in capsys.readouterr().out
+    x = picture(28, 28, 1)[None].astype("float32")
+    wanted = np.asarray(keras_caffe.load(*files)((x - np.float32(33)) * np.float32(0.01)))
+    if format == "tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        found = Interpreter(model_path=str(out)).get_signature_runner("serving_default")(data=x)["prob"]
+    else:
+        import openvino
+
+        net = openvino.Core().compile_model(str(out), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        (found,) = net({"data": x.transpose(0, 3, 1, 2)}).values()
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * wanted.max())
+
+
+HOWS = [
+    {"mean": MEAN, "scale": 0.017},
+    {"resize": (13, 11), "crop": (6, 5), "mean": MEAN},
+    {"resize": (6, 5), "bgr": False},
+    {"crop": (6, 5), "scale": 0.5},
+]
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("format", ["savedmodel", "onnx", "openvino"])
+def test_an_export_that_takes_pictures_is_compared(format: str, how: dict, tmp_path: Path, monkeypatch) -> None:
+    model = keras_caffe.load(NET % (3, 6, 5) + CONVOLUTION.replace("kernel_size: 3", "kernel_size: 3 pad: 1"))
+
+    def write() -> None:
+        if format == "savedmodel":
+            keras_caffe.export(model, tmp_path / "saved", preprocessing=how, tolerance=1e-4)
+        elif format == "onnx":
+            keras_caffe.to_onnx(model, tmp_path / "net.onnx", preprocessing=how, tolerance=1e-4)
+        else:
+            write_openvino(model, tmp_path / "net.xml", Settings(preprocessing=how), 1e-4)
+
+    pytest.importorskip({"savedmodel": "tensorflow", "onnx": "onnxruntime"}.get(format, format))
+    write()
+    monkeypatch.setattr(proof, "prepared", lambda fitted, x: 1.01 * prepared(fitted, x))
+    with pytest.raises(ExportError, match="computes something else than the net: blob 'y'"):
+        write()
+
+
+def test_what_pictures_are_compared_with_is_a_loop() -> None:
+    """Of a picture in the size 13 x 11, the middle 6 x 5, blue-green-red, less the mean, times the scale."""
+    x = picture(9, 12)
+    fitted = Preprocessing((13, 11), (6, 5), MEAN, 0.5).fitted((1, 3, 6, 5))
+    wanted = np.zeros((1, 3, 6, 5))
+    for c, i, j in np.ndindex(3, 6, 5):
+        row, column = ((at + 0.5) * old / new - 0.5 for at, old, new in ((i + 3, 9, 13), (j + 3, 12, 11)))
+        for h, w in np.ndindex(9, 12):
+            wanted[0, c, i, j] += x[h, w, 2 - c] * max(0, 1 - abs(row - h)) * max(0, 1 - abs(column - w))
+    wanted = (wanted - np.reshape(MEAN, (1, 3, 1, 1))) * 0.5
+    found = prepared(fitted, x.transpose(2, 0, 1)[None].astype("float32"))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
