@@ -33,8 +33,9 @@ def read_image(path: str, channels: int | None) -> np.ndarray:
         with pillow.Image.open(path) as image:
             if channels == 1 and image.format == "JPEG":
                 image.draft("L", image.size)  # the brightness as stored, as OpenCV takes it
+            four = image.format == "JPEG" and image.mode == "CMYK"
             upright = _of_8_bits(pillow.ImageOps.exif_transpose(image), image.format, pillow)
-            pixels, png = _pixels(upright), image.format == "PNG"
+            pixels, png = from_cmyk(upright) if four else _pixels(upright), image.format == "PNG"
     except (OSError, ValueError, SyntaxError, pillow.Image.DecompressionBombError) as error:
         raise unreadable(path, error, problem="the picture cannot be read") from None
     if channels == 1 and pixels.shape[2] == 3:
@@ -47,6 +48,13 @@ def gray(image: np.ndarray, png: bool = True) -> np.ndarray:
     weights, half = PNG_GRAY if png else OTHER_GRAY
     weighted = image.astype(np.int32) @ np.array(weights, np.int32)
     return ((weighted + half) // sum(weights)).astype(np.uint8)[:, :, None]
+
+
+def from_cmyk(image: Any) -> np.ndarray:
+    """A JPEG of four colours, as Pillow opens it -> (H, W, 3) blue-green-red in OpenCV's whole numbers."""
+    stored = 255 - np.asarray(image).astype(np.int32)  # Pillow turns round what a JPEG holds, OpenCV does not
+    colours, black = stored[..., 2::-1], stored[..., 3:]
+    return (black - ((255 - colours) * black >> 8)).astype(np.uint8)
 
 
 def _pixels(image: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2
 
 from keras_caffe import proto
+from keras_caffe.ops.jpeg import decoded_jpeg
 
 FIELDS = {
     "channels": tf.int32,
@@ -54,7 +55,7 @@ def _decoded(data: Any) -> Any:
     jpeg = tf.equal(tf.strings.substr(data, 0, 2), b"\xff\xd8")
     image = tf.cond(
         jpeg,
-        lambda: tf.io.decode_jpeg(data, dct_method="INTEGER_ACCURATE"),
+        lambda: decoded_jpeg(data),
         lambda: tf.io.decode_image(data, expand_animations=False),
     )
     count = tf.shape(image)[-1]

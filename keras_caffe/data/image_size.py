@@ -51,19 +51,32 @@ def stated_pixels(data: bytes) -> int:
 
 
 def jpeg_size(data: Any) -> tuple[int, int] | None:
-    """(height, width) as the header of a JPEG says; None if it has none, or one that only the decoder understands."""
+    """(height, width) as the header of a JPEG says; None if it has none, one that only the decoder understands, or
+    four colours, of which TensorFlow's decoder makes other numbers than OpenCV."""
     if data[:2] != JPEG:
         return None
     position = 2
-    while position + 9 <= len(data) and data[position] == 0xFF:
+    while position + 10 <= len(data) and data[position] == 0xFF:
         marker, length = data[position + 1], data[position + 2] << 8 | data[position + 3]
         if marker in WITHOUT_LENGTH:
+            return None
+        if marker in FRAMES and data[position + 9] == 4:
             return None
         if marker in FRAMES:
             height, width = (data[position + i] << 8 | data[position + i + 1] for i in (5, 7))
             return height, width
         position += 2 + length
     return None
+
+
+def has_four_colours(data: bytes) -> bool:
+    """Whether an image is a JPEG of four colours, CMYK or YCCK."""
+    if not data.startswith(JPEG) or jpeg_size(data):
+        return False
+    try:
+        return int(tf.io.extract_jpeg_shape(data)[2]) == 4
+    except tf.errors.OpError:  # it is broken, as the decoder will say
+        return False
 
 
 def _gif_pixels(data: bytes) -> int:

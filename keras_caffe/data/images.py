@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_caffe.converters.pictures import gray
-from keras_caffe.data.image_size import BMP, GIF, JPEG, PNG, check_pixels, stated_pixels
+from keras_caffe.converters.pictures import from_cmyk, gray
+from keras_caffe.data.image_size import BMP, GIF, JPEG, PNG, check_pixels, has_four_colours, stated_pixels
 from keras_caffe.errors import DataError
 
 NATIVE, GRAY, COLOR = 0, 1, 3
@@ -34,6 +35,8 @@ def decode(data: Any, channels: int = NATIVE) -> np.ndarray:
         )
     try:
         check_pixels(stated_pixels(data), data)
+        if has_four_colours(data):
+            return like_opencv(with_pillow(data, "JPEG", from_cmyk)[..., ::-1], channels, png=False)
         if data.startswith(JPEG):
             return decode_jpeg(data, channels).numpy()
         bits16 = data.startswith(PNG) and len(data) > 24 and data[24] == 16
@@ -62,27 +65,42 @@ def decode_wide(data: bytes) -> np.ndarray:
             return tf.io.decode_png(data, dtype=tf.uint16).numpy()
         except tf.errors.OpError as error:
             raise DataError("the image cannot be decoded", expected="a PNG", received=error.message) from None
+    if has_four_colours(data):
+        return with_pillow(data, "JPEG", lambda image: np.asarray(image.convert("RGB")))  # scikit-image's numbers
     pixels = decode(data, NATIVE)
     return pixels if pixels.shape[2] == 1 else np.concatenate([pixels[..., 2::-1], pixels[..., 3:]], 2)
 
 
 def _decode_tiff(data: bytes) -> np.ndarray:
+    pixels = with_pillow(data, "TIFF", lambda image: np.asarray(image if _is_wide(image) else image.convert("RGB")))
+    pixels = pixels.astype(np.uint16) if pixels.dtype.kind == "i" else pixels  # modes I have 16 bits in a TIFF
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _is_wide(image: Any) -> bool:
+    return image.mode.startswith(("I", "F", "L", "RGB"))
+
+
+def with_pillow(data: bytes, format: str, read: Callable[[Any], np.ndarray]) -> np.ndarray:
+    """What `read` makes of an image that TensorFlow does not decode.
+
+    Raises:
+        DataError: Pillow is missing, or the data are no such image.
+    """
+    kind = "a JPEG of four colours (CMYK)" if format == "JPEG" else f"a {format}"
     try:
         from PIL import Image
     except ImportError:
         fix = "Install it with `pip install 'keras-caffe[images]'`."
-        raise DataError("TIFF files need Pillow", fix=fix) from None
+        raise DataError(f"Pillow is needed to decode {kind}", fix=fix) from None
     try:
-        with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        with Image.open(io.BytesIO(data), formats=(format,)) as image:
             check_pixels(image.width * image.height, data)
-            wide = image.mode.startswith(("I", "F", "L", "RGB"))
-            pixels = np.asarray(image if wide else image.convert("RGB"))
+            return read(image)
     except DataError:
         raise
     except Exception as error:  # Pillow raises whatever it stumbles on
-        raise DataError("the image cannot be decoded", expected="a TIFF", received=str(error)) from None
-    pixels = pixels.astype(np.uint16) if pixels.dtype.kind == "i" else pixels  # modes I have 16 bits in a TIFF
-    return pixels.reshape(*pixels.shape[:2], -1)
+        raise DataError("the image cannot be decoded", expected=kind, received=str(error)) from None
 
 
 def decode_jpeg(data: Any, channels: int) -> Any:

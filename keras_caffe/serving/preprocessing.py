@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_caffe.converters.preprocessing import FittedPreprocessing
 from keras_caffe.converters.resize import BITS
+from keras_caffe.ops.jpeg import decoded_jpeg
 
 
 def pictures(fitted: FittedPreprocessing, x: tf.Tensor, whole: bool = False) -> tf.Tensor:
@@ -71,7 +72,7 @@ def decoded(data: tf.Tensor, channels: int) -> tf.Tensor:
     """One JPEG or PNG file as (H, W, channels) uint8; a JPEG with the accurate transform that OpenCV takes."""
     picture = tf.cond(
         tf.io.is_jpeg(data),
-        lambda: tf.io.decode_jpeg(data, channels, dct_method="INTEGER_ACCURATE"),
+        lambda: decoded_jpeg(data, channels),
         lambda: tf.io.decode_png(data, channels),
     )
     return tf.ensure_shape(picture, (None, None, channels))
