@@ -59,11 +59,10 @@ class CTCLoss(SequenceLoss):
         indicators, labels = (ops.reshape(integer_labels(x), (steps, batch)) for x in inputs[1:])
         time = ops.arange(steps, dtype="int32")[:, None]
         lengths, label_lengths = first_true((indicators == 0) & (time > 0)), first_true(labels < 0)
-        keep = time < label_lengths
+        labels = ops.transpose(labels)
         if self.preprocess_collapse_repeated:
-            before = ops.concatenate([ops.full_like(labels[:1], -1), labels[:-1]], axis=0)
-            keep = keep & (labels != before)
-        labels, label_lengths = packed(ops.transpose(labels), ops.transpose(keep))
+            before = ops.concatenate([ops.full_like(labels[:, :1], -1), labels[:, :-1]], axis=1)
+            labels, label_lengths = packed(labels, (time[:, 0] < label_lengths[:, None]) & (labels != before))
         blank = class_index(self.blank, scores.shape[2])
         merge = self.ctc_merge_repeated
         costs = ctc_costs(scores, labels, label_lengths, lengths, blank=blank, merge_repeated=merge)

@@ -84,10 +84,14 @@ def first_true(flags: Any) -> Any:
 
 
 def packed(labels: Any, keep: Any) -> tuple[Any, Any]:
-    """The labels to keep moved to the front of each row of (N, L), and how many there are, (N)."""
+    """The labels to keep moved to the front of each row of (N, L), and how many there are, (N).
+
+    Sums say it to every engine; of sorted places OpenVINO loses the first in a single row.
+    """
+    kept = ops.cast(keep, "int32")
     place = ops.arange(ops.shape(labels)[1], dtype="int32")
-    order = ops.argsort(ops.where(keep, place, place + ops.shape(labels)[1]), axis=1)
-    return ops.take_along_axis(labels, order, axis=1), ops.sum(ops.cast(keep, "int32"), axis=1)
+    moves = keep[:, None] & (ops.cumsum(kept, axis=1)[:, None] == place[:, None] + 1)  # from the last axis to axis 1
+    return ops.sum(ops.where(moves, labels[:, None], 0), axis=2), ops.sum(kept, axis=1)
 
 
 def best_path(scores: Any, *, blank: int, merge_repeated: bool = True) -> tuple[Any, Any]:

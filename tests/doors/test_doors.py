@@ -87,9 +87,16 @@ def test_what_tensorflow_lite_has_no_operations_for(kind: str, name: str, tmp_pa
     assert outcomes(found, door.format, False, [door], tmp_path)[door.name].what == "holds"
 
 
-@pytest.mark.parametrize(("kind", "name"), [("SoftmaxWithLoss", "c0052"), ("InfogainLoss", "c0028"), ("RNN", "c0000")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *(("SoftmaxWithLoss", "c0052"), ("InfogainLoss", "c0028"), ("RNN", "c0000")),
+        *(("CTCLoss", "c0005"), ("CTCLoss", "c0015")),
+    ],
+)
 def test_what_openvino_computes_in_its_own_way(kind: str, name: str, tmp_path: Path) -> None:
-    """Of a SavedModel: the axis of a LogSoftmax behind a Transpose, and a loop that begins with the step's input."""
+    """Of a SavedModel: the axis of a LogSoftmax behind a Transpose, a loop that begins with the step's input, and one
+    row of labels, looked up where a sort has put them."""
     found, door = next(case for case in cases(kind) if case.name == name), there("SavedModel in OpenVINO")
     assert outcomes(found, door.format, False, [door], tmp_path)[door.name].what == "holds"
 
