@@ -18,7 +18,7 @@ from keras_caffe.errors import CaffeError, Cure, LayerError, NetError
 from keras_caffe.layers.not_quantized import NotQuantized
 from keras_caffe.layers.serializable import serializable as serializable
 from keras_caffe.layout import Order, caffe_order, channels_last, inverse, tensor_axis
-from keras_caffe.ops.memory import adopt
+from keras_caffe.ops.memory import adopt, unscoped
 from keras_caffe.ops.refusals import Place, at_place
 from keras_caffe.shapes import Shape, Shown, Sizes, canonical_axis, total_count
 
@@ -347,13 +347,14 @@ class CaffeLayer(NotQuantized, Layer):
             values = np.asarray(fillers.get(blob.filler)(blob.shape))
             return keras.ops.cast(adopt(np.asarray(blob.to_keras(values), order="C")), dtype)
 
-        return self.add_weight(
-            shape=blob.keras_shape,
-            initializer=initial,
-            trainable=trainable,
-            autocast=blob.trainable,  # Statistics keep their precision under mixed policies.
-            name=blob.name,
-        )
+        with unscoped():
+            return self.add_weight(
+                shape=blob.keras_shape,
+                initializer=initial,
+                trainable=trainable,
+                autocast=blob.trainable,  # Statistics keep their precision under mixed policies.
+                name=blob.name,
+            )
 
     @property
     def caffe_blobs(self) -> Sequence[BoundBlob]:

@@ -1,7 +1,8 @@
-"""Arrays become tensors without a second copy."""
+"""Arrays become tensors without a second copy, and variables without a kernel each."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -24,3 +25,15 @@ def adopt(array: np.ndarray) -> Any:
         if tf.executing_eagerly() and array.flags.writeable:
             return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return ops.convert_to_tensor(array)
+
+
+def unscoped() -> AbstractContextManager[None]:
+    """Where variables are made that TensorFlow calls by their last name alone; Keras's paths stay whole.
+
+    TensorFlow makes a kernel for each name that it has not seen, which takes as long as all else of a small variable.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    import tensorflow as tf
+
+    return tf.name_scope("")
