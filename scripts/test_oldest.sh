@@ -11,11 +11,7 @@ use_venv "${KERAS_CAFFE_OLDEST_VENV:-.venv-oldest}" tensorflow-io,test
 export TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
 export KERAS_CAFFE_TEST_TENSORFLOW_IO=1  # a reader that does not load is a failure here
 
+[ $# -gt 0 ] || set -- tests/data tests/ops tests/optimizers tests/test_load.py
 python -c 'from importlib.metadata import version as v; print("TensorFlow", v("tensorflow"), "tensorflow-io", v("tensorflow-io"))'
 python scripts/build_ops.py
-tests() { pytest --quiet -n "${KERAS_CAFFE_TEST_PROCESSES:-2}" --dist worksteal "$@"; }
-if [ $# -gt 0 ]; then tests "$@"; exit; fi
-# In processes of their own: a data set dropped while it reads can stop Python's collector (docs/reliability.md, "Known"),
-# and tests/ops looks whether what is dropped is collected.
-tests tests/data
-tests tests/ops tests/optimizers tests/test_load.py
+exec pytest --quiet -n "${KERAS_CAFFE_TEST_PROCESSES:-2}" --dist worksteal "$@"

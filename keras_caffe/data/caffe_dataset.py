@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import wraps
 from typing import Any
 
 import tensorflow as tf
 
+from keras_caffe.data.iterators import guarded
 from keras_caffe.data.stream import Stream
 from keras_caffe.errors import CaffeError
 
@@ -35,20 +36,35 @@ class CaffeDataset(tf.data.Dataset[Any]):
     def element_spec(self) -> Any:
         return self._dataset.element_spec
 
-    def take(self, count: Any, name: str | None = None) -> CaffeDataset:
-        return CaffeDataset(super().take(count, name), self.streams)
-
     def _inputs(self) -> list[tf.data.Dataset]:
         return [self._dataset]
 
     def __iter__(self) -> Any:
         iterator = super().__iter__()
-        if tf.executing_eagerly():
-            # Keras and TensorFlow take only TensorFlow's own class of iterators, which only TensorFlow makes.
-            own: Any = type(iterator)
-            iterator.__class__ = _translating(own)
-            iterator.streams = self.streams
-        return iterator
+        return guarded(iterator, self._explain) if tf.executing_eagerly() else iterator
+
+    def _explain(self) -> CaffeError | None:
+        return next((problem for problem in (stream.explain() for stream in self.streams) if problem), None)
+
+
+def _deriving(name: str) -> Any:
+    """tf.data.Dataset's method of this name, whose data set knows what it reads, too."""
+    method = getattr(tf.data.Dataset, name)
+
+    @wraps(method)
+    def derive(self: CaffeDataset, *args: Any, **kwargs: Any) -> Any:
+        derived = method(self, *args, **kwargs)
+        return CaffeDataset(derived, self.streams) if isinstance(derived, tf.data.Dataset) else derived
+
+    return derive
+
+
+for _name in (
+    "apply batch bucket_by_sequence_length cache concatenate enumerate filter flat_map group_by_window ignore_errors "
+    "interleave map padded_batch prefetch ragged_batch rebatch rejection_resample repeat scan shard shuffle skip "
+    "snapshot sparse_batch take take_while unbatch unique window with_options"
+).split():
+    setattr(CaffeDataset, _name, _deriving(_name))
 
 
 def _keep_with_graph(streams: Sequence[Stream]) -> None:
@@ -58,20 +74,3 @@ def _keep_with_graph(streams: Sequence[Stream]) -> None:
         graph = graph.outer_graph
     # On the graph itself: a WeakKeyDictionary would hold streams whose functions hold the graph, and so never let go.
     graph.keras_caffe_streams = [*getattr(graph, "keras_caffe_streams", ()), *streams]
-
-
-@cache
-def _translating(iterator: type) -> type:
-    """TensorFlow's class of eager iterators, raising the error a source raised where TensorFlow has its text only."""
-
-    class Iterator(iterator):  # type: ignore[valid-type, misc]
-        streams: Sequence[Stream] = ()
-
-        def __next__(self) -> Any:
-            try:
-                return super().__next__()
-            except tf.errors.OpError as error:
-                problems = [problem for problem in (stream.explain() for stream in self.streams) if problem]
-                raise (problems[0] if problems else error) from None
-
-    return Iterator

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe.converters.keras_names import keras_name
+from keras_caffe.data.iterators import guarded
 from keras_caffe.data.stream import in_python
 from keras_caffe.errors import DataError, Option
 
@@ -78,7 +79,7 @@ class Feed:
         """Of the elements of steps: tuples of `per_step` batches; for each replica, one."""
         if not self._open:
             dataset = self._steps(self._first_step)
-            self._open.update(dataset=dataset, iterator=iter(dataset))
+            self._open.update(dataset=dataset, iterator=guarded(iter(dataset)))
         return self._open["iterator"]
 
     def dataset(self, step: int) -> Any:
