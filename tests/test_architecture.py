@@ -69,7 +69,7 @@ LONG_LAYERS: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
 UNTESTED_LAYERS: dict[str, str] = {}
 SET_ELSEWHERE = {  # Keras and TensorFlow take only TensorFlow's own class of iterators.
-    f"{PACKAGE}.data.caffe_dataset": ["iterator.__class__"]
+    f"{PACKAGE}.data.iterators": ["iterator.__class__"]
 }
 
 CONTRACT = {"load", "save", "dataset", "load_solver", "export", "register_layer", "layers", "losses", "optimizers"}
