@@ -126,7 +126,7 @@ class _Turning:
         site = self.made[index] = self._site(index, planned)
         whole = self._whole_owner(index)
         if whole is not None:
-            return [self.made[whole].made[0](bottoms[0])]
+            site.lent = self.made[whole].made
         if planned.node.type in CANNOT:
             raise NotPlain(CANNOT[planned.node.type])
         turner = turner_of(type(planned.layer))

@@ -23,6 +23,7 @@ class Site:
         learned: gives the blob of an index as a symbolic tensor of the variable's shape.
         shared: other layers use some of the blobs too.
         made: Keras layers with weights that this layer has become, for those that share all of them.
+        lent: `made` of the layer whose blobs this one uses, all of them.
     """
 
     layer: CaffeLayer
@@ -30,6 +31,7 @@ class Site:
     learned: Callable[[int], Any]
     shared: bool = False
     made: list[keras.layers.Layer] = field(default_factory=list)
+    lent: Sequence[keras.layers.Layer] = ()
 
     @property
     def name(self) -> str:
@@ -41,7 +43,10 @@ class Site:
         return {"name": self.name, "dtype": self.layer.dtype_policy}
 
     def weighted(self, layer: keras.layers.Layer, x: Any, *arrays: np.ndarray) -> Any:
-        """The top of a Keras layer with these weights."""
+        """The top of a Keras layer with these weights, or of the one that has them already."""
+        if self.lent:
+            self.made.append(self.lent[len(self.made)])
+            return self.made[-1](x)
         y = layer(x)
         layer.set_weights([np.asarray(array, "float32") for array in arrays])
         variables = [bound.variable for bound in self.layer.caffe_blobs]

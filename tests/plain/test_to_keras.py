@@ -141,6 +141,32 @@ def test_terms_are_added_where_they_belong(layer: str, shape: tuple[int, ...]) -
     np.testing.assert_allclose(keras_caffe.to_keras(model)(x), model(x), rtol=1e-6, atol=1e-6)
 
 
+SHARING = {
+    "padded": 'type: "Convolution" convolution_param { num_output: 3 kernel_size: 5 stride: 2 pad: 2 %s }',
+    "cropped": 'type: "Deconvolution" convolution_param { num_output: 3 kernel_size: 4 stride: 2 pad: 1 %s }',
+    "flattened": 'type: "InnerProduct" inner_product_param { num_output: 3 %s }',
+    "turned": 'type: "InnerProduct" inner_product_param { num_output: 3 axis: 3 %s }',
+    "looked up": 'type: "Embed" embed_param { num_output: 3 input_dim: 9 %s }',
+}
+
+
+@pytest.mark.parametrize("layer", SHARING.values(), ids=SHARING)
+def test_layers_that_share_all_blobs_do_all_that_the_first_does(layer: str) -> None:
+    net = ""
+    for side in ("left", "right"):
+        net += f"""
+layer {{ name: "{side}" type: "Input" top: "{side}" input_param {{ shape {{ dim: 2 dim: 2 dim: 12 dim: 11 }} }} }}
+layer {{ name: "{side}/top" bottom: "{side}" top: "{side}/top" param {{ name: "w" }} param {{ name: "b" }}
+  {layer % 'weight_filler { type: "uniform" } bias_filler { type: "uniform" }'} }}"""
+    model = keras_caffe.load(net)
+    fed = {side: np.random.default_rng(seed).integers(0, 9, (2, 12, 11, 2)) for seed, side in enumerate(model.input)}
+    plain = keras_caffe.to_keras(model)
+    wanted, got = model(fed), plain(fed)
+    for name, want in wanted.items():
+        np.testing.assert_allclose(got[name], want, rtol=1e-5, atol=1e-5)
+    assert len(plain.trainable_variables) == 2
+
+
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_batches_normalised_by_themselves_are_so_in_inference(data_format: str) -> None:
     model = keras_caffe.load(
