@@ -32,7 +32,8 @@ class CaffeOptimizer(Optimizer):
         regularization_type: "L2" (default) or "L1".
         clip_gradients: greatest norm of the gradients; negative: no limit (-1).
         iter_size: how many gradients were added up into the one that comes in, at least 1 (1). (Keras's own
-            `gradient_accumulation_steps` adds them up and hands on their mean; the norm is that of the sum then.)
+            `gradient_accumulation_steps` adds them up and hands on their mean; the norm is that of the sum then.
+            Keras itself cannot do so on several replicas; a solver's iter_size can.)
         multipliers: {`variable.path`: (lr_mult, decay_mult)}; (1, 1) for all others.
 
     Raises:
