@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
+from uuid import uuid4
 
 from keras_caffe.errors import CaffeError
 
@@ -32,29 +34,31 @@ def set_solver_rank(rank: int) -> None:
 
 
 def set_multiprocess(multiprocess: bool) -> None:
-    """Accepts False.
-
-    Raises:
-        CaffeError: True.
-    """
-    if multiprocess:
-        raise CaffeError("solvers of several processes do not work together", fix=CURE)
+    """Does nothing: the only solver may be in a process of its own."""
 
 
 class NCCL:
-    """Refuses to be made.
+    """Lets the only solver work together with itself, which scripts for several GPUs do where they get one.
 
-    Raises:
-        CaffeError: always.
+    Args:
+        solver: the solver.
+        uid: from `new_uid`.
     """
 
-    def __init__(self, *_: object) -> None:
-        raise CaffeError("there is no NCCL here", fix=CURE)
+    def __init__(self, solver: Any, uid: str) -> None:
+        self.solver: Any = solver
+        self.uid: str = uid
 
     @staticmethod
     def new_uid() -> str:
-        """Refuses too."""
-        raise CaffeError("there is no NCCL here", fix=CURE)
+        """The name of a group of solvers."""
+        return uuid4().hex
+
+    def bcast(self) -> None:
+        """Does nothing: there is no other solver to give the parameters to."""
+
+    def __call__(self, *_: object) -> None:
+        """Does nothing: as a callback, it would sum the diffs of all solvers."""
 
 
 class Timer:

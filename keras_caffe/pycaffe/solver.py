@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_caffe.errors import SolverError
 from keras_caffe.places import Places
 from keras_caffe.pycaffe.net import PHASES, Net
+from keras_caffe.pycaffe.parallel import NCCL
 from keras_caffe.solver import nets, snapshots
 from keras_caffe.solver.definition import SolverDefinition, make_optimizer, make_policy, read_solver
 from keras_caffe.solver.display import output_lines, say
@@ -113,8 +114,12 @@ class Solver:
         """The optimizer's state in Caffe's order."""
         return History(self._optimizer, self._params)
 
-    def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
-        """Calls a function before each iteration's passes, and another between them and the update."""
+    def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any] | None = None) -> None:
+        """Calls one function before each iteration's passes, another between them and the update; or takes an NCCL."""
+        if on_gradients_ready is None:
+            if not isinstance(on_start, NCCL):
+                raise TypeError("add_callback takes two functions, or an NCCL")
+            on_gradients_ready = on_start
         self._callbacks.append((on_start, on_gradients_ready))
 
     def step(self, iterations: int) -> None:

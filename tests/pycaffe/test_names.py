@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from google.protobuf import text_format
 
 from keras_caffe import pycaffe as caffe
 from keras_caffe.errors import CaffeError, DataError
@@ -65,16 +66,34 @@ def test_a_net_without_a_phase_is_a_type_error() -> None:
 def test_what_several_gpus_need_is_refused() -> None:
     caffe.set_solver_count(1)
     caffe.set_solver_rank(0)
-    caffe.set_multiprocess(False)
-    for call in (
-        lambda: caffe.set_solver_count(2),
-        lambda: caffe.set_solver_rank(1),
-        lambda: caffe.set_multiprocess(True),
-        lambda: caffe.NCCL(None, ""),
-        caffe.NCCL.new_uid,
-    ):
+    for call in (lambda: caffe.set_solver_count(2), lambda: caffe.set_solver_rank(1)):
         with pytest.raises(CaffeError, match="tf.distribute"):
             call()
+
+
+def test_a_script_for_several_gpus_trains_on_one() -> None:
+    """As Caffe's python/train.py does with one of them."""
+    caffe.set_multiprocess(True)
+    param = caffe.proto.caffe_pb2.SolverParameter(base_lr=0.5, lr_policy="fixed", max_iter=9)
+    text_format.Parse(
+        """layer { name: "x" type: "DummyData" top: "x"
+          dummy_data_param { shape { dim: 1 dim: 1 } data_filler { value: 1 } } }
+        layer { name: "a" type: "InnerProduct" bottom: "x" top: "a"
+          inner_product_param { num_output: 1 weight_filler { value: 5 } } }
+        layer { name: "loss" type: "Reduction" bottom: "a" top: "loss" loss_weight: 1 }""",
+        param.net_param,
+    )
+    solver = caffe.SGDSolver(param)
+    uid = caffe.NCCL.new_uid()
+    assert len(uid) > 1
+    nccl = caffe.NCCL(solver, uid)
+    nccl.bcast()
+    solver.add_callback(nccl)
+    solver.net.after_backward(nccl)
+    solver.step(2)
+    assert solver.net.params["a"][0].data == 4
+    with pytest.raises(TypeError, match="two functions, or an NCCL"):
+        solver.add_callback(print)
 
 
 def test_a_timer_and_the_names_of_parameters() -> None:
