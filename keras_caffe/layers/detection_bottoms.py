@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from keras_caffe.errors import LayerError, ShapeError
+from keras_caffe.errors import LayerError, Option, ShapeError
 from keras_caffe.layers.loss_bottoms import check_single, check_size
 from keras_caffe.shapes import Shape, count, same_shape
 
@@ -18,10 +19,35 @@ def check_detection_shapes(shapes: Sequence[Shape], num_classes: int, share_loca
     size = count(priors[2:])
     if size is not None:
         sets = 1 if share_location else num_classes
-        check_size(count(locations[1:2]), size * sets, "the number of locations does not match the priors")
+        _check_locations(count(locations[1:2]), size * sets)
         check_size(count(scores[1:2]), size // 4 * num_classes, "the number of scores does not match the priors")
     check_single(locations, "the locations", 2)
     check_single(scores, "the scores", 2)
+
+
+def _check_locations(have: int | None, want: int) -> None:
+    if have in (None, want):
+        return
+    raise ShapeError(
+        "the number of locations does not match the priors",
+        expected=want,
+        received=have,
+        fix=(
+            Option("fork", "textboxes", "if the net was written for TextBoxes, which has twice as many priors"),
+            Option("fork", "faceboxes", "if it was written for FaceBoxes, which has more where min_size is 32 or 64"),
+        ),
+    )
+
+
+def refuse_polygons(param: Any) -> None:
+    """Raises LayerError where a message has TextBoxes++'s use_polygon."""
+    if param.HasField("use_polygon"):
+        raise LayerError(
+            "TextBoxes++ has polygons or turned boxes beside its boxes, which are not built here",
+            expected="SSD's boxes, of four numbers each",
+            received=f"use_polygon: {str(param.use_polygon).lower()}",
+            fix="Cut the net off before this layer, and decode its bottoms yourself.",
+        )
 
 
 def are_scores(priors: Shape, fourth: Shape = (), *more: Shape) -> bool:

@@ -11,6 +11,7 @@ from keras import ops
 from keras_caffe.errors import CaffeWarning, ShapeError
 from keras_caffe.layers.arguments import flag, number, whole
 from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.detection_bottoms import refuse_polygons
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.evaluation import evaluate_detections
@@ -86,6 +87,7 @@ class DetectionEvaluate(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.detection_evaluate_param
+        refuse_polygons(param)
         if param.name_size_file:
             problem = (
                 f"layer {layer.name!r} (DetectionEvaluate): overlaps are taken in units of the image, not in pixels"

@@ -9,7 +9,12 @@ from keras import ops
 
 from keras_caffe.layers.arguments import flag, number, one_of, optional, whole
 from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, enum_name, required, serializable
-from keras_caffe.layers.detection_bottoms import are_scores, check_detection_shapes, check_own_predictions
+from keras_caffe.layers.detection_bottoms import (
+    are_scores,
+    check_detection_shapes,
+    check_own_predictions,
+    refuse_polygons,
+)
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops import boxes as box_ops
 from keras_caffe.ops.compiled import compiled
@@ -123,6 +128,7 @@ class DetectionOutput(CaffeLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.detection_output_param
+        refuse_polygons(param)
         nms = param.nms_param
         refines = len(bottoms) == 5 or param.HasField("objectness_score") or are_scores(*(b.shape for b in bottoms[2:]))
         return cls(

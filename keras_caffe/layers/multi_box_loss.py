@@ -11,7 +11,7 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import each_axis, flag, number, one_of, optional, whole
 from keras_caffe.layers.base import ALL, Arity, Bottom, CaffeLayer, enum_name, required, serializable
-from keras_caffe.layers.detection_bottoms import check_detection_shapes
+from keras_caffe.layers.detection_bottoms import check_detection_shapes, refuse_polygons
 from keras_caffe.layers.loss import LossLayer, loss_arguments
 from keras_caffe.ops.boxes import CODE_TYPES
 from keras_caffe.ops.compiled import compiled
@@ -74,6 +74,7 @@ class MultiBoxLoss(LossLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.multibox_loss_param
+        refuse_polygons(param)
         _check_file(layer)
         nms = param.nms_param
         own = {

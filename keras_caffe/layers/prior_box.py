@@ -8,12 +8,13 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.arguments import distinct_axes, each_axis, flag, number, numbers, optional, per_axis
+from keras_caffe.layers.arguments import distinct_axes, each_axis, flag, number, numbers, one_of, optional, per_axis
 from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.loss import full_precision
+from keras_caffe.layers.prior_box_forks import RULES, cell_priors, check_sizes, fields
 from keras_caffe.layout import Order, caffe_order
-from keras_caffe.ops.boxes import prior_boxes, prior_sizes
 from keras_caffe.ops.compiled import compiled
+from keras_caffe.ops.priors import Prior, prior_boxes
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count
 
@@ -28,8 +29,14 @@ class PriorBox(CaffeLayer):
     for each aspect ratio r (and 1/r) other than 1. Cell (h, w) has its centre at ((w + offset) step_w, (h + offset)
     step_h).
 
+    Forks have other boxes. TextBoxes and TextBoxes++ (`rule` "textboxes", "textboxes++"): behind each box the same
+    around the middle of the cell's lower edge. FaceBoxes ("faceboxes"): squares are a pixel smaller; that of 32 pixels
+    comes 16 times, 8 pixels apart, that of 64 pixels 4 times, 16 pixels apart. faceboxes_lqy (fixed_size): density x
+    density squares of each size, fixed_size / density pixels apart, then as many of each ratio, all cut at the image.
+
     Args:
-        min_size, max_size: pixels; fractions are cut off; as many max_size as min_size, or none.
+        min_size, max_size: pixels; fractions are cut off, but not in TextBoxes, which has one size; as many max_size as
+            min_size, or none.
         aspect_ratio: width over height; 1 is always there, repetitions are dropped.
         flip: add 1/r for each ratio r (True).
         clip: cut the boxes at the image (False).
@@ -38,11 +45,15 @@ class PriorBox(CaffeLayer):
         step: (height, width) of a cell in pixels, or one number for both; None = image size over feature map size.
         offset: place of the centre in its cell, in cells (0.5).
         spatial: tensor axes of height and width of both bottoms (1, 2).
+        rule: the fork whose boxes they are: "ssd" (default), "textboxes", "textboxes++" or "faceboxes".
+        fixed_size, density: instead of min_size: sizes of squares in pixels, and for each how many are side by side.
+        fixed_ratio: one ratio instead of 1 and those of aspect_ratio.
 
     Shapes: feature map, image (4 axes each) -> (1, 2, 4 H W boxes).
 
     Raises:
-        LayerError: missing, negative or infinite sizes, steps, variances; forms that exclude each other given together.
+        LayerError: missing, negative or infinite sizes, steps, variances; forms that exclude each other given together;
+            sizes for which the fork writes more boxes than it has room for.
 
     Caffe: src/caffe/layers/prior_box_layer.cpp (weiliu89/caffe, branch ssd)
     """
@@ -53,7 +64,7 @@ class PriorBox(CaffeLayer):
 
     def __init__(
         self,
-        min_size: float | Sequence[float],
+        min_size: float | Sequence[float] = (),
         max_size: float | Sequence[float] = (),
         aspect_ratio: float | Sequence[float] = (),
         flip: bool = True,
@@ -63,15 +74,23 @@ class PriorBox(CaffeLayer):
         step: float | Sequence[float] | None = None,
         offset: float = 0.5,
         spatial: Sequence[int] = (1, 2),
+        rule: str = "ssd",
+        fixed_size: float | Sequence[float] = (),
+        density: float | Sequence[float] = (),
+        fixed_ratio: float | Sequence[float] = (),
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype=full_precision(dtype), **kwargs)
         self.min_size: tuple[float, ...] = numbers("min_size", min_size, above=0, most=2**31 - 1)
         self.max_size: tuple[float, ...] = numbers("max_size", max_size, most=2**31 - 1)
-        _check_sizes(self.min_size, self.max_size)
+        self.fixed_size: tuple[float, ...] = numbers("fixed_size", fixed_size, least=1, most=2**31 - 1)
+        self.density: tuple[float, ...] = numbers("density", density, least=1, most=2**31 - 1)
+        self.fixed_ratio: tuple[float, ...] = numbers("fixed_ratio", fixed_ratio, above=0, most=2**31 - 1)
         self.aspect_ratio: tuple[float, ...] = numbers("aspect_ratio", aspect_ratio, above=0, most=2**31 - 1)
         self.flip: bool = flag("flip", flip)
+        self.rule: str = one_of("rule", rule, RULES)
+        check_sizes(self)
         self.clip: bool = flag("clip", clip)
         self.offset: float = number("offset", offset)
         self.variance: tuple[float, ...] = numbers("variance", variance, above=0)
@@ -84,14 +103,19 @@ class PriorBox(CaffeLayer):
         self.spatial: tuple[int, ...] = distinct_axes("spatial", per_axis("spatial", spatial, 2, -4), 4)
 
     @property
-    def sizes(self) -> list[tuple[float, float]]:
-        """(width, height) in pixels of the boxes of a cell."""
-        return prior_sizes(self.min_size, self.max_size, self.aspect_ratio, self.flip)
+    def priors(self) -> list[Prior]:
+        """The boxes of a cell."""
+        return cell_priors(self)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether boxes end at the image in any case."""
+        return bool(self.fixed_size)
 
     @compiled
     def call(self, inputs: Any) -> Any:
         features, image = ([ops.shape(x)[axis] for axis in self.spatial] for x in inputs)
-        boxes = prior_boxes(features, self.img_size or image, self.sizes, self.step, self.offset)
+        boxes = prior_boxes(features, self.img_size or image, self.priors, self.step, self.offset, self.cuts)
         boxes = ops.clip(boxes, 0, 1) if self.clip else boxes
         variance = ops.convert_to_tensor(self.variances(), boxes.dtype) + ops.zeros_like(boxes)
         return ops.reshape(ops.stack([boxes, variance]), (1, 2, -1))
@@ -105,45 +129,12 @@ class PriorBox(CaffeLayer):
             if len(shape) != 4:
                 raise ShapeError("PriorBox needs bottoms of 4 axes", received=shape)
         cells = [shapes[0][axis] for axis in self.spatial]
-        return [(1, 2, count([*cells, 4 * len(self.sizes)]))]
+        return [(1, 2, count([*cells, 4 * len(self.priors)]))]
 
     def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
         return [caffe_order(3)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
-        param = layer.prior_box_param
-        return cls(
-            min_size=param.min_size,
-            max_size=param.max_size,
-            aspect_ratio=param.aspect_ratio,
-            flip=param.flip,
-            clip=param.clip,
-            variance=param.variance,
-            img_size=_both(param, "img_size", "img_h", "img_w"),
-            step=_both(param, "step", "step_h", "step_w"),
-            offset=param.offset,
-            spatial=[bottoms[0].axis(2), bottoms[0].axis(3)],
-            **kwargs,
-        )
-
-
-def _check_sizes(least: Sequence[float], greatest: Sequence[float]) -> None:
-    if not least:
-        raise LayerError("min_size is missing", expected="one or more sizes in pixels")
-    if greatest and (len(greatest) != len(least) or not all(b > a for a, b in zip(least, greatest, strict=True))):
-        raise LayerError(
-            "max_size does not fit min_size",
-            expected="none, or one for each min_size and greater",
-            received=f"min_size {least}, max_size {greatest}",
-        )
-
-
-def _both(param: Any, name: str, height: str, width: str) -> list[Any] | None:
-    """(height, width) given as one number or as two; None if not given."""
-    given = {n for n in (name, height, width) if param.HasField(n)}
-    if not given:
-        return None
-    if name in given and len(given) > 1:
-        raise LayerError(f"{name} is given together with {height} or {width}", fix="Use one of the two forms.")
-    return [getattr(param, n) for n in ((name, name) if name in given else (height, width))]
+        spatial = [bottoms[0].axis(2), bottoms[0].axis(3)]
+        return cls(**fields(layer.prior_box_param), spatial=spatial, **kwargs)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_caffe.errors import LayerError, Option
+from keras_caffe.forks.dialects import SSDS
 from keras_caffe.layers.arguments import number, one_of
 from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layers.context import load_context
@@ -69,7 +70,7 @@ class SmoothL1Loss(LossLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         given = layer.HasField("smooth_l1_loss_param")
         fork = load_context().fork
-        rcnn = fork in ("rcnn", "rfcn") or (fork != "ssd" and (given or len(bottoms) == 4))
+        rcnn = fork in ("rcnn", "rfcn") or (fork not in SSDS and (given or len(bottoms) == 4))
         if len(bottoms) not in ((2, 4) if rcnn else (2, 3)):
             raise LayerError(
                 f"wrong number of bottoms for the {'Fast R-CNN' if rcnn else 'SSD'} SmoothL1Loss",

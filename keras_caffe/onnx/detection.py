@@ -12,8 +12,8 @@ from keras_caffe.onnx.graph import Operand, Tensor
 from keras_caffe.onnx.losses import number
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Length, Site
-from keras_caffe.ops.boxes import prior_boxes
 from keras_caffe.ops.pooling import FLT_MAX
+from keras_caffe.ops.priors import columns_of, prior_boxes
 
 Sides = Sequence[Tensor]
 """xmin, ymin, xmax, ymax of boxes"""
@@ -25,7 +25,7 @@ def prior_box(site: Site, features: Tensor, image: Tensor) -> Tensor:
     if any(None in shape[2:] for shape in site.bottoms):
         return _open_priors(site)
     cells, size = (site.known(shape[2:], "sizes") for shape in site.bottoms)
-    boxes = prior_boxes(cells, layer.img_size or size, layer.sizes, layer.step, layer.offset)
+    boxes = prior_boxes(cells, layer.img_size or size, layer.priors, layer.step, layer.offset, layer.cuts)
     boxes = keras.ops.convert_to_numpy(boxes)
     boxes = np.clip(boxes, 0, 1) if layer.clip else boxes
     variances = np.broadcast_to(np.asarray(layer.variances(), "float32"), boxes.shape)
@@ -33,18 +33,21 @@ def prior_box(site: Site, features: Tensor, image: Tensor) -> Tensor:
 
 
 def _open_priors(site: Site) -> Tensor:
-    """The same where sizes are open: see `keras_caffe.ops.boxes.prior_boxes`."""
+    """The same where sizes are open: see `keras_caffe.ops.priors.prior_boxes`."""
     layer, cells = site.layer, site.sizes()[2:]
     image = list(layer.img_size or site.sizes(1)[2:])
-    half = np.asarray(layer.sizes, "float32").T / 2
+    half_w, half_h, right, down, places = (np.asarray(x, "float32") for x in columns_of(layer.priors, layer.offset))
+    x, y = (half_w, right, np.full_like(places, layer.offset)), (half_h, down, places)
     corners: list[Tensor] = []
-    for axis in (1, 0):  # x, then y
+    for axis, (half, shift, place) in ((1, x), (0, y)):
         count, pixels = number(site, cells[axis]), number(site, image[axis])
         step = float(layer.step[axis]) if layer.step else site.op("Div", pixels, count)
-        place = site.op("Mul", site.op("Add", images(site, cells[axis]), float(layer.offset)), step)
-        centre = site.op("Reshape", place, [-1, 1] if axis else [-1, 1, 1])
-        corners += [site.op("Div", site.op(type, centre, half[1 - axis]), pixels) for type in ("Sub", "Add")]
-    shape = site.vector([*cells, len(layer.sizes)])
+        index = site.op("Reshape", images(site, cells[axis]), [-1, 1] if axis else [-1, 1, 1])
+        centre = site.op("Mul", site.op("Add", index, place), step)
+        centre = site.op("Add", centre, shift) if shift.any() else centre
+        low, high = (site.op("Div", site.op(type, centre, half), pixels) for type in ("Sub", "Add"))
+        corners += [site.op("Max", low, 0.0), site.op("Min", high, 1.0)] if layer.cuts else [low, high]
+    shape = site.vector([*cells, len(layer.priors)])
     sides = [site.op("Unsqueeze", site.op("Expand", corners[i], shape), [3]) for i in (0, 2, 1, 3)]
     boxes = site.op("Concat", *sides, axis=3)
     boxes = site.op("Clip", boxes, 0.0, 1.0) if layer.clip else boxes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,51 +14,6 @@ from keras_caffe.ops.stock import loops_allowed
 Boxes = tuple[Any, Any, Any, Any]
 UNROLLED, ROUNDS = 1000, 25  # at most so many boxes are suppressed without a loop, in so many rounds at a time
 CODE_TYPES = ("CORNER", "CENTER_SIZE", "CORNER_SIZE")
-
-
-def prior_sizes(
-    min_sizes: Sequence[float], max_sizes: Sequence[float], aspect_ratios: Sequence[float], flip: bool
-) -> list[tuple[float, float]]:
-    """(width, height) in pixels of the prior boxes of one cell, in Caffe's order."""
-    sizes = []
-    for index, least in enumerate(map(int, min_sizes)):  # Caffe keeps sizes in ints: fractions are cut off.
-        sizes.append((float(least), float(least)))
-        if max_sizes:
-            sizes.append((math.sqrt(least * int(max_sizes[index])),) * 2)
-        sizes += [(least * math.sqrt(r), least / math.sqrt(r)) for r in _other_ratios(aspect_ratios, flip)]
-    return sizes
-
-
-def _other_ratios(aspect_ratios: Sequence[float], flip: bool) -> list[float]:
-    ratios = [1.0]
-    for ratio in aspect_ratios:
-        if all(abs(ratio - known) >= 1e-6 for known in ratios):
-            ratios += [ratio, 1 / ratio] if flip else [ratio]
-    return ratios[1:]
-
-
-def prior_boxes(
-    cells: Sequence[Any], image: Sequence[Any], sizes: Sequence[tuple[float, float]], step: Any, offset: float
-) -> Any:
-    """(height * width * len(sizes), 4) boxes in units of the image.
-
-    Args:
-        cells: height and width of the feature map.
-        image: height and width of the image in pixels.
-        sizes: see `prior_sizes`.
-        step: height and width of a cell in pixels, or None: image over cells.
-        offset: place of the centre in its cell, in cells.
-    """
-    height, width = (ops.cast(size, "float32") for size in image)
-    rows, columns = (ops.cast(size, "float32") for size in cells)
-    step_h, step_w = step or (height / rows, width / columns)
-    y = (ops.arange(cells[0], dtype="float32")[:, None, None] + offset) * step_h
-    x = (ops.arange(cells[1], dtype="float32")[None, :, None] + offset) * step_w
-    half_w = ops.convert_to_tensor([w / 2 for w, _ in sizes], "float32")
-    half_h = ops.convert_to_tensor([h / 2 for _, h in sizes], "float32")
-    nothing = ops.zeros_like(x + y + half_w)
-    corners = [(x - half_w) / width, (y - half_h) / height, (x + half_w) / width, (y + half_h) / height]
-    return ops.reshape(ops.stack([corner + nothing for corner in corners], axis=-1), (-1, 4))
 
 
 def first_priors(priors: Any) -> Any:

@@ -22,8 +22,12 @@ HOMES = {
     "BatchSampler": "data.sources.boxes",
     "Sampler": "data.sources.boxes",
     "ResizeParameter": "data.sources.annotated_data",
+    "PriorBoxParameter": "layers.prior_box_forks",
     "CTCLossParameter": "layers.ctc_loss layers.alphabet_ctc_loss layers.warp_ctc_loss",
     "DenseImageDataParameter": "data.sources.image_data",
+    **dict.fromkeys(
+        ("DetectionEvaluateParameter", "DetectionOutputParameter", "MultiBoxLossParameter"), "layers.detection_bottoms"
+    ),
     "DeformableConvolutionParameter": "layers.spatial",  # read as a ConvolutionParameter
 }
 # Messages of which all fields are refused or left out together, by the field that holds them.
