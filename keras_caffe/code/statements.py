@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_caffe.errors import ExportError
+from keras_caffe.plain.site import Part
 
 POSITIONAL = ("filters", "units", "kernel_size", "pool_size", "rate", "padding", "cropping", "axis", "input_dim")
 DROPPED = {"name", "trainable", "dtype", "data_format", "batch_input_shape"}
@@ -37,6 +38,7 @@ class Statement:
         title: the name of the layer or the operation.
         several: whether the call gives a sequence of values.
         held: the nested model, or the layer of several calls, which a variable holds.
+        function: what calls the held layer, a function that stands in the file; its arguments are the inputs.
     """
 
     keys: tuple[int, ...]
@@ -46,6 +48,7 @@ class Statement:
     title: str
     several: bool = False
     held: Any = None
+    function: Any = None
 
     @property
     def key(self) -> int:
@@ -62,8 +65,9 @@ class Statement:
                 yield value.key
 
 
-def statements(model: keras.Model) -> list[Statement]:
-    """What computes the model's outputs, branch by branch."""
+def statements(model: keras.Model, parts: Mapping[int, Part] | None = None) -> list[Statement]:
+    """What computes the model's outputs, branch by branch; `parts` are calls of functions."""
+    parts = parts or {}
     found: list[Statement] = []
     seen: set[int] = set()
     todo = list(reversed(model.outputs))
@@ -71,7 +75,8 @@ def statements(model: keras.Model) -> list[Statement]:
         tensor = todo[-1]
         operation, index, number = tensor._keras_history
         node = operation._inbound_nodes[index]
-        missing = [x for x in node.input_tensors if id(x) not in seen]
+        part = parts.get(id(tensor))
+        missing = [x for x in (part.inputs if part else node.input_tensors) if id(x) not in seen]
         if id(tensor) in seen or not node.input_tensors or not missing:
             todo.pop()
         if id(tensor) in seen or not node.input_tensors:
@@ -80,8 +85,13 @@ def statements(model: keras.Model) -> list[Statement]:
             todo += reversed(missing)
         else:
             seen |= {id(x) for x in node.output_tensors}
-            found.append(_statement(operation, node))
+            found.append(_call(part, id(tensor), operation.name) if part else _statement(operation, node))
     return found
+
+
+def _call(part: Part, key: int, title: str) -> Statement:
+    inputs, name = [_value(x) for x in part.inputs], part.function.__name__
+    return Statement((key,), name, (), inputs, title, held=part.layer, function=part.function)
 
 
 def _statement(operation: Any, node: Any) -> Statement:

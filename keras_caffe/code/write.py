@@ -25,7 +25,8 @@ from keras_caffe.converters.choices import STYLES
 from keras_caffe.converters.model import CaffeModel
 from keras_caffe.errors import ExportError
 from keras_caffe.known import recognise
-from keras_caffe.plain import to_keras
+from keras_caffe.plain.export import with_parts
+from keras_caffe.plain.site import Part
 
 RESERVED = {"keras", "layers", "ops", "np", "x", "inputs", "build_model", "model", "name"}
 
@@ -51,25 +52,28 @@ def to_code(model: CaffeModel, style: str = "keras") -> str:
         raise ExportError("no such style", expected=" or ".join(STYLES), received=style)
     if style == "caffe":
         return netspec(model.net.message)
-    return _File(model, to_keras(model)).text()
+    return _File(model, *with_parts(model)).text()
 
 
 class _File:
     """One file on its way."""
 
-    def __init__(self, model: CaffeModel, plain: keras.Model) -> None:
+    def __init__(self, model: CaffeModel, plain: keras.Model, parts: Mapping[int, Part]) -> None:
         self.source, self.plain = model, plain
         outputs = [id(x) for x in plain.outputs]
-        self.lines, self.blocks = found_blocks(statements(plain), outputs)
-        self.outputs, self.taken = outputs, set(RESERVED)
+        found = statements(plain, parts)
+        self.called = {line.function: None for line in found if line.function}
+        self.lines, self.blocks = found_blocks(found, outputs)
+        self.outputs, self.taken = outputs, RESERVED | {function.__name__ for function in self.called}
         self.functions = [_Function(block, self.taken) for block in self.blocks]
         held = [line for line in self.lines if isinstance(line, Statement) and line.held is not None]
         self.held = {id(line.held): line.held for line in held}
-        titles = {id(line.held): line.title for line in held}
-        self.held_names = {key: _identifier(f"the_{titles[key]}", self.taken) for key in self.held}
+        titles = {id(line.held): line.held.name if line.function else f"the_{line.title}" for line in held}
+        self.held_names = {key: _identifier(titles[key], self.taken) for key in self.held}
 
     def text(self) -> str:
-        parts = [function.text() for function in self.functions]
+        parts = [inspect.getsource(function).rstrip() for function in self.called]
+        parts += [function.text() for function in self.functions]
         models = {key: held for key, held in self.held.items() if isinstance(held, keras.Model)}
         parts += [_nested(model, self.held_names[key]) for key, model in models.items()]
         body = "\n\n\n".join([*parts, self._build_model(), self._main()])
@@ -113,7 +117,10 @@ class _File:
             targets = ", ".join(names[key] for key in line.keys)
             return f"{targets} = {self.functions[line.block].call(line, [names[key] for key in line.entries])}"
         if line.held is not None:
-            line = replace(line, callee=self.held_names[id(line.held)])
+            held = self.held_names[id(line.held)]
+            if line.function:
+                return f"{names[line.key]} = {line.callee}({', '.join(names[key] for key in line.refs())}, {held})"
+            line = replace(line, callee=held)
         return _text(line, names, string(line.title))
 
     def _main(self) -> str:

@@ -18,7 +18,7 @@ from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.plain.edges import turned_first, with_pictures
 from keras_caffe.plain.learned import Learned
 from keras_caffe.plain.registry import turner_of
-from keras_caffe.plain.site import Site
+from keras_caffe.plain.site import Part, Site
 from keras_caffe.plain.table import CANNOT
 from keras_caffe.plain.traced import NotPlain, traced
 
@@ -57,6 +57,18 @@ def to_keras(
         >>> {type(layer).__module__.partition(".")[0] for layer in plain.layers}
         {'keras'}
     """
+    return with_parts(model, fold=fold, rgb=rgb, preprocessing=preprocessing, allow=allow)[0]
+
+
+def with_parts(
+    model: CaffeModel,
+    *,
+    fold: bool = False,
+    rgb: bool = False,
+    preprocessing: Any = None,
+    allow: Sequence[str] | str = (),
+) -> tuple[keras.Model, dict[int, Part]]:
+    """What `to_keras` gives, and {id of a tensor in it: what it is made by} of tensors that functions make."""
     if not isinstance(model, CaffeModel):
         raise ExportError("to_keras turns loaded Caffe nets", expected="a CaffeModel", received=type(model).__name__)
     allow = [allow] if isinstance(allow, str) else list(allow)
@@ -66,12 +78,14 @@ def to_keras(
     source = folded(model) if fold else model
     with loading(LoadContext(source.recipe.fork, files=source.recipe.files)):
         try:
-            return _Turning(source.plan, source, allow, rgb, preprocessing).model()
+            turning = _Turning(source.plan, source, allow, rgb, preprocessing)
+            return turning.model(), turning.parts
         except ExportError:
             if not source.plan.dynamic:
                 raise
         fixed = replace(source.plan, dynamic=False)  # Some layers can be said where they know the size of the batch.
-        return _Turning(fixed, source, allow, rgb, preprocessing).model()
+        turning = _Turning(fixed, source, allow, rgb, preprocessing)
+        return turning.model(), turning.parts
 
 
 class _Turning:
@@ -81,6 +95,7 @@ class _Turning:
         self.source, self.plan, self.allow = model, plan, set(allow)
         self.tensors = Tensors(self.plan)
         self.made: dict[int, Site] = {}
+        self.parts: dict[int, Part] = {}
         self.problems: list[str] = []
         self.edges: dict[str, Any] = {}
         for source in self.plan.sources.values():
@@ -154,7 +169,7 @@ class _Turning:
 
         pairs = self.plan.owners.items()
         partly = any(index in (user[0], owner[0]) for user, owner in pairs) and not self._as_a_whole(index)
-        return Site(planned.layer, self.arrays[index], learned, partly)
+        return Site(planned.layer, self.arrays[index], learned, partly, parts=self.parts)
 
     def _whole_owner(self, index: int) -> int | None:
         """The node all of whose blobs this one uses, in a layer of the same arguments."""

@@ -1,40 +1,85 @@
-"""Recurrent layers, laid out step by step."""
+"""Recurrent layers: what the input gives as a Dense layer, then step by step."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_caffe.layers.lstm import LSTM
 from keras_caffe.layers.lstm_clipped import Lstm
 from keras_caffe.layers.rnn import RNN
+from keras_caffe.plain.over_time import caffe_lstm, caffe_older_lstm, caffe_rnn
 from keras_caffe.plain.registry import turns
-from keras_caffe.plain.site import Site
-from keras_caffe.plain.traced import recorded, symbolic
+from keras_caffe.plain.site import Part, Site
+from keras_caffe.plain.traced import recorded
 
 
-@turns(LSTM, RNN)
-def recurrent(site: Site, x: Any, cont: Any, *static: Any) -> Any:
+@turns(LSTM)
+def lstm(site: Site, x: Any, cont: Any, *static: Any) -> Any:
     """Each call begins with zeros, as Keras's layers do; Caffe's go on where the last batch ended unless cont is 0."""
     if site.layer.expose_hidden:
         return None
-    layer: Any = symbolic(site)
-    state = tuple(np.zeros((x.shape[1], layer.num_output), "float32") for _ in range(layer.states))
+    return _over_time(site, caffe_lstm, _of_inputs(site, x, *static), cont, site.arrays[-1])
 
-    def compute() -> Any:
-        rows = ops.reshape(x, (*x.shape[:2], math.prod(x.shape[2:])))
-        still = ops.expand_dims(ops.stop_gradient(cont), -1)
-        return layer.run(rows, still, static[0] if static else None, tuple(map(ops.convert_to_tensor, state)))[1]
 
-    return recorded(site, [x, cont, *static], compute)
+@turns(RNN)
+def rnn(site: Site, x: Any, cont: Any, *static: Any) -> Any:
+    """As above."""
+    if site.layer.expose_hidden:
+        return None
+    hidden, weights, bias = site.arrays[-3:]
+    (states,) = _over_time(site, caffe_rnn, _of_inputs(site, x, *static), cont, hidden)
+    return site.weighted(_dense(site, "output", weights, activation="tanh"), states, weights.T, bias)
 
 
 @turns(Lstm)
-def older_lstm(site: Site, *bottoms: Any) -> Any:
-    """As above: no state is carried from batch to batch."""
-    layer: Any = symbolic(site)
-    layer.carried = []
-    return recorded(site, bottoms, lambda: layer.call(list(bottoms)))
+def older_lstm(site: Site, x: Any, *cont: Any) -> Any:
+    """Keras's own, or, with flags, as above."""
+    weights, hidden, bias = site.arrays
+    streams = site.layer.batch_size or x.shape[1]
+    steps = ops.reshape(x, (-1, streams, weights.shape[1])) if site.layer.batch_size else _flat(x)
+    if not cont:
+        # Keras has the gates in the order i, f, g, o, and the batch before time.
+        order = np.arange(len(bias)).reshape(4, -1)[[0, 1, 3, 2]].ravel()
+        main = keras.layers.LSTM(site.layer.num_output, return_sequences=True, **site.keras_args)
+        y = site.weighted(main, ops.transpose(steps, (1, 0, 2)), weights[order].T, hidden[order].T, bias[order])
+        top = ops.transpose(y, (1, 0, 2))
+    else:
+        flags = ops.reshape(cont[0], (-1, streams))
+        gates = site.weighted(_dense(site, "input", weights), steps, weights.T, bias)
+        (top,) = _over_time(site, caffe_older_lstm, gates, flags, hidden)
+    return ops.reshape(top, (-1, site.layer.num_output)) if site.layer.batch_size else top
+
+
+def _flat(x: Any) -> Any:
+    if len(x.shape) == 3:
+        return x
+    outer = (-1 if size is None else size for size in x.shape[:2])
+    return ops.reshape(x, (*outer, math.prod(x.shape[2:])))
+
+
+def _of_inputs(site: Site, x: Any, *static: Any) -> Any:
+    """What the inputs of all steps give, and the one that is the same at all of them."""
+    weights, bias, *same = site.arrays[: 2 + len(static)]
+    given = site.weighted(_dense(site, "input", weights), _flat(x), weights.T, bias)
+    for still, matrix in zip(static, same, strict=True):
+        rows = ops.reshape(still, (-1, matrix.shape[1]))
+        given = ops.add(given, site.weighted(_dense(site, "static", matrix, use_bias=False), rows, matrix.T))
+    return given
+
+
+def _over_time(site: Site, function: Callable[..., Any], given: Any, cont: Any, weights: np.ndarray) -> list[Any]:
+    hidden = _dense(site, "hidden", weights, use_bias=False)
+    site.fill(hidden, (given.shape[1], weights.shape[1]), weights.T)
+    tops = recorded(site, [given, cont], lambda: function(given, cont, hidden))
+    site.parts[id(tops[0])] = Part(function, (given, cont), hidden)
+    return tops
+
+
+def _dense(site: Site, part: str, weights: np.ndarray, **arguments: Any) -> keras.layers.Dense:
+    return keras.layers.Dense(len(weights), **site.keras_args | {"name": f"{site.name}_{part}"}, **arguments)

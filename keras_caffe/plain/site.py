@@ -12,6 +12,21 @@ import numpy as np
 from keras_caffe.layers.base import CaffeLayer
 
 
+@dataclass(frozen=True)
+class Part:
+    """A tensor that a function of Keras's own words makes, which code can call, too.
+
+    Args:
+        function: of `over_time`.
+        inputs: symbolic tensors, its first arguments.
+        layer: the last one, which the function calls again and again.
+    """
+
+    function: Callable[..., Any]
+    inputs: tuple[Any, ...]
+    layer: keras.layers.Layer
+
+
 @dataclass
 class Site:
     """A layer and what its turner needs.
@@ -24,6 +39,7 @@ class Site:
         shared: other layers use some of the blobs too.
         made: Keras layers with weights that this layer has become, for those that share all of them.
         lent: `made` of the layer whose blobs this one uses, all of them.
+        parts: {id of a tensor of the model: what it is made by}, to which the turner adds.
     """
 
     layer: CaffeLayer
@@ -32,6 +48,7 @@ class Site:
     shared: bool = False
     made: list[keras.layers.Layer] = field(default_factory=list)
     lent: Sequence[keras.layers.Layer] = ()
+    parts: dict[int, Part] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -48,8 +65,14 @@ class Site:
             self.made.append(self.lent[len(self.made)])
             return self.made[-1](x)
         y = layer(x)
+        self.fill(layer, x.shape, *arrays)
+        self.made.append(layer)
+        return y
+
+    def fill(self, layer: keras.layers.Layer, shape: Sequence[int | None], *arrays: np.ndarray) -> None:
+        """Gives a Keras layer, which takes inputs of this shape, its weights."""
+        if not layer.built:
+            layer.build(shape)
         layer.set_weights([np.asarray(array, "float32") for array in arrays])
         variables = [bound.variable for bound in self.layer.caffe_blobs]
         layer.trainable = any(getattr(variable, "trainable", True) for variable in variables)
-        self.made.append(layer)
-        return y

@@ -188,20 +188,49 @@ def test_layers_of_several_values_and_of_many_operations(net: str, tmp_path: Pat
 
 
 STEPS = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 9 dim: 2 dim: 3 dim: 2 } } }
+layer { name: "go_on" type: "Input" top: "go_on" input_param { shape { dim: 9 dim: 2 } } }
+layer { name: "still" type: "Input" top: "still" input_param { shape { dim: 2 dim: 5 } } }
+layer { name: "caffe_lstm" type: "%s" bottom: "data" %s top: "caffe_lstm" %s { num_output: 4
+  weight_filler { type: "xavier" } bias_filler { type: "uniform" } } }
+layer { name: "again" type: "%s" bottom: "caffe_lstm" %s top: "again" %s { num_output: 3
+  weight_filler { type: "xavier" } } }
+"""
+RECURRENT = {
+    "LSTM": ('bottom: "go_on"', "recurrent_param"),
+    "LSTM with a still input": ('bottom: "go_on" bottom: "still"', "recurrent_param"),
+    "RNN": ('bottom: "go_on"', "recurrent_param"),
+    "RNN with a still input": ('bottom: "go_on" bottom: "still"', "recurrent_param"),
+    "Lstm": ('bottom: "go_on"', "lstm_param"),
+    "Lstm without flags": ("", "lstm_param"),
+}
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_recurrent_layers_are_loops(kind: str, tmp_path: Path) -> None:
+    layer = (kind.split()[0], *RECURRENT[kind])
+    model = keras_caffe.load(STEPS % (*layer, *layer))
+    text = keras_caffe.to_code(model)
+    assert text.count("for step in range(") == (0 if "without" in kind else 1)
+    assert len(text.splitlines()) < 55
+    (tmp_path / "net.py").write_text(text)
+    assert is_clean(tmp_path)
+    assert_same_numbers(text, model)
+
+
+EXPOSED = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 9 dim: 2 dim: 3 } } }
 layer { name: "go_on" type: "Input" top: "go_on" input_param { shape { dim: 9 dim: 2 } } }
-layer { name: "memory" type: "%s" bottom: "data" bottom: "go_on" top: "memory" recurrent_param { num_output: 4
-  weight_filler { type: "xavier" } } }
+layer { name: "h" type: "Input" top: "h" input_param { shape { dim: 1 dim: 2 dim: 4 } } }
+layer { name: "memory" type: "RNN" bottom: "data" bottom: "go_on" bottom: "h" top: "memory" top: "last"
+  recurrent_param { num_output: 4 expose_hidden: true weight_filler { type: "xavier" } } }
 """
 
 
-@pytest.mark.parametrize(("kind", "most"), [("LSTM", 120), ("RNN", 90)])
-def test_the_steps_of_recurrent_layers_are_calls_of_a_function(kind: str, most: int, tmp_path: Path) -> None:
-    model = keras_caffe.load(STEPS % kind)
-    random_weights(model)
+def test_steps_of_other_layers_are_calls_of_a_function(tmp_path: Path) -> None:
+    model = keras_caffe.load(EXPOSED)
     text = keras_caffe.to_code(model)
     assert text.count("memory_step(") >= 8
-    assert len(text.splitlines()) < most
     (tmp_path / "net.py").write_text(text)
     assert is_clean(tmp_path)
     assert_same_numbers(text, model)

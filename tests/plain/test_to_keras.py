@@ -181,6 +181,32 @@ def test_batches_normalised_by_themselves_are_so_in_inference(data_format: str) 
         np.testing.assert_allclose(plain(x, training=training), model(x), rtol=1e-5, atol=1e-6)
 
 
+FLAGGED = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 5 dim: 2 dim: 3 } } }
+layer { name: "cont" type: "Input" top: "cont" input_param { shape { dim: 5 dim: 2 } } }
+layer { name: "memory" type: "%s" bottom: "x" bottom: "cont" top: "memory" %s { num_output: 4
+  weight_filler { type: "uniform" min: -1 max: 1 } bias_filler { type: "uniform" min: -1 } } }
+"""
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "RNN", "Lstm"])
+def test_recurrent_layers_learn_as_caffes_do(kind: str) -> None:
+    tf = pytest.importorskip("tensorflow")
+    model = keras_caffe.load(FLAGGED % (kind, "lstm_param" if kind == "Lstm" else "recurrent_param"))
+    x, upstream, cont = tf.constant(values(5, 2, 3)), values(5, 2, 4), np.ones((5, 2), "float32")
+    cont[0], cont[2, 1] = 0, 0
+    sums = []
+    for net in (model, keras_caffe.to_keras(model)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(net({"x": x, "cont": tf.constant(cont)}) * upstream)
+        gradients = tape.gradient(loss, [x, *net.trainable_variables])
+        assert all(np.any(gradient) for gradient in gradients)
+        sums.append([np.asarray(gradients[0]).ravel(), *sorted(np.asarray(tf.reduce_sum(g)) for g in gradients[1:])])
+    for want, got in zip(*sums, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
 def test_folded() -> None:
     net, weights = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
     model, x = keras_caffe.load(net, weights), values(2, 28, 28, 1)
