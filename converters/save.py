@@ -24,6 +24,7 @@ from keras_caffe.proto.text import to_text
 from keras_caffe.shapes import Sizes, known
 
 FileName = str | os.PathLike[str]
+TEXT, BINARY = (".prototxt", ".pbtxt"), (".caffemodel", ".h5", ".binaryproto")  # endings
 
 
 def save(model: Any, prototxt: FileName | None = None, caffemodel: FileName | None = None) -> None:
@@ -39,7 +40,8 @@ def save(model: Any, prototxt: FileName | None = None, caffemodel: FileName | No
         caffemodel: where to write the parameters: `.caffemodel`, or HDF5 if the name ends in `.h5`.
 
     Raises:
-        NetError: lists the layers of a Keras model that cannot be expressed in Caffe; or no file is named.
+        NetError: lists the layers of a Keras model that cannot be expressed in Caffe; or no file is named, or
+            one with the other's ending.
         ReadError: a file cannot be written. WeightsError: too many parameters for a binary file.
 
     Examples:
@@ -51,6 +53,10 @@ def save(model: Any, prototxt: FileName | None = None, caffemodel: FileName | No
     """
     if prototxt is None and caffemodel is None:
         raise NetError("neither prototxt nor caffemodel is given", expected="prototxt=, caffemodel=, or both")
+    for argument, name, others in (("prototxt", prototxt, BINARY), ("caffemodel", caffemodel, TEXT)):
+        if name is not None and str(name).endswith(others):
+            fix = "Write save(model, prototxt, caffemodel): the definition comes before the parameters."
+            raise NetError(f"{argument} names a file of the other kind", received=str(name), fix=fix)
     blobs: NodeBlobs = []
     if isinstance(model, CaffeModel):
         net = definition(model)

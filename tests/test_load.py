@@ -200,6 +200,14 @@ def test_arguments_that_say_nothing() -> None:
         keras_caffe.save(keras_caffe.load(NET))
 
 
+@pytest.mark.parametrize(("argument", "name"), [("prototxt", "net.caffemodel"), ("caffemodel", "net.prototxt")])
+def test_files_are_not_written_under_the_ending_of_the_other_kind(argument: str, name: str, tmp_path: Path) -> None:
+    model = keras_caffe.load('input: "x" input_dim: [1, 2, 1, 1] layer { name: "r" type: "ReLU" bottom: "x" top: "y" }')
+    with pytest.raises(NetError, match=rf"{argument} names a file of the other kind; received .*{name}"):
+        keras_caffe.save(model, **{argument: tmp_path / name})
+    assert not (tmp_path / name).exists()
+
+
 SCRIPT = """
 import sys, numpy as np, keras, keras_caffe
 model = keras.models.load_model(sys.argv[1])

@@ -1,9 +1,9 @@
 """Compares a classifier's accuracy, error and speed in each precision.
 
-DATA is an .npz of `images` and `labels` (images in the net's order of channels), a folder with a folder of images for
-each class, a file of "image label" lines, an LMDB or LevelDB, or a prototxt with a data layer. Except for the last,
-images are prepared as in `predict`: minus the mean, times the scale. Errors are relative to the largest output of the
-float32 Keras model. The first 200 images calibrate int8.
+DATA is an .npz of `images` and `labels`, or `data` and `label` (images in the net's order of channels), a folder with
+a folder of images for each class, a file of "image label" lines (names start at --root-dir), an LMDB or LevelDB, or a
+prototxt with a data layer. Except for the last, images are prepared as in `predict`: minus the mean, times the scale.
+Errors are relative to the largest output of the float32 Keras model. The first 200 images calibrate int8.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("net", metavar="NET", help="the net: prototxt, or a caffemodel that holds its definition")
     add_weights(parser)
     add("--data", required=True, type=Path, metavar="DATA", help="labelled images, see above")
-    add("--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="precisions to compare (default: all)")
+    add("--precision", nargs="+", action="extend", choices=PRECISIONS, help="precisions to compare (default: all)")
     add("--mean", metavar="MEAN", default="0", help="a .binaryproto or .npy file, or one number, or B,G,R")
     add("--scale", type=float, default=1.0, help="factor after the mean is subtracted (default: 1)")
     add("--output", metavar="BLOB", help="the blob with a value for each class (default: the net's output)")
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> None:
     prepare = Preparation(shape, mean_of(args.mean, shape), args.scale)
     data = Labelled(model, image_input(model, part), args.data, prepare, **places(args))
     with working(f"Evaluating on {args.data}"):
-        prices = evaluate(model, blob, data, args.precision, args.engine, args.threads, args.cache)
+        precisions = list(dict.fromkeys(args.precision or PRECISIONS))
+        prices = evaluate(model, blob, data, precisions, args.engine, args.threads, args.cache)
     rows = [price.summary() for price in prices]
     if args.json:
         print(json.dumps({"net": model.net.name, "blob": blob, "data": str(args.data), "precisions": rows}, indent=1))

@@ -10,6 +10,7 @@ import keras_caffe
 from keras_caffe.cli.images import Preparation
 from keras_caffe.errors import DataError, not_found, unreadable
 from keras_caffe.layout import edge_order
+from keras_caffe.places import BASE_DIR, Places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from keras_caffe.engines.evaluate import Batch
 
 BATCH = 100
+NAMES = (("images", "labels"), ("data", "label"))  # of an .npz's arrays
 DATABASE = """
 layer {{ name: "data" type: "Data" top: "data" top: "label" data_param {{ source: "{source}" batch_size: {size}
   backend: {backend} }} }}
@@ -30,8 +32,9 @@ class Labelled:
     Args:
         model: the net that takes them.
         input: its input for images.
-        data: an .npz of `images` and `labels`; a folder with a folder of images for each class, in the order of their
-            names; a file of lines "image label"; an LMDB or LevelDB; a prototxt with a data layer.
+        data: an .npz of `images` and `labels`, or `data` and `label`; a folder with a folder of images for each class,
+            in the order of their names; a file of lines "image label"; an LMDB or LevelDB; a prototxt with a data
+            layer.
         prepare: what makes an input of an image; a prototxt's data layer says that itself.
         places: `base_dir` and `confine` for that layer, as of `keras_caffe.dataset`.
     """
@@ -68,18 +71,21 @@ class Labelled:
             return self._files(_by_class(self.data))
         if self.data.is_dir():
             return self._database()
-        return self._data_layer() if self.data.suffix in (".prototxt", ".pbtxt") else self._files(_listed(self.data))
+        if self.data.suffix in (".prototxt", ".pbtxt"):
+            return self._data_layer()
+        return self._files(_listed(self.data, Places(**self.places, prototxt=self.data)))
 
     def _arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         from keras_caffe.converters.comparison import read_reference
 
         arrays = read_reference(self.data)
-        missing = {"images", "labels"} - set(arrays)
-        if missing:
+        names = next((pair for pair in NAMES if set(pair) <= set(arrays)), None)
+        if names is None:
+            expected = ", or ".join(" and ".join(pair) for pair in NAMES)
             raise DataError(
-                "the file lacks an array", where=str(self.data), expected="images, labels", received=", ".join(arrays)
+                "the file lacks an array", where=str(self.data), expected=expected, received=", ".join(arrays)
             )
-        images, labels = self._as_caffes(arrays["images"]), arrays["labels"].ravel()
+        images, labels = self._as_caffes(arrays[names[0]]), arrays[names[1]].ravel()
         if labels.dtype.kind not in "biuf" or images.dtype.kind not in "biuf":
             received = f"images of {images.dtype}, labels of {labels.dtype}"
             raise DataError("images and labels are numbers", where=str(self.data), received=received)
@@ -145,8 +151,8 @@ def _by_class(folder: Path) -> list[tuple[Path, int]]:
     return [(file, label) for file, label in files if file.is_file() and not file.name.startswith(".")]
 
 
-def _listed(file: Path) -> list[tuple[Path, int]]:
-    """The lines of a list, "image label"; names start at the working directory, or at the list's folder."""
+def _listed(file: Path, places: Places) -> list[tuple[Path, int]]:
+    """The lines of a list, "image label"; names start at --root-dir, the working directory or the list's folder."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -159,7 +165,10 @@ def _listed(file: Path) -> list[tuple[Path, int]]:
                 "this is no image and label", where=f"{file}:{number}", expected="image label", received=line
             )
         if line.strip():
-            pairs.append((Path(name) if Path(name).exists() else file.parent / name, int(label)))
+            image = places.find(name)
+            if not image.exists():
+                raise DataError(f"there is no image {name!r}", where=f"{file}:{number}", fix=BASE_DIR)
+            pairs.append((image, int(label)))
     return pairs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_all_forms_of_data_say_the_same(digits: Any, tmp_path: Path, capsys: Any
     listed = [f"{name.relative_to(tmp_path)} {label}\n" for name, label in zip(names, labels, strict=True)]
     (tmp_path / "list.txt").write_text("".join(listed))
     np.savez(tmp_path / "last.npz", images=images.transpose(0, 2, 3, 1), labels=labels[:, None])
-    np.savez(tmp_path / "grey.npz", images=images[:, 0], labels=labels)
+    np.savez(tmp_path / "grey.npz", data=images[:, 0], label=labels)
     rest = (NET, WEIGHTS, "--scale", SCALE, "--precision", "float32", "--engine", "onnxruntime")
     files = ("last.npz", "grey.npz", "classes", "list.txt")
     found = [evaluated(capsys, *rest, "--data", str(tmp_path / name)) for name in files]
@@ -97,13 +98,13 @@ def test_a_table_for_people(digits: Any, tmp_path: Path, capsys: Any) -> None:
     ("name", "says"),
     [
         ("missing.npz", "there is no such file"),
-        ("other.npz", "images, labels"),
+        ("other.npz", "images and labels, or data and label; received x"),
         ("small.npz", "(1, 28, 28)"),
         ("short.npz", "a label for each image"),
         ("wild.npz", "0 to 9"),
         ("names.npz", "numbers"),
         ("empty", "one for each class"),
-        ("list.txt", "list.txt:2"),
+        ("list.txt", "list.txt:1: this is no image and label"),
     ],
 )
 def test_bad_data(name: str, says: str, tmp_path: Path, capsys: Any) -> None:
@@ -114,8 +115,28 @@ def test_bad_data(name: str, says: str, tmp_path: Path, capsys: Any) -> None:
     np.savez(tmp_path / "wild.npz", images=images, labels=np.array([0, 1, 10]))
     np.savez(tmp_path / "names.npz", images=images, labels=["cat", "dog", "cat"])
     (tmp_path / "empty").mkdir()
-    (tmp_path / "list.txt").write_text("a.png 1\nb.png\n")
+    (tmp_path / "list.txt").write_text("b.png\n")
     rest = ("--precision", "float32", "--engine", "onnxruntime")
     assert main(["evaluate", NET, WEIGHTS, "--data", str(tmp_path / name), *rest]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error:") and says in said
+
+
+def test_precisions_may_be_named_one_by_one(digits: Any, tmp_path: Path, capsys: Any) -> None:
+    np.savez(tmp_path / "digits.npz", images=digits[0][:4], labels=digits[1][:4])
+    one_by_one = ("--precision", "int8", "--precision", "float32", "--precision", "int8")
+    rows = evaluated(capsys, NET, WEIGHTS, "--data", str(tmp_path / "digits.npz"), "--scale", SCALE, *one_by_one)
+    assert [row["precision"] for row in rows] == ["int8", "float32"]
+
+
+def test_names_of_a_list_start_at_the_root_folder(digits: Any, tmp_path: Path, capsys: Any) -> None:
+    from PIL import Image
+
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(digits[0][0, 0]).save(tmp_path / "pictures" / "0.png")
+    (tmp_path / "list.txt").write_text("0.png 7\n")
+    rest = (NET, WEIGHTS, "--data", str(tmp_path / "list.txt"), "--scale", SCALE, "--precision", "float32")
+    assert main(["evaluate", *rest]) == 1
+    assert re.search(r"list\.txt:1: there is no image '0\.png'.*--root-dir", capsys.readouterr().err)
+    (row,) = evaluated(capsys, *rest, "--root-dir", str(tmp_path / "pictures"))
+    assert row["images"] == 1
