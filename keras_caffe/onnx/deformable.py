@@ -1,6 +1,8 @@
-"""Convolutions whose taps are moved by learned offsets: ONNX's DeformConv treats the last row and column otherwise."""
+"""What learned offsets move: taps of convolutions (ONNX's DeformConv has other edges) and bins of regions."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,8 +10,12 @@ from keras_caffe import layers
 from keras_caffe.onnx.detection import images as numbers_to
 from keras_caffe.onnx.graph import Tensor
 from keras_caffe.onnx.losses import number
+from keras_caffe.onnx.regions import regions, rounded
 from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Length, Site
+
+Pairs = Sequence[tuple[Tensor, Tensor]]
+"""Places, and what each counts"""
 
 
 @writes(layers.DeformableConvolution, precise=True)
@@ -71,5 +77,72 @@ def _neighbours(site: Site, at: Tensor, size: Length) -> list[tuple[Tensor, Tens
 
 
 @writes(layers.DeformablePSROIPooling, precise=True)
-def deformable_psroi_pooling(site: Site, *bottoms: Tensor) -> Tensor:
-    site.refuse("offsets move each of its bins, and no operation of ONNX pools such")
+def deformable_psroi_pooling(site: Site, x: Tensor, rois: Tensor, moves: Tensor | None = None) -> Tensor:
+    """See `keras_caffe.ops.roi_samples.deformed_psroi_pool`: (R, K, D / K, G, G, S, S) samples and their means."""
+    layer, rois = site.layer, regions(site, rois)
+    group, depth, (_, channels, high, wide) = layer.group_size, layer.output_dim, site.sizes()
+    moves = None if layer.no_trans else moves
+    kinds = site.known(site.bottoms[2][1:2], "the number of offsets")[0] // 2 if moves else 1
+    columns, in_columns = _line(site, rois, moves, 0, wide)
+    rows, in_rows = _line(site, rois, moves, 1, high)
+    image = site.op("Reshape", site.cast(site.slice(rois, 1, 0, 1), "int64"), [-1, 1, 1, 1, 1, 1, 1])
+    channel = np.arange(depth * group**2, dtype="int64").reshape(kinds, -1, group, group, 1, 1)
+    plane = site.op("Add", site.op("Mul", image, site.length(channels)), channel)
+    flat, total = site.op("Reshape", x, [-1]), ""
+    for y, tall in rows:
+        row = site.op("Add", site.op("Mul", plane, site.length(high)), _down(site, y))
+        for at, broad in columns:
+            place = site.op("Add", site.op("Mul", row, site.length(wide)), _across(site, at))
+            down, across = site.op("Mul", in_rows, tall), site.op("Mul", in_columns, broad)
+            share = site.op("Mul", _down(site, down), _across(site, across))
+            part = site.op("Mul", site.op("Gather", flat, place), share)
+            total = site.op("Add", total, part) if total else part
+    down, across = (site.reduce("ReduceSum", inside, [4], keepdims=False) for inside in (in_rows, in_columns))
+    count = site.op("Unsqueeze", site.op("Max", site.op("Mul", down, across), 1.0), [2])
+    mean = site.op("Div", site.reduce("ReduceSum", total, [5, 6], keepdims=False), count)
+    return str(site.op("Reshape", mean, [-1, depth, group, group]))
+
+
+def _down(site: Site, rows: Tensor) -> Tensor:
+    """(R, K, G, G, S) of rows among the (R, K, D / K, G, G, S, S) of samples."""
+    return str(site.op("Unsqueeze", rows, [2, 6]))
+
+
+def _across(site: Site, columns: Tensor) -> Tensor:
+    return str(site.op("Unsqueeze", columns, [2, 5]))
+
+
+def _line(site: Site, rois: Tensor, moves: Tensor | None, axis: int, size: Length) -> tuple[Pairs, Tensor]:
+    """Of the samples along an axis (0: x), (R, K, G, G, S): the pixels around each with their shares; if it counts."""
+    layer, scale = site.layer, float(site.layer.spatial_scale)
+    group, samples = layer.group_size, layer.sample_per_part
+    first, last = (rounded(site, site.slice(rois, 1, start, start + 1)) for start in (1 + axis, 3 + axis))
+    first = site.op("Sub", site.op("Mul", first, scale), 0.5)
+    last = site.op("Sub", site.op("Mul", site.op("Add", last, 1.0), scale), 0.5)
+    extent = site.op("Max", site.op("Sub", last, first), 0.1)
+    step = site.op("Div", extent, float(group))
+    starts = site.op("Add", site.op("Mul", np.arange(group, dtype="float32")[None], step), first)
+    at = site.op("Reshape", starts, [-1, 1, 1, group] if axis == 0 else [-1, 1, group, 1])
+    if moves:
+        at = site.op("Add", _moves(site, moves, axis, site.op("Reshape", extent, [-1, 1, 1, 1])), at)
+    apart = site.op("Div", step, float(samples))
+    within = site.op("Mul", np.arange(samples, dtype="float32")[None], apart)
+    at = site.op("Add", site.op("Unsqueeze", at, [4]), site.op("Reshape", within, [-1, 1, 1, 1, samples]))
+    edge = number(site, size)
+    near = site.op("LessOrEqual", at, site.op("Sub", edge, 0.5))
+    inside = site.op("And", site.op("GreaterOrEqual", at, -0.5), near)
+    at = site.op("Min", site.op("Max", at, 0.0), site.op("Sub", edge, 1.0))
+    low = site.op("Floor", at)
+    share = site.op("Sub", at, low)
+    pairs = (low, site.op("Sub", 1.0, share)), (site.op("Ceil", at), share)
+    return [(site.cast(place, "int64"), part) for place, part in pairs], site.cast(inside, "float")
+
+
+def _moves(site: Site, moves: Tensor, axis: int, extent: Tensor) -> Tensor:
+    """(R, K, G, G): how far each bin is moved along an axis."""
+    layer, (kinds,) = site.layer, site.known(site.bottoms[2][1:2], "the number of offsets")
+    group = np.arange(layer.group_size, dtype="float32") / np.float32(layer.group_size)
+    part = np.floor(group * np.float32(layer.part_size)).astype("int64")
+    ours = site.op("Gather", moves, np.arange(axis, kinds, 2), axis=1)
+    ours = site.op("Gather", site.op("Gather", ours, part, axis=2), part, axis=3)
+    return str(site.op("Mul", site.op("Mul", ours, float(layer.trans_std)), extent))

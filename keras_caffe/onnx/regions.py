@@ -13,7 +13,7 @@ from keras_caffe.onnx.registry import writes
 from keras_caffe.onnx.site import Length, Site
 
 
-def _regions(site: Site, rois: Tensor) -> Tensor:
+def regions(site: Site, rois: Tensor) -> Tensor:
     """(R, 5), also from (R, 5, 1, 1)."""
     return rois if len(site.bottoms[1]) == 2 else site.op("Reshape", rois, [-1, 5])
 
@@ -24,12 +24,12 @@ def roi_pooling(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     if site.graph.opset >= 22:
         site.refuse("no engine knows MaxRoiPool of this opset", "opset 13 to 21", site.graph.opset)
     bins = [layer.pooled_h, layer.pooled_w]
-    return site.op("MaxRoiPool", x, _regions(site, rois), pooled_shape=bins, spatial_scale=layer.spatial_scale)
+    return site.op("MaxRoiPool", x, regions(site, rois), pooled_shape=bins, spatial_scale=layer.spatial_scale)
 
 
 @writes(layers.ROIAlign, precise=True)
 def roi_align(site: Site, x: Tensor, rois: Tensor) -> Tensor:
-    layer, rois = site.layer, _regions(site, rois)
+    layer, rois = site.layer, regions(site, rois)
     image = site.op("Squeeze", site.slice(rois, 1, 0, 1), [1])
     return site.op(
         "RoiAlign",
@@ -47,7 +47,7 @@ def roi_align(site: Site, x: Tensor, rois: Tensor) -> Tensor:
 @writes(layers.PSROIPooling, precise=True)
 def psroi_pooling(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     """Means as products with matrices that hold, for each region and bin, the weight of each row and column."""
-    layer, rois = site.layer, _regions(site, rois)
+    layer, rois = site.layer, regions(site, rois)
     batch, _, height, width = site.sizes()
     group, depth = layer.group_size, layer.output_dim
     rows, columns = (_mean_weights(site, rois, axis, size) for axis, size in ((1, height), (0, width)))
@@ -62,7 +62,7 @@ def psroi_pooling(site: Site, x: Tensor, rois: Tensor) -> Tensor:
 @writes(layers.ROIWarping, precise=True)
 def roi_warping(site: Site, x: Tensor, rois: Tensor) -> Tensor:
     """Samples as products with matrices that hold, for each region and bin, how much each row and column counts."""
-    layer, rois = site.layer, _regions(site, rois)
+    layer, rois = site.layer, regions(site, rois)
     batch, _, height, width = site.sizes()
     rows, columns = (
         _sample_weights(site, rois, axis, bins, size)
@@ -78,7 +78,7 @@ def _sample_weights(site: Site, rois: Tensor, axis: int, bins: int, size: Length
     """(R, P, size) of one bilinear sample at the first corner of each bin along an axis (0: x, 1: y)."""
     scale = float(site.layer.spatial_scale)
     corners = (site.slice(rois, 1, start, start + 1) for start in (1 + axis, 3 + axis))
-    first, last = (_rounded(site, site.op("Mul", corner, scale)) for corner in corners)
+    first, last = (rounded(site, site.op("Mul", corner, scale)) for corner in corners)
     step = site.op("Div", site.op("Max", site.op("Sub", last, first), 0.0), float(bins))
     at = site.op("Add", site.op("Mul", np.arange(bins, dtype="float32")[None], step), first)
     edge = site.op("Sub", site.cast(site.op("Squeeze", site.length(size), [0]), "float"), 1.0)
@@ -99,7 +99,7 @@ def _limits(site: Site, count: Length) -> Sequence[Tensor]:
 def _mean_weights(site: Site, rois: Tensor, axis: int, size: Length) -> Tensor:
     """(R, G, size): 1 / length at the positions in a bin of the axis (0: x, 1: y)."""
     layer = site.layer
-    first, last = (_rounded(site, site.slice(rois, 1, start, start + 1)) for start in (1 + axis, 3 + axis))
+    first, last = (rounded(site, site.slice(rois, 1, start, start + 1)) for start in (1 + axis, 3 + axis))
     first = site.op("Mul", first, float(layer.spatial_scale))
     last = site.op("Mul", site.op("Add", last, 1.0), float(layer.spatial_scale))
     step = site.op("Div", site.op("Max", site.op("Sub", last, first), 0.1), float(layer.group_size))
@@ -115,7 +115,7 @@ def _mean_weights(site: Site, rois: Tensor, axis: int, size: Length) -> Tensor:
     return site.op("Div", site.cast(inside, "float"), length)
 
 
-def _rounded(site: Site, x: Tensor) -> Tensor:
+def rounded(site: Site, x: Tensor) -> Tensor:
     """C's round: halves go away from zero."""
     size = site.op("Abs", x)
     whole = site.op("Floor", size)

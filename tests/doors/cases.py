@@ -49,17 +49,28 @@ def outcomes(case: Golden, format: str, opened: bool, doors: Sequence[Door], fol
     for key, content in case.arrays.items():
         if key.startswith("file/"):
             (folder / key.removeprefix("file/")).write_bytes(content.tobytes())
+    return attempted(
+        lambda: WRITERS[format](case, opened, folder),
+        lambda written: {door.name: ran(door, written) for door in doors},
+        doors,
+    )
+
+
+def attempted(
+    write: Callable[[], Written | None], run: Callable[[Written], dict[str, Outcome]], doors: Sequence[Door]
+) -> dict[str, Outcome]:
+    """{door: what came of it}: of the export for all of them, or of each engine's run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            written = WRITERS[format](case, opened, folder)
+            written = write()
         except CaffeError as error:
             return dict.fromkeys((door.name for door in doors), Outcome("refused", _refusal(error)))
         except Exception as error:  # what an export must not raise
             return dict.fromkeys((door.name for door in doors), Outcome("crash", _line(error)))
         if written is None:
             return dict.fromkeys((door.name for door in doors), Outcome("no sizes"))
-        return {door.name: ran(door, written) for door in doors}
+        return run(written)
 
 
 def ran(door: Door, written: Written) -> Outcome:

@@ -31,7 +31,7 @@ class Door(NamedTuple):
 
     Args:
         name: what the table calls it.
-        format: "onnx", "savedmodel" or "tflite".
+        format: "onnx", "savedmodel", "tflite" or "openvino".
         run: (file, {input: array}, outputs) -> {output: array}.
         missing: what is not installed, or None.
     """
@@ -140,6 +140,7 @@ def doors() -> dict[str, Door]:
         *(_opencv(index, major) for index, major in enumerate((5, 4))),
         Door("SavedModel in TensorFlow", "savedmodel", tensorflow, _missing("tensorflow")),
         Door("SavedModel in OpenVINO", "savedmodel", openvino, _missing("openvino", "tensorflow")),
+        Door("IR in OpenVINO", "openvino", openvino, _missing("openvino", "onnx")),
         Door("TFLite in LiteRT", "tflite", litert, _missing("ai_edge_litert", "tensorflow")),
     ]
     return {door.name: door for door in found}

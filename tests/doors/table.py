@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "exports.md"
 BEGIN, END = "<!-- begin: scripts/export_matrix.py -->", "<!-- end -->"
+BEGIN_MODELS = "<!-- begin: scripts/export_matrix.py --models -->"
 DOORS = (
     ("ONNX Runtime", "ONNX Runtime"),
     ("OpenVINO", "OpenVINO"),
@@ -20,6 +21,8 @@ DOORS = (
     ("TFLite in LiteRT", "LiteRT"),
 )
 """(door, heading of its column)"""
+ALL_DOORS = (*DOORS[:2], ("IR in OpenVINO", "OpenVINO, IR"), *DOORS[2:])
+"""Of the trained networks: those of the types write OpenVINO's own files by way of ONNX"""
 
 
 class Fault(NamedTuple):
@@ -54,26 +57,31 @@ def known_fault(record: Mapping) -> bool:
     return fault is not None and record["case"] in fault.cases and (record["opened"] or fault.sizes == "any")
 
 
-def put(page: Path, text: str) -> None:
+def put(page: Path, text: str, begin: str = BEGIN) -> None:
     """Replaces what stands between the markers."""
-    before, _, rest = page.read_text().partition(BEGIN)
+    before, _, rest = page.read_text().partition(begin)
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    page.write_text(f"{before}{begin}\n{text}\n{END}{after}")
 
 
-def table(records: Iterable[Mapping]) -> str:
-    """Markdown: a row for each type, and the reasons under it."""
+def table(
+    records: Iterable[Mapping],
+    head: str = "type",
+    doors: Sequence[tuple[str, str]] = DOORS,
+    row: Callable[[Mapping], str] = lambda record: _type(record),
+) -> str:
+    """Markdown: a row for each type, or for what `row` says of a record, and the reasons under it."""
     found: dict[tuple[str, str], dict[bool, list[Mapping]]] = defaultdict(lambda: {False: [], True: []})
     for record in records:
-        found[_type(record), record["door"]][record["opened"]].append(record)
+        found[row(record), record["door"]][record["opened"]].append(record)
     reasons: dict[str, int] = {}
     rows = []
     for type in sorted({type for type, _ in found}):
-        cells = (_cell(type, door, found[type, door], reasons) for door, _ in DOORS)
+        cells = (_cell(type, door, found[type, door], reasons) for door, _ in doors)
         rows.append(f"| {type} | {' | '.join(cells)} |")
-    head = f"| type | {' | '.join(title for _, title in DOORS)} |"
+    top = f"| {head} | {' | '.join(title for _, title in doors)} |"
     notes = [f"{number}. {reason}" for reason, number in reasons.items()]
-    return "\n".join([head, "|---" * (len(DOORS) + 1) + "|", *rows, "", *notes])
+    return "\n".join([top, "|---" * (len(doors) + 1) + "|", *rows, "", *notes])
 
 
 def _type(record: Mapping) -> str:

@@ -13,10 +13,12 @@ import pytest
 from keras_caffe.registry import registered
 from tests.doors.cases import Outcome, chosen, outcomes
 from tests.doors.engines import OPENCVS, Crash, Door, OpenCV, doors
-from tests.doors.table import BEGIN, DOORS, END, FAULTS, known_fault, put, table
+from tests.doors.table import ALL_DOORS, BEGIN, DOORS, END, FAULTS, known_fault, put, table
+from tests.doors.trained import outcomes as model_outcomes
+from tests.doors.trained import trained
 from tests.layers.golden_case import KINDS, Golden, cases
 from tests.onnx_cases import needs_onnx
-from tests.shared_goldens import ROOT
+from tests.shared_goldens import ROOT, needs_models
 
 SEED = 7
 SLOW = ["Convolution", "Deconvolution", "Pooling", "Interp"]
@@ -108,6 +110,18 @@ def test_losses_of_any_number_of_truths(kind: str, tmp_path: Path) -> None:
     assert outcomes(found, door.format, True, [door], tmp_path)[door.name].what == "holds"
 
 
+@needs_models
+@pytest.mark.parametrize("name", [name for name, _ in ALL_DOORS])
+def test_trained_networks_hold_in_every_engine(name: str, tmp_path: Path) -> None:
+    """Two pictures of 12 x 12 in a file for any size, or one after the other in TensorFlow Lite's."""
+    door = there(name)
+    (_, second) = trained(["mtcnn_det1"])
+    opened = door.format != "tflite"
+    assert model_outcomes(second, door.format, opened, [door], tmp_path)[name].what == "holds"
+    second.arrays["b2/output/prob1"][1] += 0.01
+    assert model_outcomes(second, door.format, opened, [door], tmp_path)[name].what == "wrong"
+
+
 def test_an_engine_that_ends_its_process_is_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dying = tmp_path / "worker.py"
     dying.write_text('print(\'{"version": "0"}\', flush=True)\ninput()\nimport os\nos.abort()\n')
@@ -138,6 +152,9 @@ def test_the_table_says_what_came_of_it(tmp_path: Path) -> None:
     assert "| ReLU | holds |" in text
     assert "| Tile | no [1] |" in text
     assert text.endswith("1. not known: …")
+    nets = table([{**record, "opened": False, "what": "holds"}], "net", ALL_DOORS, lambda record: "mtcnn_det1")
+    assert "| mtcnn_det1 | holds |" in nets
+    assert nets.startswith("| net | ONNX Runtime | OpenVINO | OpenVINO, IR |")
     page = tmp_path / "page.md"
     page.write_text(f"a\n{BEGIN}\nold\n{END}\nb\n")
     put(page, text)

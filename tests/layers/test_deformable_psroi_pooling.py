@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import keras_caffe
 from keras_caffe.errors import CaffeError
 from keras_caffe.layers import DeformablePSROIPooling
 from tests.layers.cases import SHAPE, Case
@@ -15,6 +17,7 @@ from tests.layers.layer_case import tops
 from tests.layers.numbers import gradients
 from tests.layers.regions import regions, rounded
 from tests.nets import net_with
+from tests.onnx_cases import needs_onnx, run
 
 FIELDS = "output_dim: 2 group_size: 2 spatial_scale: 0.5 "
 CASES = [
@@ -81,25 +84,32 @@ def by_loops(x: np.ndarray, rois: np.ndarray, moves: np.ndarray | None, g: np.nd
     return [top, back, shifts]
 
 
-@pytest.mark.parametrize(
-    ("layer", "kinds"),
-    [
-        (DeformablePSROIPooling(4, 3, 0.5, 3, 4, 0.1), 2),
-        (DeformablePSROIPooling(2, 2, 1.0, 5, 2, 0.7), 1),
-        (DeformablePSROIPooling(3, 3, 0.37, 2, 1, 0.3), 3),
-        (DeformablePSROIPooling(2, 3, 0.5, sample_per_part=3, no_trans=True), 0),
-    ],
-)
-def test_values_and_gradients(layer: Any, kinds: int) -> None:
+LAYERS = [
+    (DeformablePSROIPooling(4, 3, 0.5, 3, 4, 0.1), 2),
+    (DeformablePSROIPooling(2, 2, 1.0, 5, 2, 0.7), 1),
+    (DeformablePSROIPooling(3, 3, 0.37, 2, 1, 0.3), 3),
+    (DeformablePSROIPooling(2, 3, 0.5, sample_per_part=3, no_trans=True), 0),
+]
+"""(layer, number of parts that move by themselves)"""
+
+
+def bottoms_of(layer: Any, kinds: int) -> list[np.ndarray]:
     random = np.random.default_rng(kinds)
     channels = layer.output_dim * layer.group_size**2
     x = random.normal(size=(2, 9, 11, channels)).astype("float32")
     rois = regions(6, 2, 11 / layer.spatial_scale, seed=kinds)
     rois[2:, 3:] = rois[2:, 1:3] + random.uniform(0, 9, (4, 2)).astype("float32") / np.float32(layer.spatial_scale)
     moves = random.normal(size=(6, 2 * kinds, layer.part_size, layer.part_size)).astype("float32")
-    bottoms = [x, rois, moves] if kinds else [x, rois]
+    return [x, rois, moves] if kinds else [x, rois]
+
+
+@pytest.mark.parametrize(("layer", "kinds"), LAYERS)
+def test_values_and_gradients(layer: Any, kinds: int) -> None:
+    bottoms = bottoms_of(layer, kinds)
+    x, rois, *moves = bottoms
+    random = np.random.default_rng(kinds + 1)
     g = random.normal(size=(6, layer.group_size, layer.group_size, layer.output_dim)).astype("float32")
-    top, back, shifts = by_loops(x, rois, moves if kinds else None, g, layer)
+    top, back, shifts = by_loops(x, rois, moves[0] if kinds else None, g, layer)
     np.testing.assert_allclose(layer(bottoms), top, rtol=1e-3, atol=1e-4)
     got = gradients(layer, bottoms, g)
     np.testing.assert_allclose(got[0], back, rtol=1e-3, atol=1e-4)
@@ -107,6 +117,33 @@ def test_values_and_gradients(layer: Any, kinds: int) -> None:
         np.testing.assert_allclose(got[2], shifts, rtol=1e-3, atol=1e-3)
         assert np.abs(shifts).max() > 0
     assert math.isclose(float(np.sum(got[0] * x)), float(np.sum(top * g)), rel_tol=1e-3, abs_tol=1e-3)
+
+
+@needs_onnx
+@pytest.mark.parametrize(("layer", "kinds"), LAYERS)
+def test_the_onnx_file_says_the_formula(layer: Any, kinds: int, tmp_path: Path) -> None:
+    bottoms = bottoms_of(layer, kinds)
+    names = ["x", "rois", "moves"][: len(bottoms)]
+    shapes = [
+        (array.transpose(0, 3, 1, 2) if array.ndim == 4 and not i else array).shape for i, array in enumerate(bottoms)
+    ]
+    given = [
+        f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ dim: {list(shape)} }} }} }}'
+        for name, shape in zip(names, shapes, strict=True)
+    ]
+    fields = f"""output_dim: {layer.output_dim} group_size: {layer.group_size} spatial_scale: {layer.spatial_scale}
+        part_size: {layer.part_size} sample_per_part: {layer.sample_per_part} trans_std: {layer.trans_std}
+        no_trans: {str(layer.no_trans).lower()}"""
+    read = " ".join(f'bottom: "{name}"' for name in names)
+    pool = f'name: "y" type: "DeformablePSROIPooling" {read} top: "y" deformable_psroi_pooling_param {{ {fields} }}'
+    keras_caffe.to_onnx("\n".join([*given, f"layer {{ {pool} }}"]), tmp_path / "net.onnx")
+    fed = {name: array.reshape(shape) for name, array, shape in zip(names, bottoms, shapes, strict=True)}
+    fed["x"] = np.ascontiguousarray(bottoms[0].transpose(0, 3, 1, 2))
+    (found,) = run(tmp_path / "net.onnx", fed, ["y"])
+    moves = bottoms[2] if kinds else None
+    g = np.zeros((6, layer.group_size, layer.group_size, layer.output_dim), "float32")
+    top, _, _ = by_loops(bottoms[0], bottoms[1], moves, g, layer)
+    np.testing.assert_allclose(found.transpose(0, 2, 3, 1), top, rtol=1e-3, atol=1e-4)
 
 
 def test_files() -> None:

@@ -25,7 +25,6 @@ pytestmark = needs_onnx
 REFUSED = {
     "CTCLoss": "for training",
     "CtcLoss": "for training",
-    "DeformablePSROIPooling": "offsets move each of its bins",
     "DetectionEvaluate": "for training",
     "MultiBoxLoss": "for training",
     "MultiStageMeanfield": "filters in a lattice",
