@@ -86,27 +86,29 @@ def _is_open_crop(layer: Any) -> bool:
 def _align(net: Any, index: int, fork: Fork, where: Where) -> None:
     crop = net.layer[index]
     decided = fork.name == "fcn" or crop.type == "AutoCrop"
+    guessed = not fork.asked and crop.type == "Crop"  # a data layer may have told of fcn that others have, too
+    line, name = where(crop.name), f"{crop.name!r} ({crop.type})"
     try:
         offset = crop_offset(net, index)
     except NetError as error:
+        if decided and guessed:
+            error.fix = (*error.cures, Option("fork", "bvlc", "to crop at 0, as caffe_dss and RAS do"))
         if decided:
-            raise error.at(where=where(crop.name), layer=f"{crop.name!r} ({crop.type})") from None
+            raise error.at(where=line, layer=name) from None
         return
+    if any(offset) and guessed:
+        at = f"the offset {', '.join(map(str, offset))} that the layers between its bottoms give (FCN and HED of 2015)"
+        text = f"crops at {at}; BVLC's crops at 0" if decided else f"crops at 0, as BVLC's does, and not at {at}"
+        fix = (
+            Option("fork", "fcn", "for FCN and HED"),
+            Option("fork", "bvlc", "to crop at 0; either ends this warning"),
+        )
+        text = f"Crop has no crop_param, so it {text}"
+        warnings.warn(CaffeWarning(text, where=line, layer=name, fix=fix), stacklevel=6)
     if decided:
         crop.type = "Crop"
         crop.crop_param.axis = 2
         crop.crop_param.offset.extend(offset)
-    elif any(offset) and not fork.asked:
-        warnings.warn(
-            CaffeWarning(
-                "Crop has no crop_param, so it crops at 0, as BVLC's does; in Caffes of 2015 (FCN, HED) the layers "
-                f"between its bottoms give the offset {', '.join(map(str, offset))}",
-                where=where(crop.name),
-                layer=f"{crop.name!r} (Crop)",
-                fix=(Option("fork", "fcn", "for the latter"), Option("fork", "bvlc", "to keep 0 without a warning")),
-            ),
-            stacklevel=6,
-        )
 
 
 class Map(NamedTuple):

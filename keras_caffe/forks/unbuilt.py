@@ -48,6 +48,11 @@ UNBUILT: Mapping[str, Unbuilt] = dict(
         *_types("CMU-Perceptual-Computing-Lab/caffe_train", "CPMData", DATA),
         *_types("opencv/training_toolbox_caffe", "PriorBoxClustered DetectionOutputExtended GRN ScaleFilter"),
         *_types("opencv/training_toolbox_caffe", "AnchorEmbeddingExtractor"),
+        *_types("Cysu/caffe, branch domain_guided_dropout", "GuidedDropout"),
+        *_types("tpfister/caffe-heatmap", "EuclideanLossHeatmap"),
+        *_types("tpfister/caffe-heatmap", "DataHeatmap", DATA),
+        *_types("xinghaochen/caffe-pose", "PoseDistance"),
+        *_types("xinghaochen/caffe-pose", "PoseData", DATA),
         *_types("NVIDIA/caffe", "DetectNetTransformation", RANDOM),
     ]
 )

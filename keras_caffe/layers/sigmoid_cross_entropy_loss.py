@@ -18,13 +18,17 @@ from keras_caffe.ops.losses import NORMALIZATIONS, sigmoid_cross_entropy
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count, total_count
 
+HOMES = {"fcn": "s9xie/hed", "rcf": "yun-liu/rcf"}
+OTHERS = {"fcn": "rcf", "rcf": "fcn"}
+
 
 @serializable
 @register_layer("SigmoidCrossEntropyLoss")
 class SigmoidCrossEntropyLoss(LossLayer):
     """Sigmoid and cross entropy of each element: sum (max(x, 0) - x t + log(1 + e^-|x|)) / normaliser.
 
-    In the dialect "fcn" files mean `SigmoidCrossEntropyBalanceLoss`, as s9xie/hed defines this name; a warning says so.
+    In the dialects "fcn" and "rcf" files mean `SigmoidCrossEntropyBalanceLoss`, as s9xie/hed and yun-liu/rcf define
+    this name; a warning says so.
 
     Args:
         ignore_label: elements whose target, truncated towards zero, is this do not count (0 ignores 0.3 and -0.9 too).
@@ -66,10 +70,17 @@ class SigmoidCrossEntropyLoss(LossLayer):
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         cls.refuse_label_gradient(layer)
-        if load_context().fork == "fcn":
-            what = f"{layer.name!r} weighs positives and negatives of an image the same, as s9xie/hed does"
-            fix = Option("fork", "bvlc", "if the net was trained without that, where each element weighs the same")
+        fork = load_context().fork
+        if fork in ("fcn", "rcf"):
+            what = f"{layer.name!r} weighs positives and negatives of an image the same, as {HOMES[fork]} does"
+            other = Option("fork", OTHERS[fork], f"if the net was trained in {HOMES[OTHERS[fork]]}, whose loss differs")
+            fix = (
+                Option("fork", "bvlc", "if the net was trained without that, where each element weighs the same"),
+                other,
+            )
             warnings.warn(CaffeWarning(what, fix=fix), stacklevel=2)
+            if fork == "rcf":
+                return SigmoidCrossEntropyBalanceLoss(negative_weight=1.1, unsure_gradient=False, **kwargs)
             return SigmoidCrossEntropyBalanceLoss(**kwargs)
         # Unlike the other losses, and unlike the message, this one divides by the batch size unless told otherwise.
         return cls(**loss_arguments(layer, default="BATCH_SIZE"), **kwargs)

@@ -80,7 +80,8 @@ def sigmoid_cross_entropy_balance_loss(site: Site, scores: Tensor, targets: Tens
     one, zero = (site.op("Equal", targets, value) for value in (1.0, 0.0))
     ones, zeros = (of_image(site.cast(x, "float")) for x in (one, zero))
     of_ones, of_zeros = (of_image(site.where(x, loss, 0.0)) for x in (one, zero))
-    weighed = site.op("Add", site.op("Mul", of_ones, zeros), site.op("Mul", of_zeros, ones))
+    ones_of_zeros = site.op("Mul", ones, float(site.layer.negative_weight))
+    weighed = site.op("Add", site.op("Mul", of_ones, zeros), site.op("Mul", of_zeros, ones_of_zeros))
     return per_sample(site, site.op("Div", weighed, site.op("Add", ones, zeros)))
 
 

@@ -195,20 +195,25 @@ def sigmoid_cross_entropy(
     return ops.sum(ops.where(valid > 0, loss, 0)) / normalizer(normalization, valid)
 
 
-def balanced_sigmoid_cross_entropy(scores: Any, targets: Any) -> Any:
+def balanced_sigmoid_cross_entropy(
+    scores: Any, targets: Any, negative_weight: float = 1.0, unsure_gradient: bool = True
+) -> Any:
     """sum of w (max(x, 0) - x t + log(1 + e^-|x|)) / N; w is the share of zeros in the image where t is 1, and that of
     ones where t is 0. Elsewhere the loss is 0, and its gradient that of weight 1.
 
     Args:
         scores: (N, ...), not through a sigmoid.
         targets: as many values.
+        negative_weight: factor on the w of zeros.
+        unsure_gradient: False: no gradient where t is neither.
     """
     targets = ops.stop_gradient(ops.reshape(targets, ops.shape(scores)))
     one, zero = (ops.cast(ops.equal(targets, value), scores.dtype) for value in (1, 0))
     ones, zeros = (ops.sum(_rows(x), axis=1) for x in (one, zero))
     loss = softplus(scores) - scores * targets
     of_ones, of_zeros, others = (ops.sum(_rows(loss * x), axis=1) for x in (one, zero, 1 - one - zero))
-    weighed = (of_ones * zeros + of_zeros * ones) / (ones + zeros)
+    weighed = (of_ones * zeros + of_zeros * ones * negative_weight) / (ones + zeros)
+    others = others if unsure_gradient else ops.zeros_like(others)
     return ops.sum(weighed + others - ops.stop_gradient(others)) / batch_size(scores)
 
 

@@ -114,6 +114,11 @@ def test_without_a_type_of_annotation_labels_are_the_datums_own(tmp_path: Path) 
     records = write_lmdb(tmp_path / "db", {b"%d" % i: record for i, record in enumerate(plain)})
     assert read(net(records, 3))[0]["label"].tolist() == [[[[5]]], [[[6]]], [[[7]]]]
     assert read(net(records, 1, param="anno_type: BBOX"))[0]["label"].shape == (1, 1, 1, 8)
+    message = proto.AnnotatedDatum.FromString(plain[0])
+    message.datum.ClearField("label")
+    bare = write_lmdb(tmp_path / "bare", {b"0": plain[0], b"1": message.SerializeToString()})
+    with pytest.raises(CaffeError, match="neither a type of annotation nor a label"):
+        read(net(bare, 2))
     mixed = write_lmdb(tmp_path / "mixed", {b"0": annotated(0, []), b"1": plain[0]})
     with pytest.raises(CaffeError, match="no type of annotation"):
         read(net(mixed, 2))

@@ -43,6 +43,13 @@ def test_the_layers_of_the_other_phase_count(phase: str) -> None:
     assert load(data + X + PLAIN, phase=phase).net.fork.name == "fcn"
 
 
+def test_auto_crop_tells_rcf_from_hed() -> None:
+    data = layer("data", "ImageLabelmapData", "", "data", "include { phase: TRAIN }")
+    for before in ("", data):
+        assert load(before + UP + CROP.replace("Crop", "AutoCrop")).net.fork.name == "rcf"
+    assert load(UP + CROP.replace("Crop", "AutoCrop"), fork="bvlc").net.fork.name == "bvlc"
+
+
 @pytest.mark.parametrize(
     ("asked", "taken"),
     [("bvlc", "bvlc"), ("SSD", "ssd"), ("HED", "fcn"), ("Fcn", "fcn"), ("NVIDIA", "nvcaffe"), ("PSPNet", "pspnet")],
@@ -212,6 +219,17 @@ def test_crop_warns_where_two_meanings_differ() -> None:
         warnings.simplefilter("error")
         assert crop_offset(UP + CROP, "bvlc") == (0,) * 2
         assert crop_offset(UP + layer("crop", "Crop", "up x", "y", "crop_param { offset: 2 }"), "fcn") == (2, 2)
+
+
+def test_crop_of_a_dialect_that_a_data_layer_told_warns_too() -> None:
+    """ImageLabelmapData is HED's, and in caffe_dss, whose Crop is BVLC's."""
+    data = layer("data", "ImageLabelmapData", "", "data", "include { phase: TRAIN }")
+    with pytest.warns(CaffeWarning, match=r"crops at the offset 5, 5 .*; BVLC's crops at 0.*fork='bvlc'"):
+        assert crop_offset(data + UP + CROP) == (5, 5)
+    half = data + UP.replace("kernel_size: 4 stride: 2", "kernel_size: 3 stride: 2") + CROP
+    with pytest.raises(NetError, match=r"State crop_param.*fork='bvlc' to crop at 0, as caffe_dss and RAS do"):
+        load(half)
+    assert crop_offset(half, "bvlc") == (0, 0)
 
 
 @pytest.mark.parametrize(

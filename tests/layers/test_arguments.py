@@ -382,6 +382,10 @@ WRONG = [
     Wrong(layers.PriorBox, {"offset": None}, "offset must be a number; received None"),
     Wrong(layers.PriorBox, {"spatial": (1, -3)}, r"spatial names an axis twice; received \(1, 1\)"),
     Wrong(layers.PriorBox, {"spatial": (1, 4)}, "spatial is out of range"),
+    Wrong(
+        layers.SigmoidCrossEntropyBalanceLoss, {"negative_weight": -1}, "negative_weight must be a number of at least 0"
+    ),
+    Wrong(layers.SigmoidCrossEntropyBalanceLoss, {"unsure_gradient": 2}, "unsure_gradient must be True or False"),
     Wrong(layers.PriorBox, {"rule": "yolo"}, "rule"),
     Wrong(layers.PriorBox, {"min_size": (), "fixed_size": 0.5}, "fixed_size must be a number of at least 1"),
     Wrong(layers.PriorBox, {"density": 0}, "density must be a number of at least 1"),

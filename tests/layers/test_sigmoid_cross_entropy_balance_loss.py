@@ -52,6 +52,28 @@ def test_values_and_gradient(most: int) -> None:
     np.testing.assert_allclose(tape.gradient(loss, scores), back, rtol=1e-4, atol=1e-6)
 
 
+def test_rcf_weighs_negatives_more_and_leaves_out_the_unsure() -> None:
+    """As yun-liu/rcf has it, pixel by pixel."""
+    random = np.random.default_rng(7)
+    x, t = random.normal(0, 3, size=(2, 6)).astype("float32"), np.array([[1, 0, 0, 0.4, 0, 1], [0.4, 1, 1, 1, 0, 0]])
+    net = input_layer("x", 2, 6) + input_layer("t", 2, 6) + layer("loss", "SigmoidCrossEntropyLoss", "x t", "loss")
+    with pytest.warns(CaffeWarning, match="as yun-liu/rcf does"):
+        model = keras_caffe.load(net, fork="rcf")
+    loss, back = 0.0, np.zeros(x.shape)
+    for n in range(2):
+        ones, zeros = sum(t[n] == 1), sum(t[n] == 0)
+        for j in range(6):
+            share = {1: zeros, 0: 1.1 * ones}.get(t[n, j], 0) / (ones + zeros)
+            loss += share * (max(x[n, j], 0) - x[n, j] * t[n, j] + np.log1p(np.exp(-abs(x[n, j])))) / 2
+            back[n, j] = share * (1 / (1 + np.exp(-x[n, j])) - t[n, j]) / 2
+    with tf.GradientTape() as tape:
+        tape.watch(scores := tf.constant(x))
+        top = model([scores, tf.constant(t, "float32")])
+        top = top["loss"] if isinstance(top, dict) else top
+    np.testing.assert_allclose(top, loss, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(top, scores), back, rtol=1e-4, atol=1e-6)
+
+
 def test_an_image_of_one_kind_has_no_loss_and_of_neither_is_nan() -> None:
     x = np.ones((1, 4), "float32")
     assert float(SigmoidCrossEntropyBalanceLoss()([x, np.ones_like(x)])) == 0

@@ -29,7 +29,7 @@ class Annotation(NamedTuple):
     """What is known of an image: its objects, the label of its Datum, and whether a type of annotation is stated."""
 
     boxes: Boxes
-    label: int
+    label: int | None
     typed: bool
 
 
@@ -73,7 +73,7 @@ class AnnotatedData(Data):
         facts = [(label, b.instance_id, b.bbox.difficult) for label, b in labelled]
         boxes = Boxes(np.array(corners, np.float32).reshape(-1, 4), np.array(facts, np.float32).reshape(-1, 3))
         typed = message.HasField("type") or self.layer.annotated_data_param.HasField("anno_type")
-        found = Annotation(boxes, message.datum.label, typed)
+        found = Annotation(boxes, message.datum.label if message.datum.HasField("label") else None, typed)
         return from_datum(entry.where, parse(message.datum.SerializeToString()), found)
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
@@ -94,6 +94,8 @@ class AnnotatedData(Data):
         record = self.record(entry)
         if self.boxed and not record.label.typed:
             raise DataError("the record has no type of annotation", expected="type: BBOX, as the first")
+        if not self.boxed and record.label.label is None and len(self.tops) > 1:
+            raise DataError("the record has neither a type of annotation nor a label", expected="one of the two")
         image = record.pixels(self.channels).transpose(1, 2, 0)
         image, boxes = self._varied(image, record.label.boxes, generator(self.settings.seed, PURPOSE, number))
         image, boxes = self._transformed(number, self.brought_to_size(image.transpose(2, 0, 1)), boxes)
