@@ -27,6 +27,7 @@ if not HAS_TENSORFLOW and os.environ.get("KERAS_BACKEND", "tensorflow") == "tens
 PROGRAMS = (
     "keras-caffe", "caffe", "convert_imageset", "compute_image_mean", "extract_features", "upgrade_net_proto_text",
     "upgrade_net_proto_binary", "upgrade_solver_proto_text", "convert_mnist_data", "convert_cifar_data",
+    "convert_annoset",
 )  # fmt: skip
 """The commands by which the command line is called; those of Caffe are the shim's"""
 CALLED_AS = Path(sys.argv[0]).name.removesuffix(".exe")

@@ -3,7 +3,7 @@
     keras-caffe caffe train|test|time|device_query --FLAG=VALUE ...
     keras-caffe caffe NAME ...       # convert_imageset, compute_image_mean, extract_features, upgrade_net_proto_text,
                                      # upgrade_net_proto_binary, upgrade_solver_proto_text, and the tutorials'
-                                     # convert_mnist_data, convert_cifar_data
+                                     # convert_mnist_data, convert_cifar_data; SSD's convert_annoset
 
 Flags have one dash or two. `keras-caffe caffe train --help` lists them.
 """

@@ -67,11 +67,16 @@ class ImageSet:
             first = first or shape
             if self.check_size and shape != first:
                 raise DataError("the image has another size", where=line.where, expected=first, received=shape)
-            yield f"{number:08d}_{line.name}".encode(errors="surrogateescape"), datum.SerializeToString()
+            record = self.record(number, datum, shape)
+            yield f"{number:08d}_{line.name}".encode(errors="surrogateescape"), record.SerializeToString()
+
+    def record(self, number: int, datum: Any, shape: tuple[int, ...]) -> Any:
+        """What is stored for the line of this number, whose Datum and image's (height, width, channels) these are."""
+        return datum
 
     def datum(self, line: Line) -> tuple[Any, tuple[int, ...]]:
         """The Datum of one image, and the image's (height, width, channels)."""
-        data = read_file(self.root / line.name if isinstance(self.root, Path) else Path(self.root + line.name))
+        data = read_file(self.path(line.name))
         pixels = images.decode(data, images.GRAY if self.gray else images.COLOR)
         kind = _kind_of_name(line) if self.encoded == BY_NAME else self.encoded
         if kind and not self.gray and not self.size and _kind(data) == kind:
@@ -82,6 +87,10 @@ class ImageSet:
         sizes = dict(zip(("height", "width", "channels"), pixels.shape, strict=True))
         planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()
         return proto.Datum(**sizes, data=planes, label=line.label, encoded=False), pixels.shape
+
+    def path(self, name: str) -> Path:
+        """The file of this name."""
+        return self.root / name if isinstance(self.root, Path) else Path(self.root + name)
 
 
 def find_images(source: str | os.PathLike[str]) -> tuple[list[Line], list[str]]:

@@ -4,39 +4,74 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from keras_caffe.cli.programs.glog import ERROR, log
 from keras_caffe.cli.programs.usage import Values
+from keras_caffe.data.annotated_set import AnnotatedSet, read_label_map
 from keras_caffe.data.imageset import BY_NAME, ImageSet, find_images
+from keras_caffe.data.sources.image_data import Line
+from keras_caffe.data.sources.label_maps import read_pairs
 from keras_caffe.data.statistics import mean_image, open_any, records, write_mean
 from keras_caffe.data.writers import write
 from keras_caffe.errors import CaffeError
 
 
 def convert(values: Values, positional: Sequence[str]) -> int:
-    root, listing, target = positional[:3]
+    lines, _ = find_images(positional[1])
+    return _convert(values, positional, lines, "convert_imageset.cpp")
+
+
+def annotate(values: Values, positional: Sequence[str]) -> int:
+    """SSD's tools/convert_annoset.cpp."""
+    if values.min_dim > 0 or values.max_dim > 0:
+        raise CaffeError("min_dim and max_dim are not known here", fix="Resize the images first.")
+    if values.anno_type not in ("classification", "detection"):
+        raise CaffeError("no such anno_type", expected="classification or detection", received=values.anno_type)
+    if values.anno_type == "classification":
+        lines, _ = find_images(positional[1])
+        return _convert(values, positional, lines, "convert_annoset.cpp", lambda images: AnnotatedSet(**vars(images)))
+    lines = read_pairs(Path(positional[1]))
+    labels = read_label_map(values.label_map_file, values.check_label)
+
+    def with_boxes(images: ImageSet) -> AnnotatedSet:
+        files = [line.label for line in images.lines]
+        pictures = replace(images, lines=[line._replace(label=-1) for line in images.lines])
+        return AnnotatedSet(**vars(pictures), annotations=files, label_type=values.label_type, labels=labels)
+
+    return _convert(values, positional, lines, "convert_annoset.cpp", with_boxes)
+
+
+def _convert(
+    values: Values,
+    positional: Sequence[str],
+    lines: list[Line],
+    place: str,
+    made: Callable[[ImageSet], ImageSet] = lambda images: images,
+) -> int:
+    root, _, target = positional[:3]
     check_backend(values.backend)
-    lines, _ = find_images(listing)
     if values.shuffle:
-        log("Shuffling data", "convert_imageset.cpp:86")
+        log("Shuffling data", f"{place}:86")
         random.shuffle(lines)
-    log(f"A total of {len(lines)} images.", "convert_imageset.cpp:89")
-    encoded = _encoding(values)
+    log(f"A total of {len(lines)} images.", f"{place}:89")
+    encoded = _encoding(values, place)
     size = (max(0, values.resize_height), max(0, values.resize_width))
-    images = ImageSet(lines, root, values.gray, size if all(size) else None, encoded, values.check_size)
+    images = made(ImageSet(lines, root, values.gray, size if all(size) else None, encoded, values.check_size))
     count = write(target, images.records(lambda error: log(str(error), "io.cpp:80", ERROR)), values.backend)
-    log(f"Processed {count} files.", "convert_imageset.cpp:153")
+    log(f"Processed {count} files.", f"{place}:153")
     return 0
 
 
-def _encoding(values: Values) -> str:
+def _encoding(values: Values, place: str) -> str:
     if not values.encode_type:
         return BY_NAME if values.encoded else ""
     if not values.encoded:
-        log("encode_type specified, assuming encoded=true.", "convert_imageset.cpp:92")
+        log("encode_type specified, assuming encoded=true.", f"{place}:92")
     kind = {"jpeg": "jpg"}.get(values.encode_type.lower(), values.encode_type.lower())
     if kind not in ("jpg", "png"):
         raise CaffeError("no such encode_type", expected="jpg or png", received=values.encode_type)

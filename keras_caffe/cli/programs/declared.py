@@ -48,6 +48,19 @@ IMAGESET_FLAGS: tuple[Definition, ...] = (
     ("encoded", False, "When this option is on, the encoded image will be saved in datum"),
     ("encode_type", "", "How to encode the images: 'png' or 'jpg'; by default as a name's ending says"),
 )
+ANNOSET = """Convert a set of images and annotations to the
+leveldb/lmdb format used as input for Caffe.
+Usage:
+    convert_annoset [FLAGS] ROOTFOLDER/ LISTFILE DB_NAME"""
+ANNOSET_FLAGS: tuple[Definition, ...] = (
+    *IMAGESET_FLAGS,
+    ("anno_type", "classification", "The type of annotation {classification, detection}."),
+    ("label_type", "xml", "The type of annotation file format {xml, json, txt}."),
+    ("label_map_file", "", "A file with LabelMap protobuf message."),
+    ("check_label", False, "When this option is on, check that there is no duplicated name/label."),
+    ("min_dim", 0, "Minimum dimension images are resized to (keep same aspect ratio)"),
+    ("max_dim", 0, "Maximum dimension images are resized to (keep same aspect ratio)"),
+)
 MEAN = """Compute the mean_image of a set of images given by a leveldb/lmdb
 Usage:
     compute_image_mean [FLAGS] INPUT_DB [OUTPUT_FILE]"""
@@ -78,6 +91,7 @@ _ALL = (
         "caffe", BREW, "brew:run", BREW_FLAGS, ignored=[("gpu", GPU)], takes=range(1, 2), misused=0, version="1.0.0"
     ),
     Program("convert_imageset", IMAGESET, "databases:convert", IMAGESET_FLAGS, takes=range(3, sys.maxsize)),
+    Program("convert_annoset", ANNOSET, "databases:annotate", ANNOSET_FLAGS, takes=range(3, sys.maxsize)),
     Program("compute_image_mean", MEAN, "databases:mean", MEAN_FLAGS, takes=range(1, 3)),
     Program(
         "convert_mnist_data",
