@@ -1,0 +1,78 @@
+"""MultiBoxLoss in random settings against plain loops: its value and both gradients."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_caffe.layers import MultiBoxLoss
+from keras_caffe.ops.multibox import MultiBoxRules
+from tests.layers.ssd_loops import Loop
+
+SEEDS = range(12)
+
+
+def boxes(rng: np.random.Generator, count: int) -> np.ndarray:
+    low = rng.uniform(-0.1, 0.7, (count, 2))
+    return np.concatenate([low, low + rng.uniform(0.05, 0.4, (count, 2))], axis=1).astype("float32")
+
+
+def any_rules(rng: np.random.Generator) -> MultiBoxRules:
+    def one_of(*values):
+        return values[rng.integers(len(values))]
+
+    classes, soft, mining = int(rng.integers(2, 5)), one_of(True, False), one_of("NONE", "MAX_NEGATIVE", "HARD_EXAMPLE")
+    background = one_of(0, int(rng.integers(classes)), *([-1] if mining == "NONE" and not soft else []))
+    return MultiBoxRules(
+        classes,
+        loc_loss_type=one_of("L2", "SMOOTH_L1"),
+        conf_loss_type="SOFTMAX" if soft else "LOGISTIC",
+        loc_weight=one_of(1.0, 0.5, 2.0),
+        share_location=mining != "NONE" or one_of(True, False),
+        match_type=one_of("BIPARTITE", "PER_PREDICTION"),
+        overlap_threshold=one_of(0.1, 0.3, 0.5),
+        use_prior_for_matching=one_of(True, False),
+        background_label_id=background,
+        use_difficult_gt=one_of(True, False),
+        mining_type=mining,
+        neg_pos_ratio=one_of(0.0, 1.0, 2.5, 3.0),
+        neg_overlap=one_of(0.1, 0.5),
+        code_type=one_of("CORNER", "CENTER_SIZE", "CORNER_SIZE"),
+        encode_variance_in_target=one_of(True, False),
+        map_object_to_agnostic=(classes, background) == (2, 0) and one_of(True, False),
+        ignore_cross_boundary_bbox=one_of(True, False),
+        bp_inside=one_of(True, False),
+        nms_threshold=one_of(None, 0.0, 0.3, 0.7),
+        top_k=one_of(-1, 0, 3, 10),
+        sample_size=one_of(1, 3, 64),
+        use_prior_for_nms=one_of(True, False),
+        normalization=one_of("FULL", "VALID", "BATCH_SIZE", "NONE"),
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_value_and_gradients_are_those_of_plain_loops(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rules = any_rules(rng)
+    images, priors, truths = (int(rng.integers(*span)) for span in ((1, 4), (3, 20), (0, 6)))
+    locations = rng.normal(0, 0.5, (images, priors * 4 * rules.sets)).astype("float32")
+    scores = rng.normal(0, 2, (images, priors * rules.num_classes)).astype("float32")
+    prior = np.stack([boxes(rng, priors), rng.choice([0.1, 0.2, 0.5], (priors, 4))]).astype("float32")
+    labels = [label for label in range(rules.num_classes) if label != rules.background_label_id]
+    truth = np.zeros((1, 1, truths, 8), "float32")
+    for row in truth[0, 0]:
+        near = prior[0, rng.integers(priors)] + rng.normal(0, 0.02, 4)
+        row[:] = [rng.integers(-1, images), rng.choice(labels), 0, *near, rng.integers(2)]
+    bottoms = [locations, scores, prior.reshape(1, 2, -1), truth]
+    watched = [tf.constant(x) for x in bottoms[:2]]
+    with tf.GradientTape() as tape:
+        tape.watch(watched)
+        loss = MultiBoxLoss(**asdict(rules))([*watched, *bottoms[2:]])
+    value, *gradients = Loop(bottoms, rules).run()
+    np.testing.assert_allclose(loss, value, rtol=1e-4, atol=1e-5)
+    for have, want in zip(tape.gradient(loss, watched, unconnected_gradients="zero"), gradients, strict=True):
+        want = want.reshape(have.shape)
+        np.testing.assert_allclose(have, want, rtol=1e-4, atol=2e-5 * max(1, abs(want).max()))
