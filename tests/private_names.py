@@ -45,6 +45,9 @@ FORCED = {
     "_actions": Forced(argparse.ArgumentParser, "argparse has no public list of a parser's arguments"),
     "_all_reduce_sum_gradients": Forced(keras.optimizers.SGD, "sums over replicas after clipping, Caffe sums before"),
     "_apply_weight_decay": Forced(keras.optimizers.SGD, "adds a decay beside the gradient, Caffe's is part of it"),
+    "_auto_config": Forced(
+        lambda: importlib.import_module("keras.src.ops.operation"), "the name that an operation is saved under"
+    ),
     "_backward": Forced(pycaffe_net, "pycaffe's own name, which its users call"),
     "_clip_gradients": Forced(keras.optimizers.SGD, "the only hook that sees all gradients at once"),
     "_forward": Forced(pycaffe_net, "pycaffe's own name, which its users call"),

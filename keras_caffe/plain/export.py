@@ -17,6 +17,7 @@ from keras_caffe.errors import CaffeError, ExportError, Option
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.plain.edges import turned_first, with_pictures
 from keras_caffe.plain.learned import Learned
+from keras_caffe.plain.names import make_unique
 from keras_caffe.plain.registry import turner_of
 from keras_caffe.plain.site import Part, Site
 from keras_caffe.plain.table import CANNOT
@@ -96,6 +97,7 @@ class _Turning:
         self.tensors = Tensors(self.plan)
         self.made: dict[int, Site] = {}
         self.parts: dict[int, Part] = {}
+        self.mains: set[int] = set()
         self.problems: list[str] = []
         self.edges: dict[str, Any] = {}
         for source in self.plan.sources.values():
@@ -124,6 +126,7 @@ class _Turning:
                 self.problems.append(f"{planned.node.name!r} ({planned.node.type}): {error.problem}")
                 refused |= set(planned.node.outputs)
                 continue
+            self.mains |= {id(top._keras_history.operation) for top in tops}
             for value, top in zip(planned.node.outputs, tops, strict=True):
                 self.tensors[value] = top
         if self.problems:
@@ -190,6 +193,7 @@ class _Turning:
         if not outputs:
             outputs = {ANCHOR: self.tensors.anchor()}
         inputs = {**self.tensors.inputs(plan.inputs), **self.edges}
+        make_unique(outputs.values(), self.mains | {id(x._keras_history.operation) for x in inputs.values()})
         return keras.Model(_single(inputs), _single(outputs), name=self.source.name)
 
 

@@ -8,6 +8,7 @@ from keras import layers, ops
 def caffe_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: layers.Layer) -> keras.KerasTensor:
     """Caffe's LSTM, time first, from zeros on; where cont is 0, a sequence begins."""
     cont = ops.expand_dims(ops.stop_gradient(cont), -1)
+    gates = ops.reshape(gates, gates.shape)  # refuses batches of more or fewer steps
     h = c = ops.zeros_like(gates[0, :, : gates.shape[-1] // 4])
     steps = []
     for step in range(gates.shape[0]):
@@ -21,6 +22,7 @@ def caffe_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: layers
 def caffe_older_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: layers.Layer) -> keras.KerasTensor:
     """The Lstm of Caffe's forks; the gradient of its hidden weights takes what a new sequence forgets, too."""
     cont = ops.expand_dims(ops.stop_gradient(cont), -1)
+    gates = ops.reshape(gates, gates.shape)  # refuses batches of more or fewer steps
     h = c = ops.zeros_like(gates[0, :, : gates.shape[-1] // 4])
     steps = []
     for step in range(gates.shape[0]):
@@ -36,6 +38,7 @@ def caffe_older_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: 
 def caffe_rnn(inner: keras.KerasTensor, cont: keras.KerasTensor, hidden: layers.Layer) -> keras.KerasTensor:
     """The states of Caffe's RNN, time first, from zeros on; where cont is 0, a sequence begins."""
     cont = ops.expand_dims(ops.stop_gradient(cont), -1)
+    inner = ops.reshape(inner, inner.shape)  # refuses batches of more or fewer steps
     h = ops.zeros_like(inner[0])
     steps = []
     for step in range(inner.shape[0]):

@@ -207,6 +207,34 @@ def test_recurrent_layers_learn_as_caffes_do(kind: str) -> None:
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("steps", [4, 6])
+def test_batches_of_other_numbers_of_steps_are_refused(steps: int) -> None:
+    plain = keras_caffe.to_keras(keras_caffe.load(FLAGGED % ("LSTM", "recurrent_param")))
+    with pytest.raises(Exception, match="(?i)shape"):
+        plain({"x": values(steps, 2, 3), "cont": np.ones((steps, 2), "float32")})
+
+
+CALLED_AS_PARTS = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 3 kernel_size: 3
+  stride: 2 pad: 1 weight_filler { type: "xavier" } } }
+layer { name: "conv_pad" type: "Power" bottom: "conv" top: "conv_pad" power_param { power: 2 scale: 3 shift: 1 } }
+layer { name: "conv_pad_1" type: "Convolution" bottom: "conv_pad" top: "c" convolution_param { num_output: 2
+  kernel_size: 1 weight_filler { type: "xavier" } } }
+layer { name: "transpose" type: "TanH" bottom: "c" top: "t" }
+"""
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_layers_called_as_the_parts_of_others_keep_their_names(data_format: str, tmp_path: Path) -> None:
+    model = keras_caffe.load(CALLED_AS_PARTS, data_format=data_format)
+    keras_caffe.to_keras(model).save(tmp_path / "net.keras")
+    plain = keras.saving.load_model(tmp_path / "net.keras")
+    assert isinstance(plain.get_layer("conv_pad_1"), keras.layers.Conv2D)
+    x = values(2, 8, 8, 3) if data_format == "channels_last" else values(2, 3, 8, 8)
+    np.testing.assert_allclose(plain(x), model(x), rtol=1e-5, atol=1e-5)
+
+
 def test_folded() -> None:
     net, weights = samples.path("lenet.prototxt"), samples.path("lenet.caffemodel")
     model, x = keras_caffe.load(net, weights), values(2, 28, 28, 1)
