@@ -31,6 +31,7 @@ class Known:
         labels: what the outputs stand for, in their order.
         note: what else there is to know.
         without: layers that the net does not have.
+        kernels: {layer name: its kernel_size}, where other nets have the same names and numbers.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Known:
     labels: str = ""
     note: str = ""
     without: tuple[str, ...] = field(default=(), repr=False)
+    kernels: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
         size = f", {self.size[0]} x {self.size[1]}" if self.size else ", any size"
@@ -77,7 +79,8 @@ def _resnet(name: str, last: str) -> Known:
 
 def _alexnet(name: str, source: str, classes: int, labels: str, **more: Any) -> Known:
     layers = {"conv1": 96, "conv2": 256, "conv3": 384, "conv5": 256, "fc6": 4096, "fc7": 4096, "fc8": classes}
-    return Known(name, layers, source, size=(227, 227), labels=labels, **more)
+    kernels = {"conv1": 11}  # ZFNet has 7, and is given other pictures
+    return Known(name, layers, source, size=(227, 227), labels=labels, kernels=kernels, **more)
 
 
 def _densenet(name: str, last: str) -> Known:
@@ -229,6 +232,7 @@ NETS: tuple[Known, ...] = (
         scale=0.00390625,
         size=(28, 28),
         labels="the digits 0 to 9",
+        without=("feat",),  # of the siamese net, whose outputs are no digits
     ),
 )
 
@@ -246,9 +250,12 @@ def recognise(net: Any) -> Known | None:
         'LeNet: grey 0 to 255, less nothing, times 0.00390625, 28 x 28'
     """
     net = getattr(net, "net", net)
-    sizes = {layer.name: _size(layer) for layer in getattr(net, "message", net).layer}
+    layers = getattr(net, "message", net).layer
+    sizes = {layer.name: _size(layer) for layer in layers}
+    kernels = {layer.name: next(iter(layer.convolution_param.kernel_size), None) for layer in layers}
     for known in NETS:
         met = all(name in sizes and wanted in (None, sizes[name]) for name, wanted in known.layers.items())
+        met = met and all(kernels.get(name) in (None, size) for name, size in known.kernels.items())
         if met and not any(name in sizes for name in known.without):
             return known
     return None

@@ -32,6 +32,27 @@ def test_nothing_is_made_up() -> None:
     assert known.recognise(read_definition('layer { name: "conv1" type: "ReLU" }')) is None
 
 
+NAMESAKES = {
+    "ZFNet": ("conv1 96 7, conv2 256 5, conv3 384 3, conv5 256 3, fc6 4096 1, fc7 4096 1, fc8 1000 1", None),
+    "AlexNet": (
+        "conv1 96 11, conv2 256 5, conv3 384 3, conv5 256 3, fc6 4096 1, fc7 4096 1, fc8 1000 1",
+        "CaffeNet or AlexNet",
+    ),
+    "siamese": ("conv1 20 5, conv2 50 5, ip1 500 1, ip2 10 1, feat 2 1", None),
+}
+
+
+@pytest.mark.parametrize(("layers", "name"), NAMESAKES.values(), ids=NAMESAKES)
+def test_nets_whose_layers_are_called_as_those_of_others(layers: str, name: str | None) -> None:
+    text = ""
+    for layer in layers.split(", "):
+        called, outputs, kernel = layer.split()
+        text += f'''layer {{ name: "{called}" type: "Convolution"
+          convolution_param {{ num_output: {outputs} kernel_size: {kernel} }} }}'''
+    found = known.recognise(read_definition(text))
+    assert (found and found.name) == name
+
+
 def test_what_the_publishers_say() -> None:
     found = known.recognise(keras_caffe.load(samples.path("lenet.prototxt")))
     assert found is not None
