@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,7 @@ def _add_onnx(add: Any) -> None:
 
 def _add_tflite(add: Any) -> None:
     add("--kind", help="float32, float16 (weights) or int8 (default: float32)")
-    add("--calibration", metavar="FILE.npy", help="for int8: sample inputs of the file, one per row")
+    add("--calibration", metavar="FILE", help="for int8: sample inputs, one per row: .npy, or .npz of several")
 
 
 def check_usage(args: argparse.Namespace) -> None:
@@ -251,10 +252,13 @@ def _tflite(args: argparse.Namespace) -> tuple[Path, tuple[Row, ...]]:
 WRITERS = {"savedmodel": _serving, "onnx": _onnx, "tflite": _tflite, "openvino": _openvino}
 
 
-def calibration(file: str) -> np.ndarray:
-    """Inputs, one a row."""
+def calibration(file: str) -> np.ndarray | Mapping[str, np.ndarray]:
+    """Inputs, one a row; those of a net with several are in an .npz file, each under its name."""
+    from keras_caffe.converters.comparison import read_reference
     from keras_caffe.converters.read import read_array
 
+    if file.endswith(".npz"):
+        return read_reference(file)
     array = read_array(file)
     if array.ndim < 2:
         raise ExportError("calibration data are not inputs", where=file, expected="an array with one input a row")

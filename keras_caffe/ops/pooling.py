@@ -40,7 +40,25 @@ def max_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
     sizes = x.shape[1:3]
     if on_tensorflow() and all(map(_is_same, sizes, axes)):
         return _pool(x, axes, "max", "SAME")
+    if on_tensorflow() and not native_ops_allowed() and all(map(_begins_inside, sizes, axes)):
+        return _cut(_pool(_repeated(x, axes), axes, "max"), x, axes)
     return _framed_pool(x, axes, "max", -FLT_MAX)
+
+
+def _begins_inside(size: int | None, axis: Axis) -> bool:
+    """Whether each window has a pixel of the input, as far as one can know."""
+    return bool(size) and (axis.output(size) - 1) * axis.stride - axis.pad < size
+
+
+def _repeated(x: Any, axes: Sequence[Axis]) -> Any:
+    """`_framed` with the pixels at the edges, which no maximum minds: a file of 8 bits has no room for -FLT_MAX."""
+    import tensorflow as tf
+
+    pads = [(axis.pad, max(axis.overhang(n), 0)) for n, axis in zip(x.shape[1:3], axes, strict=True)]
+    for done in range(max(n for pair in pads for n in pair)):
+        one = [tuple(int(n > done) for n in pair) for pair in pads]
+        x = tf.pad(x, [(0, 0), *one, (0, 0)], "SYMMETRIC")  # of one pixel: that at the edge
+    return x
 
 
 def global_max_pool(x: Any) -> Any:
@@ -118,7 +136,11 @@ def stochastic_pool_twin(x: Any, axes: Sequence[Axis], uniform: Any = None) -> A
 
 
 def _framed_pool(x: Any, axes: Sequence[Axis], kind: str, fill: float) -> Any:
-    tops = _pool(_framed(x, axes, fill), axes, kind)
+    return _cut(_pool(_framed(x, axes, fill), axes, kind), x, axes)
+
+
+def _cut(tops: Any, x: Any, axes: Sequence[Axis]) -> Any:
+    """The windows that Caffe has of x."""
     high, wide = (axis.output(n) for n, axis in zip(ops.shape(x)[1:3], axes, strict=True))
     # One axis at a time, and only where it is needed: a size that is known stays known.
     tops = tops if isinstance(high, int) and high > 0 else tops[:, :high]

@@ -23,6 +23,7 @@ from keras_caffe.converters.proof import Engine, check_report, prove_picks, writ
 from keras_caffe.converters.sample_shapes import asked_shapes, sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
+from keras_caffe.layers import DetectionOutput, Proposal
 from keras_caffe.ops.stock import stock_ops_only
 from keras_caffe.requirements import stderr_silenced
 from keras_caffe.runtimes import own_words
@@ -68,9 +69,9 @@ def to_tflite(
         report: a file for what that found, blob by blob, as JSON.
 
     Raises:
-        ExportError: no such kind, no calibration data, the converter knows no counterpart of an operation, or the file
-            would compute something else than the model; pictures do not fit the net, or shall be resized or cropped. An
-            old file of this name is whole then.
+        ExportError: no such kind, no calibration data, int8 of layers that suppress boxes, the converter knows no
+            counterpart of an operation, or the file would compute something else than the model; pictures do not fit
+            the net, or shall be resized or cropped. An old file of this name is whole then.
         ReadError: the file cannot be written.
     """
     check_report(report)
@@ -143,7 +144,28 @@ def tflite_bytes(
     names = {name: own[blob] for blob in own for name in (blob, keras_name(blob), own[blob])}
     fed = (one for batch in calibration for one in samples(batch, names, inputs, single=True))
     first = next(fed, None)
+    if first is not None:
+        _check_calibrated(model, blobs)
     return _converted(_converter(function, kind, chain(filter(None, [first]), fed))), first
+
+
+def _check_calibrated(model: CaffeModel, blobs: Sequence[str] | None) -> None:
+    """Raises ExportError, naming the layers, where TensorFlow's calibration ends the process: it suppresses boxes."""
+    wanted = [model.net.last_write(blob).id for blob in blobs] if blobs else model.plan.outputs()
+    needed = model.plan.needed_for(wanted)
+    boxes = [
+        f"{planned.node.name!r} ({planned.node.type})"
+        for planned in model.plan.layers.values()
+        if isinstance(planned.layer, (DetectionOutput, Proposal)) and not needed.isdisjoint(planned.node.outputs)
+    ]
+    if boxes:
+        raise ExportError(
+            f"TensorFlow Lite cannot calibrate what suppresses boxes: layer {', '.join(boxes)}",
+            fix=(
+                Option("outputs", ..., "to export a part of the net without them"),
+                "`--detections raw` ends a detector's file before its last layer; float32 and float16 hold all of it.",
+            ),
+        )
 
 
 def _pictures(model: CaffeModel, preprocessing: Any) -> dict[str, FittedPreprocessing]:

@@ -216,3 +216,58 @@ def test_an_engine_that_fails_is_an_error_in_its_words(
     said = capsys.readouterr().err
     assert f"{engine.title} cannot run the export; received no kernel for Conv" in said and "more" not in said
     assert not list(tmp_path.iterdir())
+
+
+def in_eight_bits(text: str, calibration: Any, tmp_path: Path) -> tuple[Any, Path]:
+    model = keras_caffe.load(text)
+    return model, keras_caffe.serving.to_tflite(model, tmp_path / "net.tflite", kind="int8", calibration=calibration)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (2, 2, 0), (5, 3, 2), (3, 2, 0)])
+def test_a_maximum_beyond_the_edges_keeps_its_range_in_eight_bits(
+    kernel: int, stride: int, pad: int, tmp_path: Path
+) -> None:
+    """Caffe's last windows reach beyond the padding; the numbers are far from 0, where no padding would be noticed."""
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
+    text = f"""layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: [1, 2, 24, 23] }} }} }}
+        layer {{ name: "y" type: "Pooling" bottom: "x" top: "y"
+          pooling_param {{ pool: MAX kernel_size: {kernel} stride: {stride} pad: {pad} }} }}"""
+    x = np.random.default_rng(0).uniform(-9, -3, (1, 24, 23, 2)).astype("float32")
+    _, file = in_eight_bits(text, x, tmp_path)
+    found = interpreter(model_path=str(file)).get_signature_runner("serving_default")(x=x)["y"]
+    wanted = np.empty(found.shape)
+    for i, j in np.ndindex(*found.shape[1:3]):
+        top, left = (max(0, at * stride - pad) for at in (i, j))
+        bottom, right = (at * stride - pad + kernel for at in (i, j))
+        wanted[0, i, j] = x[0, top:bottom, left:right].max((0, 1))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=0.1)
+
+
+def test_boxes_are_not_calibrated(tmp_path: Path) -> None:
+    """TensorFlow's calibration ends the process with a signal."""
+    text = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 8, 1, 1] } } }
+        layer { name: "s" type: "Input" top: "s" input_param { shape { dim: [1, 4] } } }
+        layer { name: "p" type: "Input" top: "p" input_param { shape { dim: [1, 2, 8] } } }
+        layer { name: "l" type: "Flatten" bottom: "x" top: "l" }
+        layer { name: "boxes" type: "DetectionOutput" bottom: "l" bottom: "s" bottom: "p" top: "boxes"
+          detection_output_param { num_classes: 2 nms_param { nms_threshold: 0.4 } keep_top_k: 2 } }"""
+    fed = {name: np.zeros(shape, "float32") for name, shape in (("x", (1, 1, 1, 8)), ("s", (1, 4)), ("p", (1, 2, 8)))}
+    with pytest.raises(ExportError, match=r"cannot calibrate what suppresses boxes: layer 'boxes' \(DetectionOutput\)"):
+        in_eight_bits(text, fed, tmp_path)
+    keras_caffe.serving.to_tflite(
+        keras_caffe.load(text), tmp_path / "net.tflite", kind="int8", calibration=fed, outputs="l"
+    )
+
+
+def test_the_command_calibrates_several_inputs(tmp_path: Path) -> None:
+    text = """layer { name: "a" type: "Input" top: "a" input_param { shape { dim: [1, 3] } } }
+        layer { name: "b" type: "Input" top: "b" input_param { shape { dim: [1, 3] } } }
+        layer { name: "ip" type: "InnerProduct" bottom: "a" top: "ip" inner_product_param { num_output: 3 } }
+        layer { name: "y" type: "Eltwise" bottom: "ip" bottom: "b" top: "y" }"""
+    (tmp_path / "net.prototxt").write_text(text)
+    keras_caffe.save(keras_caffe.load(text), caffemodel=tmp_path / "net.caffemodel")
+    np.savez(tmp_path / "fed.npz", a=np.ones((4, 3), "float32"), b=np.ones((4, 3), "float32"))
+    files = [str(tmp_path / name) for name in ("net.prototxt", "net.caffemodel")]
+    command = ["export", *files, "--format", "tflite", "--kind", "int8", "-o", str(tmp_path / "net.tflite")]
+    assert main([*command, "--calibration", str(tmp_path / "fed.npz")]) == 0
+    assert (tmp_path / "net.tflite").exists()
