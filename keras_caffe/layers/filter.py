@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import LayerError, NetError, ShapeError
+from keras_caffe.errors import LayerError, NetError, Option, ShapeError
 from keras_caffe.layers.arguments import wholes
 from keras_caffe.layers.base import ALL, Arity, Bottom, CaffeLayer, serializable
 from keras_caffe.layout import Order
@@ -66,6 +66,18 @@ class Filter(CaffeLayer):
                     "the selector of Filter does not match the batch", expected=shape[axis], received=selector[0]
                 )
         return [(*shape[:axis], None, *shape[axis + 1 :]) for shape, axis in zip(blobs, axes, strict=True)]
+
+    @classmethod
+    def for_layer(cls, layer: Any) -> type[CaffeLayer]:
+        if len(layer.bottom) == 1:
+            raise NetError(
+                "Filter of one bottom is that of yihui-he/caffe-pro (channel-pruning), which keeps the channels for "
+                "which its blob is not 0, and is not built here",
+                expected="BVLC's, of bottoms and their selector",
+                received="1 bottom",
+                fix=Option("custom_layers", {"Filter": ...}, "with a class that computes it"),
+            )
+        return cls
 
     @classmethod
     def bottom_orders(cls, layer: Any, bottoms: Sequence[Bottom]) -> list[Order]:

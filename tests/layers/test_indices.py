@@ -78,3 +78,13 @@ def test_the_first_axis_of_filtered_blobs_is_open() -> None:
 def test_refused(text: str, shapes: list[tuple[int, ...]], error: type[Exception], reason: str) -> None:
     with pytest.raises(error, match=reason):
         tops(text, *shapes)
+
+
+def test_a_filter_of_one_bottom_is_channel_prunings() -> None:
+    import keras_caffe
+    from tests.nets import input_layer, layer
+
+    with pytest.raises(
+        NetError, match=r"<text>:\d+: layer 'f' \(Filter\): Filter of one bottom is that of yihui-he/caffe-pro"
+    ):
+        keras_caffe.load(input_layer("x", 2, 3) + layer("f", "Filter", "x", "y"))
