@@ -104,7 +104,7 @@ def known(shape: Sequence[Size]) -> Sizes:
 
 
 def check_blob(shape: Sequence[_S]) -> tuple[_S, ...]:
-    """Refuses what Caffe's Blob refuses: over 32 axes, negative sizes, more than INT_MAX values (blob.cpp).
+    """Refuses what Caffe's Blob refuses: over 32 axes, negative sizes, sizes and counts above INT_MAX (blob.cpp).
 
     Raises:
         ShapeError: the shape is not a blob's.
@@ -114,7 +114,7 @@ def check_blob(shape: Sequence[_S]) -> tuple[_S, ...]:
     known = [size for size in shape if size is not None]
     if any(size < 0 for size in known):
         raise ShapeError("a blob has a negative size", expected="sizes of 0 or more", received=tuple(shape))
-    if math.prod(known) > INT_MAX:
+    if max(math.prod(known), *known, 0) > INT_MAX:
         raise ShapeError(
             "a blob is larger than Caffe allows", expected=f"at most {INT_MAX} values", received=tuple(shape)
         )

@@ -347,6 +347,7 @@ WRONG = [
     Wrong(layers.Parameter, {"shape": (2, -1)}, "a blob has a negative size", ShapeError),
     Wrong(layers.Parameter, {"shape": (1,) * 33}, "a blob has too many axes", ShapeError),
     Wrong(layers.Parameter, {"shape": (2**16, 2**16)}, "a blob is larger than Caffe allows", ShapeError),
+    Wrong(layers.Parameter, {"shape": (0, 2**31)}, "a blob is larger than Caffe allows", ShapeError),
     Wrong(layers.Parameter, {"shape": 2.0}, "shape must be a whole number; received 2.0"),
     Wrong(layers.Permute, {"order": (0, 1, 1)}, r"order names an axis twice; received \(0, 1, 1\)"),
     Wrong(layers.Permute, {"order": (0, 2)}, "order must name every axis; expected 0 to 1, each once"),

@@ -18,7 +18,7 @@ from keras_caffe.data.sources.image_source import ImageSource
 from keras_caffe.data.sources.window import Warp, warp
 from keras_caffe.errors import DataError, LayerError
 from keras_caffe.layers.records import positive
-from keras_caffe.shapes import Shape
+from keras_caffe.shapes import INT_MAX, Shape
 
 MODES = ("warp", "square")
 
@@ -166,9 +166,12 @@ def _window(image: str, words: Sequence[tuple[str, str]], where: str) -> Window:
 
 def _number(word: tuple[str, str], kind: type) -> Any:
     try:
-        return kind(word[1])
+        number = kind(word[1])
     except ValueError:
         raise _no_window(word[0], "a number", [word]) from None
+    if kind is int and abs(number) > INT_MAX:
+        raise _no_window(word[0], "a number of 32 bits", [word])
+    return number
 
 
 def _no_window(where: str, expected: str, words: Sequence[tuple[str, str]]) -> DataError:
