@@ -9,7 +9,6 @@ code is 1.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from keras_caffe import CaffeModel
     from keras_caffe.converters.comparison import Row
 
-TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2, "int8": math.inf}
+TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2, "int8": 0.5}
 PRECISIONS = ("float32", "float16")
 
 PICTURES = ("savedmodel", "onnx", "tflite", "openvino")  # formats of models that take pictures
@@ -95,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--tolerance",
         type=float,
-        help="largest difference allowed, relative to a blob's largest value (default: 1e-4; float16: 1e-2; int8: any)",
+        help="largest difference allowed, relative to a blob's largest value (default: 1e-4; float16: 1e-2; int8: 0.5)",
     )
     add("--report", type=Path, metavar="FILE.json", help="write the differences, blob by blob")
     _add_serving(parser.add_argument_group("savedmodel").add_argument)
