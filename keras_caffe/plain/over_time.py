@@ -5,7 +5,7 @@ import keras
 from keras import layers, ops
 
 
-def caffe_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: layers.Layer) -> keras.KerasTensor:
+def caffe_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: keras.Layer) -> keras.KerasTensor:
     """Caffe's LSTM, time first, from zeros on; where cont is 0, a sequence begins."""
     cont = ops.expand_dims(ops.stop_gradient(cont), -1)
     gates = ops.reshape(gates, gates.shape)  # refuses batches of more or fewer steps
@@ -19,7 +19,7 @@ def caffe_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: layers
     return ops.stack(steps)
 
 
-def caffe_older_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: layers.Layer) -> keras.KerasTensor:
+def caffe_older_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: keras.Layer) -> keras.KerasTensor:
     """The Lstm of Caffe's forks; the gradient of its hidden weights takes what a new sequence forgets, too."""
     cont = ops.expand_dims(ops.stop_gradient(cont), -1)
     gates = ops.reshape(gates, gates.shape)  # refuses batches of more or fewer steps
@@ -35,7 +35,7 @@ def caffe_older_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: 
     return ops.stack(steps)
 
 
-def caffe_rnn(inner: keras.KerasTensor, cont: keras.KerasTensor, hidden: layers.Layer) -> keras.KerasTensor:
+def caffe_rnn(inner: keras.KerasTensor, cont: keras.KerasTensor, hidden: keras.Layer) -> keras.KerasTensor:
     """The states of Caffe's RNN, time first, from zeros on; where cont is 0, a sequence begins."""
     cont = ops.expand_dims(ops.stop_gradient(cont), -1)
     inner = ops.reshape(inner, inner.shape)  # refuses batches of more or fewer steps
