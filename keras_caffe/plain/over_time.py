@@ -1,8 +1,8 @@
 """Caffe's recurrent layers step by step, in Keras's own words: `to_keras` calls these functions, and `to_code` writes
-them as they stand here. What they call must be in `keras`, `layers` or `ops`."""
+them as they stand here. What they call must be in `keras` or `ops`."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 
 def caffe_lstm(gates: keras.KerasTensor, cont: keras.KerasTensor, hidden: keras.Layer) -> keras.KerasTensor:

@@ -212,7 +212,7 @@ def test_recurrent_layers_are_loops(kind: str, tmp_path: Path) -> None:
     model = keras_caffe.load(STEPS % (*layer, *layer))
     text = keras_caffe.to_code(model)
     assert text.count("for step in range(") == (0 if "without" in kind else 1)
-    assert len(text.splitlines()) < 55
+    assert len(text.splitlines()) <= 60
     (tmp_path / "net.py").write_text(text)
     assert is_clean(tmp_path)
     assert_same_numbers(text, model)
