@@ -7,6 +7,8 @@ from typing import Any
 from keras import ops
 
 from keras_caffe.layers.base import CaffeLayer, serializable
+from keras_caffe.ops.losses import softplus
+from keras_caffe.ops.stock import eight_bits
 from keras_caffe.registry import register_layer
 
 
@@ -25,6 +27,8 @@ class BNLL(CaffeLayer):
     flops_per_top_value: int | None = 1
 
     def call(self, inputs: Any) -> Any:
+        if eight_bits():  # e^x would leave none of them for the rest
+            return softplus(inputs)
         # From 17 on it is x in float32. TensorFlow Lite's softplus is infinite from 89 on.
         large = inputs > 17
         return ops.where(large, inputs, ops.softplus(ops.where(large, 0, inputs)))

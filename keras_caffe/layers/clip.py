@@ -10,6 +10,7 @@ from keras import ops
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.ops.rectify import chosen_from
 from keras_caffe.registry import register_layer
 
 
@@ -37,7 +38,7 @@ class Clip(CaffeLayer):
         self.max: float = number("max", max)
 
     def call(self, inputs: Any) -> Any:
-        y = ops.where(inputs > self.max, self.max, inputs)
+        y = ops.where(inputs > self.max, self.max, chosen_from(inputs))
         return ops.where(y >= self.min, y, self.min)  # NaN becomes min, as in Caffe.
 
     @classmethod

@@ -11,6 +11,7 @@ from keras import ops
 from keras_caffe.errors import LayerError
 from keras_caffe.layers.arguments import numbers, one_of
 from keras_caffe.layers.base import ALL, Arity, Bottom, CaffeLayer, enum_name, serializable
+from keras_caffe.ops.rectify import chosen_from
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, merge_shapes, total_count
 
@@ -56,6 +57,7 @@ class Eltwise(CaffeLayer):
         if self.operation == "PROD":
             return reduce(ops.multiply, inputs)
         if self.operation == "MAX":
+            inputs = [chosen_from(x) for x in inputs]
             first = ops.where(inputs[0] > inputs[1], inputs[0], inputs[1])
             return reduce(lambda greatest, x: ops.where(x > greatest, x, greatest), inputs[2:], first)
         terms = zip(inputs, self.coeff or [1] * len(inputs), strict=True)

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.ops.rectify import relu
+from keras_caffe.ops.rectify import chosen_from, relu
 from keras_caffe.registry import register_layer
 
 
@@ -39,7 +39,7 @@ class ELU(CaffeLayer):
 
     def call(self, inputs: Any) -> Any:
         # As Caffe adds the two parts: one of them is NaN where x is, also where TensorFlow Lite's exp makes 0 of NaN.
-        return relu(inputs) + self.alpha * (ops.exp(ops.minimum(inputs, 0)) - 1)
+        return relu(inputs) + self.alpha * (ops.exp(ops.minimum(chosen_from(inputs), 0)) - 1)
 
     def gradient_from_top(self, bottom: Any, top: Any, diff: Any) -> Any:
         return diff * ops.where(bottom > 0, 1, top + self.alpha)

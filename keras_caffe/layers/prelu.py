@@ -12,6 +12,7 @@ from keras_caffe.errors import ShapeError
 from keras_caffe.layers import arguments
 from keras_caffe.layers.arguments import flag, whole
 from keras_caffe.layers.base import Blob, Bottom, CaffeLayer, serializable
+from keras_caffe.ops.rectify import chosen_from
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, canonical_axis, known
 
@@ -56,7 +57,7 @@ class PReLU(CaffeLayer):
         self.filler: fillers.Filler = arguments.filler("filler", filler)
 
     def call(self, inputs: Any) -> Any:
-        return ops.where(inputs > 0, inputs, inputs * self._slopes(len(inputs.shape)))
+        return ops.where(inputs > 0, chosen_from(inputs), inputs * self._slopes(len(inputs.shape)))
 
     def _slopes(self, rank: int) -> Any:
         if self.channel_shared:

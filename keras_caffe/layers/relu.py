@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.ops.rectify import relu
+from keras_caffe.ops.rectify import chosen_from, relu
 from keras_caffe.registry import register_layer
 
 
@@ -41,7 +41,7 @@ class ReLU(CaffeLayer):
     def call(self, inputs: Any) -> Any:
         if self.negative_slope == 0:
             return relu(inputs)
-        return ops.where(inputs > 0, inputs, inputs * self.negative_slope)
+        return ops.where(inputs > 0, chosen_from(inputs), inputs * self.negative_slope)
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

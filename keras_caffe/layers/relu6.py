@@ -10,7 +10,7 @@ from keras import ops
 from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.ops.losses import with_gradient_of
-from keras_caffe.ops.rectify import relu6
+from keras_caffe.ops.rectify import chosen_from, relu6
 from keras_caffe.registry import register_layer
 
 
@@ -36,7 +36,7 @@ class ReLU6(CaffeLayer):
     def call(self, inputs: Any) -> Any:
         if self.negative_slope == 0:
             return relu6(inputs)
-        y = ops.where(inputs > 0, inputs, inputs * self.negative_slope)
+        y = ops.where(inputs > 0, chosen_from(inputs), inputs * self.negative_slope)
         y = ops.where(inputs < 6, y, 6)
         # A falling branch is cut, too, but only in the value.
         return y if self.negative_slope > 0 else with_gradient_of(ops.minimum(y, 6), y)

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_caffe.layers.arguments import number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
-from keras_caffe.ops.rectify import relu
+from keras_caffe.ops.rectify import chosen_from, relu
 from keras_caffe.registry import register_layer
 
 
@@ -35,7 +35,7 @@ class SeLu(CaffeLayer):
         self.scale: float = number("scale", scale)
 
     def call(self, inputs: Any) -> Any:
-        return self.scale * (relu(inputs) + self.alpha * (ops.exp(ops.minimum(inputs, 0)) - 1))
+        return self.scale * (relu(inputs) + self.alpha * (ops.exp(ops.minimum(chosen_from(inputs), 0)) - 1))
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

@@ -14,6 +14,7 @@ from keras import ops
 from keras_caffe.ops import native
 from keras_caffe.ops.indices import first_greatest
 from keras_caffe.ops.pool_axis import Axis
+from keras_caffe.ops.rectify import chosen_from
 from keras_caffe.ops.same import is_same
 from keras_caffe.ops.stock import native_ops_allowed, on_tensorflow
 
@@ -64,7 +65,7 @@ def _repeated(x: Any, axes: Sequence[Axis]) -> Any:
 def global_max_pool(x: Any) -> Any:
     """(N, 1, 1, C): the largest value of each plane; of several, the gradient goes to the first."""
     shape = ops.shape(x)
-    planes = ops.reshape(x, (shape[0], -1, shape[3]))
+    planes = ops.reshape(chosen_from(x), (shape[0], -1, shape[3]))
     greatest = ops.take_along_axis(planes, first_greatest(planes, axis=1, keepdims=True), axis=1)[:, :, None]
     return ops.where(greatest > -FLT_MAX, greatest, -FLT_MAX)  # Caffe never takes NaN and -inf.
 

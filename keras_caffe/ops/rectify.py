@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_caffe.ops.stock import on_tensorflow
+from keras_caffe.ops.stock import eight_bits, on_tensorflow
 
 
 def relu(x: Any) -> Any:
@@ -20,12 +20,21 @@ def relu6(x: Any) -> Any:
     return ops.relu6(_kept_apart(x))
 
 
+def chosen_from(x: Any) -> Any:
+    """x, for a choice (a maximum, `where`) to choose from; in 8 bits, a copy of its own.
+
+    There, TensorFlow Lite gives a choice and what it chooses from one scale: that of the choice, which would cut x for
+    all that read it.
+    """
+    return relu(x) - relu(-x) if eight_bits() else x
+
+
 def rectify_by(x: Any, divisor: float | tuple[float, float], seed: Any) -> Any:
     """x where it is positive, else x / divisor; of two divisors, a number between them is drawn for each value."""
     if isinstance(divisor, tuple):
         low, high = divisor
         divisor = keras.random.uniform(ops.shape(x), low, high, dtype=x.dtype, seed=seed)
-    return ops.where(x > 0, x, x / divisor)
+    return ops.where(x > 0, chosen_from(x), x / divisor)
 
 
 def _kept_apart(x: Any) -> Any:

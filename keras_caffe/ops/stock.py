@@ -11,6 +11,7 @@ import keras
 
 _STOCK_ONLY: ContextVar[bool] = ContextVar("_STOCK_ONLY", default=False)
 _KERAS_ONLY: ContextVar[bool] = ContextVar("_KERAS_ONLY", default=False)
+_EIGHT_BITS: ContextVar[bool] = ContextVar("_EIGHT_BITS", default=False)
 
 
 def native_ops_allowed() -> bool:
@@ -26,6 +27,21 @@ def stock_ops_only() -> Iterator[None]:
         yield
     finally:
         _STOCK_ONLY.reset(token)
+
+
+def eight_bits() -> bool:
+    """True while a model is traced for a file whose values have 8 bits."""
+    return _EIGHT_BITS.get()
+
+
+@contextmanager
+def in_eight_bits(wanted: bool) -> Iterator[None]:
+    """What is traced inside suits 8 bits, if they are wanted."""
+    token = _EIGHT_BITS.set(wanted)
+    try:
+        yield
+    finally:
+        _EIGHT_BITS.reset(token)
 
 
 def on_tensorflow() -> bool:

@@ -24,7 +24,7 @@ from keras_caffe.converters.sample_shapes import asked_shapes, sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
 from keras_caffe.layers import DetectionOutput, Proposal
-from keras_caffe.ops.stock import stock_ops_only
+from keras_caffe.ops.stock import in_eight_bits, stock_ops_only
 from keras_caffe.requirements import stderr_silenced
 from keras_caffe.runtimes import own_words
 from keras_caffe.runtimes.apart import Apart
@@ -134,7 +134,7 @@ def tflite_bytes(
         ExportError: as of `to_tflite`.
     """
     blobs = [outputs] if isinstance(outputs, str) else outputs
-    with stock_ops_only():
+    with stock_ops_only(), in_eight_bits(kind == "int8"):
         trained = folded(model, blobs or ()) if fold else None
         built = servable_model(model, trained, model.data_format, False, single=single)
         part = built.extract(blobs) if blobs else net_outputs(built)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,42 @@ def test_a_maximum_beyond_the_edges_keeps_its_range_in_eight_bits(
         bottom, right = (at * stride - pad + kernel for at in (i, j))
         wanted[0, i, j] = x[0, top:bottom, left:right].max((0, 1))
     np.testing.assert_allclose(found, wanted, rtol=0, atol=0.1)
+
+
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "ReLU": lambda x: np.maximum(x, 0),
+    "ReLU relu_param { negative_slope: 0.2 }": lambda x: np.where(x > 0, x, 0.2 * x),
+    "ReLU6": lambda x: np.clip(x, 0, 6),
+    "PReLU": lambda x: np.where(x > 0, x, 0.25 * x),
+    "ELU": lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    "SeLu": lambda x: 1.050701 * np.where(x > 0, x, 1.6732632 * (np.exp(x) - 1)),
+    "BNLL": lambda x: np.log(1 + np.exp(x)),
+    "Clip clip_param { min: -1 max: 2 }": lambda x: np.clip(x, -1, 2),
+    "HardSwish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "Swish": lambda x: x / (1 + np.exp(-x)),
+    "TanH": np.tanh,
+    "AbsVal": np.abs,
+    "Pooling pooling_param { pool: MAX global_pooling: true }": lambda x: x.max((1, 2), keepdims=True),
+    'Eltwise bottom: "x" bottom: "half" eltwise_param { operation: MAX }': lambda x: np.maximum(x, x / 2),
+}
+
+
+@pytest.mark.parametrize("layer", ACTIVATIONS)
+def test_activations_in_eight_bits(layer: str, tmp_path: Path) -> None:
+    """Also where another layer reads what the activation does."""
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
+    kind, _, settings = layer.partition(" ")
+    text = f"""layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: [1, 3, 8, 8] }} }} }}
+        layer {{ name: "half" type: "Power" bottom: "x" top: "half" power_param {{ scale: 0.5 }} }}
+        layer {{ name: "y" type: "{kind}" {settings if "bottom" in settings else 'bottom: "x" ' + settings} top: "y" }}
+        layer {{ name: "z" type: "Power" bottom: "x" top: "z" power_param {{ scale: 2 }} }}"""
+    x = np.random.default_rng(0).uniform(-4, 4, (20, 8, 8, 3)).astype("float32")
+    _, file = in_eight_bits(text, x, tmp_path)
+    found = interpreter(model_path=str(file)).get_signature_runner("serving_default")(x=x[:1])
+    wanted = ACTIVATIONS[layer](x[:1].astype(float))
+    np.testing.assert_allclose(found["y"], wanted, rtol=0, atol=0.03 * np.abs(wanted).max())
+    np.testing.assert_allclose(found["z"], 2 * x[:1], rtol=0, atol=0.03 * 8)
 
 
 def test_boxes_are_not_calibrated(tmp_path: Path) -> None:
