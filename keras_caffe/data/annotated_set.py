@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +34,10 @@ class Box(NamedTuple):
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 Size = tuple[int, int]  # height, width
-Reading = tuple[list[Box], Size]
+Reading = tuple[list[Box], Size | None]  # None: the file states no size
+WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)  # what SSD's program, or boost for it, takes for an int
+BROKEN = (ElementTree.ParseError, AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -80,72 +84,126 @@ def read_label_map(path: str, unique: bool) -> dict[str, int]:
     labels: dict[str, int] = {}
     for item in read_message(Path(path), proto.LabelMap).item:
         if unique and item.name in labels:
-            raise DataError(f"There are many duplicates of name: {item.name}", where=path)
+            raise DataError(f"There are many duplicates of name: {_brief(item.name)}", where=path)
         labels[item.name] = item.label
     return labels
 
 
-def _boxes(path: Path, kind: str, labels: Mapping[str, int], size: Size) -> Reading:
+def _boxes(path: Path, kind: str, labels: Mapping[str, int], size: Size) -> tuple[list[Box], Size]:
     """The boxes of a file, and the image's size that it states, or else the given one."""
     if kind not in READERS:
         raise DataError("Unknown label file type", expected=" or ".join(READERS), received=kind)
     try:
-        return READERS[kind](read_file(path), labels, size)
+        boxes, stated = READERS[kind](read_file(path), labels)
     except DataError as error:
         raise error.at(where=str(path)) from None
-    except (ElementTree.ParseError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except BROKEN as error:
         problem = "the file of boxes cannot be read"
-        raise DataError(problem, where=str(path), expected=kind, received=str(error)) from None
+        raise DataError(problem, where=str(path), expected=kind, received=_brief(error)) from None
+    if stated is None and kind != "txt":
+        problem = f"{path} states no size in whole numbers; the image's own is taken, as by SSD's program"
+        warnings.warn(problem, CaffeWarning, stacklevel=2)
+    return boxes, stated or size
 
 
-def _xml(data: bytes, labels: Mapping[str, int], size: Size) -> Reading:
+def _xml(data: bytes, labels: Mapping[str, int]) -> Reading:
+    if b"<!DOCTYPE" in data.replace(b"\0", b""):  # also in UTF-16; old parsers expand its entities without a limit
+        raise DataError("a file of boxes must not have a DOCTYPE", fix="Remove it.")
     root = ElementTree.fromstring(data)
+    if root.tag != "annotation":
+        raise DataError("the file is none of boxes", expected="<annotation>", received=f"<{_brief(root.tag)}>")
     boxes = []
-    for item in root.iter("object"):
-        label, difficult = None, False
+    for number, item in enumerate(root.findall("object"), 1):
+        name, label, difficult = "", None, False
         for part in item:  # in their order: what stands behind a box does not count for it
             if part.tag == "name":
-                label = _label(part.text or "", labels)
+                name = part.text or ""
+                label = _label(name, labels)
             elif part.tag == "difficult":
                 difficult = part.text == "1"
             elif part.tag == "bndbox":
                 if label is None:
                     raise DataError("a box has no name before it")
-                left, top, right, bottom = (float(part.findtext(name) or 0) for name in CORNERS)
+                what = f"object {number} ({_brief(name)})"
+                left, top, right, bottom = (_corner(part.findtext(corner, "0"), corner, what) for corner in CORNERS)
                 boxes.append(Box(label, left, top, right, bottom, difficult))
-    height, width = root.findtext("size/height"), root.findtext("size/width")
-    return boxes, (int(height), int(width)) if height and width else size
+    height, width = (_whole(root.findtext(f"size/{name}")) for name in ("height", "width"))
+    return boxes, None if height is None or width is None else (height, width)
 
 
-def _json(data: bytes, labels: Mapping[str, int], size: Size) -> Reading:
+def _json(data: bytes, labels: Mapping[str, int]) -> Reading:
     content = json.loads(data)
     boxes = []
     for item in content["annotation"]:
-        left, top, wide, high = map(np.float32, item["bbox"])
+        left, top, wide, high = map(_finite, item["bbox"])
         label = _label(str(item["category_id"]), labels)
-        boxes.append(Box(label, left, top, left + wide, top + high, bool(item.get("iscrowd", 0))))
+        crowd = _int32(item.get("iscrowd", 0), "iscrowd")
+        right, bottom = (_finite(start + length) for start, length in ((left, wide), (top, high)))
+        boxes.append(Box(label, left, top, right, bottom, crowd != 0))
     image = content.get("image", {})
-    return boxes, (image["height"], image["width"]) if image.keys() >= {"height", "width"} else size
+    if not image.keys() >= {"height", "width"}:
+        return boxes, None
+    return boxes, (_int32(image["height"], "the image's height"), _int32(image["width"], "the image's width"))
 
 
-def _txt(data: bytes, labels: Mapping[str, int], size: Size) -> Reading:
-    numbers = data.split()
-    rows = zip(*[iter(numbers)] * 5, strict=True)
-    return [Box(int(row[0]), float(row[1]), float(row[2]), float(row[3]), float(row[4])) for row in rows], size
+def _txt(data: bytes, labels: Mapping[str, int]) -> Reading:
+    numbers = data.decode().split()
+    if len(numbers) % 5:
+        raise DataError("the file does not have five numbers for each box", received=f"{len(numbers)} numbers")
+    boxes = []
+    for label, *corners in zip(*[iter(numbers)] * 5, strict=True):
+        left, top, right, bottom = map(_finite, corners)
+        boxes.append(Box(_int32(label, "a label"), left, top, right, bottom))
+    return boxes, None
 
 
-READERS: dict[str, Callable[[bytes, Mapping[str, int], Size], Reading]] = {"xml": _xml, "json": _json, "txt": _txt}
+READERS: dict[str, Callable[[bytes, Mapping[str, int]], Reading]] = {"xml": _xml, "json": _json, "txt": _txt}
 
 
 def _label(name: str, labels: Mapping[str, int]) -> int:
     if name not in labels:
-        raise DataError(f"Unknown name: {name}", **instead([name], list(labels)))
+        raise DataError(f"Unknown name: {_brief(name)}", **instead([_brief(name)], list(labels)))
     return labels[name]
+
+
+def _corner(text: str, name: str, what: str) -> float:
+    value = _whole(text)
+    if value is None:
+        fix = "SSD's program reads it as 0 and says nothing: round the corners in the file."
+        raise DataError(f"{name} of {what} must be a whole number", received=repr(_brief(text)), fix=fix)
+    return value
+
+
+def _int32(value: Any, what: str) -> int:
+    number = _whole(value)
+    if number is None:
+        raise DataError(f"{what} must be a whole number of 32 bits", received=repr(_brief(value)))
+    return number
+
+
+def _whole(value: Any) -> int | None:
+    """The int32 that a value is or spells, or None."""
+    text = "" if isinstance(value, bool) else str(value)
+    number = int(text) if WHOLE.fullmatch(text) else None
+    return number if number is not None and -(2**31) <= number < 2**31 else None
+
+
+def _finite(value: Any) -> float:
+    """As a float of 32 bits, which SSD's program computes with."""
+    if isinstance(value, bool) or "_" in str(value) or not abs(float(value)) <= LARGEST:  # NaN is not, either
+        raise DataError("a corner must be a finite number", received=repr(_brief(value)))
+    return float(np.float32(value))
+
+
+def _brief(text: object) -> str:
+    """What a file says, no longer than fits into a message."""
+    whole = str(text)
+    return whole if len(whole) <= 60 else f"{whole[:57]}..."
 
 
 def _check(path: Path, boxes: Iterable[Box], stated: Size, size: Size) -> None:
     """Says what SSD says of boxes that do not fit their image."""
-    if 0 in stated:
+    if min(stated) <= 0:
         raise DataError("no valid image width/height", where=str(path), received=stated)
     for problem in _oddities(boxes, stated, size):
         warnings.warn(f"{path} {problem}", CaffeWarning, stacklevel=2)

@@ -109,9 +109,12 @@ def test_labels_without_boxes(work: Path) -> None:
         (OBJECT.format("cow", "", 1, 1, 2, 2, ""), [], r"a.xml: Unknown name: cow"),
         ("<object><bndbox/></object>", [], "a.xml: a box has no name before it"),
         ("<object>", [], "a.xml: the file of boxes cannot be read"),
-        (OBJECT.format("dog", "", "x", 1, 2, 2, ""), [], "a.xml: the file of boxes cannot be read"),
+        (OBJECT.format("dog", "", "x", 1, 2, 2, ""), [], r"a.xml: xmin of object 1 \(dog\) must be a whole number"),
+        (DOG + OBJECT.format("cat", "", 1, 1, 2, "45.70", ""), [], r"a.xml: ymax of object 2 \(cat\) .*'45.70'.* as 0"),
+        (OBJECT.format("dog", "", 1, 1, 2, 2**31, ""), [], "must be a whole number; received '2147483648'"),
+        (SIZE.replace("50", "0"), [], "no valid image width/height"),
         ("", ["--label_type=csv"], "Unknown label file type; expected xml or json or txt; received csv"),
-        ("", ["--label_type=txt"], "a.xml: the file of boxes cannot be read; expected txt"),
+        ("", ["--label_type=txt"], "a.xml: the file does not have five numbers for each box"),
         ("", ["--min_dim=300"], "min_dim and max_dim are not known here. Resize the images first"),
         ("", ["--anno_type=boxes"], "no such anno_type"),
         ("", ["--label_map_file=none"], "none: .*there is no such file"),
@@ -120,7 +123,7 @@ def test_labels_without_boxes(work: Path) -> None:
 )
 def test_what_ends_it(content: str, flags: list[str], said: str, work: Path, capfd: Any) -> None:
     Path("twice").write_text(LABELS + 'item { name: "dog" label: 3 }')
-    Path("a.xml").write_text(f"<annotation>{SIZE}{content}</annotation>")
+    Path("a.xml").write_text(f"<annotation>{content}{SIZE}</annotation>")
     Path("list.txt").write_text("a.png a.xml")
     assert detect("list.txt", *flags) == ABORTED and not Path("db").exists()
     last = capfd.readouterr().err.splitlines()[-1]
@@ -137,3 +140,82 @@ def test_boxes_that_do_not_fit_are_told(work: Path, capfd: Any) -> None:
     problems = ["inconsistent image width.", "bounding box exceeds image boundary.", "bounding box irregular."]
     assert told == [f"a.xml {problem}" for problem in problems]
     assert boxes(*stored().values()) == [(12, 0, 0.5, 0.1, round(20 / 60, 6), 1.1, False)]
+
+
+def of_json(box: Any = (5, 4, 20, 16), size: Any = (40, 50), **fields: Any) -> str:
+    item = {"category_id": "dog", "bbox": box, **fields}
+    return json.dumps({"image": {"height": size[0], "width": size[1]}, "annotation": [item]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        ("xml", f"<data>{SIZE}{DOG}</data>", "the file is none of boxes; expected <annotation>; received <data>"),
+        ("xml", f"<!DOCTYPE annotation><annotation>{DOG}</annotation>", "must not have a DOCTYPE"),
+        (
+            "xml",
+            f"<annotation>{OBJECT.format('cow' * 999, '', 1, 1, 2, 2, '')}</annotation>",
+            r"Unknown name: (cow)+\.\.\.",
+        ),
+        ("json", of_json(size=(None, 50)), "the image's height must be a whole number of 32 bits; received 'None'"),
+        ("json", of_json(size=(40, "wide")), "the image's width must be a whole number of 32 bits; received 'wide'"),
+        ("json", of_json(size=(40, 2**31)), "the image's width must be a whole number of 32 bits"),
+        ("json", of_json(size=(40, -50)), "no valid image width/height"),
+        ("json", of_json(iscrowd="yes"), "iscrowd must be a whole number of 32 bits; received 'yes'"),
+        ("json", of_json((float("nan"), 4, 20, 16)), "a corner must be a finite number; received 'nan'"),
+        ("json", of_json((3e38, 4, 3e38, 16)), "a corner must be a finite number; received '6.0+1.*e[+]38'"),
+        ("json", of_json((10**400, 4, 20, 16)), "cannot be read; expected json"),
+        ("json", of_json(([1, 2], 4, 20, 16)), "cannot be read; expected json"),
+        ("json", "[" * 100000, "cannot be read; expected json"),
+        ("json", "[]", "cannot be read; expected json"),
+        ("txt", "12 nan 4 inf 20", "a corner must be a finite number; received 'nan'"),
+        ("txt", "12 5 4 inf 20", "a corner must be a finite number; received 'inf'"),
+        ("txt", "12 5 4 1e39 20", "a corner must be a finite number; received '1e39'"),
+        ("txt", "2147483648 5 4 25 20", "a label must be a whole number of 32 bits; received '2147483648'"),
+        ("txt", "x" * 5000 + " 5 4 25 20", r"a label must be a whole number of 32 bits; received 'x+\.\.\.'"),
+        ("txt", "12 5 4 25", "five numbers for each box; received 4 numbers"),
+        ("txt", "\udcff 5 4 25 20", "cannot be read; expected txt"),
+    ],
+)
+def test_broken_files_of_boxes(kind: str, content: str, said: str, work: Path, capfd: Any) -> None:
+    Path("boxes").write_bytes(content.encode(errors="surrogateescape"))
+    Path("list.txt").write_text("a.png boxes")
+    assert detect("list.txt", f"--label_type={kind}") == ABORTED and not Path("db").exists()
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert re.search(f"F.*boxes: .*{said}", last), last
+    assert len(last) < 400, last
+
+
+def test_a_doctype_in_utf16_is_refused(work: Path, capfd: Any) -> None:
+    text = f'<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a><annotation>{DOG}</annotation>'
+    Path("a.xml").write_bytes(text.encode("utf-16"))
+    Path("list.txt").write_text("a.png a.xml")
+    assert detect("list.txt") == ABORTED
+    assert "must not have a DOCTYPE" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["", SIZE.replace("50", "20.0"), "<size><height>40</height></size>"])
+def test_a_size_that_is_none_is_the_pictures_own(size: str, work: Path, capfd: Any) -> None:
+    Path("a.xml").write_text(f"<annotation>{size}{DOG}</annotation>")
+    Path("list.txt").write_text("a.png a.xml")
+    assert detect("list.txt") == 0
+    assert "a.xml states no size in whole numbers; the image's own is taken" in capfd.readouterr().err
+    assert boxes(*stored().values()) == WANTED[:1]
+
+
+def test_only_objects_of_the_annotation_itself_count(work: Path) -> None:
+    part = f"<part>{SECOND}</part>"
+    inside = DOG.replace("</object>", f"{SECOND}</object>")
+    Path("a.xml").write_text(f"<annotation>{SIZE}{part}{inside}</annotation>")
+    Path("list.txt").write_text("a.png a.xml")
+    assert detect("list.txt") == 0
+    assert boxes(*stored().values()) == WANTED[:1]
+
+
+@pytest.mark.parametrize(("crowd", "difficult"), [("0", False), ("1", True), (0, False), (1, True)])
+def test_numbers_as_texts_of_json(crowd: Any, difficult: bool, work: Path, capfd: Any) -> None:
+    Path("a.json").write_text(of_json(("5", 4, "20.0", 16), ("40", "50"), iscrowd=crowd))
+    Path("list.txt").write_text("a.png a.json")
+    assert detect("list.txt", "--label_type=json") == 0
+    assert boxes(*stored().values()) == [(12, 0, 0.1, 0.1, 0.5, 0.5, difficult)]
+    assert "W" not in [line[0] for line in capfd.readouterr().err.splitlines()]
