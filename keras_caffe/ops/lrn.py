@@ -10,6 +10,7 @@ from keras import ops
 from keras_caffe.ops import native
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.pooling import average_pool_twin
+from keras_caffe.ops.stock import eight_bits
 
 
 def lrn(x: Any, local_size: int, alpha: float, beta: float, k: float, norm_region: str = "ACROSS_CHANNELS") -> Any:
@@ -54,6 +55,10 @@ def _attributes(op: Any) -> dict[str, Any]:
 
 def _across(x: Any, local_size: int, alpha: float, beta: float, k: float) -> Any:
     """The windows' sums are one product with a banded matrix: on a CPU faster, forward and backward, than sliding."""
+    if eight_bits():  # which squares and sums have too few of; TensorFlow Lite's own operation stays in float32
+        import tensorflow as tf
+
+        return tf.nn.local_response_normalization(x, (local_size - 1) // 2, k, alpha / local_size, beta)
     channels = x.shape[-1]
     index = np.arange(channels)
     band = np.abs(index[:, None] - index) <= (local_size - 1) // 2
