@@ -11,6 +11,7 @@ from keras_caffe.layers.arguments import distinct_axes, flag, number
 from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
 from keras_caffe.layers.legacy import RANK, legacy_axis, legacy_bottom_order, legacy_shape, legacy_top_orders
 from keras_caffe.layout import Order
+from keras_caffe.ops.losses import with_gradient_of
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, total_count
 
@@ -55,7 +56,7 @@ class MVN(CaffeLayer):
         variance = ops.mean(ops.square(centred), axis=self.axes, keepdims=True)
         deviation = ops.sqrt(ops.stop_gradient(variance)) + self.eps
         # Has the value of `deviation` and the gradient of the square root of (variance + a constant), as in Caffe.
-        return deviation + (variance - ops.stop_gradient(variance)) / (2 * deviation)
+        return with_gradient_of(deviation, variance / (2 * deviation))
 
     def top_shapes(self, *shapes: Shape) -> list[Shape]:
         return [legacy_shape(shapes[0])]

@@ -12,7 +12,7 @@ from keras_caffe.ops import native
 from keras_caffe.ops.indices import checked_labels, leading
 from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.rectify import relu
-from keras_caffe.ops.stock import custom_gradient, native_ops_allowed
+from keras_caffe.ops.stock import custom_gradient, eight_bits, native_ops_allowed
 
 FLT_MIN = float(np.finfo(np.float32).tiny)
 LOG_FLT_MIN = math.log(FLT_MIN)
@@ -29,6 +29,8 @@ def integer_labels(labels: Any) -> Any:
 
 def with_gradient_of(value: Any, surrogate: Any) -> Any:
     """`value`, whose gradient is that of `surrogate`."""
+    if eight_bits():  # a file has no gradients, and in 8 bits what is 0 has no scale
+        return value
     return ops.stop_gradient(value) + (surrogate - ops.stop_gradient(surrogate))
 
 

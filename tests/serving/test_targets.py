@@ -258,6 +258,7 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Swish": lambda x: x / (1 + np.exp(-x)),
     "TanH": np.tanh,
     "AbsVal": np.abs,
+    "MVN": lambda x: (x - x.mean((1, 2), keepdims=True)) / x.std((1, 2), keepdims=True),
     "LRN": lambda x: x / (1 + np.stack([(x**2).sum(-1)] * 3, -1) / 5) ** 0.75,  # 3 channels: each window has all
     "Pooling pooling_param { pool: MAX global_pooling: true }": lambda x: x.max((1, 2), keepdims=True),
     'Eltwise bottom: "x" bottom: "half" eltwise_param { operation: MAX }': lambda x: np.maximum(x, x / 2),
