@@ -43,8 +43,8 @@ class CaffeDataset(tf.data.Dataset[Any]):
         iterator = super().__iter__()
         return guarded(iterator, self._explain) if tf.executing_eagerly() else iterator
 
-    def _explain(self) -> CaffeError | None:
-        return next((problem for problem in (stream.explain() for stream in self.streams) if problem), None)
+    def _explain(self, error: Exception) -> CaffeError | None:
+        return next((problem for problem in (stream.explain(error) for stream in self.streams) if problem), None)
 
 
 def _deriving(name: str) -> Any:

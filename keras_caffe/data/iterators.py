@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,8 +13,13 @@ from weakref import finalize
 
 import tensorflow as tf
 
+LONGEST = 10  # seconds that the process's end waits
+Explain = Callable[[Exception], Exception | None]
+_leaving: list[list[Any]] = []  # resources that threads let go of now
+_kept: list[list[Any]] = []  # those for which no thread could be started
 
-def guarded(iterator: Any, explain: Callable[[], BaseException | None] = lambda: None) -> Any:
+
+def guarded(iterator: Any, explain: Explain = lambda error: None) -> Any:
     """The same eager iterator, of a class that can be dropped in any thread.
 
     When an iterator's resource goes, TensorFlow waits for the threads that read for it. Python's collector runs
@@ -24,7 +31,8 @@ def guarded(iterator: Any, explain: Callable[[], BaseException | None] = lambda:
 
     Args:
         iterator: of a tf.data.Dataset; one that is guarded already stays as it is.
-        explain: gives the error that stopped the data, where TensorFlow passes on its text only; None if it has none.
+        explain: gives, for TensorFlow's error, the one that stopped the data and of which TensorFlow has the text only;
+            None if there is none.
     """
     own: Any = type(iterator)
     if "_iterator_resource" not in vars(iterator):  # guarded already, or of a distribution strategy
@@ -41,23 +49,47 @@ def _let_go(resource: list[Any]) -> None:
     if threading.get_ident() == threading.main_thread().ident:
         resource.clear()
     else:  # by the module without locks: the collector may have interrupted the one that holds them
-        _thread.start_new_thread(resource.clear, ())
+        try:
+            _leaving.append(resource)
+            _thread.start_new_thread(_clear, (resource,))
+        except RuntimeError:  # the process ends
+            _leaving.remove(resource)
+            _kept.append(resource)
+
+
+def _clear(resource: list[Any]) -> None:
+    resource.clear()
+    _leaving.remove(resource)
+
+
+@atexit.register
+def _wait() -> None:
+    """A thread that Python ends in the midst of TensorFlow's destructor ends the process with a signal."""
+    until = time.monotonic() + LONGEST
+    while _leaving and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 @cache
 def _guarded_class(iterator: type) -> type:
     class Iterator(iterator):  # type: ignore[valid-type, misc]
         resource: list[Any]
-        explain: Callable[[], BaseException | None]
+        explain: Explain
 
         @property
         def _iterator_resource(self) -> Any:
             return self.resource[0]
 
         def __next__(self) -> Any:
+            return self._explained(super().__next__)
+
+        def get_next(self) -> Any:
+            return self._explained(super().get_next)
+
+        def _explained(self, take: Callable[[], Any]) -> Any:
             try:
-                return super().__next__()
+                return take()
             except tf.errors.OpError as error:
-                raise (self.explain() or error) from None
+                raise (self.explain(error) or error) from None
 
     return Iterator

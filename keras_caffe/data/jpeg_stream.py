@@ -44,8 +44,10 @@ class JpegStream(Stream):
     def at_once(self) -> int:
         return AT_ONCE if self.batch > 1 else tf.data.AUTOTUNE
 
-    def explain(self) -> CaffeError | None:
+    def explain(self, error: Exception) -> CaffeError | None:
         """What TensorFlow could not decode says nothing of the record: `read` says it of the first such batch."""
+        if "PyFunc" in str(error):  # no decoder's
+            return super().explain(error)
         for batch in sorted(self.recent):
             if batch >= min(self.problems.errors, default=batch + 1):
                 break
@@ -53,7 +55,7 @@ class JpegStream(Stream):
                 self._tops(batch)
             except CaffeError:
                 break
-        return super().explain()
+        return self.problems.take()
 
     def _made(self, number: Any) -> Sequence[Any]:
         """A batch's tops. Its images are decoded by operations of one graph: a data set's element each costs more."""

@@ -71,10 +71,10 @@ class Problems:
             self.errors[batch] = error
             raise
 
-    def take(self) -> CaffeError | None:
-        """The error of the first batch that has one."""
+    def take(self, said: str = "") -> CaffeError | None:
+        """The error of the first batch that has one whose text is part of what was said."""
         errors, self.errors = self.errors, {}
-        return errors[min(errors)] if errors else None
+        return next((errors[batch] for batch in sorted(errors) if not said or str(errors[batch]) in said), None)
 
 
 class Stream:
@@ -138,9 +138,9 @@ class Stream:
         with self.problems.kept(self.source, int(number)):
             return self.source.read(self.running_numbers(int(number)))
 
-    def explain(self) -> CaffeError | None:
-        """The error that stopped this stream, if it is one of the source's."""
-        return self.problems.take()
+    def explain(self, error: Exception) -> CaffeError | None:
+        """The error that stopped this stream, if what TensorFlow raised tells of one of the source's."""
+        return self.problems.take(str(error))
 
     def running_numbers(self, batch: int) -> np.ndarray:
         """The running record numbers of a batch, counted over all workers."""

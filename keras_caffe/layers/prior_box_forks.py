@@ -51,6 +51,9 @@ def cell_priors(layer: PriorBox) -> list[priors.Prior]:
     return (priors.faceboxes_priors if layer.rule == "faceboxes" else priors.ssd_priors)(*given)
 
 
+MOST = 10_000  # boxes of all densities: a file must not take memory by a number
+
+
 def check_sizes(layer: PriorBox) -> None:
     """Raises LayerError for sizes that do not go together."""
     _check_fixed(layer)
@@ -77,6 +80,7 @@ def _check_fixed(layer: PriorBox) -> None:
         f"min_size {layer.min_size}": bool(layer.min_size),
         f"density {densities} for {len(sizes)} sizes": len(densities) != len(sizes),
         f"density {densities}, not whole": any(density % 1 for density in densities),
+        f"density {densities}, {MOST} boxes a cell and more": sum(density**2 for density in densities) > MOST,
         f"{len(layer.fixed_ratio)} of fixed_ratio": len(layer.fixed_ratio) > 1,
         "fixed_ratio beside aspect_ratio": bool(layer.fixed_ratio and layer.aspect_ratio),
         f'rule "{layer.rule}"': layer.rule != "ssd",

@@ -13,6 +13,7 @@ from keras import ops
 from keras_caffe.ops.indices import checked_labels, first_greatest
 from keras_caffe.ops.log_softmax import log_softmax
 from keras_caffe.ops.recurrent import over_time
+from keras_caffe.ops.stock import native_ops_allowed
 
 NEVER = -1e30  # the logarithm of no probability: as good as minus infinity, but with a gradient
 
@@ -86,10 +87,14 @@ def first_true(flags: Any) -> Any:
 def packed(labels: Any, keep: Any) -> tuple[Any, Any]:
     """The labels to keep moved to the front of each row of (N, L), and how many there are, (N).
 
-    Sums say it to every engine; of sorted places OpenVINO loses the first in a single row.
+    Exported files say it by sums, which take time and memory with the square of L: of sorted places OpenVINO loses the
+    first in a single row.
     """
     kept = ops.cast(keep, "int32")
     place = ops.arange(ops.shape(labels)[1], dtype="int32")
+    if native_ops_allowed():
+        order = ops.argsort(ops.where(keep, place, place + ops.shape(labels)[1]), axis=1)
+        return ops.take_along_axis(labels, order, axis=1), ops.sum(kept, axis=1)
     moves = keep[:, None] & (ops.cumsum(kept, axis=1)[:, None] == place[:, None] + 1)  # from the last axis to axis 1
     return ops.sum(ops.where(moves, labels[:, None], 0), axis=2), ops.sum(kept, axis=1)
 

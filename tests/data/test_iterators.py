@@ -3,9 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_caffe.data import CaffeDataset, dataset
@@ -60,8 +62,24 @@ def test_an_iterator_may_be_dropped_in_the_thread_that_reads_for_it(derived: str
     subprocess.run([sys.executable, "-c", DROPPED_WHILE_IT_READS, derived], check=True, timeout=300)
 
 
+def test_an_error_of_the_caller_stays_the_callers(tmp_path: Path) -> None:
+    """Also where the source had one before, or has one in a batch that is only read ahead."""
+    Image.new("RGB", (6, 6)).save(tmp_path / "there.png")
+    (tmp_path / "list.txt").write_text("there.png 0\nmissing.png 0\n")
+    data = dataset(image_net("list.txt", 1), base_dir=tmp_path)
+    list(data.take(2).ignore_errors())
+
+    def broken(x: Any) -> Any:
+        raise ValueError("the caller's")
+
+    for taken in (data.take(1), data):
+        mapped = taken.map(lambda batch: tf.numpy_function(broken, [batch["data"]], tf.float32))
+        with pytest.raises(tf.errors.OpError, match="the caller's"):
+            next(iter(mapped))
+
+
 @pytest.mark.parametrize("derived", DERIVED)
-def test_a_derived_data_set_raises_the_error_of_its_source(derived: str, tmp_path: Any) -> None:
+def test_a_derived_data_set_raises_the_error_of_its_source(derived: str, tmp_path: Path) -> None:
     Image.new("RGB", (6, 6)).save(tmp_path / "there.png")
     (tmp_path / "list.txt").write_text("there.png 0\nmissing.png 0\n")
     data = DERIVED[derived](dataset(image_net("list.txt", 1), base_dir=tmp_path))
