@@ -14,6 +14,7 @@ from keras_caffe.converters.infer import Plan
 from keras_caffe.converters.read_weights import LayerBlobs, read_weights
 from keras_caffe.errors import CaffeWarning, Option, WeightsError, instead
 from keras_caffe.known import recognise
+from keras_caffe.layers.base import Blob
 from keras_caffe.proto.wire import StoredBlob
 from keras_caffe.shapes import Sizes
 
@@ -63,7 +64,11 @@ class Report:
 
 
 def match(
-    plan: Plan, files: Iterable[str | os.PathLike[str]], *, skip_mismatch: bool = False
+    plan: Plan,
+    files: Iterable[str | os.PathLike[str]],
+    *,
+    skip_mismatch: bool = False,
+    changed: Mapping[int, Sequence[Blob]] | None = None,
 ) -> tuple[MatchedBlobs, Report]:
     """Finds the layer of every stored blob; sets nothing.
 
@@ -71,6 +76,7 @@ def match(
         plan: from `infer`.
         files: weight files, applied in this order; a later one wins.
         skip_mismatch: report layers that do not fit instead of raising.
+        changed: {node index: the blobs that a layer has by now}, where these are others than planned.
 
     Raises:
         ReadError: a file is missing or broken.
@@ -79,6 +85,7 @@ def match(
     arrays: MatchedBlobs = {}
     report = Report()
     loaded: set[int] = set()
+    skipped = report.skipped if skip_mismatch else None
     named: dict[str, list[int]] = {}
     for node in plan.net.nodes:
         named.setdefault(node.name, []).append(node.index)
@@ -89,7 +96,8 @@ def match(
                 continue
             # Of several layers with one name, Caffe fills the first, but from HDF5 files the last.
             index = named[layer_blobs.name][-1 if _from_hdf5(layer_blobs) else 0]
-            if _match_layer(plan, index, layer_blobs, str(file), arrays, report.skipped if skip_mismatch else None):
+            blobs = (changed or {}).get(index)
+            if _match_layer(plan, index, layer_blobs, str(file), arrays, skipped, blobs):
                 loaded.add(index)
     report.loaded = [plan.net.nodes[index].name for index in sorted(loaded)]
     report.kept = [p.node.name for index, p in plan.layers.items() if p.blobs and index not in loaded]
@@ -116,26 +124,34 @@ def _from_hdf5(layer_blobs: LayerBlobs) -> bool:
 
 
 def _match_layer(
-    plan: Plan, index: int, layer_blobs: LayerBlobs, file: str, arrays: MatchedBlobs, skipped: dict[str, str] | None
+    plan: Plan,
+    index: int,
+    layer_blobs: LayerBlobs,
+    file: str,
+    arrays: MatchedBlobs,
+    skipped: dict[str, str] | None,
+    changed: Sequence[Blob] | None,
 ) -> bool:
     """Adds what fits to `arrays`; whether there was anything. A misfit goes into `skipped`, or is raised if None."""
-    blobs = plan.blobs(index)
+    blobs = plan.blobs(index) if changed is None else changed
     try:
-        fitting = {i: _fit(stored, blobs[i].shape) for i, stored in _paired(plan, index, layer_blobs)}
+        fitting = {i: _fit(stored, blobs[i].shape) for i, stored in _paired(plan, index, blobs, layer_blobs)}
     except WeightsError as error:
         error.at(where=file, layer=f"{layer_blobs.name!r} ({plan.net.nodes[index].type})")
         if skipped is None:
             raise
         skipped[layer_blobs.name] = f"{error.problem}: expected {error.expected}, the file has {error.received}"
         return False
+    if changed is not None:  # what a layer shares may stand elsewhere by now: its own blobs are filled
+        arrays[index] = arrays.pop(index, {}) | fitting
+        return bool(blobs)
     for i, matched in fitting.items():
         owner, blob = plan.owners.get((index, i), (index, i))
         arrays.setdefault(owner, {})[blob] = MatchedBlob(matched.blob, plan.blobs(owner)[blob].shape)
     return bool(blobs)
 
 
-def _paired(plan: Plan, index: int, layer_blobs: LayerBlobs) -> Iterator[tuple[int, StoredBlob]]:
-    blobs = plan.blobs(index)
+def _paired(plan: Plan, index: int, blobs: Sequence[Blob], layer_blobs: LayerBlobs) -> Iterator[tuple[int, StoredBlob]]:
     stored = [*layer_blobs.blobs, *[None] * (len(blobs) - len(layer_blobs.blobs))]
     missing = [i for i, blob in enumerate(stored) if blob is None]
     # HDF5 files leave out blobs that the layer shares with an earlier one.

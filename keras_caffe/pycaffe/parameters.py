@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -15,11 +15,12 @@ from keras_caffe.converters.share import Slot
 from keras_caffe.converters.write import write_caffemodel
 from keras_caffe.errors import WeightsError
 from keras_caffe.layers import Python
-from keras_caffe.layers.base import BoundBlob
+from keras_caffe.layers.base import Blob, BoundBlob
 from keras_caffe.named import Named
 from keras_caffe.ops.python_layer import BlobVec, PythonBlob, Runner
-from keras_caffe.pycaffe.blob import NetBlob, ParamBlob, ParamMemory, of_a_net
+from keras_caffe.pycaffe.blob import Memory, NetBlob, ParamBlob, ParamMemory, of_a_net
 from keras_caffe.pycaffe.layer import Layer
+from keras_caffe.shapes import Sizes, count
 
 FileName = str | os.PathLike[str]
 
@@ -137,14 +138,14 @@ class Parameters:
         """
         self.push_params()
         try:
-            arrays, self.load_report = weight_files.match(self.plan, files)
+            arrays, self.load_report = weight_files.match(self.plan, files, changed=self._changed())
         except WeightsError as error:  # Caffe's way round a layer that does not fit; pycaffe has no skip_mismatch.
             error.fix = [RENAME if cure is weight_files.SKIP else cure for cure in error.cures]
             raise
         for index, matched in arrays.items():
             for number, stored in matched.items():
-                blob = self.layers[index].blobs[number]
-                if isinstance(blob, ParamBlob):
+                blob = self._blob_at(index, number)
+                if isinstance(blob, ParamBlob) and count(stored.shape) == count(blob.data_memory.bound.blob.shape):
                     memory = blob.data_memory  # another net's, where it is shared
                     memory.bound.read(replace(stored, shape=memory.bound.blob.shape))  # there of another shape, perhaps
                     memory.pull()
@@ -153,6 +154,26 @@ class Parameters:
         return self.load_report
 
     load_hdf5 = copy_from
+
+    def _changed(self) -> dict[int, list[Blob]]:
+        """{node: its blobs} where a script has added some, or a Python layer has others than it was made with."""
+        changed = {}
+        for index, planned in self.plan.layers.items():
+            vector, made = self.layers[index].blobs, planned.blobs
+            kept = 0 if self._runner(index) else len(made)
+            as_made = len(vector) == len(made) and all(
+                vector[n] is self._params[index, n] and vector[n].shape == tuple(made[n].shape)
+                for n in range(kept, len(made))
+            )
+            if not as_made:
+                added = [Blob(f"blob {n}", vector[n].shape) for n in range(kept, len(vector))]
+                changed[index] = [*made[:kept], *added]
+        return changed
+
+    def _blob_at(self, index: int, number: int) -> Any:
+        """A layer's blob, or the net's where the layer has dropped one that others share."""
+        blobs = self.layers[index].blobs
+        return blobs[number] if number < len(blobs) else self._params[index, number]
 
     def save(self, filename: FileName, write_diff: bool = False) -> None:
         """Writes a binary caffemodel, as Caffe does: all layers, Splits included, with their blobs."""
@@ -179,14 +200,27 @@ class Parameters:
         bound, common = {}, {}
         for index, planned in self.plan.layers.items():
             source = theirs.get(planned.node.name)
-            if planned.blobs and source is not None:
-                blobs = _same_blobs(planned, other.plan.bound_blobs(source))
-                common.update({(index, n): other.layers[source].blobs[n] for n in blobs})
-                if not isinstance(planned.layer, Python):  # It has its blobs in place of variables.
-                    bound[index] = blobs
+            if source is None or not (planned.blobs or self._runner(index)):
+                continue
+            if self._runner(index) or other._runner(source):  # It has its blobs, those of by now, instead of variables.
+                mine, others = self.layers[index].blobs, other.layers[source].blobs
+                _check_same(planned, [blob.shape for blob in mine], [blob.shape for blob in others])
+            else:
+                mine, others = planned.blobs, other.plan.bound_blobs(source)
+                _check_same(planned, [blob.shape for blob in mine], [shared.blob.shape for shared in others])
+            if not self._runner(index):
+                bound[index] = dict(enumerate(other.plan.bound_blobs(source)))
+            common.update({(index, n): other.layers[source].blobs[n] for n in range(len(mine))})
         self._use(bound)
         for (index, number), blob in common.items():
-            self.layers[index].blobs[number].data_memory = blob.data_memory
+            self._share(index, number, blob.data_memory)
+
+    def _share(self, index: int, number: int, memory: Memory) -> None:
+        blobs = self.layers[index].blobs
+        if isinstance(blobs[number], ParamBlob) and not isinstance(memory, ParamMemory):  # what no variable holds
+            blobs[number] = NetBlob(blobs[number].shape, memory, blobs[number].diff_memory)
+        else:
+            blobs[number].data_memory = memory
 
     def _use(self, bound: Mapping[int, Mapping[int, BoundBlob]]) -> None:
         """Lets layers use other blobs, {node: blobs}, from now on."""
@@ -198,10 +232,8 @@ class Parameters:
             blob.diff[...] = 0
 
 
-def _same_blobs(planned: PlannedLayer, shared: Sequence[BoundBlob]) -> dict[int, BoundBlob]:
-    mine = [tuple(blob.shape) for blob in planned.blobs]
-    theirs = [tuple(bound.blob.shape) for bound in shared]
+def _check_same(planned: PlannedLayer, mine: Iterable[Sizes], theirs: Iterable[Sizes]) -> None:
+    mine, theirs = ([tuple(shape) for shape in shapes] for shapes in (mine, theirs))
     if mine != theirs:
         problem = "the other net's layer has other blobs"
         raise WeightsError(problem, layer=repr(planned.node.name), expected=mine, received=theirs)
-    return dict(enumerate(shared))

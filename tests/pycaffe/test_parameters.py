@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,3 +216,87 @@ def test_a_blob_that_a_script_makes_larger_keeps_its_values_through_a_pass(tmp_p
     net.save(tmp_path / "net.caffemodel")
     larger = caffe.Net(NET.replace("num_output: 4", "num_output: 6"), str(tmp_path / "net.caffemodel"), caffe.TEST)
     np.testing.assert_array_equal(larger.forward()["b"], [rows.sum(1)])
+
+
+class Growing(caffe.Layer):
+    """Adds a blob when the first data come."""
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        self.blobs.add_blob(1)
+        self.blobs.add_blob(2)
+
+    def reshape(self, bottom: Any, top: Any) -> None:
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        if len(self.blobs) == 2:
+            self.blobs.add_blob(3)
+        top[0].data[...] = bottom[0].data * self.blobs[0].data[0] + self.blobs[2].data[0]
+
+
+def growing() -> caffe.Net:
+    return caffe.Net(
+        """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
+        layer { name: "y" type: "Python" bottom: "x" top: "y" python_param { module: "m" layer: "L" } }""",
+        caffe.TEST,
+        python_layers={"m.L": Growing},
+    )
+
+
+@pytest.mark.parametrize("save", ["save", "save_hdf5"])
+def test_a_net_reads_what_it_has_saved_after_a_layer_grew(save: str, tmp_path: Path) -> None:
+    net, fresh = growing(), growing()
+    file = tmp_path / ("net.caffemodel.h5" if save == "save_hdf5" else "net.caffemodel")
+    net.forward(x=np.ones((1, 2)))
+    for blob, value in zip(net.params["y"], (2, 3, 4), strict=True):
+        blob.data[...] = value
+    getattr(net, save)(file)
+    for blob in net.params["y"]:
+        blob.data[...] = -1
+    net.copy_from(file)
+    assert [blob.data.tolist() for blob in net.params["y"]] == [[2], [3, 3], [4, 4, 4]]
+    assert net.forward(x=np.ones((1, 2)))["y"].tolist() == [[2 + 4, 2 + 4]]
+    with pytest.raises(WeightsError, match="'y'.*another number of blobs.*expected 2 .*; received 3"):
+        fresh.copy_from(file)
+    fresh.forward()
+    fresh.share_with(net)
+    net.params["y"][2].data[...] = 7
+    assert fresh.forward(x=np.ones((1, 2)))["y"].tolist() == [[2 + 7, 2 + 7]]
+
+
+def test_a_blob_that_a_script_has_deleted_is_missed_by_name(tmp_path: Path) -> None:
+    net, other = growing(), growing()
+    other.save(tmp_path / "net.caffemodel")
+    del net.params["y"][1]
+    with pytest.raises(WeightsError, match="'y'.*another number of blobs.*expected 1 .*; received 2"):
+        net.copy_from(tmp_path / "net.caffemodel")
+    for mine, theirs, shapes in ((net, other, ([(1,)], [(1,), (2,)])), (other, net, ([(1,), (2,)], [(1,)]))):
+        with pytest.raises(WeightsError, match="'y': the other net's layer has other blobs") as raised:
+            mine.share_with(theirs)
+        assert (str(raised.value.expected), str(raised.value.received)) == tuple(map(str, shapes))
+    net.params["y"][0].data[...] = 5
+    net.save(tmp_path / "one.caffemodel")
+    net.params["y"][0].data[...] = 6
+    net.copy_from(tmp_path / "one.caffemodel")
+    assert net.params["y"][0].data.tolist() == [5]
+
+
+def test_an_added_blob_of_an_inner_product_is_read_again(tmp_path: Path) -> None:
+    net = caffe.Net(NET, caffe.TEST)
+    net.params["a"].add_blob(2, 5)
+    net.params["a"][0].data[...], net.params["a"][2].data[...] = 3, 7
+    net.save(tmp_path / "net.caffemodel")
+    net.params["a"][0].data[...], net.params["a"][2].data[...] = 0, 0
+    net.copy_from(tmp_path / "net.caffemodel")
+    assert (net.params["a"][0].data == 3).all() and (net.params["a"][2].data == 7).all()
+
+
+def test_a_blob_of_no_variable_is_shared_too() -> None:
+    net, other = growing(), growing()
+    spare = type(net.params["y"])()
+    spare.add_blob(1)
+    net.params["y"][0] = spare[0]
+    other.share_with(net)
+    spare[0].data[...] = 9
+    assert other.params["y"][0].data.tolist() == [9]
+    assert other.forward(x=np.ones((1, 2)))["y"].tolist() == [[9, 9]]
