@@ -81,14 +81,8 @@ def _guarded_class(iterator: type) -> type:
             return self.resource[0]
 
         def __next__(self) -> Any:
-            return self._explained(super().__next__)
-
-        def get_next(self) -> Any:
-            return self._explained(super().get_next)
-
-        def _explained(self, take: Callable[[], Any]) -> Any:
             try:
-                return take()
+                return super().__next__()
             except tf.errors.OpError as error:
                 raise (self.explain(error) or error) from None
 
