@@ -233,7 +233,7 @@ def test_cures_are_those_of_the_command(layer: str, options: list[str], said: st
         (["export", NET, WEIGHTS, "-o", "out", "--version", "1"], "Leave out --version to get the next free one."),
         (
             ["export", NET, WEIGHTS, "-o", "out.tflite", "--format=tflite", "--kind=int8"],
-            "Pass --calibration FILE.npy with some hundred typical inputs.",
+            "Pass --calibration FILE with some hundred typical inputs.",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
@@ -275,8 +275,8 @@ def test_modules_of_python_layers_may_import_caffe(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("format", "option", "said"),
     [
-        ("tflite", "--mean=104,117,123", "--mean: only with --format savedmodel or onnx"),
-        ("openvino", "--scale=0.5", "--scale: only with --format savedmodel or onnx"),
+        ("tflite", "--resize=32", "--resize: only with --format savedmodel or onnx or openvino"),
+        ("tflite", "--crop=32", "--crop: only with --format savedmodel or onnx or openvino"),
         ("tflite", "--labels=missing.txt", "--labels: only with --format savedmodel or onnx"),
         ("onnx", "--kind=float16", "--kind: only with --format tflite"),
         ("savedmodel", "--precision=float16", "--precision: only with --format onnx"),
