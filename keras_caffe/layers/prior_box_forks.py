@@ -11,6 +11,7 @@ from keras_caffe.ops import priors
 if TYPE_CHECKING:
     from keras_caffe.layers.prior_box import PriorBox
 
+MOST = 10_000  # boxes of all densities: a file must not take memory by a number
 RULES = ("ssd", "textboxes", "textboxes++", "faceboxes")
 FORKS = {"faceboxes": "faceboxes", "textboxes": "textboxes"}
 """{dialect: rule} of those that no field tells"""
@@ -51,9 +52,6 @@ def cell_priors(layer: PriorBox) -> list[priors.Prior]:
     return (priors.faceboxes_priors if layer.rule == "faceboxes" else priors.ssd_priors)(*given)
 
 
-MOST = 10_000  # boxes of all densities: a file must not take memory by a number
-
-
 def check_sizes(layer: PriorBox) -> None:
     """Raises LayerError for sizes that do not go together."""
     _check_fixed(layer)
@@ -74,13 +72,15 @@ def check_sizes(layer: PriorBox) -> None:
 
 def _check_fixed(layer: PriorBox) -> None:
     sizes, densities = layer.fixed_size, layer.density
+    boxes = sum(density**2 for density in densities)
+    if boxes > MOST:
+        raise LayerError("density asks for too many boxes in a cell", expected=f"at most {MOST}", received=f"{boxes:g}")
     if not sizes and (densities or layer.fixed_ratio):
         raise LayerError("density and fixed_ratio are for fixed_size", expected="fixed_size", received="none")
     problems = {
         f"min_size {layer.min_size}": bool(layer.min_size),
         f"density {densities} for {len(sizes)} sizes": len(densities) != len(sizes),
         f"density {densities}, not whole": any(density % 1 for density in densities),
-        f"density {densities}, {MOST} boxes a cell and more": sum(density**2 for density in densities) > MOST,
         f"{len(layer.fixed_ratio)} of fixed_ratio": len(layer.fixed_ratio) > 1,
         "fixed_ratio beside aspect_ratio": bool(layer.fixed_ratio and layer.aspect_ratio),
         f'rule "{layer.rule}"': layer.rule != "ssd",

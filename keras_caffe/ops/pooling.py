@@ -16,7 +16,7 @@ from keras_caffe.ops.indices import first_greatest
 from keras_caffe.ops.pool_axis import Axis
 from keras_caffe.ops.rectify import chosen_from
 from keras_caffe.ops.same import is_same
-from keras_caffe.ops.stock import native_ops_allowed, on_tensorflow
+from keras_caffe.ops.stock import eight_bits, native_ops_allowed, on_tensorflow
 
 FLT_MAX = float(np.finfo("float32").max)
 
@@ -41,7 +41,7 @@ def max_pool_twin(x: Any, axes: Sequence[Axis]) -> Any:
     sizes = x.shape[1:3]
     if on_tensorflow() and all(map(_is_same, sizes, axes)):
         return _pool(x, axes, "max", "SAME")
-    if on_tensorflow() and not native_ops_allowed() and all(map(_begins_inside, sizes, axes)):
+    if eight_bits() and all(map(_begins_inside, sizes, axes)):
         return _cut(_pool(_repeated(x, axes), axes, "max"), x, axes)
     return _framed_pool(x, axes, "max", -FLT_MAX)
 

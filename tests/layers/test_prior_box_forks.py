@@ -174,6 +174,7 @@ def test_onnx_has_the_same_boxes(name: str, opened: bool, tmp_path: Path) -> Non
         ({"fixed_size": 32, "density": 1, "rule": "textboxes++"}, 'received rule "textboxes'),
         ({"min_size": (3, 4), "rule": "textboxes"}, "TextBoxes has one min_size"),
         ({"min_size": 32, "rule": "faceboxes"}, "16 boxes in the room of 1"),
+        ({"fixed_size": (8, 16), "density": (100, 2)}, "at most 10000; received 10004"),
         ({"min_size": (16, 128, 256), "rule": "faceboxes"}, "3 boxes in the room of 21"),
     ],
 )
