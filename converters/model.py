@@ -23,6 +23,7 @@ from keras_caffe.converters.infer import Plan, infer
 from keras_caffe.converters.keras_names import keras_name
 from keras_caffe.converters.recipe import Recipe
 from keras_caffe.converters.tensors import ANCHOR, Blobs, Tensors
+from keras_caffe.converters.unique_names import make_unique
 from keras_caffe.errors import Call, Cure, ExportError, LayerError, NetError, Option, ShapeError
 from keras_caffe.forks.dialects import named, taken
 from keras_caffe.layers.base import CaffeLayer, serializable
@@ -216,6 +217,7 @@ class CaffeModel(BlobModel):
             outputs = {ANCHOR: tensors.anchor()}
         inputs = tensors.inputs(tensors.plan.inputs)
         tensors.allow_depth()
+        make_unique(outputs.values())
         model = cls(_unwrap(inputs), _unwrap(outputs), tensors=tensors, name=recipe.name)
         model.recipe, model.load_report, model.files = recipe, load_report, files
         return model
@@ -267,6 +269,7 @@ class CaffeModel(BlobModel):
         outputs = {name: self.blobs[name] for name in names}
         needed = self.tensors.plan.inputs_of(self.net.last_write(name).id for name in names)
         self.tensors.allow_depth()
+        make_unique(outputs.values())
         model = BlobModel(_unwrap(self.tensors.inputs(needed)), outputs, name=f"{self.name}_extract")
         model.tensors = self.tensors
         return model

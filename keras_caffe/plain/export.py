@@ -13,11 +13,11 @@ from keras_caffe.converters.infer import Plan, PlannedLayer
 from keras_caffe.converters.model import CaffeModel, output_name
 from keras_caffe.converters.preprocessing import Preprocessing
 from keras_caffe.converters.tensors import ANCHOR, Tensors
+from keras_caffe.converters.unique_names import make_unique
 from keras_caffe.errors import CaffeError, ExportError, Option
 from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.plain.edges import turned_first, with_pictures
 from keras_caffe.plain.learned import Learned
-from keras_caffe.plain.names import make_unique
 from keras_caffe.plain.registry import turner_of
 from keras_caffe.plain.site import Part, Site
 from keras_caffe.plain.table import CANNOT
@@ -104,7 +104,8 @@ class _Turning:
             self.tensors.add_inputs(source.node.outputs, source.defaults)
         self.arrays = {i: [bound.get() for bound in self.plan.bound_blobs(i)] for i in self.plan.layers}
         self._take_pictures(rgb, preprocessing)
-        self.learned = Learned(self.tensors.anchor())
+        self.taken = {planned.layer.name for planned in self.plan.layers.values()} | self._inputs().keys()
+        self.learned = Learned(self.tensors.anchor(), self.taken)
 
     def _take_pictures(self, rgb: bool, preprocessing: Any) -> None:
         if rgb or preprocessing is not None:
@@ -126,7 +127,8 @@ class _Turning:
                 self.problems.append(f"{planned.node.name!r} ({planned.node.type}): {error.problem}")
                 refused |= set(planned.node.outputs)
                 continue
-            self.mains |= {id(top._keras_history.operation) for top in tops}
+            behind = (top._keras_history.operation for top in tops)
+            self.mains |= {id(operation) for operation in behind if operation.name == planned.layer.name}
             for value, top in zip(planned.node.outputs, tops, strict=True):
                 self.tensors[value] = top
         if self.problems:
@@ -172,7 +174,7 @@ class _Turning:
 
         pairs = self.plan.owners.items()
         partly = any(index in (user[0], owner[0]) for user, owner in pairs) and not self._as_a_whole(index)
-        return Site(planned.layer, self.arrays[index], learned, partly, parts=self.parts)
+        return Site(planned.layer, self.arrays[index], learned, partly, taken=self.taken, parts=self.parts)
 
     def _whole_owner(self, index: int) -> int | None:
         """The node all of whose blobs this one uses, in a layer of the same arguments."""
@@ -187,12 +189,15 @@ class _Turning:
         group = {index, *(owner for user, owner in pairs if user == index)}
         return all(_twins(self.plan, *pair) for pair in pairs if group.intersection(pair))
 
+    def _inputs(self) -> dict[str, Any]:
+        return {**self.tensors.inputs(self.plan.inputs), **self.edges}
+
     def _finished(self) -> keras.Model:
         plan, net = self.plan, self.plan.net
         outputs = {output_name(net, v): self.tensors.at_edge_as(net.held(v), v) for v in plan.outputs()}
         if not outputs:
             outputs = {ANCHOR: self.tensors.anchor()}
-        inputs = {**self.tensors.inputs(plan.inputs), **self.edges}
+        inputs = self._inputs()
         make_unique(outputs.values(), self.mains | {id(x._keras_history.operation) for x in inputs.values()})
         return keras.Model(_single(inputs), _single(outputs), name=self.source.name)
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe.converters.unique_names import free_name
 from keras_caffe.layers.base import Blob
 
 
@@ -16,10 +17,11 @@ class Learned:
 
     Args:
         anchor: a tensor of the model, of which the index that looks a row up is made.
+        taken: names that layers and inputs of the model have.
     """
 
-    def __init__(self, anchor: Any) -> None:
-        self._anchor, self._index = anchor, None
+    def __init__(self, anchor: Any, taken: set[str]) -> None:
+        self._anchor, self._index, self._taken = anchor, None, taken
         self._rows: dict[tuple[str, int], Any] = {}
         self._constants = 0
 
@@ -49,9 +51,8 @@ class Learned:
             zeros = ops.zeros_like(ops.reshape(self._anchor, (-1,))[:1,], dtype="int32")
             self._index = zeros
         name, number = owner
-        layer = keras.layers.Embedding(
-            1, max(array.size, 1), name=f"{name}_blob_{number}" if number >= 0 else f"{name}_values_{-number}"
-        )
+        wanted = f"{name}_blob_{number}" if number >= 0 else f"{name}_values_{-number}"
+        layer = keras.layers.Embedding(1, max(array.size, 1), name=free_name(wanted, self._taken))
         row = layer(self._index)
         layer.set_weights([np.asarray(array, "float32").reshape(1, -1)])
         layer.trainable = trainable

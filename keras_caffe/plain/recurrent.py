@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_caffe.converters.unique_names import free_name
 from keras_caffe.layers.lstm import LSTM
 from keras_caffe.layers.lstm_clipped import Lstm
 from keras_caffe.layers.rnn import RNN
@@ -82,4 +83,5 @@ def _over_time(site: Site, function: Callable[..., Any], given: Any, cont: Any, 
 
 
 def _dense(site: Site, part: str, weights: np.ndarray, **arguments: Any) -> keras.layers.Dense:
-    return keras.layers.Dense(len(weights), **site.keras_args | {"name": f"{site.name}_{part}"}, **arguments)
+    name = free_name(f"{site.name}_{part}", site.taken)
+    return keras.layers.Dense(len(weights), **site.keras_args | {"name": name}, **arguments)

@@ -39,6 +39,7 @@ class Site:
         shared: other layers use some of the blobs too.
         made: Keras layers with weights that this layer has become, for those that share all of them.
         lent: `made` of the layer whose blobs this one uses, all of them.
+        taken: names that layers and inputs of the model have; parts with weights of their own are given others.
         parts: {id of a tensor of the model: what it is made by}, to which the turner adds.
     """
 
@@ -48,6 +49,7 @@ class Site:
     shared: bool = False
     made: list[keras.layers.Layer] = field(default_factory=list)
     lent: Sequence[keras.layers.Layer] = ()
+    taken: set[str] = field(default_factory=set)
     parts: dict[int, Part] = field(default_factory=dict)
 
     @property

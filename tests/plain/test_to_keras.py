@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -233,6 +234,56 @@ def test_layers_called_as_the_parts_of_others_keep_their_names(data_format: str,
     assert isinstance(plain.get_layer("conv_pad_1"), keras.layers.Conv2D)
     x = values(2, 8, 8, 3) if data_format == "channels_last" else values(2, 3, 8, 8)
     np.testing.assert_allclose(plain(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+NAMESAKES = (
+    (FLAGGED % ("LSTM", "recurrent_param"))
+    + """
+layer { name: "memory_input" type: "InnerProduct" bottom: "memory" top: "y" param { lr_mult: 1 } param { lr_mult: 2 }
+  inner_product_param { axis: 2 num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "memory/hidden" type: "InnerProduct" bottom: "y" top: "y" inner_product_param { axis: 2 num_output: 4
+  weight_filler { type: "xavier" } } }
+layer { name: "bias" type: "Bias" bottom: "y" top: "z" bias_param { axis: 1 num_axes: 2 } }
+layer { name: "bias_blob_0" type: "InnerProduct" bottom: "z" top: "z" inner_product_param { axis: 2 num_output: 4 } }
+layer { name: "reshape_1" type: "PReLU" bottom: "z" top: "z" }
+"""
+)
+
+
+def siamese() -> str:
+    text = ""
+    for side, twin in (("a", ""), ("b", "_p")):
+        text += f"""
+layer {{ name: "{side}" type: "Input" top: "{side}" input_param {{ shape {{ dim: 2 dim: 3 dim: 6 dim: 6 }} }} }}
+layer {{ name: "up{twin}" type: "Deconvolution" bottom: "{side}" top: "u{twin}" param {{ name: "w" }}
+  convolution_param {{ num_output: 2 kernel_size: 4 stride: 2 pad: 1 bias_term: false }} }}
+layer {{ name: "slope{twin}" type: "PReLU" bottom: "u{twin}" top: "u{twin}" param {{ name: "s" }} }}
+layer {{ name: "bias{twin}" type: "Bias" bottom: "u{twin}" top: "u{twin}" param {{ name: "b" }} }}
+layer {{ name: "scale{twin}" type: "Scale" bottom: "u{twin}" top: "u{twin}" }}"""
+    return text
+
+
+@pytest.mark.parametrize(("net", "count"), [(NAMESAKES, 11), (siamese(), 5)], ids=["namesakes", "siamese"])
+def test_each_variable_has_a_path_of_its_own(net: str, count: int, tmp_path: Path) -> None:
+    model = keras_caffe.load(net)
+    keras_caffe.to_keras(model).save(tmp_path / "net.keras")
+    code: dict[str, Any] = {"__name__": "net"}
+    exec(keras_caffe.to_code(model), code)
+    for plain in (keras_caffe.to_keras(model), keras.saving.load_model(tmp_path / "net.keras"), code["build_model"]()):
+        paths = [variable.path for variable in plain.variables]
+        assert len(set(paths)) == len(paths) == count
+        assert all(variable.path.startswith(f"{layer.name}/") for layer in plain.layers for variable in layer.variables)
+
+
+def test_multipliers_are_for_one_variable_alone() -> None:
+    tf = pytest.importorskip("tensorflow")
+    plain = keras_caffe.to_keras(keras_caffe.load(NAMESAKES))
+    bias = plain.get_layer("memory_input").bias
+    optimizer = keras_caffe.optimizers.SGD(0.5, multipliers={bias.path: (2, 1)})
+    before = [np.array(variable) for variable in plain.trainable_variables]
+    optimizer.apply([tf.ones(variable.shape) for variable in plain.trainable_variables], plain.trainable_variables)
+    for variable, old in zip(plain.trainable_variables, before, strict=True):
+        np.testing.assert_allclose(old - variable, 1.0 if variable is bias else 0.5, atol=1e-6)
 
 
 def test_folded() -> None:
