@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -44,13 +45,26 @@ class DummyData(SourceLayer):
         specs = cls.fillers(layer)
         for spec, shape in zip(specs, shapes, strict=True):
             fillers.check(spec, known(shape))
-        return [_filled(spec, shape) for spec, shape in zip(specs, shapes, strict=True)]
+        return _Drawn(specs, shapes)
 
     @staticmethod
     def fillers(layer: Any) -> list[dict[str, Any]]:
         """The filler of each top, as `keras_caffe.fillers` takes it."""
         given = [fillers.from_caffe(filler) for filler in layer.dummy_data_param.data_filler]
         return _for_all(given or [{"type": "constant"}], len(layer.top))
+
+
+class _Drawn(Sequence[np.ndarray]):
+    """What fillers give, drawn when it is first asked for: `check` asks for none, however large the blobs are."""
+
+    def __init__(self, specs: Sequence[dict[str, Any]], shapes: Sequence[Shape]) -> None:
+        self._asked = [cache(partial(_filled, spec, shape)) for spec, shape in zip(specs, shapes, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._asked[index]()
 
 
 def _filled(spec: dict[str, Any], shape: Shape) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_caffe import check
 from keras_caffe.layers import DummyData
 from tests.layers.source_case import declared, message, refused
 
@@ -36,6 +37,20 @@ def test_values() -> None:
 def test_a_constant_takes_no_memory() -> None:
     (large, _) = values(HEAD + "dummy_data_param { shape { dim: 100000 dim: 100000 } data_filler { value: 2 } }")
     assert (large.shape, large.dtype, large[-1, -1]) == ((100000, 100000), "float32", 2)
+
+
+def test_random_values_are_drawn_when_they_are_first_asked_for() -> None:
+    large = HEAD + 'dummy_data_param { shape { dim: 100000 dim: 100000 } data_filler { type: "gaussian" } }'
+    assert len(DummyData.default_values(message(large), DummyData.declared_shapes(message(large)))) == 2
+    small = message(HEAD + 'dummy_data_param { shape { dim: 5 } data_filler { type: "gaussian" } }')
+    drawn = DummyData.default_values(small, DummyData.declared_shapes(small))
+    assert drawn[0] is drawn[0] and drawn[0].std() > 0
+
+
+def test_a_net_of_more_values_than_memory_is_planned() -> None:
+    layer = 'layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 60000 dim: 30000 } '
+    findings = check(layer + 'data_filler { type: "uniform" } } }')
+    assert [finding.text for finding in findings if finding.severity == "error"] == []
 
 
 def test_refusals() -> None:
