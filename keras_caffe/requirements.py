@@ -15,12 +15,20 @@ from pathlib import Path
 from typing import Any
 
 HAS_TENSORFLOW = find_spec("tensorflow") is not None
+NUMPY_BACKEND = ("jax", "scipy")
+"""What Keras's NumPy backend imports besides NumPy"""
 
 if not HAS_TENSORFLOW and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
     raise ImportError(
         "keras_caffe needs TensorFlow 2.16.2 or newer, and none is installed. "
         "Install it with `pip install 'keras-caffe[tensorflow]'`, or without GPU support (a smaller download) "
         "with `pip install 'keras-caffe[tensorflow-cpu]'`."
+    )
+
+if os.environ.get("KERAS_BACKEND") == "numpy" and (missing := [name for name in NUMPY_BACKEND if not find_spec(name)]):
+    raise ImportError(
+        f"Keras's NumPy backend needs {' and '.join(NUMPY_BACKEND)}; missing: {', '.join(missing)}. "
+        f"Install what is missing with `pip install {' '.join(missing)}`, or choose another KERAS_BACKEND."
     )
 
 
@@ -92,8 +100,12 @@ def hidden(*modules: str) -> Iterator[None]:
 def without_backend() -> None:
     """Lets Keras start in a second, for what computes nothing; should it import TensorFlow, that is silent."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if "keras" not in sys.modules:
+    if "keras" in sys.modules:
+        return
+    if all(find_spec(name) for name in NUMPY_BACKEND):
         os.environ["KERAS_BACKEND"] = "numpy"
+    else:
+        prepare()
 
 
 CLASSES = ("layers", "losses", "metrics", "optimizers")

@@ -15,6 +15,7 @@ import pytest
 
 from keras_caffe import requirements, samples
 from keras_caffe.cli import view
+from tests.shared_goldens import ROOT
 
 HEAVY = {"keras", "tensorflow", "onnx", "rich", "h5py"}
 
@@ -129,6 +130,28 @@ NOTHING = [["check"], ["summary"], ["draw", "-o", "net.dot"], ["view", "-o", "ne
 def test_what_computes_nothing_needs_no_tensorflow(args: list[str], tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     assert "tensorflow" not in imported(args[0], LENET[0], *args[1:], code=0)
+
+
+@pytest.mark.parametrize("missing", requirements.NUMPY_BACKEND)
+@pytest.mark.parametrize("args", NOTHING, ids=lambda args: args[0])
+def test_what_computes_nothing_needs_no_numpy_backend(args: list[str], missing: str, tmp_path: Path) -> None:
+    """Keras's NumPy backend imports JAX and SciPy, which an ordinary installation does not bring."""
+    argv = [args[0], LENET[0], *args[1:]]
+    code = f"import sys; sys.modules[{missing!r}] = None; from keras_caffe.cli import main; sys.exit(main({argv}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=with_sources())
+    assert run.returncode == 0, run.stderr[-2000:]
+
+
+@pytest.mark.parametrize("missing", requirements.NUMPY_BACKEND)
+def test_the_numpy_backend_says_what_it_needs(missing: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; import keras_caffe"
+    environment = {**with_sources(), "KERAS_BACKEND": "numpy"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert f"`pip install {missing}`" in run.stderr.splitlines()[-1]
+
+
+def with_sources() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def test_a_page_of_what_is_run_needs_what_runs_it() -> None:
