@@ -253,7 +253,8 @@ class MultiBox(CaffeLoss):
 
     Shapes: y_true rows (image, label, instance, xmin, ymin, xmax, ymax, difficult), either Caffe's (1, 1, G, 8) or
     (N, G, 8) by image, where a row of image -1 is empty. y_pred (locations (N, P * 4 [* K]), scores (N, P * K), priors
-    (1, 2, P * 4)), or one tensor (N, P, 4 [* K] + K + 8) of location, scores, prior box and variances.
+    (1, 2, P * 4)[, RefineDet's own scores (N, P * 2)[, and shifts (N, P * 4) of the priors]]), or one tensor (N, P,
+    4 [* K] + K + 8) of location, scores, prior box and variances.
     """
 
     def __init__(
@@ -274,8 +275,8 @@ class MultiBox(CaffeLoss):
             places = ops.arange(ops.shape(y_true)[0], dtype=y_true.dtype)[:, None]
             image = ops.where(y_true[..., 0] < 0, -1, places)
             y_true = ops.concatenate([image[..., None], y_true[..., 1:]], axis=-1)
-        locations, scores, priors = y_pred
-        return sum(multibox_loss(locations, scores, priors, y_true, self.rules))
+        locations, scores, priors, *own = y_pred
+        return sum(multibox_loss(self.rules, locations, scores, priors, y_true, *own))
 
     def _parts(self, y_pred: Any) -> tuple[Any, Any, Any]:
         batch, classes = ops.shape(y_pred)[0], self.rules.num_classes

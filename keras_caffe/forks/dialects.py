@@ -21,6 +21,7 @@ DIALECTS = {
     BVLC: Dialect("BVLC/caffe", "nothing: Caffe's own meanings"),
     "ssd": Dialect("weiliu89/caffe, branch ssd", "SmoothL1Loss is SSD's; Accuracy settles ties in its own way"),
     "textboxes": Dialect("MhLiao/TextBoxes", "PriorBox has twice SSD's boxes, each once more at the cell's lower edge"),
+    "refinedet": Dialect("sfzhang15/RefineDet", "SSD's meanings; of two classes, labels above 1 are 1 in its losses"),
     "faceboxes": Dialect("sfzhang15/FaceBoxes", "PriorBox has 16 boxes for a min_size of 32, and 4 for one of 64"),
     "nvcaffe": Dialect("NVIDIA/caffe", "BatchNorm keeps running averages and may scale and shift", ("nvidia",)),
     "deeplab": Dialect("TheLegendAli/DeepLab-Context", "hole in Convolution and Im2col is the dilation"),
@@ -38,7 +39,7 @@ DIALECTS = {
     "openpose": Dialect("CMU-Perceptual-Computing-Lab/caffe_train", "nothing in Caffe's own layers"),
     "ristretto": Dialect("pmgysel/caffe", "its types compute with fewer bits, here in floats, with a warning"),
 }
-SSDS = ("ssd", "textboxes", "faceboxes")
+SSDS = ("ssd", "textboxes", "faceboxes", "refinedet")
 """SSD and the dialects that have all of its meanings, but for PriorBox"""
 _NAMES = {name: name for name in DIALECTS} | {a: name for name, d in DIALECTS.items() for a in d.aliases}
 
@@ -94,6 +95,7 @@ MARKS = [
     *_marks("happynear", "inner_product_param.normalize normalize_param"),
     *_marks(f"ssd {_all_but('ssd', 'happynear')}", "norm_param"),
     *_marks(f"rcnn {_all_but('rcnn', *SSDS)}", "smooth_l1_loss_param"),
+    *_marks("refinedet", "multibox_loss_param.objectness_score detection_output_param.objectness_score"),
     *_marks("segnet", "bn_param.bn_mode"),
     *_marks("pspnet tsn happynear", "bn_param.slope_filler bn_param.bias_filler bn_param.momentum"),
     *_marks("pspnet tsn happynear", "bn_param.frozen bn_param.eps"),

@@ -8,13 +8,15 @@ from typing import Any
 
 from keras import ops
 
-from keras_caffe.errors import CaffeWarning, ShapeError
+from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
 from keras_caffe.layers.arguments import flag, number, whole
 from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, required, serializable
+from keras_caffe.layers.context import load_context
 from keras_caffe.layers.detection_bottoms import refuse_polygons
 from keras_caffe.layers.loss import full_precision
 from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.evaluation import evaluate_detections
+from keras_caffe.ops.matching import objects_alike
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape
 
@@ -34,13 +36,14 @@ class DetectionEvaluate(CaffeLayer):
         background_label_id: class that does not count (0); -1 = none.
         overlap_threshold: least overlap (intersection over union) of a hit, above 0 (0.5).
         evaluate_difficult_gt: whether difficult boxes count (True).
+        objects_alike: of two classes, labels of ground truth above 1 mean 1, too, as in RefineDet (False).
 
     Shapes: detections (1, 1, R, 7), ground truth (1, 1, G, 8) -> (1, 1, classes + rows, 5); rows depend on the values.
 
     Raises:
         LayerError: no num_classes, an overlap_threshold of 0 or less. ShapeError: other shapes.
 
-    Caffe: src/caffe/layers/detection_evaluate_layer.cpp (weiliu89/caffe, branch ssd)
+    Caffe: src/caffe/layers/detection_evaluate_layer.cpp (weiliu89/caffe, branch ssd; sfzhang15/RefineDet)
     """
 
     bottoms: Arity = (2, 2)
@@ -54,6 +57,7 @@ class DetectionEvaluate(CaffeLayer):
         background_label_id: int = 0,
         overlap_threshold: float = 0.5,
         evaluate_difficult_gt: bool = True,
+        objects_alike: bool = False,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -62,6 +66,9 @@ class DetectionEvaluate(CaffeLayer):
         self.background_label_id: int = whole("background_label_id", background_label_id)
         self.overlap_threshold: float = number("overlap_threshold", overlap_threshold, above=0)
         self.evaluate_difficult_gt: bool = flag("evaluate_difficult_gt", evaluate_difficult_gt)
+        self.objects_alike: bool = flag("objects_alike", objects_alike)
+        if self.objects_alike and self.num_classes != 2:
+            raise LayerError("objects_alike needs two classes")
         self.supports_jit = False  # The number of rows depends on the values.
 
     @compiled
@@ -69,7 +76,7 @@ class DetectionEvaluate(CaffeLayer):
         detections, truth = (ops.stop_gradient(x) for x in inputs)
         rows = evaluate_detections(
             ops.reshape(detections, (-1, 7)),
-            ops.reshape(truth, (-1, 8)),
+            objects_alike(truth) if self.objects_alike else ops.reshape(truth, (-1, 8)),
             classes=self.num_classes,
             background=self.background_label_id,
             threshold=self.overlap_threshold,
@@ -94,4 +101,6 @@ class DetectionEvaluate(CaffeLayer):
             )
             warnings.warn(f"{problem}; name_size_file is not read", CaffeWarning, stacklevel=2)
         names = ("background_label_id", "overlap_threshold", "evaluate_difficult_gt")
-        return cls(required(param, "num_classes"), **{name: getattr(param, name) for name in names}, **kwargs)
+        given = {name: getattr(param, name) for name in names}
+        alike = load_context().fork == "refinedet" and param.num_classes == 2
+        return cls(required(param, "num_classes"), objects_alike=alike, **given, **kwargs)

@@ -11,7 +11,8 @@ from keras import ops
 from keras_caffe.errors import LayerError, ShapeError
 from keras_caffe.layers.arguments import each_axis, flag, number, one_of, optional, whole
 from keras_caffe.layers.base import ALL, Arity, Bottom, CaffeLayer, enum_name, required, serializable
-from keras_caffe.layers.detection_bottoms import check_detection_shapes, refuse_polygons
+from keras_caffe.layers.context import load_context
+from keras_caffe.layers.detection_bottoms import check_detection_shapes, check_own_predictions, refuse_polygons
 from keras_caffe.layers.loss import LossLayer, loss_arguments
 from keras_caffe.ops.boxes import CODE_TYPES
 from keras_caffe.ops.compiled import compiled
@@ -31,21 +32,25 @@ class MultiBoxLoss(LossLayer):
     there are matches, those of greatest class loss; "HARD_EXAMPLE" the sample_size priors of greatest loss, matched or
     not; "NONE" all. L = (loc_weight sum smooth_l1(location - target) + sum class loss) / normaliser.
 
+    RefineDet's layer takes scores and shifts of the priors, too: a prior whose own score is below `objectness_score` is
+    never mined, and the shifted priors are matched, which locations are then relative to. No gradient goes to either.
+
     Args:
         num_classes: with the background.
         parts: which of the two losses count (location, class).
         **kwargs: the other fields of `keras_caffe.ops.multibox.MultiBoxRules`, named as in MultiBoxLossParameter.
 
     Shapes: locations (N, priors * 4 [* classes]), scores (N, priors * classes), priors (1, 2, priors * 4), ground truth
-    (1, 1, G, 8) of rows (image, label, instance, xmin, ymin, xmax, ymax, difficult), image -1 = no box -> ().
+    (1, 1, G, 8) of rows (image, label, instance, xmin, ymin, xmax, ymax, difficult), image -1 = no box[, own scores of
+    the priors (N, priors * 2)[, their locations (N, priors * 4)]] -> ().
 
     Raises:
         LayerError: parameters that Caffe refuses. ShapeError: sizes that contradict each other.
 
-    Caffe: src/caffe/layers/multibox_loss_layer.cpp (weiliu89/caffe, branch ssd)
+    Caffe: src/caffe/layers/multibox_loss_layer.cpp (weiliu89/caffe, branch ssd; sfzhang15/RefineDet)
     """
 
-    bottoms: Arity = (4, 4)
+    bottoms: Arity = (4, 6)
     flops_per_top_value: int | None = None  # the values decide how many priors count
     no_gradient: Sequence[int] = (2, 3)
     kept_bottoms = ALL
@@ -61,12 +66,15 @@ class MultiBoxLoss(LossLayer):
 
     @compiled
     def call(self, inputs: Any) -> Any:
-        locations, scores, priors, truth = inputs
-        losses = multibox_loss(locations, scores, priors, truth, self.rules)
+        losses = multibox_loss(self.rules, *inputs)
         return sum((loss for loss, counts in zip(losses, self.parts, strict=True) if counts), ops.zeros_like(losses[0]))
 
     def check_shapes(self, *shapes: Shape) -> None:
-        check_detection_shapes(shapes, self.rules.num_classes, self.rules.share_location)
+        rules = self.rules
+        check_detection_shapes(shapes, rules.num_classes, rules.share_location)
+        check_own_predictions([*shapes[:3], *shapes[4:]], rules.share_location)
+        if shapes[4:] and rules.nms_threshold and rules.mining_type != "NONE":
+            raise LayerError("RefineDet's layer mixes up the priors where nms_param meets their own scores")
         values = count(shapes[3])
         if values is not None and values % 8:
             raise ShapeError("ground truth needs rows of 8 numbers", expected="(1, 1, G, 8)", received=shapes[3])
@@ -75,17 +83,17 @@ class MultiBoxLoss(LossLayer):
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:
         param = layer.multibox_loss_param
         refuse_polygons(param)
-        _check_file(layer)
-        nms = param.nms_param
-        own = {
+        _check_file(layer, param)
+        own: dict[str, Any] = {
+            "parts": [*layer.propagate_down[:2]] or [True, True],
             "normalization": loss_arguments(layer)["normalization"],
-            "nms_threshold": nms.nms_threshold if param.HasField("nms_param") else None,
-            "top_k": nms.top_k,
+            "nms_threshold": param.nms_param.nms_threshold if param.HasField("nms_param") else None,
+            "top_k": param.nms_param.top_k,
+            "objects_alike": load_context().fork == "refinedet" and param.num_classes == 2,
         }
-        enums = {name: enum_name(param, name) for name in CHOICES.keys() - own.keys()}
+        enums: dict[str, Any] = {name: enum_name(param, name) for name in CHOICES.keys() - own.keys()}
         plain = {name: getattr(param, name) for name in DEFAULTS.keys() - own.keys() - enums.keys()}
-        parts = [*layer.propagate_down[:2]] or [True, True]
-        return cls(num_classes=required(param, "num_classes"), parts=parts, **plain, **enums, **own, **kwargs)
+        return cls(num_classes=required(param, "num_classes"), **plain, **enums, **own, **kwargs)
 
 
 DEFAULTS = {field.name: field.default for field in fields(MultiBoxRules) if field.name != "num_classes"}
@@ -127,6 +135,7 @@ def _check_together(rules: MultiBoxRules) -> None:
         and not 0 <= rules.background_label_id < rules.num_classes,
         "map_object_to_agnostic needs two classes, the background first": rules.map_object_to_agnostic
         and (rules.num_classes, rules.background_label_id) != (2, 0),
+        "objects_alike needs two classes": rules.objects_alike and rules.num_classes != 2,
         "sample_size must be positive": rules.mining_type == "HARD_EXAMPLE" and rules.sample_size < 1,
     }
     for problem, holds in problems.items():
@@ -134,9 +143,8 @@ def _check_together(rules: MultiBoxRules) -> None:
             raise LayerError(problem)
 
 
-def _check_file(layer: Any) -> None:
-    param = layer.multibox_loss_param
+def _check_file(layer: Any, param: Any) -> None:
     if param.HasField("do_neg_mining") and param.do_neg_mining != (enum_name(param, "mining_type") != "NONE"):
         raise LayerError("do_neg_mining contradicts mining_type")
-    if True in layer.propagate_down[2:]:
+    if True in layer.propagate_down[2:4]:
         raise LayerError("priors and ground truth have no gradient")

@@ -12,7 +12,7 @@ from keras_caffe.ops.boxes import Boxes, decode, encode, first_priors, split
 from keras_caffe.ops.distances import smooth_l1
 from keras_caffe.ops.indices import checked_labels, places
 from keras_caffe.ops.losses import LOG_FLT_MIN, log_probability, with_gradient_of
-from keras_caffe.ops.matching import NEGATIVE, Truth, ground_truth, match, mine
+from keras_caffe.ops.matching import NEGATIVE, Truth, ground_truth, match, mine, objects_alike
 from keras_caffe.ops.refusals import refused
 
 TRUTH = 3  # the bottom with the boxes
@@ -23,7 +23,8 @@ class MultiBoxRules:
     """The fields of MultiBoxLossParameter and of its LossParameter, under their own names.
 
     `nms_threshold` is None where the file has no nms_param; `top_k` is 0, so that nothing is left, where the nms_param
-    has none: Caffe reads it so.
+    has none: Caffe reads it so. `objectness_score` counts beside the priors' own scores only. `objects_alike` is no
+    field: of two classes, labels above 1 mean 1, too, as in RefineDet.
     """
 
     num_classes: int
@@ -49,6 +50,8 @@ class MultiBoxRules:
     sample_size: int = 64
     use_prior_for_nms: bool = False
     normalization: str = "VALID"
+    objectness_score: float = 0.01
+    objects_alike: bool = False
 
     @property
     def sets(self) -> int:
@@ -56,12 +59,22 @@ class MultiBoxRules:
         return 1 if self.share_location else self.num_classes
 
 
-def multibox_loss(locations: Any, scores: Any, priors: Any, truth: Any, rules: MultiBoxRules) -> tuple[Any, Any]:
+def multibox_loss(
+    rules: MultiBoxRules,
+    locations: Any,
+    scores: Any,
+    priors: Any,
+    truth: Any,
+    own_scores: Any = None,
+    own_locations: Any = None,
+) -> tuple[Any, Any]:
     """Location loss of the matched priors and class loss of those that count, both over the normaliser.
 
     Args:
-        locations: (N, P * sets * 4). scores: (N, P * classes). priors: (1, 2, P * 4). truth: (1, 1, G, 8).
         rules: the loss's parameters.
+        locations: (N, P * sets * 4). scores: (N, P * classes). priors: (1, 2, P * 4). truth: (1, 1, G, 8).
+        own_scores: (N, P * 2) or None: what is no object by the second of the prior's two is never mined.
+        own_locations: (N, P * 4) or None: shift the priors; these are then matched, and `locations` relative to them.
 
     Returns:
         loc_weight times the location loss, class loss; two scalars.
@@ -71,15 +84,26 @@ def multibox_loss(locations: Any, scores: Any, priors: Any, truth: Any, rules: M
     codes = split(ops.transpose(ops.reshape(locations, (batch, -1, rules.sets, 4)), (0, 2, 1, 3)))  # (N, sets, P)
     halves = ops.stop_gradient(first_priors(priors))[:, None, None]
     prior, variance = split(halves[0]), split(halves[1])
+    truth = objects_alike(truth) if rules.objects_alike else truth
     real = ground_truth(ops.stop_gradient(truth), batch, rules.use_difficult_gt)
     real = real._replace(labels=_checked_labels(real, rules))
     still = tuple(ops.stop_gradient(side) for side in codes)
-    decoded = decode(still, prior, None if rules.encode_variance_in_target else variance, rules.code_type)
-    index, best = _match(decoded, prior, real, rules)
-    located = _location_losses(codes, decoded, index, prior, variance, real, rules)
+    coding = None if rules.encode_variance_in_target else variance, rules.code_type
+    decoded = decode(still, prior, *coding)
+    shifted, placed = prior, decoded
+    if own_locations is not None:
+        own = ops.reshape(ops.stop_gradient(own_locations), (batch, 1, -1, 4))
+        shifted = decode(split(own), prior, *coding)
+        placed = decode(still, shifted, *coding)
+    index, best = _match(decoded, shifted, real, rules)
+    located = _location_losses(codes, placed, index, shifted, variance, real, rules)
     counted = None
     if rules.mining_type != "NONE":
-        index, counted = _mine(scores, located, index, best, decoded, prior, real, rules)
+        # RefineDet's mining looks at the priors as if nothing had shifted them.
+        rated = located
+        if own_locations is not None:
+            rated = _location_losses(codes, decoded, index, prior, variance, real, rules)
+        index, counted = _mine(scores, rated, index, best, decoded, prior, real, rules, own_scores)
     matched = index > NEGATIVE
     norm = _normalizer(matched, rules)
     location = ops.sum(ops.where(matched, located, 0)) / norm
@@ -165,7 +189,15 @@ def _labels(index: Any, truth: Truth, rules: MultiBoxRules) -> Any:
 
 
 def _mine(
-    scores: Any, located: Any, index: Any, best: Any, decoded: Boxes, prior: Boxes, truth: Truth, rules: MultiBoxRules
+    scores: Any,
+    located: Any,
+    index: Any,
+    best: Any,
+    decoded: Boxes,
+    prior: Boxes,
+    truth: Truth,
+    rules: MultiBoxRules,
+    own_scores: Any,
 ) -> tuple[Any, Any]:
     """The matches that stay and, (N, P), the priors whose classes count. Locations are shared, so there is one set."""
     scores, located = ops.stop_gradient(scores), ops.stop_gradient(located)
@@ -179,6 +211,9 @@ def _mine(
     else:
         eligible = (index == NEGATIVE) & (best < rules.neg_overlap)
         quota = ops.cast(ops.sum(ops.cast(matched, scores.dtype), axis=1) * rules.neg_pos_ratio, "int32")
+    if own_scores is not None:
+        own = ops.reshape(own_scores, (*ops.shape(index), 2))[..., 1]
+        eligible = eligible & (own >= rules.objectness_score)
     boxes = None
     if rules.nms_threshold:
         boxes = tuple(side[:, 0] for side in (prior if rules.use_prior_for_nms else decoded))

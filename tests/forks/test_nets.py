@@ -291,6 +291,9 @@ YOLO3 = (
         "biases: 4 biases: 8 biases: 8 anchors_scale: 4 anchors_scale: 2 }",
     )
 )
+REFINES = (
+    "multibox_loss_param {{ num_classes: {} code_type: CENTER_SIZE mining_type: MAX_NEGATIVE objectness_score: 0.01 }}"
+)
 REFINEDET = (
     X
     + conv("c1", "x", 4, 3, "stride: 4")
@@ -331,6 +334,12 @@ REFINEDET = (
         "detection_output_param { num_classes: 3 nms_param { nms_threshold: 0.45 top_k: 10 } code_type: "
         "CENTER_SIZE keep_top_k: 5 confidence_threshold: 0.01 objectness_score: 0.01 }",
     )
+)
+REFINEDET_TRAIN = (
+    REFINEDET[: REFINEDET.index('layer { name: "det"')]
+    + 'layer { name: "boxes" type: "Input" top: "boxes" input_param { shape { dim: 1 dim: 1 dim: 2 dim: 8 } } }'
+    + layer("arm", "MultiBoxLoss", "arm_loc_f arm_conf_f prior boxes", "arm", REFINES.format(2))
+    + layer("odm", "MultiBoxLoss", "odm_loc_f odm_conf_f prior boxes arm_sf arm_loc_f", "odm", REFINES.format(3))
 )
 SEGNET = (
     X
@@ -421,7 +430,8 @@ NETS = {
     "SphereFace-20": Net(SPHEREFACE, "bvlc", "TRAIN", "'margin' .MarginInnerProduct"),
     "YOLOv2": Net(YOLO2, "bvlc"),
     "YOLOv3": Net(YOLO3, "bvlc"),
-    "RefineDet": Net(REFINEDET, "ssd"),
+    "RefineDet": Net(REFINEDET, "refinedet"),
+    "RefineDet train": Net(REFINEDET_TRAIN, "refinedet", "TRAIN"),
     "SegNet": Net(SEGNET, "segnet"),
     "ENet": Net(ENET, "segnet"),
     "OpenPose": Net(OPENPOSE, "bvlc"),
@@ -441,6 +451,8 @@ def values(model: Any) -> dict[str, np.ndarray]:
         open_size = len(rois) if of_rois and name not in ("x", "im_info") else 1
         shape = tuple(size or open_size for size in tensor.shape)
         fed[name] = np.asarray(given.get(name, random.normal(size=shape)), "float32").reshape(shape)
+        if name == "boxes":
+            fed[name] = np.float32([[0, 1, 0, 0.1, 0.1, 0.5, 0.6, 0], [0, 2, 0, 0.4, 0.3, 0.9, 0.8, 0]]).reshape(shape)
         if name.startswith("label"):
             fed[name] = (np.arange(fed[name].size) % 3).reshape(shape).astype("float32")
     return fed

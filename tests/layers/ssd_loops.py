@@ -1,4 +1,4 @@
-"""SSD's loss as plain loops over float32, written from what multibox_loss_layer.cpp and bbox_util.cpp do."""
+"""SSD's and RefineDet's loss as plain loops over float32: what their multibox_loss_layer.cpp and bbox_util.cpp do."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Loop:
     """One forward and backward pass of the loss."""
 
     def __init__(self, bottoms: list[np.ndarray], rules: Rules) -> None:
-        locations, scores, priors, truth = bottoms
+        locations, scores, priors, truth, *own = bottoms
         self.rules, self.images, self.count = rules, len(locations), priors.shape[2] // 4
         self.locations = locations.reshape(self.images, self.count, rules.sets, 4)
         self.scores = scores.reshape(self.images, self.count, rules.num_classes)
@@ -115,7 +115,13 @@ class Loop:
         self.truths: list[list[Truth]] = [[] for _ in range(self.images)]
         for row in truth.reshape(-1, 8):
             if row[0] != -1 and (rules.use_difficult_gt or not row[7]):
-                self.truths[int(row[0])].append(Truth(int(row[1]), row[3:7]))
+                label = 1 if rules.objects_alike and int(row[1]) >= 2 else int(row[1])
+                self.truths[int(row[0])].append(Truth(label, row[3:7]))
+        self.own = [scores.reshape(self.images, -1, 2)[..., 1] for scores in own[:1]]
+        self.shifted = [list(self.priors)] * self.images
+        if own[1:]:
+            shifts = own[1].reshape(self.images, -1, 4)
+            self.shifted = [self._boxes(codes) for codes in shifts]
         self.matches: list[dict[int, list[int]]] = []
         self.negatives: list[list[int]] = []
         for image in range(self.images):
@@ -125,7 +131,9 @@ class Loop:
                 self._match_and_mine(image)
 
     def _decoded(self, image: int, kind: int) -> list[Box]:
-        codes = self.locations[image, :, kind]
+        return self._boxes(self.locations[image, :, kind])
+
+    def _boxes(self, codes: np.ndarray) -> list[Box]:
         return [decode(*row, self.rules) for row in zip(self.priors, self.variances, codes, strict=True)]
 
     def _match_and_mine(self, image: int) -> None:
@@ -134,7 +142,7 @@ class Loop:
         for kind in kinds:
             label = None if rules.share_location else kind
             if rules.use_prior_for_matching:
-                index, best[kind] = match(list(self.priors), truths, None, rules)
+                index, best[kind] = match(self.shifted[image], truths, None, rules)
                 if label is not None:
                     index = [t if t > FREE and truths[t].label == label else FREE for t in index]
             else:
@@ -149,9 +157,11 @@ class Loop:
         for p, t in enumerate(index):
             label = self.truths[image][t].label if t > FREE else rules.background_label_id
             loss = class_loss(self.scores[image, p], self._one(label), rules)[0]
-            located = location_loss(self.difference(image, 0, p)[0], rules)[0] if hard and t > FREE else 0
+            difference = self.difference(image, 0, p, self.priors[p])[0] if hard and t > FREE else np.zeros(4)
+            located = location_loss(difference, rules)[0]
             losses.append(np.float32(loss) + np.float32(located))
         able = [p for p, t in enumerate(index) if hard or (t == FREE and best[p] < rules.neg_overlap)]
+        able = [p for p in able if all(own[image, p] >= rules.objectness_score for own in self.own)]
         found = sum(t > FREE for t in index)
         quota = rules.sample_size if hard else int(np.float32(found) * np.float32(rules.neg_pos_ratio))
         able.sort(key=lambda p: -losses[p])
@@ -167,10 +177,10 @@ class Loop:
     def _one(self, label: int) -> np.ndarray:
         return (np.arange(self.rules.num_classes) == label).astype(float)
 
-    def difference(self, image: int, kind: int, p: int) -> tuple[np.ndarray, np.ndarray]:
+    def difference(self, image: int, kind: int, p: int, prior: Box) -> tuple[np.ndarray, np.ndarray]:
         """Location less target, and which of the four numbers have a gradient."""
         rules, code, live = self.rules, self.locations[image, p, kind].copy(), np.ones(4)
-        prior, variance = self.priors[p], self.variances[p]
+        variance = self.variances[p]
         goal = encode(prior, variance, self.truths[image][self.matches[image][kind][p]].box, rules)
         if rules.bp_inside:
             box = prior if rules.use_prior_for_matching else decode(prior, variance, code, rules)
@@ -186,7 +196,7 @@ class Loop:
         norm = max(norms[rules.normalization], 1)
         loss, to_locations, to_scores = 0.0, np.zeros(self.locations.shape), np.zeros(self.scores.shape)
         for image, kind, p, _ in pairs:
-            difference, live = self.difference(image, kind, p)
+            difference, live = self.difference(image, kind, p, self.shifted[image][p])
             value, gradient = location_loss(difference, rules)
             loss += rules.loc_weight * value / norm
             to_locations[image, p, kind] = (

@@ -147,6 +147,8 @@ def multi_box(cls: type) -> list[Wrong]:
     return [
         Wrong(cls, {"num_classes": "4"}, "num_classes must be a whole number; received '4'"),
         Wrong(cls, {"num_classes": 0}, "num_classes must be positive"),
+        Wrong(cls, {"objectness_score": "0.1"}, "objectness_score must be a number; received '0.1'"),
+        Wrong(cls, {"objects_alike": True}, "objects_alike needs two classes"),
         Wrong(cls, {"loc_loss_type": "L1"}, "unknown loc_loss_type; expected one of L2, SMOOTH_L1; received 'L1'"),
         Wrong(cls, {"conf_loss_type": "SIGMOID"}, "unknown conf_loss_type; expected one of SOFTMAX, LOGISTIC"),
         Wrong(cls, {"match_type": 1}, "unknown match_type; expected one of BIPARTITE, PER_PREDICTION; received 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import CaffeError, LayerError, ShapeError
+from keras_caffe.layers.context import LoadContext, loading
 from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import from_caffe
+from tests.layers.ssd_loops import decode
 
 CASES = [
     Case("DetectionOutput", reason="values decide the number of rows"),
@@ -284,3 +287,67 @@ def test_refinedets_bottoms_fit_the_priors() -> None:
         from_caffe(text.format(""), *shapes, (1, 7))
     with pytest.raises(LayerError, match="shifted priors are for all classes"):
         from_caffe(text.format("share_location: false"), (1, 16), *shapes[1:], (1, 8))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_refinedets_detections_are_those_of_a_plain_loop(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    images, priors, classes, least = 2, 20, int(rng.integers(2, 5)), np.float32(rng.choice([0.01, 0.3, 0.6]))
+    prior = np.stack([boxes(rng, priors), rng.choice([0.1, 0.2], (priors, 4))]).astype("float32")
+    shifts, locations = rng.normal(0, 1, (2, images, priors, 4)).astype("float32")
+    scores, own = (rng.uniform(0, 1, (images, priors, n)).astype("float32") for n in (classes, 2))
+    coding = SimpleNamespace(
+        code_type=rng.choice(["CORNER", "CENTER_SIZE", "CORNER_SIZE"]), encode_variance_in_target=rng.random() < 0.5
+    )
+    rules = {"confidence_threshold": 0.1, "nms_threshold": 0.45, "eta": 1.0, "top_k": 10, "keep_top_k": 12}
+    want = []
+    for image in range(images):
+        box = []
+        for p in range(priors):
+            shifted = decode(prior[0, p], prior[1, p], shifts[image, p], coding)
+            box.append(decode(shifted, prior[1, p], locations[image, p], coding))
+            if own[image, p, 1] < least:
+                scores[image, p] = [1] + [0] * (classes - 1)
+        want += [[image, *row] for row in detect(np.array(box), scores[image], rules)]
+    layer = layers.DetectionOutput(
+        classes,
+        code_type=str(coding.code_type),
+        variance_encoded_in_target=coding.encode_variance_in_target,
+        objectness_score=float(least),
+        **rules,
+    )
+    bottoms = [locations, scores, prior, own, shifts]
+    rows = layer([x.reshape(1, 2, -1) if x is prior else x.reshape(images, -1) for x in bottoms])
+    np.testing.assert_allclose(rows[0, 0], np.array(want), rtol=1e-5, atol=1e-6)
+
+
+LOSS = 'type: "MultiBoxLoss" top: "l" multibox_loss_param {{ num_classes: 3 {} }}'
+
+
+@pytest.mark.parametrize(
+    ("more", "own", "reason"),
+    [
+        ("", [(1, 5)], "own predictions does not match the priors; expected 4; received 5"),
+        ("", [(1, 4), (1, 4)], "own predictions does not match the priors; expected 8; received 4"),
+        ("share_location: false mining_type: NONE", [(1, 4), (1, 8)], "shifted priors are for all classes"),
+        ("nms_param { nms_threshold: 0.4 }", [(1, 4)], "mixes up the priors where nms_param meets their own scores"),
+    ],
+)
+def test_multi_box_loss_refuses_refinedets_bottoms(more: str, own: list[tuple[int, ...]], reason: str) -> None:
+    locations = (1, 24) if "share" in more else (1, 8)
+    with pytest.raises(CaffeError, match=reason):
+        from_caffe(LOSS.format(more), locations, (1, 6), (1, 2, 8), (1, 1, 3, 8), *own)
+
+
+def test_a_label_above_1_is_1_to_refinedets_loss_alone() -> None:
+    text = LOSS.replace("3", "2").format("")
+    bottoms = [np.zeros((1, 8), "float32"), np.array([[0, 1, 2, 0]], "float32")]
+    prior = np.array([[0, 0, 0.4, 0.4, 0.5, 0.5, 1, 1], [0.1] * 8], "float32")[None]
+    truth = np.array([[0, 7, 0, 0, 0, 0.4, 0.4, 0]], "float32").reshape(1, 1, 1, 8)
+    shapes = [x.shape for x in (*bottoms, prior, truth)]
+    with loading(LoadContext(fork="refinedet")):
+        loss = from_caffe(text, *shapes)([*bottoms, prior, truth])
+    want = np.log(1 + np.exp(-1)) + np.log(1 + np.exp(-2))  # the first prior is object 1, the second a negative
+    np.testing.assert_allclose(loss, want, rtol=1e-6)
+    with loading(LoadContext(fork="ssd")), pytest.raises(LayerError, match="a label in blob|a label is out of range"):
+        from_caffe(text, *shapes)([*bottoms, prior, truth])

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_caffe import layers
 from keras_caffe.errors import CaffeWarning, LayerError, ShapeError
+from keras_caffe.layers.context import LoadContext, loading
 from tests.layers.cases import Case
 from tests.layers.layer_case import make, tops
 from tests.nets import net_with
@@ -44,6 +45,20 @@ def test_a_difficult_box_is_neither_hit_nor_missed() -> None:
     got = evaluate([(0, 1, 0.3, *UNIT)], [(0, 1, 0, *UNIT, 1)], evaluate_difficult_gt=False)
     np.testing.assert_array_equal(got, np.float32([[-1, 1, 0, -1, -1], [-1, 2, 0, -1, -1], [0, 1, 0.3, 0, 0]]))
     assert evaluate([(0, 1, 0.3, *UNIT)], [(0, 1, 0, *UNIT, 1)])[2].tolist()[3:] == [1, 0]
+
+
+def test_refinedet_takes_labels_above_1_of_two_classes_for_1() -> None:
+    bottoms = [np.float32(rows).reshape(1, 1, 1, -1) for rows in ((0, 1, 0.9, *UNIT), (0, 5, 0, *UNIT, 0))]
+    text = 'name: "e" type: "DetectionEvaluate" detection_evaluate_param { num_classes: 2 }'
+    hits = {}
+    for fork in ("ssd", "refinedet"):
+        with loading(LoadContext(fork=fork)):
+            layer, _ = make(text, *[x.shape for x in bottoms])
+        hits[fork] = np.asarray(layer(bottoms))[0, 0].tolist()
+    assert hits["refinedet"] == [[-1, 1, 1, -1, -1], [0, 1, np.float32(0.9), 1, 0]]
+    assert hits["ssd"] != hits["refinedet"]
+    with pytest.raises(LayerError, match="objects_alike needs two classes"):
+        layers.DetectionEvaluate(3, objects_alike=True)
 
 
 def test_without_ground_truth_the_order_stays_and_all_miss() -> None:

@@ -1,8 +1,8 @@
-"""MultiBoxLoss in random settings against plain loops: its value and both gradients."""
+"""MultiBoxLoss in random settings, SSD's and RefineDet's, against plain loops: its value and both gradients."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from keras_caffe.ops.multibox import MultiBoxRules
 from tests.layers.ssd_loops import Loop
 
 SEEDS = range(12)
+REFINING = [(seed, own) for seed in range(100, 106) for own in (1, 2)]  # scores; scores and shifts
 
 
 def boxes(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -53,20 +54,21 @@ def any_rules(rng: np.random.Generator) -> MultiBoxRules:
     )
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_value_and_gradients_are_those_of_plain_loops(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    rules = any_rules(rng)
+def any_bottoms(rng: np.random.Generator, rules: MultiBoxRules) -> list[np.ndarray]:
     images, priors, truths = (int(rng.integers(*span)) for span in ((1, 4), (3, 20), (0, 6)))
     locations = rng.normal(0, 0.5, (images, priors * 4 * rules.sets)).astype("float32")
     scores = rng.normal(0, 2, (images, priors * rules.num_classes)).astype("float32")
     prior = np.stack([boxes(rng, priors), rng.choice([0.1, 0.2, 0.5], (priors, 4))]).astype("float32")
-    labels = [label for label in range(rules.num_classes) if label != rules.background_label_id]
+    known = range(4 if rules.objects_alike else rules.num_classes)
+    labels = [label for label in known if label != rules.background_label_id]
     truth = np.zeros((1, 1, truths, 8), "float32")
     for row in truth[0, 0]:
         near = prior[0, rng.integers(priors)] + rng.normal(0, 0.02, 4)
         row[:] = [rng.integers(-1, images), rng.choice(labels), 0, *near, rng.integers(2)]
-    bottoms = [locations, scores, prior.reshape(1, 2, -1), truth]
+    return [locations, scores, prior.reshape(1, 2, -1), truth]
+
+
+def check(bottoms: list[np.ndarray], rules: MultiBoxRules) -> None:
     watched = [tf.constant(x) for x in bottoms[:2]]
     with tf.GradientTape() as tape:
         tape.watch(watched)
@@ -76,3 +78,25 @@ def test_value_and_gradients_are_those_of_plain_loops(seed: int) -> None:
     for have, want in zip(tape.gradient(loss, watched, unconnected_gradients="zero"), gradients, strict=True):
         want = want.reshape(have.shape)
         np.testing.assert_allclose(have, want, rtol=1e-4, atol=2e-5 * max(1, abs(want).max()))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_value_and_gradients_are_those_of_plain_loops(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rules = any_rules(rng)
+    check(any_bottoms(rng, rules), rules)
+
+
+@pytest.mark.parametrize(("seed", "own"), REFINING)
+def test_value_and_gradients_of_refinedets_layer(seed: int, own: int) -> None:
+    rng = np.random.default_rng(seed)
+    rules = replace(any_rules(rng), nms_threshold=None, objectness_score=rng.choice([0.01, 0.3, 0.6]))
+    if own == 2:
+        rules = replace(rules, share_location=True)
+    if (rules.num_classes, rules.background_label_id) == (2, 0):
+        rules = replace(rules, objects_alike=True)
+    bottoms = any_bottoms(rng, rules)
+    images, values = len(bottoms[0]), bottoms[2].shape[-1]
+    mine = rng.uniform(0, 1, (images, values // 2)).astype("float32")
+    shifts = rng.normal(0, 0.4, (images, values)).astype("float32")
+    check([*bottoms, *[mine, shifts][:own]], rules)
