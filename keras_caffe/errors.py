@@ -1,4 +1,4 @@
-"""The errors keras_caffe raises, and how their messages are put together.
+"""The errors that keras_caffe raises, and how their messages are put together.
 
     CaffeError                        also a ValueError
     ├── ReadError                     also a RuntimeError
@@ -132,51 +132,51 @@ def _as_os_error(kind: type[Message], os_kind: type[OSError]) -> Any:
 
 
 class ReadError(CaffeError, RuntimeError):
-    """A file is missing, empty, truncated, of another format, or not what protobuf accepts.
+    """A file is missing, empty or truncated, has another format, or cannot be parsed.
 
-    Cause: a wrong path, an unfinished download, a prototxt where a caffemodel is expected, or a typing error in a
-    prototxt. The message names the file and, in text, the line.
+    Cause: a wrong path, an incomplete download, a prototxt where a caffemodel is expected, or a typo in a prototxt.
+    The message names the file and, if it is text, the line.
 
     Example::
 
         keras_caffe.load("layer { name: 'data' type: }")
 
-    Cure: compare the file's size with its source's; of a text, mend the line that the message names.
+    Cure: compare the file's size with the original's; in a prototxt, correct the line that the message names.
     """
 
 
 class NetError(CaffeError):
     """The layers do not form a net: unknown bottoms, two producers of one top, clashing rules or shared parameters.
 
-    Cause: often a training net that is read in phase TEST, or the other way round, so that the layer which makes a
-    blob is left out; or a net without inputs, whose data layer names a database that is not here.
+    Cause: often a training net that is read in phase TEST, or the reverse, so that the layer that produces a blob is
+    left out; or a net without inputs, whose data layer names a database that is not there.
 
     Example::
 
         keras_caffe.load('layer { name: "relu" type: "ReLU" bottom: "conv1" top: "relu" }')
 
-    Cure: choose the phase (`phase="TRAIN"`, `--phase TRAIN`), or state an input that nothing makes
+    Cure: choose the phase (`phase="TRAIN"`, `--phase TRAIN`), or declare the blob that no layer produces as an input
     (`input_shapes={"data": (1, 3, 224, 224)}`, `--input-shape data=1,3,224,224`).
     """
 
 
 class UnknownNameError(NetError, KeyError):
-    """The net has no blob or layer of this name; a KeyError too, for it is what dicts of them raise.
+    """The net has no blob or layer of this name. It is also a KeyError, which `net.blobs[...]` would raise.
 
-    Cause: a typing error, a Keras name where Caffe's is meant ("conv_1" for "conv/1"), or a blob of another phase.
+    Cause: a typo, a Keras name instead of Caffe's ("conv_1" for "conv/1"), or a blob of the other phase.
 
     Example::
 
         keras_caffe.load(samples.path("lenet.prototxt")).blobs["conv9"]
 
-    Cure: take the name that the message proposes; `keras-caffe summary NET` lists all of them.
+    Cure: use the name that the message suggests; `keras-caffe summary NET` lists all names.
     """
 
 
 class UnknownAttributeError(UnknownNameError, AttributeError):
-    """The net has no blob of this name, where names are attributes, as those of pycaffe's NetSpec.
+    """A net has no blob of this name, where blobs are attributes, as in pycaffe's NetSpec.
 
-    Cause: as of an UnknownNameError.
+    Cause: the same as for an UnknownNameError.
 
     Example::
 
@@ -187,9 +187,9 @@ class UnknownAttributeError(UnknownNameError, AttributeError):
 
 
 class NotATopError(NetError, TypeError):
-    """A layer of pycaffe's NetSpec is given something else than a Top; a TypeError too, as it is in Caffe.
+    """A layer of pycaffe's NetSpec received something other than a Top. It is also a TypeError, as in Caffe.
 
-    Cause: a layer with several tops gives a tuple of them, and one without any gives none.
+    Cause: a layer with several tops returns a tuple of them, and a layer without tops returns None.
 
     Example::
 
@@ -200,45 +200,45 @@ class NotATopError(NetError, TypeError):
 
 
 class LayerError(CaffeError):
-    """A layer's parameters contradict each other, are missing, or ask for what cannot be computed exactly.
+    """A layer's parameters are missing, contradict each other, or ask for something that cannot be computed exactly.
 
-    Cause: a definition that Caffe refuses too, or a value that Caffe takes and does not honour.
+    Cause: a definition that Caffe refuses too, or a value that Caffe accepts but ignores.
 
     Example::
 
         keras_caffe.layers.Pooling("max", kernel_size=2, pad=2)
 
-    Cure: the message says what the argument or the prototxt's field may be; [layers.md](layers.md) has every field.
+    Cure: the message says which values the argument or field may have; [layers.md](layers.md) lists every field.
     """
 
 
 class ShapeError(LayerError):
-    """A layer's bottoms have shapes that it cannot take.
+    """A layer cannot take bottoms of these shapes.
 
-    Shapes are in the order of axes that the reader knows: Caffe's for a file, `data_format`'s for a model's inputs.
+    The message gives shapes in the order that you see: Caffe's for a file, `data_format`'s for a model's inputs.
 
-    Cause: an input of another size than the net was made for, or images in the other order of axes.
+    Cause: the input has a different size from the one the net was made for, or its axes are in the other order.
 
     Example::
 
         keras_caffe.load(samples.path("lenet.prototxt"))(np.zeros((1, 28, 20, 1)))
 
-    Cure: resize the input, or load the net for its size with `input_shapes=` (`--input-shape`); Caffe's own order of
-    axes is `data_format="channels_first"`.
+    Cure: resize the input, or load the net for this size with `input_shapes=` (`--input-shape`). For Caffe's order of
+    axes, pass `data_format="channels_first"`.
     """
 
 
 class UnknownLayerError(CaffeError):
-    """Layer types that nobody registered.
+    """The net has layer types that are not registered.
 
-    Cause: the net was made for a fork of Caffe, or with a layer of its author's.
+    Cause: the net was made for a fork of Caffe, or uses its author's own layer.
 
     Example::
 
         keras_caffe.load('layer { name: "x" type: "MyLayer" top: "x" }')
 
-    Cure: write the layer as a Keras layer and pass `custom_layers={"MyLayer": MyLayer}`, or for `type: "Python"`
-    `python_layers=`: [extending.md](extending.md).
+    Cure: write the layer as a Keras layer and pass `custom_layers={"MyLayer": MyLayer}`; for `type: "Python"`, pass
+    `python_layers=`. See [extending.md](extending.md).
 
     Args:
         types: a `registry.UnknownType` for each, where they are known one by one; other arguments as of `Message`.
@@ -252,27 +252,28 @@ class UnknownLayerError(CaffeError):
 class WeightsError(CaffeError):
     """Stored parameters do not fit the net.
 
-    Cause: weights of another net, or a layer that was changed and kept its name. Caffe copies by name.
+    Cause: weights of another net, or a layer that was changed but kept its name. Like Caffe, we copy by name.
 
     Example::
 
         keras_caffe.load(samples.path("lenet.prototxt")).set_caffe_params({"ip2": [np.zeros((7, 500)), np.zeros(7)]})
 
-    Cure: give the changed layer a new name, or pass `skip_mismatch=True` (`--skip-mismatch`) to leave it as filled.
+    Cure: give the changed layer a new name, or pass `skip_mismatch=True` (`--skip-mismatch`) to keep its filler's
+    values.
     """
 
 
 class DataError(CaffeError):
-    """A data source is missing, broken or contradicts the layer that reads it.
+    """A data source is missing or broken, or it contradicts the layer that reads it.
 
-    Cause: the prototxt names a database, list or mean file by a path of its author's machine.
+    Cause: usually, the prototxt names a database, list or mean file by its path on the author's machine.
 
     Example::
 
         net = 'layer { name: "d" type: "Data" top: "data" data_param { source: "none_lmdb" batch_size: 1 } }'
         keras_caffe.dataset(net)
 
-    Cure: change `source` in the prototxt, or pass the folder that it starts at as `base_dir=` (`--root-dir`):
+    Cure: change `source` in the prototxt, or pass the folder that contains it as `base_dir=` (`--root-dir`). See
     [data.md](data.md).
     """
 
@@ -286,35 +287,36 @@ class SolverError(CaffeError):
 
         keras_caffe.load_solver("base_lr: 0.01 lr_policy: 'fixed' max_iter: 10")
 
-    Cure: add the field that the message names: [training.md](training.md).
+    Cure: add the field that the message names. See [training.md](training.md).
     """
 
 
 class ExportError(CaffeError):
     """A model cannot be exported as asked, or the export cannot be written.
 
-    Cause: a layer that the format cannot say, an engine that computes other numbers, or a model that is no Caffe net.
+    Cause: a layer that the format cannot express, an engine that computes other numbers, or a model that is not a net.
 
     Example::
 
         keras_caffe.to_onnx(keras_caffe.load(samples.path("lenet.prototxt")), "lenet.onnx", opset=3)
 
-    Cure: choose another format, or cut the net before the layer with `outputs=` (`--output`): [exports.md](exports.md).
+    Cure: choose another format, or cut the net before the layer with `outputs=` (`--blob`). See
+    [exports.md](exports.md).
     """
 
 
 class CaffeWarning(Message, UserWarning):
-    """Something in a Caffe file is unusual, ignored or handled otherwise than Caffe does.
+    """Something in a Caffe file is unusual, ignored, or handled differently than in Caffe.
 
-    Cause: a field that no layer knows, a layer that no weights fill, a file made by a fork.
+    Cause: a field that no layer knows, a layer that the weights do not fill, or a file made for a fork.
 
     Example::
 
         net = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 } } my_field: 3 }'
         keras_caffe.load(net)
 
-    Cure: read what the message says has no effect; `strict=True` (`--strict`) makes unknown fields errors, and
-    `warnings.simplefilter("error", keras_caffe.CaffeWarning)` all of them.
+    Cure: check whether what the message says matters to you. `strict=True` (`--strict`) turns unknown fields into
+    errors, and `warnings.simplefilter("error", keras_caffe.CaffeWarning)` turns every such warning into one.
 
     Args:
         kind: what it is about, in a word or two.

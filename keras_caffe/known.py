@@ -49,11 +49,11 @@ class Known:
     def __str__(self) -> str:
         size = f", {self.size[0]} x {self.size[1]}" if self.size else ", any size"
         scale = f", times {self.scale:g}" if self.scale != 1 else ""
-        mean = "the mean picture"
+        mean = ", minus the mean picture"
         if self.mean is not None:
-            mean = ", ".join(f"{value:g}" for value in self.mean) or "nothing"
+            mean = f", minus {', '.join(f'{value:g}' for value in self.mean)}" if self.mean else ""
         rest = "".join(f"; {text}" for text in (self.labels and f"outputs: {self.labels}", self.note) if text)
-        return f"{self.name}: {self.channels} 0 to 255, less {mean}{scale}{size}{rest} ({self.source})"
+        return f"{self.name}: {self.channels} 0 to 255{mean}{scale}{size}{rest} ({self.source})"
 
 
 def _vgg(name: str, **last: int) -> Known:
@@ -247,7 +247,7 @@ def recognise(net: Any) -> Known | None:
         >>> from keras_caffe import samples
         >>> model = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"))
         >>> str(keras_caffe.known.recognise(model)).partition(";")[0]
-        'LeNet: grey 0 to 255, less nothing, times 0.00390625, 28 x 28'
+        'LeNet: grey 0 to 255, times 0.00390625, 28 x 28'
     """
     net = getattr(net, "net", net)
     layers = getattr(net, "message", net).layer

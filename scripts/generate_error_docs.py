@@ -19,9 +19,9 @@ INTRODUCTION = """\
 
 <!-- Written by scripts/generate_error_docs.py; run it after a change. -->
 
-Every message says what is wrong, where (file and line, layer), what was expected and received, and what to do. The
-class says which kind of fault it is; `keras-caffe explain KIND` prints what stands here. All errors are `CaffeError`s,
-and so also `ValueError`s. A file that cannot be opened gives an error that is the operating system's, too:
+Every message says what is wrong, where (file and line, or layer), what was expected, what was received, and what to do.
+The class says which kind of fault it is; `keras-caffe explain KIND` prints the same text as this page. All errors are
+`CaffeError`s and therefore `ValueError`s. If a file cannot be opened, the error is also the operating system's, so
 `except FileNotFoundError` catches it.
 """
 

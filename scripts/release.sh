@@ -93,6 +93,12 @@ fi
 step "twine check"
 twine check --strict "$release"/*
 
+# try_out: what a new user does first, in the fresh environment.
+try_out() {
+  (cd "$work" && fresh/bin/keras-caffe version --all && fresh/bin/keras-caffe check first/source/keras_caffe/samples/lenet.prototxt &&
+    fresh/bin/keras-caffe selftest)
+}
+
 wheel=$(ls "$release"/*-none-any.whl)
 for each in "${pythons[@]}"; do
   python=$(PATH=$search_path command -v "python$each" || true)
@@ -107,10 +113,10 @@ for each in "${pythons[@]}"; do
     step "Python $each: the pure wheel"
     "${install[@]}" "$wheel[tensorflow-cpu,images,onnx]"
     [ -f "$release/SBOM.cdx.json" ] || cyclonedx-py environment --output-reproducible -o "$release/SBOM.cdx.json" "$work/fresh"
-    (cd "$work" && fresh/bin/keras-caffe version --all && fresh/bin/keras-caffe selftest)
+    try_out
     step "Python $each: the wheel with native operations"
     "${install[@]}" --force-reinstall --no-deps "$release"/*manylinux*.whl
-    (cd "$work" && fresh/bin/keras-caffe version --all && fresh/bin/keras-caffe selftest)
+    try_out
   fi
 done
 [ -z "$dry" ] || cyclonedx-py environment --output-reproducible -o "$release/SBOM.cdx.json" "$VIRTUAL_ENV"

@@ -91,5 +91,5 @@ def test_trained_nets(folder: str, name: str) -> None:
 
 @pytest.mark.parametrize("one", known.NETS, ids=lambda one: one.name)
 def test_a_mean_picture_is_not_nothing(one: known.Known) -> None:
-    assert ("less the mean picture" in str(one)) == (one.mean is None)
-    assert ("less nothing" in str(one)) == (one.name == "LeNet")
+    assert ("minus the mean picture" in str(one)) == (one.mean is None)
+    assert ("minus" not in str(one)) == (one.name == "LeNet")

@@ -137,7 +137,7 @@ def need_weights(args: argparse.Namespace, weights: Sequence[str]) -> None:
         purpose = "and give the file twice, as NET and as WEIGHTS, to use the net that was trained"
         cures.append(Option("input_shapes", {"data": tuple("NCHW")}, purpose))
     raise ReadError(
-        "this is a caffemodel, and it stands alone",
+        "this caffemodel was given without a prototxt",
         where=args.net,
         expected="the prototxt of the net (deploy.prototxt), then the caffemodel",
         fix=cures,

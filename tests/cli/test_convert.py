@@ -32,7 +32,7 @@ def convert(*arguments: object) -> int:
 def test_the_model_reads_digits_as_caffe_did(out: Path, capsys) -> None:
     assert convert(NET, "-o", out, WEIGHTS, "--data-format", "channels_first") == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[1].startswith("this looks like LeNet: grey 0 to 255, less nothing, times 0.00390625, 28 x 28; ")
+    assert said[1].startswith("this looks like LeNet: grey 0 to 255, times 0.00390625, 28 x 28; ")
     assert [said[0], *said[2:]] == [
         "LeNet: 9 layers, 431,080 parameters",
         "4 layers loaded",

@@ -93,7 +93,7 @@ def test_a_caffemodel_alone_is_told_what_belongs_in_front_of_it(
 ) -> None:
     assert main(command) == 1
     said = capsys.readouterr().err
-    assert f"error: {WEIGHTS}: this is a caffemodel, and it stands alone; expected the prototxt of the net" in said
+    assert f"error: {WEIGHTS}: this caffemodel was given without a prototxt; expected the prototxt of the net" in said
     assert "A caffemodel holds the net that was trained" in said
     assert ("Pass --input-shape data=N,C,H,W and give the file twice" in said) == (command[0] != "extract")
 
