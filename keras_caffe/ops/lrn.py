@@ -33,6 +33,8 @@ def lrn_twin(x: Any, local_size: int, alpha: float, beta: float, k: float, norm_
     """`lrn` without its native kernel."""
     if norm_region == "ACROSS_CHANNELS":
         return _across(x, local_size, alpha, beta, k)
+    if eight_bits():
+        return _within_by_floats(x, local_size, alpha, beta)
     window = Axis(local_size, 1, (local_size - 1) // 2, clip=local_size > 1)
     return x * inverse_power(1 + alpha * average_pool_twin(x * x, [window, window]), beta)
 
@@ -65,6 +67,17 @@ def _across(x: Any, local_size: int, alpha: float, beta: float, k: float) -> Any
     band = ops.cast(ops.convert_to_tensor((band * (alpha / local_size)).astype("float32")), x.dtype)
     sums = ops.matmul(ops.reshape(x * x, (-1, channels)), band)  # Over two axes; over more, a general product is slow.
     return x * inverse_power(ops.reshape(sums, ops.shape(x)) + k, beta)
+
+
+def _within_by_floats(x: Any, local_size: int, alpha: float, beta: float) -> Any:
+    """By operations that TensorFlow Lite has for floats alone. The product at the end has 8 bits; a quotient would have
+    them, too, and TensorFlow Lite gives -128 for some that are near 0.
+    """
+    import tensorflow as tf
+
+    box = tf.fill((local_size, local_size, 1, 1, 1), alpha / local_size**2)
+    sums = tf.nn.conv3d(tf.square(x[..., None]), box, [1] * 5, "SAME")[..., 0]
+    return x * tf.pow(tf.add_n([sums, tf.ones_like(sums)]), -beta)
 
 
 def inverse_power(base: Any, exponent: float) -> Any:

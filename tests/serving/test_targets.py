@@ -244,6 +244,14 @@ def test_a_maximum_beyond_the_edges_keeps_its_range_in_eight_bits(
     np.testing.assert_allclose(found, wanted, rtol=0, atol=0.1)
 
 
+def within(x: np.ndarray, size: int, alpha: float, beta: float) -> np.ndarray:
+    """LRN of each channel for itself: over the mean of squares of a window, zeros outside."""
+    pad, (high, wide) = size // 2, x.shape[1:3]
+    squares = np.pad(x**2, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+    sums = sum(squares[:, i : i + high, j : j + wide] for i in range(size) for j in range(size))
+    return x / (1 + alpha * sums / size**2) ** beta
+
+
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "ReLU": lambda x: np.maximum(x, 0),
     "ReLU relu_param { negative_slope: 0.2 }": lambda x: np.where(x > 0, x, 0.2 * x),
@@ -260,6 +268,9 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "AbsVal": np.abs,
     "MVN": lambda x: (x - x.mean((1, 2), keepdims=True)) / x.std((1, 2), keepdims=True),
     "LRN": lambda x: x / (1 + np.stack([(x**2).sum(-1)] * 3, -1) / 5) ** 0.75,  # 3 channels: each window has all
+    "LRN lrn_param { norm_region: WITHIN_CHANNEL }": lambda x: within(x, 5, 1, 0.75),
+    "LRN lrn_param { norm_region: WITHIN_CHANNEL alpha: 50 local_size: 7 }": lambda x: within(x, 7, 50, 0.75),
+    "LRN lrn_param { norm_region: WITHIN_CHANNEL alpha: 5 local_size: 3 beta: 1 }": lambda x: within(x, 3, 5, 1),
     "Pooling pooling_param { pool: MAX global_pooling: true }": lambda x: x.max((1, 2), keepdims=True),
     'Eltwise bottom: "x" bottom: "half" eltwise_param { operation: MAX }': lambda x: np.maximum(x, x / 2),
 }
