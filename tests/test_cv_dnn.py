@@ -22,7 +22,7 @@ from keras_caffe.errors import (
     WeightsError,
 )
 from tests.golden_models import variants
-from tests.nets import input_layer, layer
+from tests.nets import input_layer, layer, net_with
 from tests.onnx_cases import needs_onnx
 from tests.shared_goldens import MODELS, ROOT, needs_models
 
@@ -42,6 +42,41 @@ TWO = (
     + layer("same", "Power", "right", "c")
     + layer("same", "Power", "c", "d", "power_param { shift: 1 }")
 )
+COUNTED = {  # layer of a blob (2, 6, 8, 10): what OpenCV 4.14 counts
+    "ReLU": 960,
+    "PReLU": 960,
+    "ELU": 1920,
+    "ReLU6": 1920,
+    "Sigmoid": 2880,
+    "TanH": 960,
+    "AbsVal": 960,
+    "BNLL": 4800,
+    "Exp": 2880,
+    "Swish": 2880,
+    "Mish": 2880,
+    "Softmax": 3840,
+    "Power": 1920,
+    "Power power_param { power: 2 }": 9600,
+    "Scale scale_param { bias_term: true }": 1920,
+    "BatchNorm": 2880,
+    "Flatten": 0,
+    "Dropout": 0,
+    "LRN lrn_param { local_size: 3 }": 4880,
+    "LRN lrn_param { local_size: 13 }": 5760,
+    "LRN lrn_param { local_size: 3 norm_region: WITHIN_CHANNEL }": 19200,
+    "MVN": 5796,
+    "MVN mvn_param { normalize_variance: false }": 5766,
+    "Pooling pooling_param { kernel_size: 3 stride: 2 }": 2160,
+    "Pooling pooling_param { kernel_size: 3 stride: 2 pool: AVE pad: 1 }": 3600,
+    "Pooling pooling_param { pool: AVE global_pooling: true }": 24,
+    "Eltwise bottom: 'x0'": 1920,
+    "Convolution convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 }": 17440,
+    "Convolution convolution_param { num_output: 4 kernel_h: 3 kernel_w: 2 group: 2 }": 31536,
+    "Deconvolution convolution_param { num_output: 4 kernel_size: 4 stride: 2 pad: 1 }": 184320,
+    "Deconvolution convolution_param { num_output: 6 kernel_size: 3 group: 6 }": 103680,
+    "InnerProduct inner_product_param { num_output: 5 }": 14400,
+    "InnerProduct inner_product_param { num_output: 5 axis: 3 }": 14400,
+}
 WITHOUT_TENSORFLOW = """
 import sys
 sys.modules["tensorflow"] = None  # Whoever imports it fails.
@@ -166,6 +201,60 @@ def test_counts_of_lenet_are_those_of_opencv(lenet: cv_dnn.Net) -> None:
     assert lenet.getMemoryConsumption(1, [[1, 1, 28, 28]]) == (2080, 46080)
     assert [lenet.getLayerId("_input"), lenet.getLayer("_input").type] == [0, ""]
     assert '\t"conv1" -> "pool1"' in lenet.dump()
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+def test_operations_are_counted_as_opencv_counts_them(kind: str) -> None:
+    type, _, param = kind.partition(" ")
+    net = text_net(net_with(type, (2, 6, 8, 10), param=param))
+    assert net.getFLOPS([2, 6, 8, 10]) == COUNTED[kind]
+
+
+def test_operations_of_boxes_and_regions_are_counted_as_opencv_counts_them() -> None:
+    priors = "prior_box_param { min_size: 8 max_size: 16 aspect_ratio: 2 variance: 0.1 }"
+    net = text_net(net_with("PriorBox", (2, 6, 8, 10), (2, 3, 33, 41), param=priors))
+    assert net.getFLOPS([[2, 6, 8, 10], [2, 3, 33, 41]]) == 22928
+    regions = "roi_pooling_param { pooled_w: 2 pooled_h: 2 spatial_scale: 1 }"
+    net = text_net(net_with("ROIPooling", (2, 6, 8, 10), (3, 5), param=regions))
+    assert net.getFLOPS([[2, 6, 8, 10], [3, 5]]) == 144
+
+
+def test_operations_of_lenet_are_counted_for_the_batch_that_is_asked_for(lenet: cv_dnn.Net) -> None:
+    assert lenet.getFLOPS([2, 1, 28, 28]) == lenet.getFLOPS([[2, 1, 28, 28]]) == 10041960
+    assert [lenet.getFLOPS(number, [2, 1, 28, 28]) for number in (0, 1, 2, 5, 6, 8)] == [
+        0,
+        1175040,
+        23040,
+        2400000,
+        1000,
+        80,
+    ]
+
+
+def test_the_dump_is_written_to_a_file(lenet: cv_dnn.Net, tmp_path: Path) -> None:
+    lenet.dumpToFile(tmp_path / "net.dot")
+    assert (tmp_path / "net.dot").read_text("utf-8") == lenet.dump()
+    lenet.setHalideScheduler("")
+
+
+@pytest.mark.parametrize(
+    ("use", "says"),
+    [
+        (lambda net: net.addLayer("a", "ReLU", 5, {}), "no addLayer: a net is what its prototxt says. Change"),
+        (lambda net: net.addLayerToPrev("a", "ReLU", 5, {}), "no addLayerToPrev"),
+        (lambda net: net.connect("conv1.0", "prob.0"), "no connect"),
+        (lambda net: net.registerOutput("out", 1, 0), "no registerOutput"),
+        (lambda net: net.quantize([], 1, 5, perChannel=True), "no quantize: nets compute in float32. keras_caffe.eng"),
+        (lambda net: net.getInputDetails(), "no getInputDetails"),
+        (lambda net: net.getOutputDetails(), "no getOutputDetails"),
+        (lambda net: net.forwardAsync(), "no forwardAsync"),
+        (lambda net: net.dumpToPbtxt("net.pbtxt"), "no dumpToPbtxt"),
+        (lambda net: cv_dnn.Net.readFromModelOptimizer("net.xml", "net.bin"), "no readFromModelOptimizer"),
+    ],
+)
+def test_what_only_opencv_has_is_refused_by_name(lenet: cv_dnn.Net, use: Callable[[Any], Any], says: str) -> None:
+    with pytest.raises(NetError, match=says):
+        use(lenet)
 
 
 def test_learned_values_are_known_by_number(lenet: cv_dnn.Net) -> None:

@@ -13,6 +13,9 @@ import numpy as np
 
 from keras_caffe.converters.graph import Node
 from keras_caffe.converters.infer import Plan, PlannedLayer
+from keras_caffe.converters.write import replacing
+from keras_caffe.cv_dnn.flops import flops
+from keras_caffe.cv_dnn.refused import Refusals
 from keras_caffe.errors import NetError, ShapeError, UnknownNameError, WeightsError
 from keras_caffe.layers.base import Blob
 from keras_caffe.named import Named
@@ -29,7 +32,7 @@ FEEDING = "__NetInputLayer__"
 Shapes = tuple[tuple[str, Shape], ...]
 
 
-class Net:
+class Net(Refusals):
     """A net as `cv2.dnn.Net` shows it: layers have numbers from 1 on, 0 is what feeds them.
 
     Blobs are arrays of float32 in Caffe's order, (N, C, H, W). Inputs may have other sizes in each call: the net is
@@ -175,6 +178,14 @@ class Net:
         learned = sum(blob.nbytes for number in chosen for blob in self.getLayer(number).blobs)
         return learned, sum(4 * int(np.prod(top, dtype=np.int64)) for number in chosen for top in tops[number])
 
+    def getFLOPS(self, *layerIdAndShapes: Any) -> int:
+        """How many operations OpenCV counts: `getFLOPS([layerId, ]netInputShapes)`; 0 for layers that it has not."""
+        *layer, shapes = layerIdAndShapes
+        plan = self._planned(self._given_shapes(shapes)).plan
+        numbers = layer or range(1, len(self._nodes) + 1)
+        nodes = [self.getLayer(number)._node for number in numbers]
+        return sum(_flops(plan, node) for node in nodes if node)
+
     def dump(self) -> str:
         """The layers, and which of them read which, in Graphviz's language."""
         writers = {value: name for name, node in self._nodes.items() for value in node.outputs}
@@ -185,6 +196,11 @@ class Net:
             for value in node.inputs
         )
         return "\n".join(["digraph G {", *boxes, *edges, "}", ""])
+
+    def dumpToFile(self, path: str) -> None:
+        """Writes what `dump` gives. Raises ReadError if the file cannot be written."""
+        with replacing(path) as temporary:
+            temporary.write_text(self.dump(), "utf-8")
 
     def empty(self) -> bool:
         """Whether there are no layers."""
@@ -201,6 +217,9 @@ class Net:
 
     def enableWinograd(self, useWinograd: bool) -> None:
         """Taken, and without effect: ONNX Runtime chooses how it computes convolutions."""
+
+    def setHalideScheduler(self, scheduler: str) -> None:
+        """Taken, and without effect: ONNX Runtime plans itself."""
 
     def getPerfProfile(self) -> tuple[int, np.ndarray]:
         """How long the last forward pass took, in `cv2.getTickFrequency()`'s nanoseconds; no times of layers."""
@@ -335,9 +354,17 @@ def _check_sizes(planned: PlannedLayer, learned: Sequence[Blob]) -> None:
             )
 
 
-def _shapes(plan: Plan, values: Sequence[str]) -> tuple[np.ndarray, ...]:
+def _known(plan: Plan, values: Sequence[str]) -> list[tuple[int, ...]]:
     """A size that only the data tell is 1, as in OpenCV."""
-    return tuple(np.array([1 if size is None else size for size in plan.shapes[v]], "int32") for v in values)
+    return [tuple(1 if size is None else size for size in plan.shapes[value]) for value in values]
+
+
+def _shapes(plan: Plan, values: Sequence[str]) -> tuple[np.ndarray, ...]:
+    return tuple(np.array(shape, "int32") for shape in _known(plan, values))
+
+
+def _flops(plan: Plan, node: Node) -> int:
+    return flops(plan.layers[node.index], _known(plan, node.inputs), _known(plan, node.outputs))
 
 
 def _fitted(plan: Plan, node: Node, given: Sequence[Any]) -> list[np.ndarray]:
