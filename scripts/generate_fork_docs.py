@@ -36,12 +36,13 @@ INTRODUCTION = """\
 
 <!-- Written by scripts/generate_fork_docs.py; run it after a change. -->
 
-Half of the public nets were made for somebody's changed Caffe. A net is read in the dialect of its Caffe: the one that
-`fork=` (or `--fork`) names, or else the one whose marks the file has. `model.net.fork` has the name and the reason,
-`keras-caffe check` and `keras-caffe summary` print them. Marks of two dialects in one net are refused, with both lines.
+Half of the public nets were made for a modified Caffe. A net is read in the dialect of its Caffe: the one that
+`fork=` (or `--fork`) names, or otherwise the one that the file's marks point to. `model.net.fork` has the name and the
+reason; `keras-caffe check` and `keras-caffe summary` print them. If a net has marks of two dialects, the error names
+both lines.
 
-*Exact* means compared with arrays that the fork's own code computed, within float32 rounding; *formula* with arrays of
-its stated formula; the arrays are in tests/goldens/layers.
+*Exact* means that we compared the results with arrays that the fork's own code computed, within float32 rounding;
+*formula* means that we compared them with arrays computed by the stated formula. The arrays are in tests/goldens/layers.
 
 ## Dialects: one name, two meanings
 """
@@ -51,17 +52,17 @@ def page() -> str:
     return "\n".join(
         [
             INTRODUCTION,
-            *_table(("`fork=`", "Repository", "What is different", "Taken where a file has"), _dialects()),
-            "\nChecked meanings of names that Caffe has, too:\n",
+            *_table(("`fork=`", "Repository", "What is different", "Chosen if a file has"), _dialects()),
+            "\nNames that Caffe has too, and how each dialect's meaning is checked:\n",
             *_table(("Dialect", "Type", "Exactness"), _meanings()),
             "\n## Types by fork\n",
             *_table(("Fork", "Type", "Values", "Gradient"), _types()),
-            "\n## Types that are not built\n",
-            "A net with one of these is refused, and told whose it is. `custom_layers=` takes a class of yours.\n",
+            "\n## Types that we do not have\n",
+            "A net with one of these types is refused, and the error names the fork. `custom_layers=` takes your own class.\n",
             *_table(("Fork", "Type", "Why"), _unbuilt()),
-            "\n## Fields that change nothing here\n",
-            "A warning names them, with layer and line.\n",
-            *_table(("Field", "In its Caffe it"), ((f"`{name}`", unread.does) for name, unread in UNREAD.items())),
+            "\n## Fields that have no effect here\n",
+            "A warning names such a field, with its layer and line.\n",
+            *_table(("Field", "In its Caffe, it"), ((f"`{name}`", unread.does) for name, unread in UNREAD.items())),
             "",
         ]
     )

@@ -46,7 +46,7 @@ class NdPooling(CaffeLayer):
         LayerError: STOCHASTIC, or other arguments that are impossible. ShapeError: other spatial axes than the kernel
             has, or a kernel not larger than its pad.
 
-    Caffe: src/caffe/layers/cudnn_ndpooling_layer.cpp (chuckcho/video-caffe), pooling_layer.cpp (intel/caffe)
+    Caffe: src/caffe/layers/cudnn_ndpooling_layer.cpp, pooling_layer.cpp (chuckcho/video-caffe; intel/caffe)
     """
 
     stores = "channels_last"
