@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT.keras", required=True, type=output_file(".keras"), help="the file to write"
     )
-    add = parser.add_argument_group("without keras_caffe").add_argument
+    add = parser.add_argument_group("plain Keras").add_argument
     add(
         "--plain",
         action="store_true",

@@ -171,7 +171,9 @@ class Parts:
                 lock = locked(self.folder)
             except BlockingIOError as error:
                 fix = "Wait until it is done, or name another file."
-                raise DataError("another process writes here", where=str(self.folder), fix=fix, cause=error) from None
+                raise DataError(
+                    "another process is writing here", where=str(self.folder), fix=fix, cause=error
+                ) from None
             if self.folder.is_dir():  # the other process may have come to its end meanwhile
                 return lock
             if lock is not None:

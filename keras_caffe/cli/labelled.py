@@ -162,7 +162,7 @@ def _listed(file: Path, places: Places) -> list[tuple[Path, int]]:
         name, _, label = line.strip().rpartition(" ")
         if line.strip() and (not name or not label.isdecimal()):
             raise DataError(
-                "this is no image and label", where=f"{file}:{number}", expected="image label", received=line
+                "this is not an image and its label", where=f"{file}:{number}", expected="image label", received=line
             )
         if line.strip():
             image = places.find(name)

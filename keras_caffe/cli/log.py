@@ -1,7 +1,7 @@
 """Draws the curves in training logs, Caffe's or ours, or writes them as a table.
 
-The loss (smoothed as the solver says), the rate, and each output of the train and the test nets. Several logs are drawn
-over each other.
+Shows the loss (smoothed as the solver says), the learning rate, and each output of the train and test nets. Several
+logs share one plot.
 """
 
 from __future__ import annotations

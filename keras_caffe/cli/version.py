@@ -36,7 +36,9 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(facts, indent=2))
         return
     for name, fact in facts.items():
-        if isinstance(fact, Mapping):
+        if fact == {}:
+            print(f"{name}: none")
+        elif isinstance(fact, Mapping):
             print(f"{name}:", *(f"  {key} {value}" for key, value in fact.items()), sep="\n")
         else:
             print(f"{name} {fact}" if name == "keras_caffe" else f"{name}: {fact}")

@@ -111,7 +111,7 @@ def _xml(data: bytes, labels: Mapping[str, int]) -> Reading:
         raise DataError("a file of boxes must not have a DOCTYPE", fix="Remove it.")
     root = ElementTree.fromstring(data)
     if root.tag != "annotation":
-        raise DataError("the file is none of boxes", expected="<annotation>", received=f"<{_brief(root.tag)}>")
+        raise DataError("the file is not one of boxes", expected="<annotation>", received=f"<{_brief(root.tag)}>")
     boxes = []
     for number, item in enumerate(root.findall("object"), 1):
         name, label, difficult = "", None, False

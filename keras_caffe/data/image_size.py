@@ -29,7 +29,7 @@ def check_pixels(pixels: int, data: Any, where: str | None = None) -> None:
     """
     if pixels > max(MOST_PIXELS, PIXELS_PER_BYTE * len(data)):
         raise DataError(
-            "the image would unpack to too much",
+            "the decoded image would be too large",
             where=where,
             expected=f"at most {MOST_PIXELS} pixels, or {PIXELS_PER_BYTE} for each of its {len(data)} bytes",
             received=f"{pixels} pixels",

@@ -139,5 +139,5 @@ def _rows(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     rows = np.asarray(values).reshape(len(values), -1)[: len(labels)]
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= rows.shape[1]:
         worst = int(max(labels.max(), -labels.min()))
-        raise DataError("a label is no class of the blob", expected=f"0 to {rows.shape[1] - 1}", received=worst)
+        raise DataError("a label is not a class of the blob", expected=f"0 to {rows.shape[1] - 1}", received=worst)
     return rows

@@ -164,7 +164,7 @@ class LoadedNet:
         if name == "openvino":
             return OpenVino(self._graph(how, outputs), how.precision, how.threads)
         if how.precision == "bfloat16":
-            raise ExportError("ONNX Runtime computes no bfloat16 on processors", expected="openvino or tensorflow")
+            raise ExportError("ONNX Runtime does not compute bfloat16 on processors", expected="openvino or tensorflow")
         return OnnxRuntime(self._graph(how, outputs), how.threads)
 
     def _graph(self, how: How, outputs: Sequence[str] | None) -> bytes:
@@ -179,13 +179,13 @@ class LoadedNet:
 
     def _litert(self, how: How, outputs: Sequence[str] | None) -> Runtime:
         if how.precision == "bfloat16":
-            raise ExportError("TensorFlow Lite computes no bfloat16", expected="openvino or tensorflow")
+            raise ExportError("TensorFlow Lite does not compute bfloat16", expected="openvino or tensorflow")
         content, _ = tflite_bytes(self.model, how.precision, how.batches, outputs, single=False)
         return LiteRt(content, how.threads)
 
     def _tensorflow(self, how: How) -> Runtime:
         if how.precision == "int8":
-            raise ExportError("TensorFlow itself computes no int8", expected="openvino, onnxruntime or litert")
+            raise ExportError("TensorFlow itself does not compute int8", expected="openvino, onnxruntime or litert")
         dtype = "mixed_bfloat16" if how.precision == "bfloat16" else None
         trained = folded(self.model, self.outputs or ())
         built = servable_model(self.model, trained, self.model.data_format, dynamic=False, dtype=dtype)

@@ -134,7 +134,7 @@ def warn_unread_of_solver(solver: Any) -> None:
 
 def _warn(path: str, unread: Unread, **place: Any) -> None:
     text = f"{path} changes nothing here; in its Caffe it {unread.does}"
-    warnings.warn(CaffeWarning(text, kind="field", fix="Delete it, and this warning goes.", **place), stacklevel=5)
+    warnings.warn(CaffeWarning(text, kind="field", fix="Delete it to silence this warning.", **place), stacklevel=5)
 
 
 def _unread_in(message: Any, path: str = "") -> Iterator[tuple[str, Unread]]:

@@ -66,6 +66,6 @@ class ContinuationIndicator(CaffeLayer):
                 received=f"{len(bottoms)} bottoms and batch_size {param.batch_size}",
             )
         if param.flag:
-            raise LayerError("flag makes sequences go on from batch to batch", fix="Feed the indicator as an input.")
+            raise LayerError("flag makes sequences continue from batch to batch", fix="Feed the indicator as an input.")
         axis = bottoms[0].axis(param.axis) if bottoms else 0
         return cls(time_step=required(param, "time_step"), batch_size=param.batch_size or None, axis=axis, **kwargs)

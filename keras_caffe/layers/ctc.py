@@ -66,9 +66,9 @@ def check_scores(shape: Shape, axes: str = "(T, N, C)") -> None:
 
 
 def check_blank(blank: int, classes: Size) -> None:
-    """Raises LayerError if the blank is none of the classes."""
+    """Raises LayerError if the blank is not one of the classes."""
     if classes is not None and blank >= classes:
-        raise LayerError("the blank is none of the classes", expected=f"less than {classes}", received=blank)
+        raise LayerError("the blank is not one of the classes", expected=f"less than {classes}", received=blank)
 
 
 def check_rows(shape: Shape, rows: Size, what: str) -> None:

@@ -96,7 +96,9 @@ class DataAugmentation(CaffeLayer):
         if any(have is not None and want > have for want, have in zip(sizes, (high, wide), strict=True) if want):
             raise ShapeError("the crop is larger than the image", expected=f"at most {(high, wide)}", received=sizes)
         if self.mean and channels not in (None, len(self.mean)):
-            raise ShapeError("there is not one mean for each channel", expected=channels, received=len(self.mean))
+            raise ShapeError(
+                "the number of means does not match the channels", expected=channels, received=len(self.mean)
+            )
         return [(batch, *sizes, channels)]
 
     def blob_table(self, *shapes: Shape) -> list[Blob]:

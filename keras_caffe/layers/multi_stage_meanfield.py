@@ -143,7 +143,7 @@ def _diagonal(file: str, classes: int, otherwise: float) -> Sequence[float]:
     try:
         values = [float(word) for word in words]
     except ValueError as error:
-        raise DataError("a weight is no number", where=file, expected=f"{classes} numbers", received=error) from None
+        raise DataError("a weight is not a number", where=file, expected=f"{classes} numbers", received=error) from None
     if len(values) < classes:
         raise DataError("too few weights", where=file, expected=f"{classes} numbers", received=f"{len(values)}")
     return values

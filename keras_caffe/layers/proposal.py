@@ -89,7 +89,9 @@ class Proposal(CaffeLayer):
         self.scores: bool = flag("scores", scores)
         self.pixels: bool = flag("pixels", pixels)
         if self.pixels and self.python:
-            raise LayerError("the Python layer's scales are no pixels", expected="python=False", received="pixels=True")
+            raise LayerError(
+                "the Python layer's scales are not pixels", expected="python=False", received="pixels=True"
+            )
         self.one_image: bool = not self.pixels
         self.supports_jit = False  # The number of rows depends on the values.
 

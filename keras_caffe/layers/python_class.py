@@ -90,7 +90,7 @@ def check_stand_in(layer: Any, cls: type[CaffeLayer]) -> None:
     except NetError as error:
         name = class_name(layer)
         raise UnknownLayerError(
-            f"no class for the Python layer {name!r}: this package's own for that name has another number of "
+            f"no class for the Python layer {name!r}: this package's own class of that name has another number of "
             f"{error.problem.rpartition(' ')[2]}",
             expected=error.expected,
             received=error.received,

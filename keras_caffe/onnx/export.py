@@ -295,7 +295,7 @@ def _metadata(subject: Subject, settings: Settings) -> dict[str, str]:
 def _by_keras(model: keras.Model, file: Path, opset: int, reason: NetError) -> Path:
     """Models that are no Caffe nets go Keras's own way."""
     warnings.warn(
-        f"{model.name!r} is no Caffe net ({reason.problem}): "
+        f"{model.name!r} is not a Caffe net ({reason.problem}): "
         "Keras's own export writes it by tracing it with tf2onnx, in Keras's order "
         "of axes and with TensorFlow's names",
         CaffeWarning,
@@ -309,7 +309,7 @@ def _by_keras(model: keras.Model, file: Path, opset: int, reason: NetError) -> P
         except ImportError:
             fix = "Install it with `pip install 'keras-caffe[tf2onnx]'`."
             raise ExportError(
-                "tf2onnx is needed to write what is no Caffe net", received=reason.problem, fix=fix
+                "tf2onnx is needed to export a model that is not a Caffe net", received=reason.problem, fix=fix
             ) from None
         except (ValueError, NotImplementedError, RuntimeError) as error:
             raise ExportError("tf2onnx cannot convert the model", received=error) from error

@@ -112,7 +112,7 @@ def _checked(model: onnx.ModelProto, graph: Graph, names: Names) -> onnx.ModelPr
         onnx.checker.check_model(skeleton)
         return onnx.shape_inference.infer_shapes(skeleton, check_type=True, strict_mode=True, data_prop=True)
     except Exception as error:  # its classes are no part of its interface
-        raise ExportError("ONNX finds a fault in the exported net", received=str(error).strip()) from error
+        raise ExportError("ONNX rejects the exported net", received=str(error).strip()) from error
 
 
 def _name_batch(output: Any, checked: Any) -> None:

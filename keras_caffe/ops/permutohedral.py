@@ -112,7 +112,7 @@ def _packed(keys: Any, images: Any) -> tuple[Any, Any]:
     """Each corner as one number, the image first, and (d + 1,) what leads from it to the neighbours along each axis."""
     keys = ops.cast(keys, "int64")
     if keras.backend.standardize_dtype(keys.dtype) != "int64":
-        raise LayerError("the lattice needs integers of 64 bits", fix="Set jax_enable_x64.")
+        raise LayerError("the lattice needs 64-bit integers", fix="Set jax_enable_x64.")
     d = keys.shape[-1]
     low = ops.min(keys, axis=(0, 1)) - (d + 1)
     spans = ops.max(keys, axis=(0, 1)) - low + (d + 2)

@@ -133,7 +133,7 @@ class _Turning:
                 self.tensors[value] = top
         if self.problems:
             raise ExportError(
-                "Keras's own layers and operations cannot say some layers exactly",
+                "Keras's own layers and operations cannot express some layers exactly",
                 received="; ".join(self.problems),
                 fix=Option("allow", ..., "with their names to keep them as they are; such files need keras_caffe"),
             )

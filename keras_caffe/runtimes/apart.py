@@ -65,7 +65,7 @@ class Apart(Runtime):
             self._process.stdin.flush()
             problem, found = pickle.load(self._process.stdout)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-            raise ExportError(f"{self._name} crashed in the check of the export", received=self._end()) from None
+            raise ExportError(f"{self._name} crashed while the export was checked", received=self._end()) from None
         if problem is not None:
             raise ExportError(problem, received=found)
         return found

@@ -23,7 +23,7 @@ def batches_of(calibration: Any) -> Iterable[Any]:
         return [calibration]
     if not isinstance(calibration, Iterable) or isinstance(calibration, str):
         raise ExportError(
-            "these are no calibration data", expected="arrays, or dicts {input: array}", received=repr(calibration)
+            "these are not calibration data", expected="arrays, or dicts {input: array}", received=repr(calibration)
         )
     return calibration
 
@@ -72,7 +72,7 @@ def _array(name: str, given: Any, shape: Shape) -> np.ndarray:
     try:
         array = np.ascontiguousarray(given, "float32")
     except (TypeError, ValueError):
-        raise ExportError("calibration data are no arrays of numbers", where=f"input {name!r}") from None
+        raise ExportError("calibration data are not arrays of numbers", where=f"input {name!r}") from None
     if not shape or not fits(shape[1:], array.shape[1:]) or array.ndim != len(shape):
         raise ExportError(
             "calibration data have another shape", where=f"input {name!r}", expected=shape, received=array.shape

@@ -160,7 +160,7 @@ def _check_calibrated(model: CaffeModel, blobs: Sequence[str] | None) -> None:
     ]
     if boxes:
         raise ExportError(
-            f"TensorFlow Lite cannot calibrate what suppresses boxes: layer {', '.join(boxes)}",
+            f"TensorFlow Lite cannot calibrate layers that suppress boxes: layer {', '.join(boxes)}",
             fix=(
                 Option("outputs", ..., "to export a part of the net without them"),
                 "`--detections raw` ends a detector's file before its last layer; float32 and float16 hold all of it.",

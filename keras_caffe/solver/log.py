@@ -40,7 +40,7 @@ def read_log(path: str | os.PathLike[str]) -> dict[str, Curve]:
         raise unreadable(path, error) from None
     if not reader.points:
         raise ReadError(
-            "the file tells of no iteration",
+            "the file names no iteration",
             where=str(path),
             expected="lines such as `Iteration 100, loss = 0.5`",
             fix="Log with a `display` above 0 in the solver.",

@@ -163,7 +163,7 @@ def _number(file: Any, name: str, path: Path) -> float | None:
     if dataset is None:
         return None
     if dataset.size != 1:
-        raise ReadError(f"{name} is no number", where=str(path), received=f"shape {dataset.shape}")
+        raise ReadError(f"{name} is not a number", where=str(path), received=f"shape {dataset.shape}")
     return float(np.ravel(dataset[()])[0])
 
 
@@ -173,7 +173,7 @@ def _text(file: Any, name: str, path: Path) -> str:
     if dataset is None:
         return ""
     if dataset.size != 1 or dataset.dtype.itemsize > TEXT_LIMIT:
-        raise ReadError(f"{name} is no file's name", where=str(path), received=f"shape {dataset.shape}")
+        raise ReadError(f"{name} is not a file name", where=str(path), received=f"shape {dataset.shape}")
     value = dataset[()]
     data = value if isinstance(value, bytes) else np.asarray(value).tobytes()
     return data.rstrip(b"\0").decode("utf-8", "replace")
@@ -188,7 +188,7 @@ def _checked(state: State, where: str) -> State:
         )
     if "\0" in state.learned_net:
         raise ReadError(
-            "learned_net is no file's name",
+            "learned_net is not a file name",
             where=where,
             expected="a name without zero bytes",
             received=repr(state.learned_net[:80]),

@@ -150,7 +150,7 @@ def of_json(box: Any = (5, 4, 20, 16), size: Any = (40, 50), **fields: Any) -> s
 @pytest.mark.parametrize(
     ("kind", "content", "said"),
     [
-        ("xml", f"<data>{SIZE}{DOG}</data>", "the file is none of boxes; expected <annotation>; received <data>"),
+        ("xml", f"<data>{SIZE}{DOG}</data>", "the file is not one of boxes; expected <annotation>; received <data>"),
         ("xml", f"<!DOCTYPE annotation><annotation>{DOG}</annotation>", "must not have a DOCTYPE"),
         (
             "xml",

@@ -91,7 +91,7 @@ def test_a_table_for_people(digits: Any, tmp_path: Path, capsys: Any) -> None:
     assert main(["evaluate", NET, WEIGHTS, *data, "--precision", "float32", "bfloat16"]) == 0
     said = capsys.readouterr().out
     assert "accuracy" in said and "1.0000" in said and "5 images" in said
-    assert "bfloat16: ONNX Runtime computes no bfloat16" in said
+    assert "bfloat16: ONNX Runtime does not compute bfloat16" in said
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_table_for_people(digits: Any, tmp_path: Path, capsys: Any) -> None:
         ("wild.npz", "0 to 9"),
         ("names.npz", "numbers"),
         ("empty", "one for each class"),
-        ("list.txt", "list.txt:1: this is no image and label"),
+        ("list.txt", "list.txt:1: this is not an image and its label"),
     ],
 )
 def test_bad_data(name: str, says: str, tmp_path: Path, capsys: Any) -> None:

@@ -77,7 +77,7 @@ def test_a_figure(ending: str, logs: list[str], tmp_path: Path) -> None:
 
 def test_what_is_no_log_is_refused(tmp_path: Path, capsys) -> None:
     (tmp_path / "other").write_text("nothing")
-    with pytest.raises(ReadError, match="tells of no iteration"):
+    with pytest.raises(ReadError, match="names no iteration"):
         read_log(tmp_path / "other")
     assert main(["log", str(tmp_path / "nowhere"), "-o", str(tmp_path / "a.csv")]) == 1
     assert "nowhere" in capsys.readouterr().err

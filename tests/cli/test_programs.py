@@ -270,9 +270,9 @@ def test_other_files_are_none_of_the_tutorials(caffe, tmp_path: Path) -> None:
     images, labels = tmp_path / "images", idx(tmp_path / "labels", 2049, np.zeros(2, np.uint8))
     target = tmp_path / "db"
     for content, words in (
-        (b"", "no such file of MNIST"),
-        (b"\x00\x00\x08\x03", "no such file of MNIST"),
-        (np.array([2051, 2, 1, 1], ">u4").tobytes() + b"a", "not whole"),
+        (b"", "not such a file of MNIST"),
+        (b"\x00\x00\x08\x03", "not such a file of MNIST"),
+        (np.array([2051, 2, 1, 1], ">u4").tobytes() + b"a", "incomplete"),
         (np.array([2051, 1, 1, 1], ">u4").tobytes() + b"a", "do not belong together"),
     ):
         images.write_bytes(content)
@@ -280,7 +280,7 @@ def test_other_files_are_none_of_the_tutorials(caffe, tmp_path: Path) -> None:
         assert code == ABORTED and words in log[-1][2]
     (tmp_path / "data_batch_1.bin").write_bytes(b"short")
     code, log, _ = caffe("convert_cifar_data", tmp_path, tmp_path, "lmdb")
-    assert code == ABORTED and "no binary file of CIFAR-10" in log[-1][2]
+    assert code == ABORTED and "not a binary file of CIFAR-10" in log[-1][2]
     assert caffe("convert_mnist_data")[0] == caffe("convert_cifar_data")[0] == 0
     assert not target.exists()
 

@@ -50,7 +50,7 @@ BOMBS = {"png": png_bomb(), "jpeg": jpeg_bomb(), "gif": gif_bomb()}
 def test_a_bomb_is_refused_undecoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for decoder in ("decode_image", "decode_jpeg", "decode_png"):
         monkeypatch.setattr(tf.io, decoder, None)
-    with pytest.raises(DataError, match="would unpack to too much"):
+    with pytest.raises(DataError, match="would be too large"):
         images.decode(BOMBS[kind])
 
 
@@ -59,7 +59,7 @@ def test_a_data_set_names_the_record(tmp_path: Path, kind: str) -> None:
     good = encoded("png" if kind == "png" else "jpeg")
     records = {b"0": datum(0, data=good, encoded=True), b"1": datum(1, data=BOMBS[kind], encoded=True)}
     net = data_net(write_lmdb(tmp_path / "db", records), 1)
-    with pytest.raises(DataError, match=r"record 1 .*would unpack to too much"):
+    with pytest.raises(DataError, match=r"record 1 .*would be too large"):
         list(dataset(net, "TEST", epochs=1))
     assert len(list(dataset(net, "TEST", epochs=1, on_error="skip"))) == 1
 
@@ -67,7 +67,7 @@ def test_a_data_set_names_the_record(tmp_path: Path, kind: str) -> None:
 def test_wide_png_of_16_bits() -> None:
     bomb = bytearray(png_bomb())
     bomb[24] = 16
-    with pytest.raises(DataError, match="would unpack to too much"):
+    with pytest.raises(DataError, match="would be too large"):
         images.decode_wide(bytes(bomb))
 
 
@@ -75,7 +75,7 @@ def test_a_tiff_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("keras_caffe.data.image_size.MOST_PIXELS", 50)
     file = io.BytesIO()
     Image.new("L", (2000, 2000)).save(file, "tiff", compression="tiff_deflate")
-    with pytest.raises(DataError, match="would unpack to too much"):
+    with pytest.raises(DataError, match="would be too large"):
         images.decode_wide(file.getvalue())
 
 

@@ -161,7 +161,7 @@ def test_edit_distance(a: list[int], b: list[int], want: int) -> None:
         (
             'type: "WarpCTCLoss" ctc_loss_param { blank_index: 3 }',
             [(4, 2, 3), (2, 1)],
-            "the blank is none of the classes",
+            "the blank is not one of the classes",
         ),
         ('type: "CTCLoss"', [(4, 2, 3), (4, 2), (3, 2)], "the labels need one value for each step"),
         ('type: "CTCLoss" ctc_loss_param { output_delay: 1 }', [(4, 2, 3), (4, 2), (4, 2)], "no delay of the output"),

@@ -101,7 +101,7 @@ def test_random_transforms_are_named(param: str, phase: str, named: str) -> None
     [
         ("crop_width: 5 crop_height: 4", (2, 3, 4, 4), ShapeError, "the crop is larger than the image"),
         ("mean: 1 mean: 2", (2, 3, 4, 4), LayerError, "mean is that of three channels"),
-        ("mean_per_pixel: false mean: 1 mean: 2 mean: 3", (2, 4, 4, 4), ShapeError, "one mean for each channel"),
+        ("mean_per_pixel: false mean: 1 mean: 2 mean: 3", (2, 4, 4, 4), ShapeError, "number of means does not match"),
         ("", (2, 3), ShapeError, "DataAugmentation needs bottoms with 4 axes"),
     ],
 )

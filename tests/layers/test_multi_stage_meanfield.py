@@ -53,7 +53,7 @@ def test_a_file_is_read_as_far_as_it_is_needed(tmp_path: Path, monkeypatch) -> N
     Path("spatial.par").write_text("1.5 2 as learned")
     assert diagonals()[0] == [1.5, 2]
     Path("spatial.par").write_text("1.5 two")
-    with pytest.raises(DataError, match="spatial.par.*a weight is no number; expected 2 numbers; received .*two"):
+    with pytest.raises(DataError, match="spatial.par.*a weight is not a number; expected 2 numbers; received .*two"):
         load(TEXT)
     Path("spatial.par").unlink()
     Path("spatial.par").mkdir()

@@ -258,7 +258,7 @@ def test_a_crash_of_the_engine_is_an_error(end: str, how: str, tmp_path: Path, m
 
     monkeypatch.setattr("keras_caffe.runtimes.apart.CHILD", f"import os, sys; {end}")
     (tmp_path / "net.onnx").write_text("old")
-    said = f"ONNX Runtime {onnxruntime.__version__} crashed in the check of the export; received {how}"
+    said = f"ONNX Runtime {onnxruntime.__version__} crashed while the export was checked; received {how}"
     with pytest.raises(ExportError, match=re.escape(said)):
         keras_caffe.to_onnx(*FILES, tmp_path / "net.onnx", tolerance=1e-4)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("net.onnx", "old")]
@@ -276,7 +276,7 @@ def test_a_crash_before_all_is_read_is_the_same_error(tmp_path: Path, monkeypatc
     """What the pipe no longer takes does not become the error."""
     answer = "import os, pickle, sys; pickle.dump((None, ({}, [])), sys.stdout.buffer); sys.stdout.flush(); os._exit(3)"
     monkeypatch.setattr("keras_caffe.runtimes.apart.CHILD", answer)
-    with pytest.raises(ExportError, match=r"crashed in the check of the export; received exit code 3"):
+    with pytest.raises(ExportError, match=r"crashed while the export was checked; received exit code 3"):
         with Apart(OnnxRuntime, tmp_path / "net.onnx") as runtime:
             runtime._process.wait()
             runtime.run({"data": np.zeros(100_000, "float32")})

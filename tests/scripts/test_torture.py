@@ -60,7 +60,9 @@ def test_the_same_features_are_written_by_one_process(tmp_path: Path) -> None:
 
     target = str(tmp_path / "f.h5")
     with Parts(target, KnownFeatures(1)):  # type: ignore[arg-type]
-        with pytest.raises(DataError, match=r"f.h5.part: another process writes here. Wait until it is done, or name"):
+        with pytest.raises(
+            DataError, match=r"f.h5.part: another process is writing here. Wait until it is done, or name"
+        ):
             Parts(target, KnownFeatures(1))  # type: ignore[arg-type]
     with Parts(target, KnownFeatures(1)) as parts:  # type: ignore[arg-type]
         assert parts.done == 0

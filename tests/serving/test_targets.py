@@ -302,7 +302,9 @@ def test_boxes_are_not_calibrated(tmp_path: Path) -> None:
         layer { name: "boxes" type: "DetectionOutput" bottom: "l" bottom: "s" bottom: "p" top: "boxes"
           detection_output_param { num_classes: 2 nms_param { nms_threshold: 0.4 } keep_top_k: 2 } }"""
     fed = {name: np.zeros(shape, "float32") for name, shape in (("x", (1, 1, 1, 8)), ("s", (1, 4)), ("p", (1, 2, 8)))}
-    with pytest.raises(ExportError, match=r"cannot calibrate what suppresses boxes: layer 'boxes' \(DetectionOutput\)"):
+    with pytest.raises(
+        ExportError, match=r"cannot calibrate layers that suppress boxes: layer 'boxes' \(DetectionOutput\)"
+    ):
         in_eight_bits(text, fed, tmp_path)
     keras_caffe.serving.to_tflite(
         keras_caffe.load(text), tmp_path / "net.tflite", kind="int8", calibration=fed, outputs="l"

@@ -281,7 +281,7 @@ def test_a_name_of_parameters_with_a_zero_byte_is_refused(tmp_path: Path) -> Non
     write_state(tmp_path / "a.solverstate", State(5, "a\0b.caffemodel"))
     write_state(tmp_path / "a.solverstate.h5", State(5, "a\0b.caffemodel"))
     for name in ("a.solverstate", "a.solverstate.h5"):
-        with pytest.raises(ReadError, match=f"{name}: learned_net is no file's name"):
+        with pytest.raises(ReadError, match=f"{name}: learned_net is not a file name"):
             read_state(tmp_path / name)
 
 

@@ -63,10 +63,10 @@ def _idx(path: str, magic: int, axes: int) -> np.ndarray:
     data = _read(path)
     head = np.frombuffer(data[: 4 * (axes + 1)], ">u4").astype(np.int64).tolist()
     if len(head) <= axes or head[0] != magic:
-        raise ReadError("this is no such file of MNIST", where=path, expected=f"a file that begins with {magic}")
+        raise ReadError("this is not such a file of MNIST", where=path, expected=f"a file that begins with {magic}")
     values = np.frombuffer(data, np.uint8, offset=4 * (axes + 1))
     if len(values) != np.prod(head[1:]):
-        raise ReadError("the file is not whole", where=path, expected=head[1:], received=f"{len(values)} bytes")
+        raise ReadError("the file is incomplete", where=path, expected=head[1:], received=f"{len(values)} bytes")
     return values.reshape(head[1:])
 
 
@@ -74,7 +74,9 @@ def _cifar(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     """(label, image) of one of CIFAR-10's files, in which each image follows its label."""
     data, size = np.frombuffer(_read(path), np.uint8), 1 + int(np.prod(CIFAR))
     if len(data) == 0 or len(data) % size:
-        raise ReadError("this is no binary file of CIFAR-10", where=str(path), expected=f"a multiple of {size} bytes")
+        raise ReadError(
+            "this is not a binary file of CIFAR-10", where=str(path), expected=f"a multiple of {size} bytes"
+        )
     yield from ((int(image[0]), image[1:].reshape(CIFAR)) for image in data.reshape(-1, size))
 
 
