@@ -42,7 +42,8 @@ reason; `keras-caffe check` and `keras-caffe summary` print them. If a net has m
 both lines.
 
 *Exact* means that we compared the results with arrays that the fork's own code computed, within float32 rounding;
-*formula* means that we compared them with arrays computed by the stated formula. The arrays are in tests/goldens/layers.
+*formula* means that we compared them with arrays computed by the stated formula. The arrays are in
+tests/goldens/layers.
 
 ## Dialects: one name, two meanings
 """
@@ -58,7 +59,7 @@ def page() -> str:
             "\n## Types by fork\n",
             *_table(("Fork", "Type", "Values", "Gradient"), _types()),
             "\n## Types that we do not have\n",
-            "A net with one of these types is refused, and the error names the fork. `custom_layers=` takes your own class.\n",
+            "The error about such a net names the fork. `custom_layers=` takes your own class.\n",
             *_table(("Fork", "Type", "Why"), _unbuilt()),
             "\n## Fields that have no effect here\n",
             "A warning names such a field, with its layer and line.\n",
