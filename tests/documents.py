@@ -106,6 +106,8 @@ def write_files(folder: Path, database: bool) -> None:
     (folder / "digits.txt").write_text("".join(f"{n}\n" for n in range(10)))
     for name in ("first", "second"):
         (folder / f"{name}.log").write_text("Iteration 0, loss = 2\nIteration 10, loss = 1\n")
+    np.save(folder / "inputs.npy", random.uniform(-100, 100, (4, 227, 227, 3)).astype("float32"))
+    np.savez(folder / "mnist_test.npz", **dict(zip(("images", "labels"), samples.digits(), strict=True)))
     np.savez(folder / "blobs.npz", data=np.zeros((2, 3, 227, 227), "float32"), prob=np.full((2, 5), 0.2, "float32"))
     if database:
         data = [io.array_to_datum(picture.transpose(2, 0, 1), n % 2) for n, picture in enumerate(pictures)]

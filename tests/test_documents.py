@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 import keras_caffe
-from keras_caffe import optimizers
+from keras_caffe import optimizers, samples
 from keras_caffe.cli import COMMANDS, main
 from scripts import generate_cli_docs as cli_docs
 from tests.documents import Item, items, pages, write_files
@@ -27,7 +27,6 @@ ELSEWHERE = {  # pages that a test of their own runs
     "docs/errors.md": "tests/test_errors_page.py",
     "docs/exports.md": "tests/test_exports_doc.py",
     "docs/extending.md": "tests/test_extending.py",
-    "docs/engines.md": "tests/engines, as engines are timed",
 }
 SKIPPED = {  # what a page's test leaves out, by the words that it has
     "import grpc": "needs a server",
@@ -36,13 +35,13 @@ SKIPPED = {  # what a page's test leaves out, by the words that it has
     "grpc://dispatcher:5050": "tests/data/test_graph.py, with a dispatcher",
     "apache_beam.Pipeline": "tests/beam, where Apache Beam is",
     "ssd.caffemodel": "tests/cli/test_predict.py has a detector",
-    "--tensorboard board": "tests/cli/test_train.py, where TensorBoard is",
-    "--kind": "tests/serving/test_targets.py",
     "keras-caffe selftest": "tests/cli/test_about.py",
+    "enable_tensor_float_32_execution": "switches TF32 on for the whole process",
     "x = inception": "an excerpt of what `to_code` writes",
     "x = caffe_lstm": "an excerpt, too",
 }
 WRITES_DATABASE = {"docs/migrate.md"}
+NEEDS = {"docs/engines.md": "onnxruntime", "docs/view.md": "tensorboard"}
 
 
 class Fitted(keras.layers.Identity):
@@ -67,6 +66,8 @@ def given(page: str) -> dict[str, Any]:
         batch = {"data": np.zeros((4, 28, 28, 3), "float32"), "label": np.zeros(4, "float32")}
         names |= {"dataset": [batch], "first": [batch], "second": [batch]}
         names["model"] = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    if page == "docs/engines.md":
+        names["digits"] = names["typical_inputs"] = np.moveaxis(samples.digits()[0][:50], 1, -1) * samples.SCALE
     if page in ("docs/view.md", "docs/serving.md"):
         names["model"] = keras_caffe.load("deploy.prototxt", "net.caffemodel")
         names["array"] = np.zeros((4, 8, 8))
@@ -84,6 +85,8 @@ def run(item: Item, page: str, names: dict[str, Any]) -> None:
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 @pytest.mark.parametrize("page", [page for page in pages() if page not in ELSEWHERE])
 def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if page in NEEDS:
+        pytest.importorskip(NEEDS[page])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setitem(sys.modules, "caffe", keras_caffe.pycaffe)  # for what is run where Caffe runs
