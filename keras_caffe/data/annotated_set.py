@@ -22,13 +22,11 @@ from keras_caffe.errors import CaffeWarning, DataError, instead
 
 
 class Box(NamedTuple):
-    """A box as a file of annotations has it: its label, its corners in pixels."""
+    """A box as a file of annotations has it: its label, xmin, ymin, xmax and ymax in pixels. SSD's program also stores
+    objects that have a name and no corners."""
 
     label: int
-    xmin: float
-    ymin: float
-    xmax: float
-    ymax: float
+    corners: tuple[float, ...] = ()
     difficult: bool = False
 
 
@@ -68,7 +66,7 @@ class AnnotatedSet(ImageSet):
         path = self.path(self.annotations[number])
         if path.exists():
             image = self.path(self.lines[number].name)
-            size = images.decode(read_file(image), images.GRAY).shape[:2] if self.size else shape[:2]
+            size = images.decode(read_file(image), images.GRAY).shape[:2] if self.resizes else shape[:2]
             boxes, stated = _boxes(path, self.label_type, self.labels, (size[0], size[1]))
             _check(path, boxes, stated, (size[0], size[1]))
             _add(found, boxes, stated)
@@ -119,14 +117,15 @@ def _xml(data: bytes, labels: Mapping[str, int]) -> Reading:
             if part.tag == "name":
                 name = part.text or ""
                 label = _label(name, labels)
+                boxes.append(Box(label))
             elif part.tag == "difficult":
                 difficult = part.text == "1"
             elif part.tag == "bndbox":
                 if label is None:
                     raise DataError("a box has no name before it")
                 what = f"object {number} ({_brief(name)})"
-                left, top, right, bottom = (_corner(part.findtext(corner, "0"), corner, what) for corner in CORNERS)
-                boxes.append(Box(label, left, top, right, bottom, difficult))
+                corners = (_corner(part.findtext(corner, "0"), corner, what) for corner in CORNERS)
+                boxes[-1] = Box(label, tuple(corners), difficult)  # of two the last
     height, width = (_whole(root.findtext(f"size/{name}")) for name in ("height", "width"))
     return boxes, None if height is None or width is None else (height, width)
 
@@ -139,7 +138,7 @@ def _json(data: bytes, labels: Mapping[str, int]) -> Reading:
         label = _label(str(item["category_id"]), labels)
         crowd = _int32(item.get("iscrowd", 0), "iscrowd")
         right, bottom = (_finite(start + length) for start, length in ((left, wide), (top, high)))
-        boxes.append(Box(label, left, top, right, bottom, crowd != 0))
+        boxes.append(Box(label, (left, top, right, bottom), crowd != 0))
     image = content.get("image", {})
     if not image.keys() >= {"height", "width"}:
         return boxes, None
@@ -152,8 +151,7 @@ def _txt(data: bytes, labels: Mapping[str, int]) -> Reading:
         raise DataError("the file does not have five numbers for each box", received=f"{len(numbers)} numbers")
     boxes = []
     for label, *corners in zip(*[iter(numbers)] * 5, strict=True):
-        left, top, right, bottom = map(_finite, corners)
-        boxes.append(Box(_int32(label, "a label"), left, top, right, bottom))
+        boxes.append(Box(_int32(label, "a label"), tuple(map(_finite, corners))))
     return boxes, None
 
 
@@ -213,8 +211,8 @@ def _oddities(boxes: Iterable[Box], stated: Size, size: Size) -> Iterator[str]:
     for name, have, wanted in zip(("height", "width"), stated, size, strict=True):
         if have != wanted:
             yield f"inconsistent image {name}."
-    for box in boxes:
-        corners = (box.xmin, box.xmax, stated[1]), (box.ymin, box.ymax, stated[0])
+    for left, top, right, bottom in (box.corners for box in boxes if box.corners):
+        corners = (left, right, stated[1]), (top, bottom, stated[0])
         if any(min(low, high) < 0 or max(low, high) > most for low, high, most in corners):
             yield "bounding box exceeds image boundary."
         if any(low > high for low, high, _ in corners):
@@ -227,7 +225,8 @@ def _add(record: Any, boxes: Iterable[Box], size: Size) -> None:
     for box in boxes:
         if box.label not in groups:
             groups[box.label] = record.annotation_group.add(group_label=box.label)
-        sizes = zip(CORNERS, box[1:5], (width, height) * 2, strict=True)
-        shares = {name: np.float32(value) / size for name, value, size in sizes}
         annotation = groups[box.label].annotation.add(instance_id=len(groups[box.label].annotation))
-        annotation.bbox.CopyFrom(proto.NormalizedBBox(**shares, difficult=box.difficult))
+        if box.corners:
+            sizes = zip(CORNERS, box.corners, (width, height) * 2, strict=True)
+            shares = {name: np.float32(value) / size for name, value, size in sizes}
+            annotation.bbox.CopyFrom(proto.NormalizedBBox(**shares, difficult=box.difficult))

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_caffe import proto
-from keras_caffe.converters.resize import resize
+from keras_caffe.converters.resize import resize, scale
 from keras_caffe.data import images
 from keras_caffe.data.sources.image_data import Line, read_file, read_list
 from keras_caffe.errors import CaffeError, DataError, not_found
@@ -20,6 +20,7 @@ from keras_caffe.errors import CaffeError, DataError, not_found
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
 JPEG_QUALITY = 95  # OpenCV's
 BY_NAME = "by name"
+KINDS = {"jpg": "jpg", "jpeg": "jpg", "png": "png"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class ImageSet:
         encoded: "" for raw pixels, "jpg" or "png" for compressed ones, BY_NAME for what each name's ending says. A file
             of that kind that is neither resized nor made grey is stored as it is.
         check_size: all must have the size of the first.
+        sides: (least, most) pixels of an image's shorter and longer side, 0 for any: SSD's min_dim and max_dim. Where
+            one is set, `size` does not count: an image beyond them is scaled in its proportions.
+        kept: whether the file of a name that is to be encoded as a kind is stored as it is; default: as above.
     """
 
     lines: Sequence[Line]
@@ -42,6 +46,8 @@ class ImageSet:
     size: tuple[int, int] | None = None
     encoded: str = ""
     check_size: bool = False
+    sides: tuple[int, int] = (0, 0)
+    kept: Callable[[str, str], bool] | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -78,15 +84,37 @@ class ImageSet:
         """The Datum of one image, and the image's (height, width, channels)."""
         data = read_file(self.path(line.name))
         pixels = images.decode(data, images.GRAY if self.gray else images.COLOR)
-        kind = _kind_of_name(line) if self.encoded == BY_NAME else self.encoded
-        if kind and not self.gray and not self.size and _kind(data) == kind:
+        kind = _ending(line.name) if self.encoded == BY_NAME else self.encoded
+        if kind and self._keeps(line.name, kind, data):
             return proto.Datum(data=data, label=line.label, encoded=True), pixels.shape
-        pixels = resize(pixels, *self.size) if self.size else pixels
+        pixels = self._resized(pixels)
         if kind:
             return proto.Datum(data=_encode(pixels, kind), label=line.label, encoded=True), pixels.shape
         sizes = dict(zip(("height", "width", "channels"), pixels.shape, strict=True))
         planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()
         return proto.Datum(**sizes, data=planes, label=line.label, encoded=False), pixels.shape
+
+    def _keeps(self, name: str, kind: str, data: bytes) -> bool:
+        if self.kept is not None:
+            return self.kept(name, kind)
+        return not self.gray and not self.resizes and _kind(data) == KINDS.get(kind)
+
+    @property
+    def resizes(self) -> bool:
+        """Whether the images may get another size."""
+        return self.size is not None or any(self.sides)
+
+    def _resized(self, pixels: np.ndarray) -> np.ndarray:
+        least, most = self.sides
+        if not any(self.sides):
+            return resize(pixels, *self.size) if self.size else pixels
+        shorter, longer = sorted(pixels.shape[:2])
+        factor = np.float32(1)
+        if least > shorter:
+            factor = np.float32(least) / np.float32(shorter)
+        if 0 < most < int(factor * np.float32(longer)):
+            factor = np.float32(most) / np.float32(longer)
+        return pixels if factor == 1 else scale(pixels, float(factor))
 
     def path(self, name: str) -> Path:
         """The file of this name."""
@@ -122,11 +150,8 @@ def find_images(source: str | os.PathLike[str]) -> tuple[list[Line], list[str]]:
     return lines, classes
 
 
-def _kind_of_name(line: Line) -> str:
-    kind = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}.get(Path(line.name).suffix.lower())
-    if kind is None:
-        raise DataError("the name does not tell how to encode the image", expected=".jpg or .png", received=line.name)
-    return kind
+def _ending(name: str) -> str:
+    return Path(name).suffix.lower().removeprefix(".")
 
 
 def _kind(data: bytes) -> str:
@@ -134,6 +159,8 @@ def _kind(data: bytes) -> str:
 
 
 def _encode(pixels: np.ndarray, kind: str) -> bytes:
+    if kind not in KINDS:
+        raise DataError("the name does not tell how to encode the image", expected=".jpg or .png", received=f".{kind}")
     red_first = np.ascontiguousarray(pixels[..., ::-1])
-    encoded = tf.io.encode_jpeg(red_first, quality=JPEG_QUALITY) if kind == "jpg" else tf.io.encode_png(red_first)
-    return encoded.numpy()
+    jpeg = KINDS[kind] == "jpg"
+    return (tf.io.encode_jpeg(red_first, quality=JPEG_QUALITY) if jpeg else tf.io.encode_png(red_first)).numpy()

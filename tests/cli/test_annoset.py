@@ -115,7 +115,6 @@ def test_labels_without_boxes(work: Path) -> None:
         (SIZE.replace("50", "0"), [], "no valid image width/height"),
         ("", ["--label_type=csv"], "Unknown label file type; expected xml or json or txt; received csv"),
         ("", ["--label_type=txt"], "a.xml: the file does not have five numbers for each box"),
-        ("", ["--min_dim=300"], "min_dim and max_dim are not known here. Resize the images first"),
         ("", ["--anno_type=boxes"], "no such anno_type"),
         ("", ["--label_map_file=none"], "none: .*there is no such file"),
         ("", ["--label_map_file=twice", "--check_label"], "twice: There are many duplicates of name: dog"),
@@ -219,3 +218,110 @@ def test_numbers_as_texts_of_json(crowd: Any, difficult: bool, work: Path, capfd
     assert detect("list.txt", "--label_type=json") == 0
     assert boxes(*stored().values()) == [(12, 0, 0.1, 0.1, 0.5, 0.5, difficult)]
     assert "W" not in [line[0] for line in capfd.readouterr().err.splitlines()]
+
+
+def scaled(pixels: np.ndarray, factor: float) -> np.ndarray:
+    """Bilinear, with pixels 1 / factor apart."""
+    height, width = (round(size * factor) for size in pixels.shape[:2])
+    out = np.zeros((height, width, pixels.shape[2]))
+    for row in range(height):
+        for column in range(width):
+            places = [
+                min(max((i + 0.5) / factor - 0.5, 0), n - 1)
+                for i, n in zip((row, column), pixels.shape[:2], strict=True)
+            ]
+            (y, x), parts = (int(place) for place in places), [place % 1 for place in places]
+            for i, share_of_row in ((y, 1 - parts[0]), (y + 1, parts[0])):
+                for j, share in ((x, 1 - parts[1]), (x + 1, parts[1])):
+                    if share_of_row * share:
+                        out[row, column] += share_of_row * share * pixels[i, j]
+    return out
+
+
+@pytest.mark.parametrize(
+    ("flags", "factor"),
+    [
+        (["--min_dim=55"], np.float32(55 / 40)),
+        (["--max_dim=33"], np.float32(33 / 50)),
+        (["--min_dim=30", "--max_dim=60"], 1),
+        (["--min_dim=55", "--max_dim=60"], np.float32(60 / 50)),
+        (["--max_dim=33", "--resize_height=7", "--resize_width=7"], np.float32(33 / 50)),
+    ],
+)
+def test_sides_between_limits(flags: list[str], factor: float, work: Path) -> None:
+    Path("a.txt").write_text("12 5 4 25 20")
+    Path("list.txt").write_text("a.png a.txt")
+    assert detect("list.txt", "--label_type=txt", *flags) == 0
+    (record,) = stored().values()
+    pixels = np.asarray(Image.open("a.png"))
+    wanted = pixels if factor == 1 else scaled(pixels, float(factor))
+    datum = record.datum
+    assert (datum.height, datum.width) == wanted.shape[:2]
+    found = np.frombuffer(datum.data, np.uint8).reshape(3, datum.height, datum.width)[::-1].transpose(1, 2, 0)
+    assert np.abs(found - wanted).max() < 1
+    assert boxes(record) == [(12, 0, 0.1, 0.1, 0.5, 0.5, False)]  # of the image that was
+
+
+def test_half_the_size_is_the_mean_of_four_pixels(work: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (7, 10, 3), np.uint8)  # 7 * 0.5 = 3.5 is rounded to 4
+    Image.fromarray(pixels).save("a.png")
+    Path("list.txt").write_text("a.png 1")
+    assert convert("list.txt", "--max_dim=5") == 0
+    (record,) = stored().values()
+    found = np.frombuffer(record.datum.data, np.uint8).reshape(3, 4, 5)[::-1].transpose(1, 2, 0)
+    for row, column in np.ndindex(4, 5):
+        block = pixels[2 * row : 2 * row + 2, 2 * column : 2 * column + 2].reshape(-1, 3).mean(0)
+        assert np.abs(found[row, column] - block).max() <= 0.5
+
+
+def test_which_files_are_stored_as_they_are(work: Path) -> None:
+    Path("list.txt").write_text("a.png 1\nb.jpg 2\n")
+
+    def kept(*flags: str) -> list[bool]:
+        assert convert("list.txt", *flags) == 0
+        records = list(stored().values())
+        Path("db").rename("_".join(flags))
+        assert {(r.datum.height, r.datum.width, r.datum.channels, r.datum.encoded) for r in records} == {
+            (40, 50, 1 if "--gray" in flags else 3, True)
+        }
+        return [r.datum.data == Path(name).read_bytes() for r, name in zip(records, ("a.png", "b.jpg"), strict=True)]
+
+    assert kept("--encode_type=jpg") == kept("--encode_type=jpg", "--gray") == [False, True]
+    assert kept("--encode_type=png", "--gray") == [True, False]
+    assert kept("--encoded") == [False, False]  # by names SSD's program knows none of them
+    assert kept("--encode_type=jpg", "--min_dim=1") == [False, False]
+
+
+def test_objects_without_a_box_or_with_two(work: Path) -> None:
+    second = "<bndbox><xmin>10</xmin><ymin>8</ymin><xmax>50</xmax><ymax>40</ymax></bndbox>"
+    without = "<object><name>dog</name><difficult>1</difficult></object>"
+    two = DOG.replace("</object>", f"{second}</object>")
+    names = CAT.replace("<bndbox>", "<name>dog</name><bndbox>")
+    Path("a.xml").write_text(f"<annotation>{SIZE}{without}{two}{names}</annotation>")
+    Path("list.txt").write_text("a.png a.xml")
+    assert detect("list.txt") == 0
+    (record,) = stored().values()
+    dogs, cats = record.annotation_group
+    assert (dogs.group_label, cats.group_label) == (12, 8)
+    assert [(a.instance_id, a.HasField("bbox")) for a in dogs.annotation] == [(0, False), (1, True), (2, True)]
+    assert corners(dogs.annotation[1].bbox) == corners(dogs.annotation[2].bbox) == (0.2, 0.2, 1, 1)
+    assert [a.bbox.difficult for a in dogs.annotation] == [False, True, False]
+    assert [a.HasField("bbox") for a in cats.annotation] == [False]
+
+
+def test_sizes_of_images(work: Path, capfd: Any) -> None:
+    Path("pictures").mkdir()
+    Image.new("RGB", (7, 9)).save("pictures/c.d.png")
+    Path("b.jpg").rename("pictures/b.jpg")
+    Path("list.txt").write_text("pictures/c.d.png x.xml\npictures/b.jpg y.xml\n")
+    program = ["caffe", "get_image_size", str(work), "list.txt"]
+    assert main([*program, "sizes.txt"]) == 0
+    assert Path("sizes.txt").read_text() == "c.d 9 7\nb 40 50\n"
+    Path("ids.txt").write_text("b 17\nc.d 4\n")
+    assert main([*program, "by_id.txt", "-name_id_file=ids.txt"]) == 0
+    assert Path("by_id.txt").read_text() == "4 9 7\n17 40 50\n"
+    for ids, said in (("b 17\n", "the names are not those of the list"), ("b 1\ne 2\n", "has no c.d")):
+        Path("ids.txt").write_text(ids)
+        assert main([*program, "wrong.txt", "--name_id_file=ids.txt"]) == ABORTED and not Path("wrong.txt").exists()
+        assert said in capfd.readouterr().err.splitlines()[-1]
+    assert main(program) == 1
