@@ -35,10 +35,17 @@ if os.environ.get("KERAS_BACKEND") == "numpy" and (missing := [name for name in 
 PROGRAMS = (
     "keras-caffe", "caffe", "convert_imageset", "compute_image_mean", "extract_features", "upgrade_net_proto_text",
     "upgrade_net_proto_binary", "upgrade_solver_proto_text", "convert_mnist_data", "convert_cifar_data",
-    "convert_annoset",
+    "convert_annoset", "get_image_size", "convert_mnist_siamese_data",
 )  # fmt: skip
-"""The commands by which the command line is called; those of Caffe are the shim's"""
-CALLED_AS = Path(sys.argv[0]).name.removesuffix(".exe")
+"""The commands by which the command line is called; those of Caffe are the shim's, with `.bin`, too"""
+
+
+def program_of(script: str) -> str:
+    """The name of the program that is called by this path."""
+    return Path(script).name.removesuffix(".exe").removesuffix(".bin")
+
+
+CALLED_AS = program_of(sys.argv[0])
 
 
 def is_command(argv: Sequence[str], original: Sequence[str]) -> bool:
@@ -49,7 +56,7 @@ def is_command(argv: Sequence[str], original: Sequence[str]) -> bool:
     if argv[0] == "-m":  # as long as Python looks for the module
         return original[-len(argv)].removeprefix("-m") in ("keras_caffe", "keras_caffe.cli")
     script = Path(argv[0])
-    name = script.name.removesuffix(".exe")
+    name = program_of(argv[0])
     ours = name in PROGRAMS and script.is_file() and b"keras_caffe.cli" in script.read_bytes()
     return ours or name == "keras-caffe"
 

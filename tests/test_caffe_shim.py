@@ -51,7 +51,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_shim_belongs_to_this_version_and_has_every_program() -> None:
     project = (SHIM / "pyproject.toml").read_text()
     assert f'version = "{__version__}"' in project and f'"keras-caffe=={__version__}"' in project
-    assert set(re.findall(r'^(\w+) = "keras_caffe.cli.programs:console"$', project, re.MULTILINE)) == set(PROGRAMS)
+    names = re.findall(r'^"?([\w.]+)"? = "keras_caffe.cli.programs:console"$', project, re.MULTILINE)
+    assert sorted(names) == sorted([*PROGRAMS, *(f"{name}.bin" for name in PROGRAMS)])
     assert {"keras-caffe", *PROGRAMS} == set(requirements.PROGRAMS)
 
 
@@ -98,7 +99,9 @@ upgrade_solver_proto_text $EXAMPLE/cifar10_old_solver.prototxt $EXAMPLE/cifar10_
 GLOG_logtostderr=1 convert_imageset \\
     --resize_height=12 --resize_width=12 --shuffle $DATA/ $DATA/train.txt $EXAMPLE/cifar10_train_lmdb
 convert_imageset -gray -backend leveldb --encoded=0 $DATA/ $DATA/train.txt mnist_train_leveldb
-compute_image_mean -backend=lmdb $EXAMPLE/cifar10_train_lmdb $EXAMPLE/mean.binaryproto
+mkdir build
+ln -s "$(dirname "$(command -v caffe)")" build/tools
+./build/tools/compute_image_mean.bin -backend=lmdb $EXAMPLE/cifar10_train_lmdb $EXAMPLE/mean.binaryproto
 caffe train --solver=$EXAMPLE/cifar10_solver.prototxt "$@" 2> cifar.log
 caffe train --solver=$EXAMPLE/cifar10_solver_lr1.prototxt \\
     --snapshot=$EXAMPLE/cifar10_iter_8.solverstate.h5 -gpu all 2> lr1.log

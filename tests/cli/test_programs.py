@@ -192,8 +192,37 @@ def test_time_has_a_line_for_each_layer(caffe) -> None:
     assert [line.split(":")[0] for line in said if "forward-backward time" in line] == ["Iteration"] * 2
     for way in ("forward", "backward"):
         times = [re.fullmatch(rf" *(\w+)\t{way}: [\d.e-]+ ms\.", line) for line in said]
-        assert [found[1] for found in times if found][:3] == ["conv1", "pool1", "conv2"]
+        assert [found[1] for found in times if found][:4] == ["data", "conv1", "pool1", "conv2"]
     assert said[-1] == "*** Benchmark ends ***"
+
+
+def test_time_reads_the_net_s_data_and_lists_caffe_s_layers(work: Path, caffe, tmp_path: Path, monkeypatch) -> None:
+    more = """
+    layer { name: "unused" type: "Silence" bottom: "label" }
+    layer { name: "noise" type: "DummyData" top: "noise" dummy_data_param { shape { dim: 2 } } }
+    layer { name: "seen" type: "Silence" bottom: "noise" include { phase: TEST } }
+    """
+    net = tmp_path / "net.prototxt"
+    net.write_text(digits.NET + more)
+    code, log, _ = caffe("time", "-model", net, "-iterations", 3)
+    assert code == 0 and "W" not in [level for level, *_ in log]
+    said = texts(log, "caffe.cpp")
+    found = [re.fullmatch(r" *(\S+)\tforward: (\S+) ms\.", line) for line in said]
+    times = {row[1]: float(row[2]) for row in found if row}
+    names = ["mnist", "label_mnist_1_split", "conv1", "bn1", "relu1", "ip2", "loss", "unused", "noise"]
+    assert list(times) == names
+    assert min(times[name] for name in ("mnist", "conv1", "bn1", "ip2", "loss")) > 0
+    assert times["label_mnist_1_split"] == times["noise"] == 0
+
+    def unreadable(*_: object, **__: object) -> None:
+        raise keras_caffe.CaffeError("the data are nowhere")
+
+    monkeypatch.setattr(keras_caffe, "dataset", unreadable)
+    code, log, _ = caffe("time", "-model", net, "-iterations", 1)
+    assert code == 0
+    assert ["the data are nowhere" in text for level, _, text in log if level == "W"] == [True]
+    found = [re.fullmatch(r" *mnist\tforward: (\S+) ms\.", line) for line in texts(log, "caffe.cpp")]
+    assert [float(row[1]) < 0.1 for row in found if row] == [True]
 
 
 def test_databases_and_their_mean(caffe, tmp_path: Path) -> None:
@@ -264,6 +293,46 @@ def test_the_tutorials_databases(backend: str, caffe, tmp_path: Path) -> None:
     assert (last.channels, last.height, last.width, last.label) == (3, 32, 32, batch[1, 0])
     assert last.data == batch[1, 1:].tobytes()
     assert len(list(open_any(tmp_path / f"cifar10_test_{backend}").items())) == 2
+
+
+def test_pairs_of_digits(caffe, tmp_path: Path) -> None:
+    numbers = np.array([3, 3, 7, 7] * 10, np.uint8)
+    digits = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 3), np.uint8)
+    images, labels = idx(tmp_path / "images", 2051, digits), idx(tmp_path / "labels", 2049, numbers)
+    code, log, _ = caffe("convert_mnist_siamese_data", images, labels, tmp_path / "db")
+    assert code == 0 and [text for *_, text in log] == ["A total of 40 items.", "Rows: 2 Cols: 3"]
+    assert (tmp_path / "db" / "CURRENT").exists()  # LevelDB
+    keys, datums = zip(*open_any(tmp_path / "db").items(), strict=True)
+    assert [bytes(key) for key in keys] == [f"{number:08d}".encode() for number in range(40)]
+    drawn = set()
+    for datum in map(proto.Datum.FromString, map(bytes, datums)):
+        first, second = np.frombuffer(datum.data, np.uint8).reshape(2, 6)
+        assert (datum.channels, datum.height, datum.width) == (2, 2, 3)
+        assert np.ptp(first) == np.ptp(second) == 0
+        assert datum.label == (numbers[first[0]] == numbers[second[0]])
+        drawn |= {(first[0], second[0])}
+    assert len(drawn) > 20
+    code, log, lines = caffe("convert_mnist_siamese_data")
+    assert (code, log) == (0, []) and lines[-1].endswith("input_image_file input_label_file output_db_file")
+
+
+def test_files_are_stored_as_they_are_where_caffe_does(caffe, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a.jpg", "b.jpeg", "c.png", "d.bmp"):
+        Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8)).save(tmp_path / name)
+    (tmp_path / "list").write_text("a.jpg 0\nb.jpeg 0\nc.png 0\nd.bmp 0\n")
+
+    def kept(*flags: str) -> list[str]:
+        target = tmp_path / "_".join(flags).replace("-", "")
+        assert caffe("convert_imageset", *flags, f"{tmp_path}/", tmp_path / "list", target)[0] == 0
+        records = {bytes(key).decode()[9:]: proto.Datum.FromString(bytes(v)) for key, v in open_any(target).items()}
+        assert all(datum.encoded for datum in records.values())
+        return [name for name, datum in records.items() if datum.data == (tmp_path / name).read_bytes()]
+
+    assert kept("--encoded") == kept("--encoded", "--gray") == ["a.jpg", "b.jpeg", "c.png", "d.bmp"]
+    assert kept("--encode_type=jpg") == ["a.jpg", "b.jpeg"]
+    assert kept("--encode_type=png", "--gray") == ["c.png"]
+    assert kept("--encode_type=png", "--resize_height=9") == []  # not resized, but made anew
 
 
 def test_other_files_are_none_of_the_tutorials(caffe, tmp_path: Path) -> None:

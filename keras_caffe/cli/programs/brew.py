@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from statistics import fmean
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras_caffe
-from keras_caffe.cli.programs.glog import ERROR, WARNING, log, log_solver
+from keras_caffe.cli.programs.benchmark import benchmark
+from keras_caffe.cli.programs.glog import ERROR, log, log_solver
 from keras_caffe.cli.programs.usage import Values
 from keras_caffe.cli.test import score
 from keras_caffe.cli.train import EFFECTS, names, requests
+from keras_caffe.converters.definition import read_definition
 from keras_caffe.errors import CaffeError
 from keras_caffe.pycaffe import install
 from keras_caffe.pycaffe.settings import gpus
-from keras_caffe.serving import layer_times, passes
-from keras_caffe.serving.timing import random_inputs
 from keras_caffe.solver.load import load_solver, open_test_net
-from keras_caffe.solver.opener import FED
 from keras_caffe.solver.solver import Solver
 
 
@@ -78,45 +76,12 @@ def time(values: Values) -> None:
     if values.phase not in ("", "TRAIN", "TEST"):
         raise CaffeError('phase must be "TRAIN" or "TEST"')
     _tell_device("caffe.cpp:352")
-    model = keras_caffe.load(values.model, phase=values.phase or "TRAIN", level=values.level, **_options(values))
-    log("Performing Forward", "caffe.cpp:361")
-    log(f"Initial loss: {_first_loss(model, values):.6g}", "caffe.cpp:366")
-    log("Performing Backward", "caffe.cpp:367")
-    for line in _time_lines(model, values.iterations):
-        log(line, "caffe.cpp:373")
-
-
-def _first_loss(model: keras_caffe.CaffeModel, values: Values) -> float:
-    """The loss of the first batch that the net's data layers read; of random numbers where they cannot."""
-    inputs = random_inputs(model)
-    sources = [planned.node.type for planned in model.plan.sources.values()]
-    if not set(sources) <= set(FED):
-        try:
-            data = keras_caffe.dataset(values.model, model.net.phase, level=values.level, **_options(values))
-            inputs |= next(iter(data))
-        except (CaffeError, OSError) as error:
-            log(f"Random numbers are timed in place of the net's data: {error}", "caffe.cpp:361", WARNING)
-    model(inputs, training=model.net.phase == "TRAIN")
-    return float(sum(model.losses))
-
-
-def _time_lines(model: keras_caffe.CaffeModel, iterations: int) -> Iterator[str]:
-    yield "*** Benchmark begins ***"
-    yield f"Testing for {iterations} iterations."
-    forward, backward = [], []
-    for number, (there, back) in enumerate(passes(model, iterations), 1):
-        forward.append(there)
-        backward.append(back or 0.0)
-        yield f"Iteration: {number} forward-backward time: {forward[-1] + backward[-1]:.6g} ms."
-    yield "Average time per layer: "
-    for layer in layer_times(model, iterations):
-        yield f"{layer.layer:>10}\tforward: {layer.forward:.6g} ms."
-        yield f"{layer.layer:>10}\tbackward: {layer.backward or 0:.6g} ms."
-    yield f"Average Forward pass: {fmean(forward):.6g} ms."
-    yield f"Average Backward pass: {fmean(backward):.6g} ms."
-    yield f"Average Forward-Backward: {fmean(forward) + fmean(backward):.6g} ms."
-    yield f"Total Time: {sum(forward) + sum(backward):.6g} ms."
-    yield "*** Benchmark ends ***"
+    phase = values.phase or "TRAIN"
+    definition = read_definition(values.model).select(phase, values.level, names(values.stage))
+    model = keras_caffe.load(definition, phase=phase, level=values.level, **_options(values))
+    allowed = {"allow_python_imports": values.allow_python_imports}
+    for line, place in benchmark(model, definition, values.iterations, allowed):
+        log(line, place)
 
 
 def device_query(values: Values) -> None:

@@ -61,6 +61,10 @@ ANNOSET_FLAGS: tuple[Definition, ...] = (
     ("min_dim", 0, "Minimum dimension images are resized to (keep same aspect ratio)"),
     ("max_dim", 0, "Maximum dimension images are resized to (keep same aspect ratio)"),
 )
+SIZES = """Get sizes of a set of images.
+Usage:
+    get_image_size ROOTFOLDER/ LISTFILE OUTFILE"""
+SIZES_FLAGS: tuple[Definition, ...] = (("name_id_file", "", "A file which maps image_name to image_id."),)
 MEAN = """Compute the mean_image of a set of images given by a leveldb/lmdb
 Usage:
     compute_image_mean [FLAGS] INPUT_DB [OUTPUT_FILE]"""
@@ -73,6 +77,7 @@ Usage:
     convert_mnist_data [FLAGS] input_image_file input_label_file output_db_file"""
 MNIST_FLAGS: tuple[Definition, ...] = (("backend", "lmdb", "The backend for storing the result"),)
 CIFAR = "Usage: convert_cifar_data input_folder output_folder db_type"
+SIAMESE = "Usage: convert_mnist_siamese_data input_image_file input_label_file output_db_file"
 FEATURES = (
     "Usage: extract_features  pretrained_net_param  feature_extraction_proto_file  "
     "extract_feature_blob_name1[,name2,...]  save_feature_dataset_name1[,name2,...]  num_mini_batches  db_type  "
@@ -92,6 +97,7 @@ _ALL = (
     ),
     Program("convert_imageset", IMAGESET, "databases:convert", IMAGESET_FLAGS, takes=range(3, sys.maxsize)),
     Program("convert_annoset", ANNOSET, "databases:annotate", ANNOSET_FLAGS, takes=range(3, sys.maxsize)),
+    Program("get_image_size", SIZES, "databases:sizes", SIZES_FLAGS, takes=range(3, sys.maxsize)),
     Program("compute_image_mean", MEAN, "databases:mean", MEAN_FLAGS, takes=range(1, 3)),
     Program(
         "convert_mnist_data",
@@ -101,6 +107,7 @@ _ALL = (
         folder="examples/mnist",
     ),
     Program("convert_cifar_data", CIFAR, "tutorials:cifar", folder="examples/cifar10"),
+    Program("convert_mnist_siamese_data", SIAMESE, "tutorials:siamese", folder="examples/siamese"),
     Program("extract_features", FEATURES, "features:run", [ALLOW]),
     _upgrade("upgrade_net_proto_text", NET_FILES),
     _upgrade("upgrade_net_proto_binary", NET_FILES),

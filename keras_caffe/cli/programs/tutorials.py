@@ -1,7 +1,8 @@
-"""Caffe's programs that make the databases of its two tutorials: examples/mnist and examples/cifar10."""
+"""Caffe's programs that make the databases of its tutorials: examples/mnist, examples/siamese and examples/cifar10."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,16 +22,35 @@ MNIST_PLACE, CIFAR_PLACE = "convert_mnist_data.cpp", "convert_cifar_data.cpp"
 
 
 def mnist(values: Values, positional: Sequence[str]) -> int:
-    images, labels = _idx(positional[0], IMAGES, 3), _idx(positional[1], LABELS, 1)
     check_backend(values.backend)
-    if len(images) != len(labels):
-        received = f"{len(images)} images and {len(labels)} labels"
-        raise ReadError("the files do not belong together", where=positional[1], received=received)
-    log(f"A total of {len(images)} items.", f"{MNIST_PLACE}:90")
-    log(f"Rows: {images.shape[1]} Cols: {images.shape[2]}", f"{MNIST_PLACE}:91")
+    images, labels = _digits(positional[0], positional[1], f"{MNIST_PLACE}:90")
     count = write(positional[2], _records(zip(labels, images[:, None], strict=True), 8), values.backend)
     log(f"Processed {count} files.", f"{MNIST_PLACE}:109")
     return 0
+
+
+def siamese(values: Values, positional: Sequence[str]) -> int:
+    """Pairs of digits drawn at random, as many as there are digits, with label 1 for two of a kind."""
+    if len(positional) != 3:
+        print("This script converts the MNIST dataset to the leveldb format used\nby caffe to train a siamese network.")
+        print("Usage:\n    convert_mnist_data input_image_file input_label_file output_db_file")
+        return 0
+    images, labels = _digits(positional[0], positional[1], "convert_mnist_siamese_data.cpp:86")
+    pairs = random.choices(range(len(images)), k=2 * len(images))
+    drawn = zip(pairs[::2], pairs[1::2], strict=True)
+    write(positional[2], _records(((labels[i] == labels[j], images[[i, j]]) for i, j in drawn), 8), "leveldb")
+    return 0
+
+
+def _digits(images: str, labels: str, place: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images and the labels of two of MNIST's files."""
+    pixels, numbers = _idx(images, IMAGES, 3), _idx(labels, LABELS, 1)
+    if len(pixels) != len(numbers):
+        received = f"{len(pixels)} images and {len(numbers)} labels"
+        raise ReadError("the files do not belong together", where=labels, received=received)
+    log(f"A total of {len(pixels)} items.", place)
+    log(f"Rows: {pixels.shape[1]} Cols: {pixels.shape[2]}", place)
+    return pixels, numbers
 
 
 def cifar(values: Values, positional: Sequence[str]) -> int:
