@@ -8,8 +8,8 @@
 # ## Pictures
 #
 # Each picture has one or two shapes. Their true boxes are rows (image, label, instance, left, top, right, bottom,
-# difficult), as SSD's data layer gives them; sides are parts of the picture, from 0 to 1, and label 0 is the
-# background.
+# difficult), as SSD's data layer provides them. Coordinates are fractions of the picture, from 0 to 1, and label 0 is
+# the background.
 
 # %%
 from pathlib import Path
@@ -47,9 +47,9 @@ plots.grid(pictures(12)["data"][:, 0], columns=6, title="squares and circles")
 # %% [markdown]
 # ## The net
 #
-# Three poolings leave a map of 8 x 8 cells. At each cell stand two default boxes, one of 16 pixels and one of sqrt(16
-# x 26) = 20. For each of them the net says how the true box differs (4 numbers: `loc`) and what is in it (3 scores:
-# `conf`). One file holds both phases: MultiBoxLoss is there in training, DetectionOutput in use.
+# Three poolings leave a map of 8 x 8 cells. Each cell has two default boxes, one of 16 pixels and one of sqrt(16 x
+# 26) = 20. For each box the net predicts how the true box differs (4 numbers: `loc`) and what is in it (3 scores:
+# `conf`). One file holds both phases: MultiBoxLoss is for training, DetectionOutput for use.
 
 
 # %%
@@ -122,8 +122,8 @@ plots.training({"loss": (range(300), losses)})
 # %% [markdown]
 # ## Find
 #
-# The snapshot is a caffemodel. In phase TEST the same file gives the net that is used: rows (image, label, score,
-# left, top, right, bottom).
+# The snapshot is a caffemodel. In phase TEST, the same prototxt yields the net that finds objects. It returns rows
+# (image, label, score, left, top, right, bottom).
 
 # %%
 caffemodel, _ = solver.snapshot()
@@ -163,5 +163,5 @@ for image, label, _, *box in found:
 plots.grid(canvas, per_map=False, columns=6, title="what it finds")
 
 # %% [markdown]
-# A trained SSD of others needs none of this: `keras-caffe predict deploy.prototxt ssd.caffemodel street.jpg` lists its
-# boxes ([the command line](../cli.md#predict)). Next: [a layer of your own](own_layer.md).
+# With an SSD that is already trained you need none of this: `keras-caffe predict deploy.prototxt ssd.caffemodel
+# street.jpg` lists its boxes ([the command line](../cli.md#predict)). Next: [a layer of your own](own_layer.md).

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Fine-tune on a folder of pictures
 #
-# You take a net that knows digits and teach it something else, with `compile` and `fit` of Keras. Then you write the
-# result as Caffe files. The pictures lie in a folder with one subfolder for each class, as most collections do. So
-# that this page runs anywhere, the first cell draws them: circles, squares and triangles. With pictures of your own,
-# skip it.
+# You take a net that knows digits and teach it something else, with Keras's `compile` and `fit`. Then you write the
+# result as Caffe files. The pictures are in a folder with one subfolder for each class, as in most collections. So
+# that this page runs anywhere, the first cell draws them: circles, squares and triangles. Skip it if you have
+# pictures of your own.
 
 # %%
 from pathlib import Path
@@ -42,8 +42,8 @@ for shape in SHAPES:
 # %% [markdown]
 # ## Read the folder
 #
-# Keras reads it: four fifths to train on, one fifth to test with. The pixels are scaled as Caffe scaled them when it
-# trained the net.
+# Keras reads the folder: four fifths of the pictures are for training, one fifth for testing. The pixels are scaled
+# as Caffe scaled them when it trained the net.
 
 # %%
 train, test = keras.utils.image_dataset_from_directory(
@@ -64,9 +64,9 @@ plots.grid(pictures[:20, :, :, 0], columns=10, title="some of the pictures")
 # %% [markdown]
 # ## Cut, freeze, put a new head on
 #
-# `extract` cuts the net off behind the blob `ip1`: 500 numbers that describe a picture. Its ten digits are of no use
-# here, so a new layer with three outputs takes their place. The first convolution looks for edges, which any picture
-# has; it stays as it is.
+# `extract` cuts the net off after the blob `ip1`: 500 numbers that describe a picture. The ten digits are of no use
+# here, so a new layer with three outputs takes their place. The first convolution looks for edges, which every
+# picture has, so it stays as it is.
 
 # %%
 lenet = keras_caffe.load(samples.path("lenet.prototxt"), samples.path("lenet.caffemodel"), data_format="channels_last")
@@ -76,8 +76,8 @@ scores = keras.layers.Dense(3, activation="softmax", name="shape")(trunk(trunk.i
 model = keras.Model(trunk.input, scores)
 
 # %% [markdown]
-# What Caffe writes as `lr_mult` is a multiplier here: the layers that know something already learn at a tenth of the
-# head's rate.
+# Caffe's `lr_mult` is a multiplier here: the layers that have already been trained learn at a tenth of the head's
+# rate.
 
 # %%
 multipliers = {variable.path: (0.1, 1.0) for variable in trunk.trainable_variables}
@@ -114,4 +114,4 @@ print(f"{difference:g} is the largest difference; the new head is")
 print("layer {" + Path("shapes.prototxt").read_text().split("layer {")[-2])
 
 # %% [markdown]
-# More about it: [training](../training.md#fine-tuning-in-plain-keras). Or [serve the net](serve.md).
+# To learn more, read about [training](../training.md#fine-tuning-in-plain-keras), or [serve the net](serve.md).

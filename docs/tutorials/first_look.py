@@ -60,7 +60,7 @@ for name, blob in model.blobs.items():
 plots.filters(model, "conv1")
 
 # %% [markdown]
-# This is what the second layer makes of the first digit, a 9:
+# This is how the second layer responds to the first digit, a 9:
 
 # %%
 digit = images[0] * samples.SCALE
@@ -82,8 +82,8 @@ print({name: array.shape for name, array in features.items()})
 # %% [markdown]
 # ## Everything on one page
 #
-# `keras_caffe.view` writes all of this, the graph, the costs of each layer and the weights, as one HTML file that
-# needs no network. In a notebook, `page` as the last line of a cell shows it.
+# `keras_caffe.view` writes all of this, along with the graph, the cost of each layer and the weights, as one HTML
+# file that works offline. In a notebook, put `page` on the last line of a cell to display it.
 
 # %%
 page = keras_caffe.view(model, images=[digit])

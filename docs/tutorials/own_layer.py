@@ -1,14 +1,14 @@
 # %% [markdown]
 # # A fork's layer of your own
 #
-# You have a net that was made for somebody's changed Caffe, with a layer type that neither Caffe nor this package has.
-# You teach it the type, in one class, and use it like all others: in values, gradients, saved models and caffemodels.
+# You have a net that was made for a modified Caffe, with a layer type that neither Caffe nor this package has. You
+# add the type with one class and then use it like any other: for values, gradients, saved models and caffemodels.
 #
 # ## The net is refused
 #
-# This is LeNet with the fork's `SquarePlus` in the place of its ReLU. The layer has a parameter of its own, in a
-# message of its own. `proto.extend` declares it in the words of the fork's `caffe.proto`. What is still missing is
-# what the layer computes:
+# This is LeNet with the fork's `SquarePlus` in place of its ReLU. The layer has its own parameter, in its own
+# message. `proto.extend` declares the message as the fork's `caffe.proto` does. What the layer computes is still
+# missing:
 
 # %%
 from pathlib import Path
@@ -37,8 +37,8 @@ except keras_caffe.CaffeError as error:
 # %% [markdown]
 # ## The class
 #
-# The class says what Caffe's C++ says: the formula, and how the file's parameters become arguments. It is a Keras
-# layer, so its gradient comes by itself, and saved models keep the arguments.
+# The class says what Caffe's C++ says: the formula, and how the file's parameters become arguments. Because it is a
+# Keras layer, you get its gradient for free, and saved models keep the arguments.
 
 
 # %%
@@ -77,7 +77,7 @@ for net in (relu, model):
     print(f"{type(net.caffe_layers['relu1']).__name__:<10} {accuracy:.3f}")
 
 # %% [markdown]
-# The rounder the corner, the farther from ReLU (b = 0):
+# The rounder the corner, the further the function is from ReLU (b = 0):
 
 
 # %%
@@ -111,5 +111,5 @@ keras_caffe.save(model, "net.prototxt", "net.caffemodel")
 print("layer", text)
 
 # %% [markdown]
-# Packages that bring layers, learned blobs, Python layers written for pycaffe, and classes for one call only are in
-# the guide: [extending](../extending.md).
+# The guide to [extending](../extending.md) covers packages that provide layers, learned blobs, Python layers written
+# for pycaffe, and classes for a single call.

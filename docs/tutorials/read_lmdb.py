@@ -26,8 +26,9 @@ main(["dataset", "stats", str(database)])
 # %% [markdown]
 # ## A data layer
 #
-# This layer is what a prototxt of 2014 would have: records of the LMDB in batches of 20; in training a window of 22 x
-# 22 pixels anywhere in the picture, every second one mirrored; in testing the middle of it.
+# This layer could come from a prototxt of 2014. It reads the LMDB's records in batches of 20. In training it takes a
+# window of 22 x 22 pixels from anywhere in the picture and mirrors half of the windows at random; in testing it takes
+# the centre.
 
 # %%
 NET = f"""
@@ -42,7 +43,7 @@ test = keras_caffe.dataset(NET.replace("mirror: true", ""), phase="TEST", epochs
 print(train.element_spec)
 
 # %% [markdown]
-# One batch of each phase. Mean and scale are applied: the values are what the net would get.
+# Here is one batch of each phase. Mean and scale are applied, so the values are what the net would get.
 
 # %%
 batch = next(iter(train))
@@ -53,7 +54,7 @@ plots.grid(batch["data"][..., 0], per_map=False, columns=10, title="TRAIN: windo
 plots.grid(next(iter(test))["data"][..., 0], per_map=False, columns=10, title="TEST: the middle of the same records")
 
 # %% [markdown]
-# The same `seed` draws the same windows again, whatever machine reads:
+# The same `seed` draws the same windows again, on any machine:
 
 # %%
 again = next(iter(keras_caffe.dataset(NET, phase="TRAIN", seed=1)))
@@ -62,8 +63,8 @@ print(np.array_equal(batch["data"], again["data"]))
 # %% [markdown]
 # ## Train something on it
 #
-# A data set of `{top: batch}` maps to what `fit` wants. Without `epochs` it begins again at its end, as Caffe reads,
-# so `fit` has to be told how many batches are an epoch: 50 of 20 records are all 1,000.
+# Map the data set of `{top: batch}` to the pairs that `fit` expects. Without `epochs` it starts over at its end, as
+# in Caffe, so `fit` must know how many batches make an epoch: 50 batches of 20 records are all 1,000.
 
 # %%
 keras.utils.set_random_seed(0)
@@ -88,8 +89,8 @@ plots.training({"loss": (range(1, 7), history["loss"]), "accuracy": (range(1, 7)
 # %% [markdown]
 # ## A database of your own
 #
-# Any arrays (C, H, W) with labels become one. `keras-caffe dataset convert photos/ train_lmdb` does the same for a
-# folder of pictures.
+# You can make one from any arrays (C, H, W) with labels. `keras-caffe dataset convert photos/ train_lmdb` does the
+# same for a folder of pictures.
 
 # %%
 stripes = [np.full((1, 8, 8), 250, np.uint8) * (np.arange(8) % step == 0) for step in (2, 3, 4)]
@@ -99,4 +100,4 @@ layer = 'layer { name: "s" type: "Data" top: "data" data_param { source: "stripe
 plots.grid(next(iter(keras_caffe.dataset(layer)))["data"][..., 0], columns=3, title=f"{written} records")
 
 # %% [markdown]
-# More about it: [data layers](../data.md). Or [serve a net](serve.md).
+# To learn more, read about [data layers](../data.md), or [serve a net](serve.md).

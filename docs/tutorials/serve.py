@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Serve a net with its preprocessing, and ask over REST
 #
-# You put decoding, scaling and the names of the classes into the model that you serve. Callers then send a PNG and get
-# an answer; they need not know what Caffe did to pixels.
+# You put decoding, scaling and the class names into the model that you serve. Callers then send a PNG and get an
+# answer; they need not know how Caffe prepares pixels.
 #
 # ## Export
 #
-# `inputs="image_bytes"` lets the model take encoded pictures, `preprocessing` is what the net's `transform_param`
-# says, `labels` names the classes. What is written is a version of a model as TensorFlow Serving reads it, and holds
-# TensorFlow's own operations only.
+# `inputs="image_bytes"` lets the model take encoded pictures, `preprocessing` repeats what the net's
+# `transform_param` says, and `labels` names the classes. The result is a version of the model as TensorFlow Serving
+# reads it, with only TensorFlow's own operations.
 
 # %%
 import base64
@@ -41,9 +41,9 @@ print(*sorted(str(path.relative_to(version)) for path in Path(version).iterdir()
 #
 #     docker run --rm -p 8501:8501 -v "$PWD/models/lenet:/models/lenet" -e MODEL_NAME=lenet tensorflow/serving
 #
-# So that this page runs anywhere, a stand-in of twenty lines does it here. It is no TensorFlow Serving: it knows one
-# model, one request at a time, and the part of the REST interface that this page uses. It loads the folder with plain
-# TensorFlow, without keras_caffe.
+# So that this page runs anywhere, a stand-in of twenty lines takes its place. It is far from TensorFlow Serving: it
+# knows one model, handles one request at a time, and has only the part of the REST interface that this page uses. It
+# loads the folder with plain TensorFlow, without keras_caffe.
 
 # %%
 signatures = tf.saved_model.load(version).signatures
@@ -114,5 +114,5 @@ server.shutdown()
 server.server_close()
 
 # %% [markdown]
-# A picture of another size is resized as Caffe resizes. The rest, other preprocessing, gRPC, ONNX and TensorFlow Lite,
-# is in the guide: [serving](../serving.md). Or [train a detector](detector.md).
+# A picture of another size is resized as in Caffe. The guide to [serving](../serving.md) covers other preprocessing,
+# gRPC, ONNX and TensorFlow Lite. Next: [train a detector](detector.md).

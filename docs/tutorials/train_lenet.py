@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Train LeNet by its solver, and watch
 #
-# You train a net from nothing, the way Caffe does: a solver file says how, the net's data layers say from what. The
-# loop is Keras's `fit`, the arithmetic is Caffe's.
+# You train a net from scratch, the way Caffe does: a solver file says how, and the net's data layers say on which
+# data. The loop is Keras's `fit`; the arithmetic is Caffe's.
 #
 # ## Two databases
 #
 # The net `lenet_train_test.prototxt` reads its digits from `db/mnist_train_lmdb` and `db/mnist_test_lmdb`. The package
-# ships 1,000 digits: here they become two databases, 800 to train on and 200 to test with. A training on all 60,000
-# differs only in the time that it takes.
+# ships 1,000 digits; here they become two databases, 800 digits for training and 200 for testing. Training on all
+# 60,000 differs only in the time that it takes.
 
 # %%
 from pathlib import Path
@@ -56,7 +56,7 @@ for name, score in solver.test()[0].items():
 # ## Watch it learn
 #
 # `fit` takes Keras's callbacks. This one keeps the loss of each iteration; `CSVLogger`, `TensorBoard` and
-# `EarlyStopping` work just as well. An epoch is what lies between two tests, here 40 iterations.
+# `EarlyStopping` work just as well. An epoch is the time between two tests, here 40 iterations.
 
 # %%
 losses = []
@@ -70,7 +70,7 @@ tests = range(40, 161, 40)
 plots.training({"loss": (range(len(losses)), losses), "accuracy in the test": (tests, history["val_accuracy"])})
 
 # %% [markdown]
-# The filters started as noise. This is what 160 batches made of them:
+# The filters started as noise. This is what they look like after 160 batches:
 
 # %%
 plots.filters(solver.model, "conv1")
@@ -78,7 +78,7 @@ plots.filters(solver.model, "conv1")
 # %% [markdown]
 # ## Stop, and go on
 #
-# A snapshot is Caffe's: a `.caffemodel` and a `.solverstate`, which Caffe can go on from, and we from Caffe's.
+# Snapshots are Caffe's: a `.caffemodel` and a `.solverstate`. Caffe can resume from ours, and we from Caffe's.
 
 # %%
 for path in solver.snapshot():
@@ -88,9 +88,9 @@ again.restore("lenet_iter_160.solverstate")
 print(f"iteration {again.iter}, the next losses:", *(f"{loss:.3f}" for loss in again.step(3)))
 
 # %% [markdown]
-# The same from a shell, with Caffe's log on the screen, and the curves of that log as a picture:
+# From a shell, these commands do the same, with Caffe's log in a file and that log's curves as a picture:
 #
 #     keras-caffe train --solver=solver.prototxt 2> train.log
 #     keras-caffe log train.log -o curves.png
 #
-# More about it: [training](../training.md). Or [read the databases yourself](read_lmdb.md).
+# To learn more, read about [training](../training.md), or [read the databases yourself](read_lmdb.md).
