@@ -46,7 +46,7 @@ UNBUILT: Mapping[str, Unbuilt] = dict(
         *_types("happynear/caffe-windows", "NCALoss CorrelationLoss Noise MovingNormalize"),
         *_types("CMU-Perceptual-Computing-Lab/caffe_train", "ImResize Nms"),
         *_types("CMU-Perceptual-Computing-Lab/caffe_train", "CPMData", DATA),
-        *_types("opencv/training_toolbox_caffe", "PriorBoxClustered DetectionOutputExtended GRN ScaleFilter"),
+        *_types("opencv/training_toolbox_caffe", "DetectionOutputExtended ScaleFilter"),
         *_types("opencv/training_toolbox_caffe", "AnchorEmbeddingExtractor"),
         *_types("Cysu/caffe, branch domain_guided_dropout", "GuidedDropout"),
         *_types("tpfister/caffe-heatmap", "EuclideanLossHeatmap"),

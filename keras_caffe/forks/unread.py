@@ -51,6 +51,7 @@ UNREAD: Mapping[str, Unread] = {
     **_each("PoolingParameter", "round_mode ceil_mode", Unread("says how sizes are rounded", ("Pooling",))),
     **_each("CorrelationParameter", "single_direction", Unread("is for Correlation1D alone", ("Correlation1D",))),
     **_each("CTCLossParameter", "alphabet_size time_step blank_label", Unread("is for CtcLoss alone", ("CtcLoss",))),
+    **_each("PriorBoxParameter", "width height", Unread("is for PriorBoxClustered alone", ("PriorBoxClustered",))),
     **_each("CTCLossParameter", "blank_index output_delay preprocess_collapse_repeated", CTC),
     **_each("CTCLossParameter", "ctc_merge_repeated", CTC),
     **_each("BatchSampler", "use_original_image", Unread("leaves this sampler out")),

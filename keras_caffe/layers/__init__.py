@@ -58,6 +58,7 @@ from keras_caffe.layers.flip import Flip as Flip
 from keras_caffe.layers.flow_warp import FlowWarp as FlowWarp
 from keras_caffe.layers.focal_loss import FocalLoss as FocalLoss
 from keras_caffe.layers.grid import Grid as Grid
+from keras_caffe.layers.grn import GRN as GRN
 from keras_caffe.layers.group_norm import GroupNorm as GroupNorm
 from keras_caffe.layers.hard_sigmoid import HardSigmoid as HardSigmoid
 from keras_caffe.layers.hard_swish import HardSwish as HardSwish
@@ -109,6 +110,7 @@ from keras_caffe.layers.pooling3d import Pooling3D as Pooling3D
 from keras_caffe.layers.power import Power as Power
 from keras_caffe.layers.prelu import PReLU as PReLU
 from keras_caffe.layers.prior_box import PriorBox as PriorBox
+from keras_caffe.layers.prior_box_clustered import PriorBoxClustered as PriorBoxClustered
 from keras_caffe.layers.proposal import Proposal as Proposal
 from keras_caffe.layers.psroi_pooling import PSROIPooling as PSROIPooling
 from keras_caffe.layers.python import Python as Python

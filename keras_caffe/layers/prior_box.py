@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras import ops
-
-from keras_caffe.errors import LayerError, ShapeError
-from keras_caffe.layers.arguments import distinct_axes, each_axis, flag, number, numbers, one_of, optional, per_axis
-from keras_caffe.layers.base import Arity, Bottom, CaffeLayer, serializable
-from keras_caffe.layers.loss import full_precision
+from keras_caffe.layers.arguments import flag, numbers, one_of
+from keras_caffe.layers.base import Bottom, CaffeLayer, serializable
+from keras_caffe.layers.cell_priors import CellPriors
 from keras_caffe.layers.prior_box_forks import RULES, cell_priors, check_sizes, fields
-from keras_caffe.layout import Order, caffe_order
-from keras_caffe.ops.compiled import compiled
-from keras_caffe.ops.priors import Prior, prior_boxes
+from keras_caffe.ops.priors import Prior
 from keras_caffe.registry import register_layer
-from keras_caffe.shapes import Shape, count
 
 
 @serializable
 @register_layer("PriorBox")
-class PriorBox(CaffeLayer):
+class PriorBox(CellPriors):
     """Default boxes around every cell of a feature map, in units of the image, and their variances.
 
     Row 0 holds (xmin, ymin, xmax, ymax), row 1 four variances, for all cells (h, w), then for each min_size: a square
@@ -58,10 +52,6 @@ class PriorBox(CaffeLayer):
     Caffe: src/caffe/layers/prior_box_layer.cpp (weiliu89/caffe, branch ssd)
     """
 
-    bottoms: Arity = (2, 2)
-    flops_per_top_value: int | None = 0  # its boxes are constants
-    has_gradient = False
-
     def __init__(
         self,
         min_size: float | Sequence[float] = (),
@@ -78,10 +68,9 @@ class PriorBox(CaffeLayer):
         fixed_size: float | Sequence[float] = (),
         density: float | Sequence[float] = (),
         fixed_ratio: float | Sequence[float] = (),
-        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dtype=full_precision(dtype), **kwargs)
+        super().__init__(clip, variance, img_size, step, offset, spatial, **kwargs)
         self.min_size: tuple[float, ...] = numbers("min_size", min_size, above=0, most=2**31 - 1)
         self.max_size: tuple[float, ...] = numbers("max_size", max_size, most=2**31 - 1)
         self.fixed_size: tuple[float, ...] = numbers("fixed_size", fixed_size, least=1, most=2**31 - 1)
@@ -91,48 +80,14 @@ class PriorBox(CaffeLayer):
         self.flip: bool = flag("flip", flip)
         self.rule: str = one_of("rule", rule, RULES)
         check_sizes(self)
-        self.clip: bool = flag("clip", clip)
-        self.offset: float = number("offset", offset)
-        self.variance: tuple[float, ...] = numbers("variance", variance, above=0)
-        if len(self.variance) not in (0, 1, 4):
-            raise LayerError("variance must be none, one or four numbers", received=self.variance)
-        self.img_size: tuple[int, ...] | None = optional(per_axis, "img_size", img_size, 2, 1)
-        self.step: tuple[float, ...] | None = (
-            None if step is None else tuple(number("step", s, above=0) for s in each_axis("step", step, 2))
-        )
-        self.spatial: tuple[int, ...] = distinct_axes("spatial", per_axis("spatial", spatial, 2, -4), 4)
 
     @property
     def priors(self) -> list[Prior]:
-        """The boxes of a cell."""
         return cell_priors(self)
 
     @property
     def cuts(self) -> bool:
-        """Whether boxes end at the image in any case."""
         return bool(self.fixed_size)
-
-    @compiled
-    def call(self, inputs: Any) -> Any:
-        features, image = ([ops.shape(x)[axis] for axis in self.spatial] for x in inputs)
-        boxes = prior_boxes(features, self.img_size or image, self.priors, self.step, self.offset, self.cuts)
-        boxes = ops.clip(boxes, 0, 1) if self.clip else boxes
-        variance = ops.convert_to_tensor(self.variances(), boxes.dtype) + ops.zeros_like(boxes)
-        return ops.reshape(ops.stack([boxes, variance]), (1, 2, -1))
-
-    def variances(self) -> tuple[float, ...]:
-        given = self.variance or (0.1,)
-        return given if len(given) == 4 else (given[0],) * 4
-
-    def top_shapes(self, *shapes: Shape) -> list[Shape]:
-        for shape in shapes:
-            if len(shape) != 4:
-                raise ShapeError("PriorBox needs bottoms of 4 axes", received=shape)
-        cells = [shapes[0][axis] for axis in self.spatial]
-        return [(1, 2, count([*cells, 4 * len(self.priors)]))]
-
-    def top_orders(self, orders: Sequence[Order], ranks: Sequence[int]) -> list[Order]:
-        return [caffe_order(3)]
 
     @classmethod
     def from_caffe(cls, layer: Any, bottoms: Sequence[Bottom], **kwargs: Any) -> CaffeLayer:

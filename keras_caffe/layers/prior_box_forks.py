@@ -20,15 +20,24 @@ FORKS = {"faceboxes": "faceboxes", "textboxes": "textboxes"}
 def fields(param: Any) -> dict[str, Any]:
     """The arguments of PriorBox that a PriorBoxParameter states, as the dialect of the load has them."""
     rule = "textboxes++" if param.denser_prior_boxes else FORKS.get(load_context().fork or "", "ssd")
-    lists = ("min_size", "max_size", "aspect_ratio", "variance", "fixed_size", "density", "fixed_ratio")
+    lists = ("min_size", "max_size", "aspect_ratio", "fixed_size", "density", "fixed_ratio")
     return {
         **{name: getattr(param, name) for name in lists},
+        **placing(param),
         "flip": param.flip,
         "clip": param.clip or (rule == "textboxes" and not param.HasField("clip")),
+        "rule": rule,
+    }
+
+
+def placing(param: Any) -> dict[str, Any]:
+    """The arguments that do not say which boxes a cell has."""
+    return {
+        "clip": param.clip,
+        "variance": param.variance,
         "img_size": _both(param, "img_size", "img_h", "img_w"),
         "step": _both(param, "step", "step_h", "step_w"),
         "offset": param.offset,
-        "rule": rule,
     }
 
 

@@ -19,7 +19,7 @@ Sides = Sequence[Tensor]
 """xmin, ymin, xmax, ymax of boxes"""
 
 
-@writes(layers.PriorBox, precise=True)
+@writes(layers.PriorBox, layers.PriorBoxClustered, precise=True)
 def prior_box(site: Site, features: Tensor, image: Tensor) -> Tensor:
     layer = site.layer
     if any(None in shape[2:] for shape in site.bottoms):

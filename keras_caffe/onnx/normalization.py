@@ -174,6 +174,12 @@ def l2_norm(site: Site, x: Tensor) -> Tensor:
     return site.op("Div", x, site.op("Sqrt", site.where(site.op("Greater", total, 0.0), total, 1.0)))
 
 
+@writes(layers.GRN, precise=True)
+def grn(site: Site, x: Tensor) -> Tensor:
+    total = site.reduce("ReduceSum", site.op("Mul", x, x), [site.axis(site.layer.axis)])
+    return site.op("Div", x, site.op("Sqrt", site.op("Add", total, float(site.layer.bias))))
+
+
 @writes(layers.Softmax)
 def softmax(site: Site, x: Tensor) -> Tensor:
     return site.op("Softmax", x, axis=site.axis(site.layer.axis))

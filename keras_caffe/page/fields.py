@@ -19,7 +19,7 @@ WINDOWS = (Convolution, Pooling, Crop)
 # Each value sees its own place of the plane alone, if the plane keeps its size.
 POINTS = {
     *("AbsVal", "Axpy", "BN", "BNLL", "BatchNorm", "Bias", "ChannelNorm", "ChannelScale", "Clip", "Concat", "Div"),
-    *("Dropout", "ELU", "Eltwise", "EltwiseAffine", "Exp", "HardSigmoid", "HardSwish", "Insanity", "LRN", "Log"),
+    *("Dropout", "ELU", "Eltwise", "EltwiseAffine", "Exp", "GRN", "HardSigmoid", "HardSwish", "Insanity", "LRN", "Log"),
     *("Maxout", "Mish", "Mul", "NegReLU", "NegSquare", "Normalize", "PReLU", "Power", "RReLU", "ReLU", "ReLU6"),
     *("Scale", "SeLu", "ShuffleChannel", "Sigmoid", "Slice", "Softmax", "Split", "Swish", "TanH", "Threshold", "Tile"),
 }

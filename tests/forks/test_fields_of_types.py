@@ -54,6 +54,9 @@ SILENT = {
     "Maxout": {"num_output": "chgroup_sz comes before it"},
     "Mul": {"mul_shape": "a second bottom comes before it"},
     "MultiBoxLoss": {"ignore_label": UNUSED, "pre_fixed_normalizer": FIXED, "normalize": SECOND},
+    "PriorBoxClustered": dict.fromkeys(
+        "min_size max_size aspect_ratio flip denser_prior_boxes fixed_size fixed_ratio density".split(), UNUSED
+    ),
     "Proposal": dict.fromkeys(("module", "layer", "param_str"), "python_param is for the type Python"),
     "SigmoidCrossEntropyLoss": {"pre_fixed_normalizer": FIXED},
     "SmoothL1LossOHEM": {"ignore_label": UNUSED},

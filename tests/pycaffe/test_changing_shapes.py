@@ -85,6 +85,7 @@ CASES = {
         "bottom: 'x' bottom: 'rois' top: 'z' psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 1 }"
     ),
     "PriorBox": "bottom: 'x' bottom: 'y' top: 'z' prior_box_param { min_size: 4 max_size: 8 aspect_ratio: 2 }",
+    "PriorBoxClustered": "bottom: 'x' bottom: 'y' top: 'z' prior_box_param { width: 4 height: 8 }",
     "ReLU": "bottom: 'x' top: 'z'",
     "ReLU6": "bottom: 'x' top: 'z'",
     "Reduction": "bottom: 'x' top: 'z' reduction_param { axis: 2 operation: SUMSQ }",

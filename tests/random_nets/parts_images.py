@@ -154,6 +154,13 @@ def prior_box(draft: Draft) -> None:
     draft.add("PriorBox", [features, image], f"prior_box_param {{ {sizes} {fields} variance: 0.1 }}")
 
 
+def prior_box_clustered(draft: Draft) -> None:
+    features: Blob = draft.bottom(4)
+    fields = draft.fields(clip=FLAG, step=(4, None), offset=(0.3, None))
+    image = draft.batch_input(3, 24, 31)
+    draft.add("PriorBoxClustered", [features, image], f"prior_box_param {{ width: [7, 9.5] height: [11, 4] {fields} }}")
+
+
 def mask_pooling(draft: Draft) -> None:
     bottom = draft.bottom(4)
     draft.add("MaskPooling", [bottom, draft.input(*((shape[0], 1, *shape[2:]) for shape in bottom.shapes))])
@@ -180,6 +187,7 @@ PARTS: Mapping[str, Part] = {
     "Pooling": pooling,
     "Pooling with mask": pooling_with_mask,
     "PriorBox": prior_box,
+    "PriorBoxClustered": prior_box_clustered,
     "Reorg": reorg,
     "SPP": spp,
     "ShuffleChannel": shuffle_channel,
