@@ -21,6 +21,7 @@ class ImageNet(Net):
         mean, input_scale, raw_scale, channel_swap: for the Transformer; None leaves a step out.
         engine: what computes in place of the net, as of `keras_caffe.engine`: "auto", "openvino", ...; with the values
             of the file, whatever is put into `params`.
+        gpu: 2014's; has no effect.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class ImageNet(Net):
         channel_swap: Sequence[int] | None = None,
         *,
         engine: str | None = None,
+        gpu: bool = False,
     ) -> None:
         super().__init__(model_file, pretrained_file, TEST)
         self._fast = None if engine is None else _engine(engine, model_file, pretrained_file, self.outputs[0])

@@ -25,6 +25,7 @@ from keras_caffe.pycaffe.batches import Batches
 from keras_caffe.pycaffe.blob import NetBlob
 from keras_caffe.pycaffe.engine import Engine
 from keras_caffe.pycaffe.feeder import Feeder
+from keras_caffe.pycaffe.older import OlderNames
 from keras_caffe.pycaffe.parameters import Parameters
 from keras_caffe.shapes import fits
 
@@ -32,7 +33,7 @@ PHASES = ("TRAIN", "TEST")
 TRAIN, TEST = 0, 1
 
 
-class Net(Parameters, Batches):
+class Net(Parameters, Batches, OlderNames):
     """A net whose blobs and parameters are NumPy arrays in Caffe's order: pycaffe's Net.
 
     `Net(prototxt, phase)`, `Net(prototxt, weights, phase)`, or with keywords. Assign into arrays (`.data[...] = x`):
@@ -359,9 +360,10 @@ def _arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]
     names = ("weights", "phase") if old else ("phase", "level", "stages", "weights")
     if len(args) > len(names):
         raise TypeError(f"Net takes {', '.join(names)} after the prototxt")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given = {**settings.phase(), **dict(zip(names, args, strict=False)), **kwargs}
     if "phase" not in given:
-        raise TypeError("Net needs a phase, caffe.TRAIN or caffe.TEST, behind the prototxt or the weights")
+        what = "Net needs a phase, caffe.TRAIN or caffe.TEST, behind the prototxt or the weights"
+        raise TypeError(f"{what}; in scripts of 2014 caffe.set_phase_test() before it")
     if given["phase"] not in (TRAIN, TEST):
         raise NetError("Net knows two phases", expected="caffe.TRAIN (0) or caffe.TEST (1)", received=given["phase"])
     given["stages"] = tuple(given.get("stages") or ())

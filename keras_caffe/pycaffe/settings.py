@@ -11,6 +11,7 @@ from absl import logging
 from keras_caffe.registry import registered
 
 _python_layers: Mapping[str, type] = {}
+_phase: dict[str, int] = {}
 
 
 def set_mode_cpu() -> None:
@@ -23,6 +24,21 @@ def set_mode_gpu() -> None:
 
 def set_device(device: int) -> None:
     """Does nothing: TensorFlow takes the first GPU that it sees (CUDA_VISIBLE_DEVICES chooses)."""
+
+
+def set_phase_test() -> None:
+    """2014's: nets that are made from now on without a phase have the phase TEST."""
+    _phase["phase"] = 1
+
+
+def set_phase_train() -> None:
+    """2014's: nets that are made from now on without a phase have the phase TRAIN."""
+    _phase["phase"] = 0
+
+
+def phase() -> dict[str, int]:
+    """{"phase": that of nets made without one}; empty if no script has set it."""
+    return dict(_phase)
 
 
 def set_random_seed(seed: int) -> None:

@@ -58,6 +58,7 @@ class Solver:
         definition = solver_file if read_before else read_solver(solver_file, self.type)
         self.param: Any = definition.param
         self.iter: int = 0
+        self._counted = False  # whether the iter has counted the next update already
         self.tell: Callable[[str], None] = say
         self.tells: bool = bool(self.param.display)
         self._losses: deque[float] = deque(maxlen=self.param.average_loss)
@@ -184,7 +185,17 @@ class Solver:
         moved = {str(p): p.bound.blob.to_caffe(step.numpy()) for p, step in zip(self._updated, steps, strict=True)}
         for name, blob in blobs.items():
             blob.diff[...] = moved.get(name, 0)
+        if self._counted:
+            self._optimizer.iterations.assign(self.iter)
+        else:
+            self.iter += 1
+        self._counted = False
+
+    def increment_iter(self) -> None:
+        """Intel's and Dosovitskiy's: counts an iteration before its `apply_update`, which then counts none."""
         self.iter += 1
+        self._counted = True
+        self._optimizer.iterations.assign(self.iter)
 
     def _updates(self, gradients: Sequence[Any]) -> list[Any]:
         variables = [p.variable for p in self._updated]
