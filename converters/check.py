@@ -83,7 +83,7 @@ def check(
     flags: Flags | None = None,
     **settings: Any,
 ) -> tuple[Finding, ...]:
-    """All there is to say about a net at once, in the order in which loading would come upon it.
+    """Returns all findings about a net at once, in the order in which loading would meet them.
 
     Goes the way of `load` up to where memory would be taken: the net loads unless a finding is an "error".
 
@@ -98,7 +98,7 @@ def check(
         >>> for finding in keras_caffe.check(net):
         ...     print(finding.severity, finding.layer, finding.text)
         note None V2
-        note None bvlc (nothing in the file tells of another Caffe)
+        note None bvlc (nothing in the file points to another Caffe)
         error act bottom 'x' is not the top of any layer; expected the top of a layer higher up in the file
     """
     of_load = {"strict": strict, "skip_mismatch": skip_mismatch}

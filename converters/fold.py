@@ -14,7 +14,7 @@ from keras_caffe.layers.context import LoadContext, loading
 
 
 def fold(model: CaffeModel, keep: Sequence[str] | str = ()) -> CaffeModel:
-    """The model's net without what inference does not need.
+    """Returns the model's net without the layers that inference does not need.
 
     BatchNorm, Scale and Bias go into the Convolution, Deconvolution or InnerProduct beside them where that is exact (it
     is their only neighbour on that side, channels are axis 1, the numbers are learned or stored); what is left of them

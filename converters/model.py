@@ -241,7 +241,7 @@ class CaffeModel(BlobModel):
 
     @property
     def caffe_layers(self) -> Named[CaffeLayer]:
-        """{Caffe layer name: Keras layer} in the net's order; of several with one name the first."""
+        """{Caffe layer name: Keras layer} in the net's order; the first layer if several have one name."""
         layers: dict[str, CaffeLayer] = {}
         for planned in self.tensors.plan.layers.values():
             layers.setdefault(planned.node.name, planned.layer)
@@ -253,7 +253,7 @@ class CaffeModel(BlobModel):
         return Named("blob", {name: self.tensors.plan.shapes[value] for name, value in self.net.blobs.items()})
 
     def extract(self, names: Sequence[str] | str) -> keras.Model:
-        """The part of the net that computes the named blobs.
+        """Returns the part of the net that computes the named blobs, as a model.
 
         Args:
             names: blob names, or "blob@layer" for a value that an in-place layer overwrites later.
@@ -291,7 +291,7 @@ class CaffeModel(BlobModel):
         weights.set_params(self.caffe_layers, params)
 
     def load_weights_from(self, *files: str | Path, skip_mismatch: bool = False) -> weights.Report:
-        """Loads caffemodels by layer name, as Caffe does, one after the other.
+        """Loads caffemodels one after the other, by layer name, as Caffe does.
 
         Args:
             *files: `.caffemodel` or `.caffemodel.h5` files.

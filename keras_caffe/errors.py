@@ -107,7 +107,7 @@ class Message(Exception):
 
 
 class CaffeError(Message, ValueError):
-    """Base of every error that keras_caffe raises about a Caffe file, net or array; arguments as of `Message`."""
+    """Base of all errors that keras_caffe raises about a Caffe file, net or array; arguments as for `Message`."""
 
     # Keras would raise a copy with the problem only of what a layer's call raises; this makes it pass errors on.
     _keras_call_info_injected = True
@@ -115,7 +115,7 @@ class CaffeError(Message, ValueError):
     layer: str | None
 
     def at(self, *, where: str | None = None, layer: str | None = None) -> CaffeError:
-        """Adds the place to an error raised where the place was not known; returns the error."""
+        """Adds the place to an error that was raised without one, and returns the error."""
         self.where = self.where or where
         self.layer = self.layer or layer
         return self

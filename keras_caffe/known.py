@@ -18,7 +18,7 @@ VOC = "background, then the 20 classes of PASCAL VOC by the alphabet"
 
 @dataclass(frozen=True)
 class Known:
-    """A famous net and its input, as its publishers describe them. A suggestion: nothing applies it by itself.
+    """A famous net and its input, as its publishers describe them. This is only a suggestion; nothing applies it.
 
     Args:
         name: what the net is called.
@@ -238,7 +238,7 @@ NETS: tuple[Known, ...] = (
 
 
 def recognise(net: Any) -> Known | None:
-    """Which famous net this is, judged by names and sizes of its layers; None if it is none that is known here.
+    """Returns the famous net that this is, judged by the names and sizes of its layers, or None.
 
     Args:
         net: a loaded model, its `.net`, a plan, a definition, or a NetParameter.

@@ -19,7 +19,7 @@ __all__ = ["Accuracy"]
 
 @serializable_as("metrics")
 class Accuracy(Metric):
-    """Share of the places whose label is among the top_k best scores, averaged over batches.
+    """The share of places whose label is among the top_k best scores, averaged over batches.
 
     Every batch weighs the same, whatever its size or its number of ignored places, as in Caffe's solver and tools.
     Within a batch, places count as `sample_weight` says: sum of the weights of right places / sum of the weights.

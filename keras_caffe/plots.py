@@ -68,7 +68,7 @@ def grid(array: Any, *, per_map: bool = True, columns: int | None = None, title:
 
 
 def filters(model: CaffeModel, layer: str, *, per_map: bool = False) -> Any:
-    """The weights of a layer: colour pictures where it has three inputs, else planes of kernel height and width.
+    """Draws a layer's weights: as colour pictures if it has three inputs, otherwise as planes of the kernel's size.
 
     Args:
         model: a loaded net.
@@ -89,7 +89,7 @@ def filters(model: CaffeModel, layer: str, *, per_map: bool = False) -> Any:
 
 
 def feature_maps(model: CaffeModel, image: Any, blob: str, *, per_map: bool = True, **preparation: Any) -> Any:
-    """What a blob holds for a picture: its maps side by side, or bars where it is a vector.
+    """Draws what a blob holds for a picture: its maps side by side, or bars if it is a vector.
 
     Args:
         model: a loaded net.
@@ -120,7 +120,7 @@ def feature_maps(model: CaffeModel, image: Any, blob: str, *, per_map: bool = Tr
 
 
 def training(log: Log | Sequence[File], *, logarithmic: bool = False) -> Any:
-    """Curves of a training, one panel for each curve, several runs over each other.
+    """Draws training curves: one panel per curve, with several runs on top of each other.
 
     Args:
         log: a log's path (what Caffe or `keras-caffe train` has written), or several; or {curve: (iterations, values)}

@@ -31,7 +31,7 @@ class UnknownType(NamedTuple):
 
 
 def register_layer(*types: str) -> Callable[[LayerClass], LayerClass]:
-    """Class decorator: the class builds Caffe layers of these types.
+    """Class decorator: Caffe layers of these types are built by the class.
 
     Args:
         *types: Caffe type names, as written in `type: "..."`.

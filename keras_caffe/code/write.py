@@ -32,7 +32,7 @@ RESERVED = {"keras", "layers", "ops", "np", "x", "inputs", "build_model", "model
 
 
 def to_code(model: CaffeModel, style: str = "keras") -> str:
-    """A Python file that builds the net: one line a layer, repeated parts as functions.
+    """Returns a Python file that builds the net: one line per layer, and a function for each part that repeats.
 
     Args:
         model: a loaded CaffeModel.

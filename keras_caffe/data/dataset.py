@@ -57,7 +57,7 @@ def dataset(
     shard: tuple[int, int] | None = None,
     input_context: Any = None,
 ) -> CaffeDataset:
-    """What a net's data layers put into its blobs, batch after batch.
+    """Returns the batches that a net's data layers put into its blobs, as a tf.data.Dataset.
 
     Args:
         prototxt: path, prototxt text, NetParameter, or a Definition that was read before.

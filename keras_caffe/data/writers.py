@@ -113,7 +113,7 @@ def _checked(records: Iterable[KeyValue]) -> Iterator[KeyValue]:
 
 
 def write_hdf5(path: str | os.PathLike[str], data: Any, label: Any) -> None:
-    """Writes what a layer HDF5Output writes: float32 data sets "data" and "label" of four axes.
+    """Writes the file of an HDF5Output layer: float32 data sets "data" and "label" with four axes.
 
     Args:
         path: of the file; one that is there is replaced.

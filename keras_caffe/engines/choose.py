@@ -32,7 +32,7 @@ def engine(
     outputs: Sequence[str] | str | None = None,
     cache: bool = True,
 ) -> Engine:
-    """A model in the engine that computes it fastest on this machine's processor, with the model's numbers.
+    """Returns a model in the engine that is fastest on this machine's processor, with the model's numbers.
 
     Each engine is compared with the model on random inputs, and refused if a blob differs by more than 1e-4 of its
     largest value in float32, 5e-2 in bfloat16, 0.5 in int8 (on the first of the calibration data).

@@ -10,7 +10,7 @@ from keras_caffe.converters.comparison import Row
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured of an engine, and why it was taken.
+    """What was measured about an engine, and why it was chosen.
 
     Args:
         engine, precision: what runs.

@@ -54,7 +54,7 @@ class Fork(NamedTuple):
     """
 
     name: str = BVLC
-    reason: str = "nothing in the file tells of another Caffe"
+    reason: str = "nothing in the file points to another Caffe"
     asked: bool = False
 
     def __str__(self) -> str:

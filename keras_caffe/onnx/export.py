@@ -61,7 +61,7 @@ def to_onnx(
     report: str | Path | None = None,
     **options: Any,
 ) -> Path:
-    """Writes a net as an ONNX file: blobs in Caffe's order, (N, C, H, W), and with its names; N is open if it can be.
+    """Writes a net as an ONNX file: blobs have Caffe's order (N, C, H, W) and names; N is open if possible.
 
     Args:
         model: a loaded CaffeModel, or a Keras model of parts of one and layers that Caffe has too; or a

@@ -91,7 +91,7 @@ def _reshaped(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 class BlobVec(MutableSequence[Any]):
-    """The blobs of a layer, as pycaffe shows them: a layer works with those that are in it by then.
+    """A layer's blobs as pycaffe shows them; the layer uses the blobs that the vector holds at the time.
 
     Args:
         blobs: the first.

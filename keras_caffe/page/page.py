@@ -41,7 +41,7 @@ def _silently(things: Iterable[Any], text: str) -> Iterable[Any]:
 
 @dataclass(frozen=True)
 class Page:
-    """A page that shows a net: one HTML file that needs no network.
+    """A page that shows a net: one HTML file that works offline.
 
     Attributes:
         data: what it shows, as plain values.
@@ -84,7 +84,7 @@ def view(
     flags: Flags | None = None,
     **options: Any,
 ) -> Page:
-    """Makes a page that shows a net: its graph, costs, weights, activations and what is wrong with it.
+    """Makes a page that shows a net: its graph, costs, weights and activations, and what is wrong with it.
 
     What cannot be shown, as the shapes behind a layer of an unknown type, or any layer of a text that is no valid
     prototxt, is said on the page.

@@ -32,7 +32,7 @@ def to_keras(
     preprocessing: Any = None,
     allow: Sequence[str] | str = (),
 ) -> keras.Model:
-    """The same net as a functional model of `keras.layers` and `keras.ops` alone; its files need no keras_caffe.
+    """Returns the net as a functional model of only `keras.layers` and `keras.ops`; its files do not need keras_caffe.
 
     Layers keep their names, inputs and outputs theirs, their shapes and their order of axes. Random numbers are drawn
     by Dropout alone. In training BatchNorm is Keras's BatchNormalization: it keeps averages instead of Caffe's sums,

@@ -37,7 +37,7 @@ OTHER_MODULES = OtherModules()
 
 
 def install(*, force: bool = False) -> None:
-    """Makes `import caffe` and `from caffe import ...`, of submodules too, give this package in this process.
+    """Makes `import caffe`, and imports of its submodules, return this package in this process.
 
     Every module is the same object under both names. A script's own `sys.path` has no effect on what is installed. In a
     notebook, Python layers may come from its cells and from the modules beside it.

@@ -62,7 +62,7 @@ class NCCL:
 
 
 class Timer:
-    """A stop watch: `start()`, `stop()`, and then `ms`."""
+    """A stopwatch: `start()`, `stop()`, then `ms`."""
 
     def __init__(self) -> None:
         self._start = self._stop = 0.0

@@ -15,15 +15,15 @@ _phase: dict[str, int] = {}
 
 
 def set_mode_cpu() -> None:
-    """Does nothing: TensorFlow uses the devices that it sees (CUDA_VISIBLE_DEVICES hides them)."""
+    """Does nothing: TensorFlow uses the devices that it finds (CUDA_VISIBLE_DEVICES hides them)."""
 
 
 def set_mode_gpu() -> None:
-    """Does nothing: TensorFlow uses a GPU if it sees one."""
+    """Does nothing: TensorFlow uses a GPU if it finds one."""
 
 
 def set_device(device: int) -> None:
-    """Does nothing: TensorFlow takes the first GPU that it sees (CUDA_VISIBLE_DEVICES chooses)."""
+    """Does nothing: TensorFlow uses the first GPU that it finds (CUDA_VISIBLE_DEVICES chooses)."""
 
 
 def set_phase_test() -> None:

@@ -124,7 +124,7 @@ class Solver:
         self._callbacks.append((on_start, on_gradients_ready))
 
     def step(self, iterations: int) -> None:
-        """Runs some iterations, with the tests, lines and snapshots that fall due.
+        """Runs some iterations, including the tests, log lines and snapshots that are due.
 
         Raises:
             SolverError: the loss is no number any more; the parameters are those before that iteration.

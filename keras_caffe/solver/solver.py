@@ -31,7 +31,7 @@ class Interrupted(Exception):
 
 
 class Solver:
-    """A solver definition with its nets; `keras_caffe.load_solver` makes it.
+    """A solver definition with its nets, made by `keras_caffe.load_solver`.
 
     An iteration is what Caffe's is: test nets are run first where their interval says so, then iter_size forward and
     backward passes, one update, a line on the screen, a snapshot. `step` and `fit` share data, iteration count and
@@ -110,7 +110,7 @@ class Solver:
         return History(self.optimizer, self.params)
 
     def step(self, iterations: int = 1) -> list[float]:
-        """Runs some iterations, with the tests, lines and snapshots that fall due.
+        """Runs some iterations, including the tests, log lines and snapshots that are due.
 
         Args:
             iterations: how many.
@@ -141,7 +141,7 @@ class Solver:
     def fit(
         self, *, callbacks: Iterable[keras.callbacks.Callback] = (), verbose: Any = "auto"
     ) -> keras.callbacks.History:
-        """Trains up to max_iter with Keras's `fit`.
+        """Trains until max_iter with Keras's `fit`.
 
         An epoch is what lies between two tests; without test nets, 1000 iterations. Its logs are the means of the loss
         and of the train net's outputs, and the test scores as `val_<blob>` (of further test nets `val<number>_<blob>`).
@@ -291,7 +291,7 @@ class Solver:
         return paths
 
     def restore(self, path: str | Path) -> None:
-        """Goes on from a snapshot, ours or Caffe's.
+        """Resumes from a snapshot, ours or Caffe's.
 
         Data that can be read from the beginning are read up to where the snapshot was taken; iterators go on where they
         are.

@@ -47,7 +47,7 @@ def test_a_net_that_loads(check) -> None:
     assert code == 0
     assert [(one["kind"], one["severity"], one["text"]) for one in found] == [
         ("generation", "note", "V2"),
-        ("dialect", "note", "bvlc (nothing in the file tells of another Caffe)"),
+        ("dialect", "note", "bvlc (nothing in the file points to another Caffe)"),
     ]
 
 

@@ -28,7 +28,7 @@ def fork_of(text: str, fork: str | None = None) -> tuple[str, str]:
 
 
 def test_a_net_without_marks_is_caffes_own() -> None:
-    assert fork_of(PLAIN) == (BVLC, "nothing in the file tells of another Caffe")
+    assert fork_of(PLAIN) == (BVLC, "nothing in the file points to another Caffe")
 
 
 def test_the_mark_and_its_line_are_the_reason() -> None:
