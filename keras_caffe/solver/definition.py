@@ -116,6 +116,9 @@ def _read(source: Readable) -> Any:
 
 def _check(param: Any) -> None:
     _check_known("type", param.type, METHODS)
+    if not param.lr_policy and param.HasField("max_iter") and param.max_iter == 0:
+        warnings.warn(CaffeWarning("max_iter is 0 and lr_policy is missing: nothing is trained"), stacklevel=4)
+        param.lr_policy, param.base_lr = "fixed", 0.0  # which Caffe first reads in an update
     _check_known("lr_policy", param.lr_policy, POLICIES)
     if not param.HasField("base_lr"):
         raise SolverError("base_lr is missing", expected="the learning rate to begin with, e.g. base_lr: 0.01")

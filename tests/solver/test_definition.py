@@ -86,6 +86,18 @@ def test_what_is_missing_or_contradictory(text: str, problem: str) -> None:
         read_solver(f'net: "net.prototxt" {text}')
 
 
+def test_a_solver_that_only_saves_needs_no_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    net = 'layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 1 dim: 3 } } }'
+    net += ' layer { name: "ip" type: "InnerProduct" bottom: "d" top: "ip" inner_product_param { num_output: 2 } }'
+    with pytest.warns(CaffeWarning, match="max_iter is 0 and lr_policy is missing: nothing is trained"):
+        solver = pycaffe.get_solver(f'train_net_param {{ {net} }} base_lr: 1 max_iter: 0 snapshot_prefix: "nn"')
+    solver.solve()
+    assert Path("nn_iter_0.caffemodel").exists()
+    with pytest.raises(SolverError, match="lr_policy is missing"):
+        read_solver('net: "net.prototxt" base_lr: 1 max_iter: 1')
+
+
 @pytest.mark.parametrize("text", [NET % "", 'layers { name: "r" type: RELU bottom: "d" top: "r" }'])
 def test_a_net_is_no_solver(text: str) -> None:
     with pytest.raises(ReadError, match="this is a net, not a solver"):
