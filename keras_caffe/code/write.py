@@ -230,6 +230,8 @@ class _Name(str):
 
 def _parameter_of(callee: str, number: int) -> str:
     """What an argument without a keyword is called."""
+    if callee == "[]":
+        return "index"
     room, _, name = callee.partition(".")
     return list(inspect.signature(getattr({"layers": layers, "ops": ops}[room], name)).parameters)[number]
 
@@ -273,7 +275,8 @@ def _text(line: Statement, names: Mapping[int, str], title: str) -> str:
         return f"{names[line.key]} = {line.callee}({text_of(line.inputs, names)})"
     target = names[line.key].removesuffix("[0]" if line.several else "")
     if line.callee == "[]":
-        return f"{target} = {arguments[0]}[{index_text(line.arguments[1][1], names)}]"
+        index = line.arguments[1][1]
+        return f"{target} = {arguments[0]}[{index if isinstance(index, _Name) else index_text(index, names)}]"
     if line.name:
         return f"{target} = {line.callee}({', '.join([*arguments, f'name={title}'])})({text_of(line.inputs, names)})"
     return f"{target} = {line.callee}({', '.join(arguments)})"

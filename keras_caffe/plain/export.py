@@ -149,8 +149,8 @@ class _Turning:
             site.lent = self.made[whole].made
         if planned.node.type in CANNOT:
             raise NotPlain(CANNOT[planned.node.type])
-        turner = turner_of(type(planned.layer))
-        tops = turner(site, *bottoms) if turner and not site.shared else None
+        turner = turner_of(type(planned.layer), site.shared)
+        tops = turner(site, *bottoms) if turner else None
         if tops is None:
             return traced(site, bottoms, lambda values: self.learned.constant(site.name, values))
         return tops if isinstance(tops, list) else [tops]

@@ -13,16 +13,22 @@ Turner = Callable[..., Any]
 _Function = TypeVar("_Function", bound=Turner)
 
 _turners: dict[type, Turner] = {}
+_for_shared: set[Turner] = set()
 
 
-def turns(*classes: type[Any]) -> Callable[[_Function], _Function]:
+def turns(*classes: type[Any], shared: bool = False) -> Callable[[_Function], _Function]:
     """Function decorator: the function turns layers of these classes, but not of classes derived from them.
+
+    Args:
+        shared: also those some of whose blobs other layers use.
 
     Raises:
         CaffeError: another function turns one of them already.
     """
 
     def decorate(function: _Function) -> _Function:
+        if shared:
+            _for_shared.add(function)
         for cls in classes:
             if _turners.setdefault(cls, function) is not function:
                 raise CaffeError(f"layers of class {cls.__name__} are turned by another function already")
@@ -31,6 +37,7 @@ def turns(*classes: type[Any]) -> Callable[[_Function], _Function]:
     return decorate
 
 
-def turner_of(cls: type[Any]) -> Turner | None:
+def turner_of(cls: type[Any], shared: bool = False) -> Turner | None:
     """The function for layers of exactly this class; a derived class may compute something else."""
-    return _turners.get(cls)
+    turner = _turners.get(cls)
+    return None if shared and turner not in _for_shared else turner

@@ -8,11 +8,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 import keras_caffe
 
+KERAS_ONLY = ("keras.src.layers.", "keras.src.ops.", "keras.src.models.")
 ALONE = Path(__file__).with_name("without_keras_caffe.py")
+
+
+def values(*shape: int) -> np.ndarray:
+    return np.random.default_rng(3).standard_normal(shape).astype("float32")
+
+
+def is_plain(model: keras.Model) -> bool:
+    return all(type(operation).__module__.startswith(KERAS_ONLY) for operation in model.operations)
 
 
 def keep(folder: Path, name: str, model: Any, fed: dict[str, np.ndarray]) -> None:

@@ -17,10 +17,10 @@ from keras_caffe.plain.table import CANNOT, how
 from tests.backends import BACKENDS
 from tests.golden_models import checker, load, variants
 from tests.layers.golden_case import KINDS, Golden, Run, assert_close, cases, from_edge
-from tests.plain.apart import alone, at_edges, keep
+from tests.plain.apart import alone, at_edges, is_plain, keep, values
+from tests.plain.test_recurrent import FLAGGED
 from tests.shared_goldens import MODELS, needs_models
 
-KERAS_ONLY = ("keras.src.layers.", "keras.src.ops.", "keras.src.models.")
 # One case of each kind of golden whose layers are turned by a function of their own, or have parameters or states.
 SAMPLE = [
     *("Accuracy", "BatchNorm", "Bias", "Convolution", "Deconvolution", "Embed", "InnerProduct", "LRN", "LSTM"),
@@ -39,14 +39,6 @@ layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" inner_product_p
   weight_filler { type: "xavier" } } }
 layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 """
-
-
-def values(*shape: int) -> np.ndarray:
-    return np.random.default_rng(3).standard_normal(shape).astype("float32")
-
-
-def is_plain(model: keras.Model) -> bool:
-    return all(type(operation).__module__.startswith(KERAS_ONLY) for operation in model.operations)
 
 
 def plain_tops(run: Run, case: Golden) -> dict[str, np.ndarray]:
@@ -180,39 +172,6 @@ def test_batches_normalised_by_themselves_are_so_in_inference(data_format: str) 
     plain = keras_caffe.to_keras(model)
     for training in (False, None, True):
         np.testing.assert_allclose(plain(x, training=training), model(x), rtol=1e-5, atol=1e-6)
-
-
-FLAGGED = """
-layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 5 dim: 2 dim: 3 } } }
-layer { name: "cont" type: "Input" top: "cont" input_param { shape { dim: 5 dim: 2 } } }
-layer { name: "memory" type: "%s" bottom: "x" bottom: "cont" top: "memory" %s { num_output: 4
-  weight_filler { type: "uniform" min: -1 max: 1 } bias_filler { type: "uniform" min: -1 } } }
-"""
-
-
-@pytest.mark.parametrize("kind", ["LSTM", "RNN", "Lstm"])
-def test_recurrent_layers_learn_as_caffes_do(kind: str) -> None:
-    tf = pytest.importorskip("tensorflow")
-    model = keras_caffe.load(FLAGGED % (kind, "lstm_param" if kind == "Lstm" else "recurrent_param"))
-    x, upstream, cont = tf.constant(values(5, 2, 3)), values(5, 2, 4), np.ones((5, 2), "float32")
-    cont[0], cont[2, 1] = 0, 0
-    sums = []
-    for net in (model, keras_caffe.to_keras(model)):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            loss = tf.reduce_sum(net({"x": x, "cont": tf.constant(cont)}) * upstream)
-        gradients = tape.gradient(loss, [x, *net.trainable_variables])
-        assert all(np.any(gradient) for gradient in gradients)
-        sums.append([np.asarray(gradients[0]).ravel(), *sorted(np.asarray(tf.reduce_sum(g)) for g in gradients[1:])])
-    for want, got in zip(*sums, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("steps", [4, 6])
-def test_batches_of_other_numbers_of_steps_are_refused(steps: int) -> None:
-    plain = keras_caffe.to_keras(keras_caffe.load(FLAGGED % ("LSTM", "recurrent_param")))
-    with pytest.raises(Exception, match="(?i)shape"):
-        plain({"x": values(steps, 2, 3), "cont": np.ones((steps, 2), "float32")})
 
 
 CALLED_AS_PARTS = """
