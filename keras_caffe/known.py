@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 IMAGENET = (104.0, 117.0, 123.0)
 VGG_MEAN = (103.939, 116.779, 123.68)
-SHICAI: Any = {"mean": (103.94, 116.78, 123.68), "scale": 0.017, "size": (224, 224)}
 ILSVRC12 = "the 1000 classes of ILSVRC 2012 in the order of Caffe's synset_words.txt"
+SHICAI: dict[str, Any] = {
+    "mean": (103.94, 116.78, 123.68),
+    "scale": 0.017,
+    "labels": ILSVRC12,
+    "ends": True,
+    "normalised": True,
+}
 MEAN_PICTURE = (
     "trained with a picture as mean, imagenet_mean.binaryproto, of which these are the channels' rounded means"
 )
@@ -22,7 +28,8 @@ class Known:
 
     Args:
         name: what the net is called.
-        layers: {layer name: its num_output, or None if it has none} by which it is recognised.
+        layers: {layer name: its num_output, or None if it has none} by which it is recognised. Where `labels` are
+            classes (`ends`), the last one gives them.
         source: where the publishers say so.
         channels: "BGR", "RGB" or "grey".
         mean: what is subtracted, one number for each channel in that order; None for a picture.
@@ -32,6 +39,9 @@ class Known:
         note: what else there is to know.
         without: layers that the net does not have.
         kernels: {layer name: its kernel_size}, where other nets have the same names and numbers.
+        strides: {layer name: its stride}, likewise.
+        ends: nothing is learned behind the last layer of `layers`; else it is another net built on this one.
+        normalised: whether it has layers that normalise by batches: with them most nets take other pictures.
     """
 
     name: str
@@ -45,6 +55,9 @@ class Known:
     note: str = ""
     without: tuple[str, ...] = field(default=(), repr=False)
     kernels: Mapping[str, int] = field(default_factory=dict, repr=False)
+    strides: Mapping[str, int] = field(default_factory=dict, repr=False)
+    ends: bool = field(default=False, repr=False)
+    normalised: bool = field(default=False, repr=False)
 
     def __str__(self) -> str:
         size = f", {self.size[0]} x {self.size[1]}" if self.size else ", any size"
@@ -62,36 +75,45 @@ def _vgg(name: str, **last: int) -> Known:
         "conv2_1": 128,
         "conv3_3": 256,
         "conv5_3": 512,
+        **last,
         "fc6": 4096,
         "fc7": 4096,
         "fc8": 1000,
-    } | last
+    }
     without = () if last else ("conv3_4",)
     source = "gist.github.com/ksimonyan" if last else "gist.github.com/ksimonyan/211839e770f7b538e2d8"
-    return Known(name, layers, source, mean=VGG_MEAN, labels=ILSVRC12, without=without)
+    return Known(name, layers, source, mean=VGG_MEAN, labels=ILSVRC12, without=without, ends=True)
 
 
 def _resnet(name: str, last: str) -> Known:
     layers = {"conv1": 64, "res2a_branch1": 256, "res5c_branch2c": 2048, f"{last}_branch2c": 1024, "fc1000": 1000}
+    strides = {"res3a_branch2a": 2}  # Facebook's nets have it at branch2b, and are given other pictures
     note = "the published mean is a picture, ResNet_mean.binaryproto"
-    return Known(name, layers, "github.com/KaimingHe/deep-residual-networks", mean=None, labels=ILSVRC12, note=note)
+    rest: dict[str, Any] = {"labels": ILSVRC12, "strides": strides, "ends": True, "normalised": True}
+    return Known(name, layers, "github.com/KaimingHe/deep-residual-networks", mean=None, note=note, **rest)
 
 
 def _alexnet(name: str, source: str, classes: int, labels: str, **more: Any) -> Known:
     layers = {"conv1": 96, "conv2": 256, "conv3": 384, "conv5": 256, "fc6": 4096, "fc7": 4096, "fc8": classes}
     kernels = {"conv1": 11}  # ZFNet has 7, and is given other pictures
-    return Known(name, layers, source, size=(227, 227), labels=labels, kernels=kernels, **more)
+    return Known(name, layers, source, size=(227, 227), labels=labels, kernels=kernels, ends=True, **more)
+
+
+def _fcn(name: str, first: str, outputs: int) -> Known:
+    layers = {first: outputs, "fc6": 4096, "score_fr": None}
+    source = "github.com/shelhamer/fcn.berkeleyvision.org, infer.py"
+    return Known(name, layers, source, mean=(104.006988, 116.668768, 122.678914), size=None)
 
 
 def _densenet(name: str, last: str) -> Known:
     layers = {"conv2_1/x1": None, f"{last}/x2": None, "fc6": 1000}
-    return Known(name, layers, "github.com/shicai/DenseNet-Caffe, README.md", labels=ILSVRC12, **SHICAI)
+    return Known(name, layers, "github.com/shicai/DenseNet-Caffe, README.md", **SHICAI)
 
 
 def _nin(**last: int) -> Known:
     note = "the mean is a picture, made of the training images"
     source = "gist.github.com/mavenlin/d802a5849de39225bcc6"
-    return Known("NIN", {"conv1": 96, "cccp1": 96, **last}, source, mean=None, labels=ILSVRC12, note=note)
+    return Known("NIN", {"conv1": 96, "cccp1": 96, **last}, source, mean=None, labels=ILSVRC12, note=note, ends=True)
 
 
 BVLC, PLACES = "github.com/BVLC/caffe, models", "places.csail.mit.edu"
@@ -108,6 +130,8 @@ CIFAR10: dict[str, Any] = {
     "mean": None,
     "size": (32, 32),
     "note": "the mean is a picture, mean.binaryproto, made of the training images",
+    "ends": True,
+    "normalised": True,  # as in cifar10_full_sigmoid_train_test_bn.prototxt
 }
 SHICAI_MOBILE = "github.com/shicai/MobileNet-Caffe, README.md"
 
@@ -130,6 +154,8 @@ NETS: tuple[Known, ...] = (
         mean=(102.9801, 115.9465, 122.7717),
         size=None,
         note="pictures are scaled so that the shorter side has 600 pixels, the longer one at most 1000",
+        without=("convf", "convf_rpn"),  # of PVANET, which is given larger pictures
+        normalised=True,
     ),
     Known(
         "MobileNet-SSD",
@@ -138,11 +164,12 @@ NETS: tuple[Known, ...] = (
         mean=(127.5, 127.5, 127.5),
         scale=0.007843,
         size=(300, 300),
+        normalised=True,
         labels=VOC,
     ),
     Known(
         "SSD (VGG-16)",
-        {"conv1_1": 64, "conv4_3_norm": None, "conv4_3_norm_mbox_loc": None, "fc7_mbox_loc": None},
+        {"conv1_1": 64, "conv4_3_norm": None, "conv4_3_norm_mbox_loc": 16, "fc7_mbox_loc": 24},
         "github.com/weiliu89/caffe, branch ssd",
         size=None,
         note="300 x 300 or 512 x 512, as the net says",
@@ -155,13 +182,8 @@ NETS: tuple[Known, ...] = (
         size=None,
         labels=VOC,
     ),
-    Known(
-        "FCN",
-        {"conv1_1": 64, "fc6": 4096, "score_fr": None},
-        "github.com/shelhamer/fcn.berkeleyvision.org, infer.py",
-        mean=(104.006988, 116.668768, 122.678914),
-        size=None,
-    ),
+    _fcn("FCN", "conv1_1", 64),
+    _fcn("FCN (AlexNet)", "conv1", 96),
     _vgg("VGG-19", conv3_4=256),
     _vgg("VGG-16"),
     _resnet("ResNet-152", "res4b35"),
@@ -172,6 +194,7 @@ NETS: tuple[Known, ...] = (
         {"conv1/7x7_s2": 64, "inception_3a/1x1": 64, "inception_5b/1x1": 384, "loss3/classifier": 1000},
         f"{BVLC}/bvlc_googlenet",
         labels=ILSVRC12,
+        ends=True,
     ),
     Known(
         "SqueezeNet 1.0",
@@ -179,6 +202,7 @@ NETS: tuple[Known, ...] = (
         "github.com/forresti/SqueezeNet, train_val.prototxt",
         size=(227, 227),
         labels=ILSVRC12,
+        ends=True,
     ),
     Known(
         "SqueezeNet 1.1",
@@ -186,24 +210,26 @@ NETS: tuple[Known, ...] = (
         "github.com/forresti/SqueezeNet, train_val.prototxt",
         size=(227, 227),
         labels=ILSVRC12,
+        ends=True,
     ),
     Known(
         "MobileNet v2",
         {"conv2_1/expand": 32, "conv6_4": 1280, "fc7": 1000},
         SHICAI_MOBILE,
-        labels=ILSVRC12,
         **SHICAI,
     ),
-    Known("MobileNet v1", {"conv2_1/dw": 32, "conv6/sep": 1024, "fc7": 1000}, SHICAI_MOBILE, labels=ILSVRC12, **SHICAI),
+    Known("MobileNet v1", {"conv2_1/dw": 32, "conv6/sep": 1024, "fc7": 1000}, SHICAI_MOBILE, **SHICAI),
     _densenet("DenseNet-201", "conv4_48"),
     _densenet("DenseNet-161", "conv4_36"),
     _densenet("DenseNet-169", "conv5_32"),
     _densenet("DenseNet-121", "conv5_16"),
     Known(
         "SENet",
-        {"conv2_1_global_pool": None, "conv2_1_1x1_down": None, "conv5_3_1x1_up": None},
+        {"conv2_1_global_pool": None, "conv2_1_1x1_down": None, "conv5_3_1x1_up": None, "classifier": 1000},
         "github.com/hujie-frank/SENet, models",
         labels=ILSVRC12,
+        ends=True,
+        normalised=True,
     ),
     _nin(cccp2=96, cccp8=1000),
     _nin(**{"cccp8-1024": 1000}),
@@ -218,6 +244,7 @@ NETS: tuple[Known, ...] = (
         f"{BVLC}/bvlc_reference_rcnn_ilsvrc13",
         size=(227, 227),
         labels="the 200 classes of ILSVRC 2013, scores of an SVM",
+        ends=True,
         note=MEAN_PICTURE,
     ),
     _alexnet("CaffeNet or AlexNet", f"{BVLC}/bvlc_reference_caffenet, bvlc_alexnet", 1000, ILSVRC12, note=MEAN_PICTURE),
@@ -232,7 +259,7 @@ NETS: tuple[Known, ...] = (
         scale=0.00390625,
         size=(28, 28),
         labels="the digits 0 to 9",
-        without=("feat",),  # of the siamese net, whose outputs are no digits
+        ends=True,  # the siamese net goes on, and its outputs are no digits
     ),
 )
 
@@ -252,13 +279,24 @@ def recognise(net: Any) -> Known | None:
     net = getattr(net, "net", net)
     layers = getattr(net, "message", net).layer
     sizes = {layer.name: _size(layer) for layer in layers}
-    kernels = {layer.name: next(iter(layer.convolution_param.kernel_size), None) for layer in layers}
+    kernels, strides = (_firsts(layers, field) for field in ("kernel_size", "stride"))
+    normalised = any(layer.type in ("BatchNorm", "BN") for layer in layers)
+    last = next((name for name, size in reversed(sizes.items()) if size), None)
     for known in NETS:
         met = all(name in sizes and wanted in (None, sizes[name]) for name, wanted in known.layers.items())
         met = met and all(kernels.get(name) in (None, size) for name, size in known.kernels.items())
-        if met and not any(name in sizes for name in known.without):
-            return known
+        met = met and all(strides.get(name) in (None, size) for name, size in known.strides.items())
+        met = met and not any(name in sizes for name in known.without)
+        if met and known.normalised >= normalised and (not known.ends or last == [*known.layers][-1]):
+            slides = any(name.startswith("fc") and kernels.get(name, 1) > 1 for name in known.layers)
+            return replace(known, size=None) if slides else known
     return None
+
+
+def _firsts(layers: Any, field: str) -> dict[str, int]:
+    """{layer name: the first number of a convolution's field} where one is stated."""
+    given = {layer.name: getattr(layer.convolution_param, field) for layer in layers}
+    return {name: int(numbers[0]) for name, numbers in given.items() if numbers}
 
 
 def _size(message: Any) -> int | None:

@@ -32,25 +32,54 @@ def test_nothing_is_made_up() -> None:
     assert known.recognise(read_definition('layer { name: "conv1" type: "ReLU" }')) is None
 
 
+ALEXNET = "conv1 96 11, conv2 256 5, conv3 384 3, conv5 256 3, fc6 4096 1, fc7 4096 1, fc8 1000 1"
+VGG = "conv1_1 64 3, conv2_1 128 3, conv3_3 256 3, conv5_3 512 3, fc6 4096 1, fc7 4096 1, fc8 1000 1"
+LENET = "conv1 20 5, conv2 50 5, ip1 500 1, ip2 10 1"
+SSD = "conv1_1 64 3, conv4_3_norm 1 1, conv4_3_norm_mbox_loc {} 3, fc7_mbox_loc {} 3"
+RESNET = "conv1 64 7, res2a_branch1 256 1, res3a_branch2a 128 1{}, res4f_branch2c 1024 1, res5c_branch2c 2048 1"
+RPN = "rpn_cls_score 18 1, rpn_bbox_pred 36 1, cls_score 21 1, bbox_pred 84 1"
 NAMESAKES = {
-    "ZFNet": ("conv1 96 7, conv2 256 5, conv3 384 3, conv5 256 3, fc6 4096 1, fc7 4096 1, fc8 1000 1", None),
-    "AlexNet": (
-        "conv1 96 11, conv2 256 5, conv3 384 3, conv5 256 3, fc6 4096 1, fc7 4096 1, fc8 1000 1",
-        "CaffeNet or AlexNet",
-    ),
-    "siamese": ("conv1 20 5, conv2 50 5, ip1 500 1, ip2 10 1, feat 2 1", None),
+    "AlexNet": (ALEXNET, "CaffeNet or AlexNet"),
+    "ZFNet": (ALEXNET.replace("96 11", "96 7"), None),
+    "AlexNet with batches normalised": (ALEXNET + ", bn1 BatchNorm", None),
+    "LRCN on AlexNet": (ALEXNET + ", lstm1 LSTM, predict 8801 1", None),
+    "VGG-16": (VGG, "VGG-16"),
+    "VGG-16 with NVIDIA's BN": (VGG + ", bn1 BN", None),
+    "LeNet": (LENET, "LeNet"),
+    "siamese": (LENET + ", feat 2 1", None),
+    "SSD": (SSD.format(16, 24), "SSD (VGG-16)"),
+    "TextBoxes": (SSD.format(48, 48), None),
+    "S3FD": (SSD.format(4, 4), None),
+    "ResNet-50": (RESNET.format(" 2") + ", bn BatchNorm, fc1000 1000 1", "ResNet-50"),
+    "ResNet-50 of Facebook": (RESNET.format(" 1") + ", bn BatchNorm, fc1000 1000 1", None),
+    "Faster R-CNN": (f"rpn_conv1 256 3, {RPN}", "Faster R-CNN"),
+    "PVANET": (f"convf 256 1, rpn_conv1 384 3, {RPN}", None),
 }
+
+
+def of_layers(text: str):
+    """A message of layers "name outputs kernel stride" or "name type"."""
+    layers = ""
+    for name, *rest in map(str.split, text.split(",")):
+        fields = ""
+        if rest[0].isdigit():
+            fields = " ".join(map("{}: {}".format, ("num_output", "kernel_size", "stride"), rest))
+            rest = ["Convolution"]
+        layers += f'layer {{ name: "{name}" type: "{rest[0]}" convolution_param {{ {fields} }} }}'
+    return read_definition(layers)
 
 
 @pytest.mark.parametrize(("layers", "name"), NAMESAKES.values(), ids=NAMESAKES)
 def test_nets_whose_layers_are_called_as_those_of_others(layers: str, name: str | None) -> None:
-    text = ""
-    for layer in layers.split(", "):
-        called, outputs, kernel = layer.split()
-        text += f'''layer {{ name: "{called}" type: "Convolution"
-          convolution_param {{ num_output: {outputs} kernel_size: {kernel} }} }}'''
-    found = known.recognise(read_definition(text))
+    found = known.recognise(of_layers(layers))
     assert (found and found.name) == name
+
+
+@pytest.mark.parametrize(("layers", "size"), [(VGG, (224, 224)), (VGG.replace("fc6 4096 1", "fc6 4096 7"), None)])
+def test_inner_products_as_convolutions_take_any_size(layers: str, size: tuple[int, int] | None) -> None:
+    found = known.recognise(of_layers(layers))
+    assert found is not None
+    assert (found.name, found.size, "any size" in str(found)) == ("VGG-16", size, size is None)
 
 
 def test_what_the_publishers_say() -> None:
