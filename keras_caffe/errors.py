@@ -258,8 +258,7 @@ class WeightsError(CaffeError):
 
         keras_caffe.load(samples.path("lenet.prototxt")).set_caffe_params({"ip2": [np.zeros((7, 500)), np.zeros(7)]})
 
-    Cure: give the changed layer a new name, or pass `skip_mismatch=True` (`--skip-mismatch`) to keep its filler's
-    values.
+    Cure: give the changed layer a new name, or pass `skip_mismatch=True` (`--skip-mismatch`) to leave it as filled.
     """
 
 
@@ -300,8 +299,7 @@ class ExportError(CaffeError):
 
         keras_caffe.to_onnx(keras_caffe.load(samples.path("lenet.prototxt")), "lenet.onnx", opset=3)
 
-    Cure: choose another format, or cut the net before the layer with `outputs=` (`--blob`). See
-    [exports.md](exports.md).
+    Cure: choose another format, or cut the net before the layer with `outputs=` (`--blob`): [exports.md](exports.md).
     """
 
 
