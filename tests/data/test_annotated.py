@@ -113,7 +113,12 @@ def test_without_a_type_of_annotation_labels_are_the_datums_own(tmp_path: Path) 
     plain = [untyped(annotated(0, [(4, 8, 20, 24)]), label) for label in (5, 6, 7)]
     records = write_lmdb(tmp_path / "db", {b"%d" % i: record for i, record in enumerate(plain)})
     assert read(net(records, 3))[0]["label"].tolist() == [[[[5]]], [[[6]]], [[[7]]]]
-    assert read(net(records, 1, param="anno_type: BBOX"))[0]["label"].shape == (1, 1, 1, 8)
+    boxes = net(records, 1, param="anno_type: BBOX")
+    with pytest.raises(CaffeError, match="no type of annotation.*as the layer or the first has"):
+        read(boxes)
+    assert list(read(boxes.replace('top: "label"', ""))[0]) == ["data"]  # without labels SSD asks for no type
+    typed = write_lmdb(tmp_path / "typed", {b"0": annotated(0, [(4, 8, 20, 24)])})
+    assert read(net(typed, 1, param="anno_type: BBOX"))[0]["label"].shape == (1, 1, 1, 8)
     message = proto.AnnotatedDatum.FromString(plain[0])
     message.datum.ClearField("label")
     bare = write_lmdb(tmp_path / "bare", {b"0": plain[0], b"1": message.SerializeToString()})

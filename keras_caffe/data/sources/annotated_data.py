@@ -26,7 +26,7 @@ PURPOSE = 1  # of the generator, beside the running number
 
 
 class Annotation(NamedTuple):
-    """What is known of an image: its objects, the label of its Datum, and whether a type of annotation is stated."""
+    """What is known of an image: its objects, the label of its Datum, and whether its record states a type."""
 
     boxes: Boxes
     label: int | None
@@ -39,7 +39,8 @@ class AnnotatedData(Data):
     Each image goes in both phases through distort_param, expand_param and the batch_samplers, then resize_param, crop,
     mirror, mean and scale; its boxes follow. Rows of the label: image in the batch, label, instance, xmin, ymin, xmax,
     ymax, difficult; a batch without boxes has one row of -1. Where neither the layer nor the first record states a type
-    of annotation, the label is that of the Datums, (N, 1, 1, 1).
+    of annotation, the label is that of the Datums, (N, 1, 1, 1); otherwise each record must state it, as SSD demands
+    of all but those that it happens to enlarge or cut.
     """
 
     def __init__(self, layer: Any, settings: Settings) -> None:
@@ -59,7 +60,7 @@ class AnnotatedData(Data):
     @property
     def boxed(self) -> bool:
         """Whether the labels are boxes."""
-        return self.first[0].label.typed
+        return self.first[0].label.typed or self.layer.annotated_data_param.HasField("anno_type")
 
     def record(self, entry: Entry) -> Record:
         try:
@@ -72,8 +73,8 @@ class AnnotatedData(Data):
         corners = [(b.bbox.xmin, b.bbox.ymin, b.bbox.xmax, b.bbox.ymax) for _, b in labelled]
         facts = [(label, b.instance_id, b.bbox.difficult) for label, b in labelled]
         boxes = Boxes(np.array(corners, np.float32).reshape(-1, 4), np.array(facts, np.float32).reshape(-1, 3))
-        typed = message.HasField("type") or self.layer.annotated_data_param.HasField("anno_type")
-        found = Annotation(boxes, message.datum.label if message.datum.HasField("label") else None, typed)
+        own_label = message.datum.label if message.datum.HasField("label") else None
+        found = Annotation(boxes, own_label, message.HasField("type"))
         return from_datum(entry.where, parse(message.datum.SerializeToString()), found)
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
@@ -92,9 +93,12 @@ class AnnotatedData(Data):
     def _made(self, number: int, entry: Entry) -> tuple[np.ndarray, Annotation]:
         """An image, transformed, and what is known of it."""
         record = self.record(entry)
-        if self.boxed and not record.label.typed:
-            raise DataError("the record has no type of annotation", expected="type: BBOX, as the first")
-        if not self.boxed and record.label.label is None and len(self.tops) > 1:
+        labelled = len(self.tops) > 1
+        if labelled and self.boxed and not record.label.typed:
+            raise DataError(
+                "the record has no type of annotation", expected="type: BBOX, as the layer or the first has"
+            )
+        if labelled and not self.boxed and record.label.label is None:
             raise DataError("the record has neither a type of annotation nor a label", expected="one of the two")
         image = record.pixels(self.channels).transpose(1, 2, 0)
         image, boxes = self._varied(image, record.label.boxes, generator(self.settings.seed, PURPOSE, number))
