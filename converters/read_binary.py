@@ -36,8 +36,10 @@ HAPPYNEARS_NORMALIZE = 214  # the same of normalize_param in happynear's
 HOLE, HOLE_H, HOLE_W = 17, 18, 19
 _CONVOLUTION = proto.ConvolutionParameter.DESCRIPTOR.fields_by_name
 OURS = {HOLE: _CONVOLUTION["hole"].number, HOLE_H: _CONVOLUTION["hole_h"].number, HOLE_W: _CONVOLUTION["hole_w"].number}
+V1_TYPE = proto.V1LayerParameter.DESCRIPTOR.fields_by_name["type"].number
+DEEPLABS_ACCURACY = 42  # the field that has its seg_accuracy_param, and Caffe loss_param
 # Types in `layers` blocks of DeepLab v1 that Caffe has not, or has under another number.
-DEEPLAB_TYPES = {"41": "INTERP", "42": "PADDING", "43": "MAT_WRITE", "44": "MAT_READ"}
+DEEPLAB_TYPES = {"40": "SEG_ACCURACY", "41": "INTERP", "42": "PADDING", "43": "MAT_WRITE", "44": "MAT_READ"}
 
 
 def parameter_of(layer_type: str) -> str | None:
@@ -113,11 +115,19 @@ def _layer(file: Mapped, layer: Field, message: Any, fork: str | None) -> bytes:
             continue
         if inner and at.number == inner.number and at.wire_type == DELIMITED:
             pieces.append(_layer(file, at, inner.message_type, fork))
+        elif at.number == DEEPLABS_ACCURACY and _is_accuracy_of_deeplab(file, layer, message):
+            pieces.append(_field(message.fields_by_name["seg_accuracy_param"].number, file.bytes(at.start, at.end)))
         elif convolution and at.number == convolution.number and at.wire_type == DELIMITED and fork != "bvlc":
             pieces.append(_field(at.number, _with_holes(file, at)))
         else:
             pieces.append(file.bytes(at.tag, at.end))
     return _field(layer.number, b"".join(pieces))
+
+
+def _is_accuracy_of_deeplab(file: Mapped, layer: Field, message: Any) -> bool:
+    """Whether a V1 layer has the type 40, which Caffe has not."""
+    types = [file.bytes(at.start, at.end) for at in fields(file, layer.start, layer.end) if at.number == V1_TYPE]
+    return message.name == "V1LayerParameter" and types == [varint_bytes(40)]
 
 
 def _field(number: int, content: bytes) -> bytes:

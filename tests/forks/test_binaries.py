@@ -128,6 +128,15 @@ def test_a_flag_and_a_dilation_of_caffes_own_are_no_holes(tmp_path: Path) -> Non
     assert model.caffe_layers["y"].dilation == (2, 2)
 
 
+def test_deeplabs_accuracy(tmp_path: Path) -> None:
+    """40 is no type of Caffe's, and its field 42 there is loss_param, in which 2 is a flag."""
+    ignored = message(42, number(2, 1), number(2, 255))
+    label = message(3, "label") + b"".join(number(4, size) for size in (1, 1, 8, 8))
+    file = deeplab(number(17, 2), more=label + old_layer(40, "y", "accuracy", message(2, "label"), ignored))
+    model = loaded(tmp_path, file)
+    assert model.caffe_layers["accuracy"].ignore_label == (1, 255)
+
+
 def test_deeplabs_types(tmp_path: Path) -> None:
     """39 is DECONVOLUTION here, 41 and 42 are unknown."""
     more = old_layer(41, "y", "up", message(43, number(3, 2))) + old_layer(42, "up", "cut", message(45, number(1, 1)))

@@ -21,4 +21,5 @@ def test_the_page_has_every_dialect_and_type() -> None:
 def test_types_that_are_not_built_are_not_registered() -> None:
     assert not UNBUILT.keys() & registered().keys()
     assert fork_of("Convolution") == ""
+    assert fork_of("DecodeBBox").startswith("zhaoweicai/cascade-rcnn has it")
     assert fork_of("Gather") == "yjxiong/caffe has it: its definition is in that repository only"
