@@ -404,7 +404,7 @@ WRONG = [
     Wrong(layers.Proposal, {"python": "yes"}, "python must be True or False; received 'yes'"),
     Wrong(layers.Proposal, {"scores": 2}, "scores must be True or False; received 2"),
     Wrong(layers.Proposal, {"pixels": 2}, "pixels must be True or False; received 2"),
-    Wrong(layers.Proposal, {"pixels": True}, "the Python layer has no scales in pixels; expected python=False"),
+    Wrong(layers.Proposal, {"pixels": True}, "the Python layer has no pixel scales; expected python=False"),
     Wrong(layers.DetectionOutput, {"objectness_score": "0"}, "objectness_score must be a number; received '0'"),
     Wrong(layers.YoloDetectionOutput, {"num_classes": 0}, "num_classes must be a whole number of at least 1"),
     Wrong(layers.YoloDetectionOutput, {"anchors": ()}, "there are no anchors; expected one"),
