@@ -286,3 +286,14 @@ def test_a_folded_block_says_what_is_inside(browser, folder) -> None:
     assert "not filled" in texts(browser, '[data-block="mix_a"] .mark')
     css(browser, "#tab-weights").click()
     assert "1 layer was not filled by the weights: mix_a/3x3" in css(browser, "#views").text
+
+
+def test_a_button_pressed_before_the_graph_is_drawn_does_no_harm(browser, blocks) -> None:
+    opened(browser, blocks)
+    browser.execute_script("""
+        for (const name of ["Costs", "Graph"]) [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent === name).click();
+        document.querySelector("button[aria-label='Fit the net into the window']").click();
+        window.dispatchEvent(new Event("beforeprint"));
+        window.dispatchEvent(new Event("afterprint"));""")
+    wait(lambda: "conv1" in "".join(texts(browser, ".box text")))
+    assert not browser.get_log("browser")

@@ -214,7 +214,7 @@ window.addEventListener("beforeprint", onPaper);
 window.addEventListener("afterprint", onScreen);
 
 function graphView() {
-  world = svg("g", {});
+  world = Object.assign(svg("g", {}), { extent: { width: 0, height: 0 } });  // until it is drawn
   const canvas = svg("svg", { "aria-label": "The net, from its inputs to its outputs", role: "group" }, world);
   const button = (text, about, act) => el("button", { type: "button", "aria-label": about, title: about, onclick: act }, text);
   const kinds = [...new Set(scene().layers.map((layer) => layer.kind))];
