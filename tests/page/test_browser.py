@@ -291,7 +291,8 @@ def test_a_folded_block_says_what_is_inside(browser, folder) -> None:
 def test_a_button_pressed_before_the_graph_is_drawn_does_no_harm(browser, blocks) -> None:
     opened(browser, blocks)
     browser.execute_script("""
-        for (const name of ["Costs", "Graph"]) [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent === name).click();
+        const tabs = [...document.querySelectorAll("[role=tab]")];
+        for (const name of ["Costs", "Graph"]) tabs.find((tab) => tab.textContent === name).click();
         document.querySelector("button[aria-label='Fit the net into the window']").click();
         window.dispatchEvent(new Event("beforeprint"));
         window.dispatchEvent(new Event("afterprint"));""")
