@@ -93,10 +93,13 @@ fi
 step "twine check"
 twine check --strict "$release"/*
 
-# try_out: what a new user does first, in the fresh environment.
+# try_out: what a new user does first, in the fresh environment, with nothing of this process's variables.
 try_out() {
-  (cd "$work" && fresh/bin/keras-caffe version --all && fresh/bin/keras-caffe check first/source/keras_caffe/samples/lenet.prototxt &&
-    fresh/bin/keras-caffe selftest)
+  local command
+  for command in "version --all" "check first/source/keras_caffe/samples/lenet.prototxt" selftest; do
+    # shellcheck disable=SC2086  # words of a command
+    (cd "$work" && env -i HOME="$work" PATH="$search_path" fresh/bin/keras-caffe $command)
+  done
 }
 
 wheel=$(ls "$release"/*-none-any.whl)
