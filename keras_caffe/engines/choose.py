@@ -129,4 +129,5 @@ def _engine(source: LoadedNet | ExportedFile, how: How, name: str, made: Made, *
         kept=made.kept,
         **found,
     )
-    return Engine(runtime, source.names(runtime), source.single, report, partial(source.check, runtime))
+    check, without_rows = partial(source.check, runtime), partial(source.without_rows, runtime)
+    return Engine(runtime, source.names(runtime), source.single, report, check, without_rows)

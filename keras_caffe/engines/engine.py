@@ -33,21 +33,25 @@ class Engine:
         single: str | None,
         report: Report,
         check: Callable[[Mapping[str, Shape]], None],
+        without_rows: Callable[[Mapping[str, np.ndarray]], dict[str, Any]],
     ) -> None:
         self.name: str = report.engine
         self.precision: str = report.precision
         self.report: Report = report
         self._runtime, self._names, self._single, self._check = runtime, names, single, check
+        self._without_rows = without_rows
         self.inputs: dict[str, Shape] = dict(runtime.inputs)
 
     def __call__(self, inputs: Any = None) -> Any:
-        """Computes the outputs of a batch.
+        """Computes the outputs of a batch; of one without rows, the model does.
 
         Raises:
-            NetError: an input is missing. ShapeError: one has another shape than the model takes.
+            NetError: an input is missing. ShapeError: one has another shape than the model takes; a file has no rows.
             ExportError: the engine fails.
         """
-        found = self._runtime.run(self._fed(inputs))
+        fed = self._fed(inputs)
+        empty = any(0 in array.shape for array in fed.values())
+        found = self._without_rows(fed) if empty else self._runtime.run(fed)
         return found if self._single is None else found[self._single]
 
     def __repr__(self) -> str:

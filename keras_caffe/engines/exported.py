@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from keras_caffe.converters.digest import sha256
 from keras_caffe.converters.proof import checked
 from keras_caffe.engines.how import How, Made
 from keras_caffe.engines.quantize import quantized
-from keras_caffe.errors import ExportError, ReadError, instead, not_found, unreadable
+from keras_caffe.errors import ExportError, ReadError, ShapeError, instead, not_found, unreadable
 from keras_caffe.runtimes import Arrays, Runtime
 from keras_caffe.runtimes.litert import LiteRt
 from keras_caffe.runtimes.onnxruntime import OnnxRuntime
@@ -92,6 +93,11 @@ class ExportedFile:
 
     def check(self, runtime: Runtime, shapes: Mapping[str, Shape]) -> None:
         """Nothing: a file says no more about sizes than the shapes of its inputs."""
+
+    def without_rows(self, runtime: Runtime, fed: Mapping[str, np.ndarray]) -> NoReturn:
+        """Raises ShapeError: engines refuse a batch without rows or give other shapes, and no model is there to ask."""
+        received = ", ".join(f"{name!r} {array.shape}" for name, array in fed.items())
+        raise ShapeError("a file in an engine takes batches of one row or more", received=received)
 
     def probe(self, runtime: Runtime) -> dict[str, np.ndarray]:
         """Random inputs, 0 where they have less than three axes. Raises ExportError if no size suits the open ones."""

@@ -102,6 +102,12 @@ class LoadedNet:
         given = {keras_name(blob): shapes[name] for blob, name in self._export(runtime).names.items()}
         self.model.check_batches({**self._defaults, **given})
 
+    def without_rows(self, runtime: Runtime, fed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the model makes of the runtime's inputs: engines refuse a batch without rows, or give other shapes."""
+        part = self.model if self.outputs is None else self.model.extract(self.outputs)
+        found = part.predict_on_batch({keras_name(b): fed[name] for b, name in self._export(runtime).names.items()})
+        return {self.single: found} if self.single is not None else found
+
     @cached_property
     def _defaults(self) -> dict[str, Shape]:
         """{input: shape} of those that have values of their own, and that what is asked for needs."""

@@ -105,7 +105,17 @@ def convolved(site: Site, type: str, x: Tensor, weights: Sequence[Tensor], group
         first, last = attributes["pads"][:axes], attributes["pads"][axes:]
         x = site.pad(x, [(0, 0), (0, 0), *zip(first, last, strict=True)])
         attributes["pads"] = [0] * 2 * axes
+        if set(attributes["kernel_shape"]) == {1} and any([*first, *last]):
+            x, attributes["strides"] = _every(site, x, attributes["strides"]), [1] * axes
     return str(site.op(type, x, *weights, group=group, **attributes))
+
+
+def _every(site: Site, x: Tensor, strides: Sequence[int]) -> Tensor:
+    """What kernels of size 1 read. Where OpenVINO moves their stride to the layer before, it forgets the pads."""
+    if set(strides) == {1}:
+        return x
+    axes = range(2, 2 + len(strides))
+    return str(site.op("Slice", x, [0] * len(axes), [2**31] * len(axes), [*axes], [*strides]))
 
 
 def _padded_before(sizes: Sequence[int | None], group: int, attributes: Mapping[str, Any]) -> bool:

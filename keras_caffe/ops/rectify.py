@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_caffe.ops.stock import eight_bits, on_tensorflow
+from keras_caffe.ops.stock import next_copy, on_tensorflow
 
 
 def relu(x: Any) -> Any:
@@ -24,9 +24,14 @@ def chosen_from(x: Any) -> Any:
     """x, for a choice (a maximum, `where`) to choose from; in 8 bits, a copy of its own.
 
     There, TensorFlow Lite gives a choice and what it chooses from one scale: that of the choice, which would cut x for
-    all that read it.
+    all that read it. A slope of its own, next to 1, keeps a copy from being made one with the copies for others.
     """
-    return relu(x) - relu(-x) if eight_bits() else x
+    number = next_copy()
+    if number is None:
+        return x
+    import tensorflow as tf
+
+    return tf.nn.leaky_relu(x, 1 - 1e-6 * number)
 
 
 def rectify_by(x: Any, divisor: float | tuple[float, float], seed: Any) -> Any:

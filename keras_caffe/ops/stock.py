@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
 import keras
 
 _STOCK_ONLY: ContextVar[bool] = ContextVar("_STOCK_ONLY", default=False)
 _KERAS_ONLY: ContextVar[bool] = ContextVar("_KERAS_ONLY", default=False)
-_EIGHT_BITS: ContextVar[bool] = ContextVar("_EIGHT_BITS", default=False)
+_EIGHT_BITS: ContextVar[Iterator[int] | None] = ContextVar("_EIGHT_BITS", default=None)
 
 
 def native_ops_allowed() -> bool:
@@ -31,13 +32,19 @@ def stock_ops_only() -> Iterator[None]:
 
 def eight_bits() -> bool:
     """True while a model is traced for a file whose values have 8 bits."""
-    return _EIGHT_BITS.get()
+    return _EIGHT_BITS.get() is not None
+
+
+def next_copy() -> int | None:
+    """The number of a copy in such a file, from 1 on; None if no such model is traced."""
+    numbers = _EIGHT_BITS.get()
+    return None if numbers is None else next(numbers)
 
 
 @contextmanager
 def in_eight_bits(wanted: bool) -> Iterator[None]:
     """What is traced inside suits 8 bits, if they are wanted."""
-    token = _EIGHT_BITS.set(wanted)
+    token = _EIGHT_BITS.set(count(1) if wanted else None)
     try:
         yield
     finally:

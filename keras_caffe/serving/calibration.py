@@ -43,20 +43,22 @@ def samples(
         ExportError: an input is missing, has another shape, is no array of numbers, or has too few rows.
     """
     arrays = {name: _array(name, given, inputs[name]) for name, given in _named(batch, names, inputs).items()}
-    rows = {name: inputs[name][0] or (1 if single else max(1, len(array))) for name, array in arrays.items()}
-    count = min(len(array) // rows[name] for name, array in arrays.items())
+    batches = {name: array for name, array in arrays.items() if array.ndim}  # a number has no rows
+    rows = {name: inputs[name][0] or (1 if single else max(1, len(array))) for name, array in batches.items()}
+    count = min((len(array) // rows[name] for name, array in batches.items()), default=1)
     if not count:
-        received = ", ".join(f"{name!r}: {len(array)}" for name, array in arrays.items())
+        received = ", ".join(f"{name!r}: {len(array)}" for name, array in batches.items())
         raise ExportError(
             "calibration data have too few rows", expected=f"a batch of the net's, {rows}", received=received
         )
     for start in range(count):
-        yield {name: array[start * rows[name] : (start + 1) * rows[name]] for name, array in arrays.items()}
+        cut = {name: array[start * rows[name] : (start + 1) * rows[name]] for name, array in batches.items()}
+        yield {name: cut.get(name, array) for name, array in arrays.items()}
 
 
 def _named(batch: Any, names: Mapping[str, str], inputs: Mapping[str, Shape]) -> dict[str, Any]:
     if not isinstance(batch, Mapping):
-        if len(inputs) != 1:
+        if len(inputs) > 1:
             raise ExportError("calibration data for several inputs are dicts", expected=", ".join(inputs))
         return dict.fromkeys(inputs, batch)
     given = {names[name]: array for name, array in batch.items() if name in names}
@@ -70,10 +72,10 @@ def _named(batch: Any, names: Mapping[str, str], inputs: Mapping[str, Shape]) ->
 
 def _array(name: str, given: Any, shape: Shape) -> np.ndarray:
     try:
-        array = np.ascontiguousarray(given, "float32")
+        array = np.asarray(given, "float32", order="C")
     except (TypeError, ValueError):
         raise ExportError("calibration data are not arrays of numbers", where=f"input {name!r}") from None
-    if not shape or not fits(shape[1:], array.shape[1:]) or array.ndim != len(shape):
+    if not fits(shape[1:], array.shape[1:]) or array.ndim != len(shape):
         raise ExportError(
             "calibration data have another shape", where=f"input {name!r}", expected=shape, received=array.shape
         )

@@ -29,19 +29,18 @@ def servable_model(
         trained: its folded net and blobs; None: its own.
         data_format: how callers of the export see blobs.
         dynamic: height and width may change from one request to the next if the net allows it.
-        single: the batch is 1 for good, not open, where the net allows any.
+        single: the batch is 1 for good, not open, where the net allows any and callers feed all of its inputs.
         dtype: Keras dtype or policy to compute in, with fixed sizes; None: the model's.
     """
     net = trained.net if trained else model.net
     blobs: NodeBlobs = trained.blobs if trained else node_blobs(model)
     declared = declared_shapes(model.plan)
-    fixed = plan_again(model, net, declared, data_format, dtype)
+    fixed, fed = plan_again(model, net, declared, data_format, dtype), _fed(model)
     if single and fixed.dynamic:
         first = {name: (1, *shape[1:]) if shape else shape for name, shape in declared.items()}
-        if (alone := _planned(model, net, first, data_format)) is not None:
+        if set(declared) == fed and (alone := _planned(model, net, first, data_format)) is not None:
             declared, fixed = first, alone
         fixed.dynamic = False
-    fed = _fed(model)
     shapes = {name: _open(shape) if name in fed else shape for name, shape in declared.items()}
     opened = _planned(model, net, shapes, data_format) if dynamic and shapes != declared else None
     if opened is not None and opened.dynamic and fixed.differs_in_sizes_alone(opened) and _kernels_fit(fixed):

@@ -23,7 +23,7 @@ from keras_caffe.converters.proof import Engine, check_report, prove_picks, writ
 from keras_caffe.converters.sample_shapes import asked_shapes, sample_shapes
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import ExportError, Option
-from keras_caffe.layers import DetectionOutput, Proposal
+from keras_caffe.layers import DetectionOutput, Pooling3D, Proposal, ROIPooling
 from keras_caffe.ops.stock import in_eight_bits, stock_ops_only
 from keras_caffe.requirements import stderr_silenced
 from keras_caffe.runtimes import own_words
@@ -34,6 +34,8 @@ from keras_caffe.serving.dynamic import servable_model
 from keras_caffe.serving.servable import PICTURE_FORMAT, argument_names, net_inputs, net_outputs, signature
 
 KINDS = ("float32", "float16", "int8")
+UNCALIBRATED = (DetectionOutput, Proposal, ROIPooling, Pooling3D)
+"""Layers at which TensorFlow's calibration ends the process"""
 
 
 def to_tflite(
@@ -69,7 +71,7 @@ def to_tflite(
         report: a file for what that found, blob by blob, as JSON.
 
     Raises:
-        ExportError: no such kind, no calibration data, int8 of layers that suppress boxes, the converter knows no
+        ExportError: no such kind, no calibration data, int8 of boxes, regions or volumes, the converter knows no
             counterpart of an operation, or the file would compute something else than the model; pictures do not fit
             the net, or shall be resized or cropped. An old file of this name is whole then.
         ReadError: the file cannot be written.
@@ -150,17 +152,17 @@ def tflite_bytes(
 
 
 def _check_calibrated(model: CaffeModel, blobs: Sequence[str] | None) -> None:
-    """Raises ExportError, naming the layers, where TensorFlow's calibration ends the process: it suppresses boxes."""
+    """Raises ExportError, naming the layers, where TensorFlow's calibration ends the process."""
     wanted = [model.net.last_write(blob).id for blob in blobs] if blobs else model.plan.outputs()
     needed = model.plan.needed_for(wanted)
-    boxes = [
+    there = [
         f"{planned.node.name!r} ({planned.node.type})"
         for planned in model.plan.layers.values()
-        if isinstance(planned.layer, (DetectionOutput, Proposal)) and not needed.isdisjoint(planned.node.outputs)
+        if isinstance(planned.layer, UNCALIBRATED) and not needed.isdisjoint(planned.node.outputs)
     ]
-    if boxes:
+    if there:
         raise ExportError(
-            f"TensorFlow Lite cannot calibrate layers that suppress boxes: layer {', '.join(boxes)}",
+            f"TensorFlow Lite cannot calibrate boxes, regions and volumes: layer {', '.join(there)}",
             fix=(
                 Option("outputs", ..., "to export a part of the net without them"),
                 "`--detections raw` ends a detector's file before its last layer; float32 and float16 hold all of it.",

@@ -151,3 +151,22 @@ def test_trained_nets_match_caffe(name: str, files: dict[str, str], tmp_path: Pa
         for blob, got in zip(names, run(file, one.inputs, names), strict=True):
             want = one.outputs[blob]
             np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max(initial=0), err_msg=blob)
+
+
+def test_kernels_of_one_pixel_with_strides_and_pads_in_openvino(tmp_path: Path) -> None:
+    """OpenVINO moves such a stride to the layer before, and forgets the pads."""
+    openvino = pytest.importorskip("openvino", reason="openvino is not there (extra `openvino`)")
+    net = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 1, 9, 8] } } }
+layer { name: "a" type: "Convolution" bottom: "x" top: "a" convolution_param { num_output: 1 kernel_size: 3
+  weight_filler { type: "constant" value: 1 } } }
+layer { name: "y" type: "Convolution" bottom: "a" top: "y" convolution_param { num_output: 1 kernel_size: 1 stride: 2
+  pad: 1 weight_filler { type: "constant" value: 2 } } }
+"""
+    x = np.random.default_rng(0).random((9, 8), "float32")
+    sums = sum(x[i : i + 7, j : j + 6] for i in range(3) for j in range(3))
+    wanted = 2 * np.pad(sums, 1)[::2, ::2]
+    file = keras_caffe.to_onnx(keras_caffe.load(net), tmp_path / "net.onnx")
+    compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    np.testing.assert_allclose(compiled({"x": x[None, None]})[0][0, 0], wanted, rtol=1e-5)
+    np.testing.assert_allclose(run(file, {"x": x[None, None]}, ["y"])[0][0, 0], wanted, rtol=1e-5)
