@@ -97,6 +97,7 @@ MARKS = [
     *_marks(f"rcnn {_all_but('rcnn', *SSDS)}", "smooth_l1_loss_param"),
     *_marks("refinedet", "multibox_loss_param.objectness_score detection_output_param.objectness_score"),
     *_marks("segnet", "bn_param.bn_mode"),
+    *_marks("segnet", "loss_param.weight_by_label_freqs loss_param.class_weighting", binds=False),
     *_marks("pspnet tsn happynear", "bn_param.slope_filler bn_param.bias_filler bn_param.momentum"),
     *_marks("pspnet tsn happynear", "bn_param.frozen bn_param.eps"),
     *_marks("pspnet-old", "bn_param.var_eps bn_param.moving_average bn_param.decay bn_param.axis"),

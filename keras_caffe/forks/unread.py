@@ -54,6 +54,12 @@ UNREAD: Mapping[str, Unread] = {
     **_each("PriorBoxParameter", "width height", Unread("is for PriorBoxClustered alone", ("PriorBoxClustered",))),
     **_each("CTCLossParameter", "blank_index output_delay preprocess_collapse_repeated", CTC),
     **_each("CTCLossParameter", "ctc_merge_repeated", CTC),
+    **_each("DropoutParameter", "sample_weights_test", Unread("drops values in tests, too, as in training")),
+    **_each(
+        "LossParameter",
+        "weight_by_label_freqs class_weighting",
+        Unread("weighs the classes of SoftmaxWithLoss", ("SoftmaxWithLoss",)),
+    ),
     **_each("BatchSampler", "use_original_image", Unread("leaves this sampler out")),
     **_each("SaveOutputParameter", "output_directory", DETECTIONS),
     **_each("DetectionOutputParameter", "visualize save_file", Unread("shows the detections, or writes them as video")),

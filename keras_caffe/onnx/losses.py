@@ -100,6 +100,10 @@ def places(site: Site, axis: int) -> list[Length]:
 @writes(layers.SoftmaxWithLoss, precise=True)
 def softmax_with_loss(site: Site, scores: Tensor, label: Tensor) -> Tensor:
     loss, counted = softmax_losses(site, scores, label)
+    if site.layer.class_weighting is not None:
+        known, safe = inside(site, integers(site, label), len(site.layer.class_weighting))
+        weights = site.op("Gather", np.asarray(site.layer.class_weighting, "float32"), safe)
+        loss = site.op("Mul", loss, site.where(known, weights, math.nan))
     return normalized(site, loss, counted, places(site, site.axis(site.layer.axis)), site.layer.batch_axes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -75,16 +76,27 @@ def normalizer(normalization: str, valid: Any, batch_axes: int = 1) -> Any:
 
 
 def softmax_loss(
-    scores: Any, labels: Any, *, ignore_label: int | None = None, normalization: str = "VALID", batch_axes: int = 1
+    scores: Any,
+    labels: Any,
+    *,
+    ignore_label: int | None = None,
+    normalization: str = "VALID",
+    batch_axes: int = 1,
+    class_weighting: Sequence[float] | None = None,
 ) -> Any:
-    """-sum over the valid places of log(max(softmax(scores)[label], FLT_MIN)), over the normaliser.
+    """-sum over the valid places of w[label] log(max(softmax(scores)[label], FLT_MIN)), over the normaliser.
 
     Args:
         scores: (..., K), not softmaxed.
         labels: as many values as there are places, in their order.
-        ignore_label, normalization, batch_axes: see `normalizer`.
+        ignore_label, normalization, batch_axes: see `normalizer`, which counts places and no weights.
+        class_weighting: w, one for each class; None: 1.
     """
     losses, valid = softmax_losses(scores, labels, ignore_label)
+    if class_weighting is not None:
+        weights = ops.convert_to_tensor(class_weighting, losses.dtype)
+        of_labels = at_label(weights, ops.reshape(integer_labels(labels), ops.shape(losses)))
+        losses = ops.where(valid > 0, of_labels * losses, 0)
     return ops.sum(losses) / normalizer(normalization, valid, batch_axes)
 
 

@@ -461,6 +461,7 @@ WRONG = [
     Wrong(layers.SmoothL1Loss, {"definition": "rcnn", "sigma": "3"}, "sigma must be a number; received '3'"),
     Wrong(layers.Softmax, {"axis": 0.5}, "axis must be a whole number; received 0.5"),
     *class_loss(layers.SoftmaxWithLoss),
+    Wrong(layers.SoftmaxWithLoss, {"class_weighting": ("a", 1)}, "class_weighting must be a number; received 'a'"),
     Wrong(layers.SoftmaxWithLoss, {"batch_axes": -1}, "batch_axes must be a whole number of at least 0; received -1"),
     Wrong(layers.Split, {"num_tops": 0}, "num_tops must be a whole number of at least 1; received 0"),
     Wrong(layers.Swish, {"beta": "1"}, "beta must be a number; received '1'"),

@@ -15,6 +15,9 @@ from keras_caffe.layers.context import LoadContext, loading
 from keras_caffe.layers.infogain_loss import read_matrix
 from tests.layers.cases import SHAPE, Case
 from tests.layers.layer_case import from_caffe
+from tests.nets import net_with
+
+WEIGHTS = "loss_param { weight_by_label_freqs: true class_weighting: 3 class_weighting: 0.5 class_weighting: 2 }"
 
 CASES = [
     Case("CenterLoss", layers.CenterLoss(3), [(None, 4), (None,)]),
@@ -25,7 +28,12 @@ CASES = [
     Case("MultinomialLogisticLoss", layers.MultinomialLogisticLoss(), [(None, 4), (None,)]),
     Case("SigmoidCrossEntropyLoss", layers.SigmoidCrossEntropyLoss(), [SHAPE, SHAPE]),
     Case("SmoothL1Loss", layers.SmoothL1Loss(), [SHAPE, SHAPE]),
-    Case("SoftmaxWithLoss", layers.SoftmaxWithLoss(), [SHAPE, (None, 4, 6)]),
+    Case(
+        "SoftmaxWithLoss",
+        layers.SoftmaxWithLoss(),
+        [SHAPE, (None, 4, 6)],
+        net=net_with("SoftmaxWithLoss", (4, 3, 2), (4, 2), param=WEIGHTS),
+    ),
 ]
 
 RNG = np.random.default_rng(0)
@@ -99,6 +107,40 @@ def test_the_ignored_label_may_be_out_of_range() -> None:
     labels = np.array([0, 255, 1, 255], "float32")
     loss = layers.SoftmaxWithLoss(ignore_label=255)([SCORES, labels])
     np.testing.assert_allclose(loss, layers.SoftmaxWithLoss()([SCORES[::2], labels[::2]]), rtol=1e-6)
+
+
+def test_segnet_weighs_the_classes() -> None:
+    random, weights = np.random.default_rng(3), (0.5, 2.0, 0.0, 3.0, 0.1)
+    scores, labels = random.standard_normal((2, 5, 3, 4), "float32"), random.integers(0, 5, (2, 1, 3, 4))
+    labels[0, 0, 0, 0] = 11
+    text = "".join(f"class_weighting: {weight} " for weight in weights)
+    layer = from_caffe(
+        f'type: "SoftmaxWithLoss" top: "l" loss_param {{ weight_by_label_freqs: true ignore_label: 11 {text} }}',
+        scores.shape,
+        labels.shape,
+    )
+    loss, gradient, counted = 0.0, np.zeros_like(scores), 0
+    for n, h, w in np.ndindex(2, 3, 4):
+        label = labels[n, 0, h, w]
+        if label != 11:
+            p = np.exp(scores[n, :, h, w]) / np.exp(scores[n, :, h, w]).sum()
+            loss -= weights[label] * np.log(p[label])
+            gradient[n, :, h, w] = weights[label] * (p - np.eye(5)[label])
+            counted += 1
+    x = tf.constant(scores.transpose(0, 2, 3, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer([x, labels.astype("float32")])
+    np.testing.assert_allclose(y, loss / counted, rtol=1e-5)
+    got = tape.gradient(y, x).numpy().transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(got, gradient / counted, rtol=1e-4, atol=1e-7)
+
+
+def test_weights_of_classes_count_where_the_file_says_so() -> None:
+    layer = from_caffe('type: "SoftmaxWithLoss" top: "l" loss_param { class_weighting: 2 }', (4, 3), (4,))
+    assert layer.class_weighting is None
+    with pytest.raises(ShapeError, match="one weight for each class.*expected 3.*received 2"):
+        layers.SoftmaxWithLoss(class_weighting=(1, 2))([SCORES[:, :3], LABELS])
 
 
 def test_labels_are_truncated() -> None:
