@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from itertools import islice
@@ -20,6 +20,7 @@ from keras_caffe.converters.rebuild import node_blobs, plan_again, rebuild
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.tail import Tail, computed_behind, picking_layers
 from keras_caffe.errors import CaffeError, ExportError, Option, ReadError, unreadable
+from keras_caffe.layers import Accuracy
 from keras_caffe.layout import Order, edge_order, inverse, to_caffe
 from keras_caffe.runtimes import Arrays, Runtime
 from keras_caffe.shapes import Shape, Sizes
@@ -184,7 +185,7 @@ def write_report(file: str | Path | None, rows: Sequence[Row]) -> None:
 
 def sample_inputs(model: CaffeModel, engine: Engine) -> dict[str, np.ndarray]:
     """{input blob: what is random, or 0, in the sizes that the net declares}, in Caffe's order."""
-    return _random(_sample_sizes(model, engine), 0, engine.pictures)
+    return _random(_sample_sizes(model, engine), 0, engine.pictures, _labels(model))
 
 
 def _sample_sizes(model: CaffeModel, engine: Engine) -> dict[str, Sizes]:
@@ -197,19 +198,20 @@ def _sample_sizes(model: CaffeModel, engine: Engine) -> dict[str, Sizes]:
 def _runs(model: CaffeModel, engine: Engine) -> Iterator[tuple[dict[str, np.ndarray], CaffeModel]]:
     """Inputs, and the model that takes their sizes."""
     shapes = _sample_sizes(model, engine)
-    yield _random(shapes, 0, engine.pictures), model
+    labels = _labels(model)
+    yield _random(shapes, 0, engine.pictures, labels), model
     several = not any(planned.layer.one_image for planned in model.plan.layers.values())
     open_batch = several and all(sizes[0] is None for sizes in engine.inputs.values() if sizes)
     doubled = {name: (2 * s[0], *s[1:]) if open_batch and s else s for name, s in shapes.items()}
     if _takes(model, doubled):
-        yield _random(doubled, 1, engine.pictures), model
+        yield _random(doubled, 1, engine.pictures, labels), model
     cut = {blob for blob, fitted in engine.pictures.items() if fitted.resize or fitted.crop}
     images = [name for name, sizes in engine.inputs.items() if len(sizes) == 4 and sizes[2] is None and name not in cut]
     if images:
         sized = _any_size(model, images)
         fitting = (resized for resized in _resized(shapes, images) if _takes(sized, resized))
         for seed, resized in enumerate(islice(fitting, 2), 2):
-            yield _random(resized, seed, engine.pictures), sized
+            yield _random(resized, seed, engine.pictures, labels), sized
 
 
 def _filled(sizes: Shape, sample: Sizes) -> Sizes:
@@ -233,17 +235,29 @@ def _takes(model: CaffeModel, shapes: Mapping[str, Sizes]) -> bool:
     return all(0 not in shape for shape in found.values())
 
 
+def _labels(model: CaffeModel) -> set[str]:
+    """Inputs that losses and measures of accuracy alone read, as their labels."""
+    values, found = model.net.values, {True: set[str](), False: set[str]()}
+    for planned in model.plan.layers.values():
+        layer = planned.layer
+        labels = layer.no_gradient if layer.is_loss else (1,) if isinstance(layer, Accuracy) else ()
+        for index, value in enumerate(planned.node.inputs):
+            found[index in labels].add(values[value].blob)
+    return found[True] - found[False]
+
+
 def _random(
-    shapes: Mapping[str, Sizes], seed: int, pictures: Mapping[str, FittedPreprocessing]
+    shapes: Mapping[str, Sizes], seed: int, pictures: Mapping[str, FittedPreprocessing], labels: Container[str]
 ) -> dict[str, np.ndarray]:
-    """Pictures; else standard normal where there are three axes or more, or 0, as these may be labels or indices."""
+    """Pictures; else standard normal where there are three axes or more, or 0, as for labels and indices."""
     rng = np.random.default_rng(seed)
     fed = {}
     for name, shape in shapes.items():
         if name in pictures:
             fed[name] = rng.integers(0, 256, _picture_size(shape, pictures[name])).astype("float32")
         else:
-            fed[name] = rng.standard_normal(shape, "float32") if len(shape) > 2 else np.zeros(shape, "float32")
+            still = len(shape) < 3 or name in labels
+            fed[name] = np.zeros(shape, "float32") if still else rng.standard_normal(shape, "float32")
     return fed
 
 

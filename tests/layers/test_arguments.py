@@ -259,6 +259,7 @@ WRONG = [
     wrong_whole(layers.DetectionEvaluate, "background_label_id"),
     Wrong(layers.DetectionEvaluate, {"overlap_threshold": 0}, "overlap_threshold must be a number above 0; received 0"),
     wrong_flag(layers.DetectionEvaluate, "evaluate_difficult_gt"),
+    wrong_flag(layers.DetectionEvaluate, "objects_alike"),
     wrong_whole(layers.DetectionOutput, "num_classes", 1),
     wrong_flag(layers.DetectionOutput, "share_location"),
     wrong_whole(layers.DetectionOutput, "background_label_id"),

@@ -15,6 +15,13 @@ import keras_caffe
 
 KERAS_ONLY = ("keras.src.layers.", "keras.src.ops.", "keras.src.models.")
 ALONE = Path(__file__).with_name("without_keras_caffe.py")
+FLAGGED = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 5 dim: 2 dim: 3 } } }
+layer { name: "cont" type: "Input" top: "cont" input_param { shape { dim: 5 dim: 2 } } }
+layer { name: "memory" type: "%s" bottom: "x" bottom: "cont" top: "memory" %s { num_output: 4
+  weight_filler { type: "uniform" min: -1 max: 1 } bias_filler { type: "uniform" min: -1 } } }
+"""
+"""A recurrent layer with flags; its type and its parameter's name are open."""
 
 
 def values(*shape: int) -> np.ndarray:

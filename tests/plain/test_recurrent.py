@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 import keras_caffe
-from tests.plain.apart import is_plain, values
-
-FLAGGED = """
-layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 5 dim: 2 dim: 3 } } }
-layer { name: "cont" type: "Input" top: "cont" input_param { shape { dim: 5 dim: 2 } } }
-layer { name: "memory" type: "%s" bottom: "x" bottom: "cont" top: "memory" %s { num_output: 4
-  weight_filler { type: "uniform" min: -1 max: 1 } bias_filler { type: "uniform" min: -1 } } }
-"""
+from tests.plain.apart import FLAGGED, is_plain, values
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "RNN", "Lstm"])

@@ -17,8 +17,7 @@ from keras_caffe.plain.table import CANNOT, how
 from tests.backends import BACKENDS
 from tests.golden_models import checker, load, variants
 from tests.layers.golden_case import KINDS, Golden, Run, assert_close, cases, from_edge
-from tests.plain.apart import alone, at_edges, is_plain, keep, values
-from tests.plain.test_recurrent import FLAGGED
+from tests.plain.apart import FLAGGED, alone, at_edges, is_plain, keep, values
 from tests.shared_goldens import MODELS, needs_models
 
 # One case of each kind of golden whose layers are turned by a function of their own, or have parameters or states.

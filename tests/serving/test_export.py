@@ -125,6 +125,20 @@ def test_a_list_of_blobs_is_a_signature_each(tmp_path: Path) -> None:
     }
 
 
+def test_maps_of_labels_are_none_in_the_check(tmp_path: Path) -> None:
+    """Random numbers are no labels; what is read as data, too, stays random."""
+    inputs = "shape { dim: [1, 3, 4, 5] } shape { dim: [1, 1, 4, 5] }"
+    net = f"""
+    layer {{ name: "in" type: "Input" top: "data" top: "label" input_param {{ {inputs} }} }}
+    layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top: "loss" }}
+    layer {{ name: "hit" type: "Accuracy" bottom: "data" bottom: "label" top: "hit" }}
+    layer {{ name: "far" type: "EuclideanLoss" bottom: "data" bottom: "data" top: "far" }}"""
+    model = keras_caffe.load(net, data_format="channels_first")
+    fed = {"data": np.zeros((1, 3, 4, 5), "float32"), "label": np.full((1, 1, 4, 5), 2, "float32")}
+    served = serve(keras_caffe.export(model, tmp_path), **fed)
+    np.testing.assert_allclose(served["loss"], np.log(3), rtol=1e-6)
+
+
 def test_inputs_with_a_default_are_not_asked_for(tmp_path: Path) -> None:
     text = FCN + 'layer { name: "one" type: "DummyData" top: "one" dummy_data_param { shape { dim: [1, 4, 2, 2] } '
     text += 'data_filler { value: 3 } } } layer { name: "sum" type: "Eltwise" bottom: "pool" bottom: "one" top: "sum" }'
