@@ -48,6 +48,9 @@ _LINE = re.compile(r":(\d+)(?::\d+)?$")
 _LAYER = re.compile(r"(?:layer )?'([^']*)'")
 
 
+SOME = 5  # names that a cure lists
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing to know about a net.
@@ -239,10 +242,14 @@ def batch_statistics(definition: Definition) -> Iterator[Finding]:
 
 def of_report(report: Report, misfit: str, lines: Mapping[str, int]) -> Iterator[Finding]:
     """What weights leave as it is, do not fit (of severity `misfit`), or have too much; layers stand in `lines`."""
+    cure = "Train the layer, or give a further file that fills it."
+    if report.ignored:
+        names = ", ".join(map(repr, report.ignored[:SOME])) + (", ..." if len(report.ignored) > SOME else "")
+        cure = f"Give it the name that it has in the file, if it is one of these, which the net lacks: {names}. {cure}"
     for name, why in report.skipped.items():
         yield Finding("weights", misfit, name, lines.get(name), f"its blobs do not fit: {why}")
     for name in report.kept:
         if name not in report.skipped:
-            yield Finding("weights", "warning", name, lines.get(name), "no file fills it")
+            yield Finding("weights", "warning", name, lines.get(name), "no file fills it", cure)
     for name in report.ignored:
         yield Finding("weights", "note", name, None, "the file has this layer, the net has not")

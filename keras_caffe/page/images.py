@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ from keras_caffe.converters.model import CaffeModel
 from keras_caffe.converters.pictures import read_image, resized
 from keras_caffe.converters.preprocessing import Preprocessing
 from keras_caffe.errors import NetError, ShapeError
+from keras_caffe.known import Known
 from keras_caffe.shapes import known
+
+MOST_CHANNELS = 4
 
 
 def picture_input(plan: Plan) -> tuple[str, tuple[int, int, int]]:
@@ -56,6 +60,29 @@ def prepared(model: CaffeModel, image: Any, mean: Any = 0.0, scale: float = 1.0)
         values = (values - fitted.mean.transpose(2, 0, 1)) * np.float32(fitted.scale)
     batch = 1 if model.plan.dynamic else model.caffe_shapes[name][0] or 1
     return name, np.repeat(values[None].astype("float32"), batch, 0)
+
+
+def fed_as(channels: int, mean: Any, scale: float) -> str:
+    """In words, what a net is given of a picture's file."""
+    if isinstance(mean, str | os.PathLike):
+        subtracted = f", minus {Path(mean).name}"
+    elif np.size(mean) > MOST_CHANNELS:
+        subtracted = ", minus a picture"
+    else:
+        subtracted = f", minus {', '.join(f'{value:g}' for value in np.ravel(mean))}" if np.any(mean) else ""
+    return (
+        ("blue first" if channels == 3 else "grey")
+        + ", 0 to 255"
+        + subtracted
+        + (f", times {scale:g}" if scale != 1 else "")
+    )
+
+
+def suggested(known: Known, channels: int, mean: Any, scale: float) -> bool:
+    """Whether a net's publishers may mean the same; of the mean, only whether there is one."""
+    some = isinstance(mean, str | os.PathLike) or bool(np.any(mean))
+    wanted = known.mean is None or any(known.mean)
+    return (channels == 1 or known.channels == "BGR") and some == wanted and bool(np.isclose(scale, known.scale))
 
 
 def pixels(path: str | os.PathLike[str], shape: tuple[int, int, int]) -> np.ndarray:

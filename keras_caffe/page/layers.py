@@ -60,11 +60,12 @@ def _planned(
         "shapes": [_shapes(plan, value) for value in values],
         "parameters": parameters(plan, index),
         "flops": _flops(plan, planned) if planned else 0,
-        "top_bytes": _bytes(plan, planned, values),
         "weight_bytes": BYTES * parameters(plan, index),
         "read_bytes": BYTES * sum(count(plan.shapes[value]) or 0 for value in bottoms),
         "blobs": [_blob(plan, (index, number), rates) for number in range(len(plan.blobs(index)))],
     }
+    if all(count(plan.shapes[value]) is not None for value in values):  # else values decide how many there are
+        one["top_bytes"] = _bytes(plan, planned, values)
     field = next((known[value] for value in values if value in known), None)
     if field is not None:
         one["field"] = as_text(field)

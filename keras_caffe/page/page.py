@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_caffe.converters.write import replacing
 from keras_caffe.errors import CaffeError, DataError, Flags, ReadError
+from keras_caffe.known import recognise
 from keras_caffe.page.against import against_of
 from keras_caffe.page.costs import totals
 from keras_caffe.page.findings import not_run, of_batches, row, warned
@@ -219,8 +220,25 @@ def _run(shown: Subject, picture: Any, data: dict[str, Any], labels: Sequence[st
         data["findings"] += warned("image", [f"{name} cannot be shown: {shown.said(error)}"])
         return
     found = [*warned("image", not_run(shown.scene, name)), *numeric(shown.loaded(), name, blobs)]
+    if isinstance(picture, str | os.PathLike):
+        looks["fed"], unlike = _given(shown, name, preparation)
+        found += unlike
     data["images"].append(looks | {"why": [row["text"] for row in found if row["kind"] in ("detector", "image")]})
     data["findings"] += found
+
+
+def _given(shown: Subject, name: str, preparation: Any) -> tuple[str, list[dict[str, Any]]]:
+    """What the net was given of a picture's file, and a finding where its publishers say otherwise."""
+    from keras_caffe.page.images import fed_as, picture_input, suggested
+
+    model = shown.loaded()
+    (channels, *_), known = picture_input(model.plan)[1], recognise(model)
+    fed = fed_as(channels, **preparation)
+    if known is None or suggested(known, channels, **preparation):
+        return fed, []
+    (said,) = warned("image", [f"{name} was given as {fed}; the publishers of the net that this looks like: {known}"])
+    how = "--mean and --scale" if shown.flags else "mean= and scale="
+    return fed, [said | {"cure": f"Give {how}; where red comes first, view(model, images=[array]) in Python."}]
 
 
 @cache

@@ -85,6 +85,27 @@ def test_activations_of_an_array(lenet, digit) -> None:
     assert image["saliency"].startswith("data:image/png")
 
 
+def test_a_picture_is_given_as_the_publishers_say_or_the_page_says_how_it_differs(lenet, picture) -> None:
+    plain, scaled = (view(lenet, images=picture, scale=scale).data for scale in (1.0, samples.SCALE))
+    assert plain["images"][0]["fed"] == "grey, 0 to 255"
+    (why,) = plain["images"][0]["why"]
+    assert "red.png was given as grey, 0 to 255; the publishers" in why and "times 0.00390625" in why
+    assert [one["cure"].partition(";")[0] for one in plain["findings"] if one["text"] == why] == [
+        "Give mean= and scale="
+    ]
+    assert scaled["images"][0]["fed"] == "grey, 0 to 255, times 0.00390625" and scaled["images"][0]["why"] == []
+    coloured = view(BLOCKS, images=picture, mean=[1, 2, 3.5]).data["images"][0]
+    assert coloured["fed"] == "blue first, 0 to 255, minus 1, 2, 3.5"
+
+
+def test_what_no_file_fills_is_paired_with_what_the_file_has_for_no_layer() -> None:
+    page = view(NET.read_text().replace('name: "ip1"', 'name: "first"'), WEIGHTS)
+    (found,) = (one for one in page.data["findings"] if one["text"] == "no file fills it")
+    assert (
+        found["layer"] == "first" and "the name that it has in the file" in found["cure"] and "'ip1'" in found["cure"]
+    )
+
+
 def test_pictures_of_any_mode(picture, tmp_path) -> None:
     image = pytest.importorskip("PIL.Image")
     files = [picture]
