@@ -25,10 +25,10 @@ if not HAS_TENSORFLOW and os.environ.get("KERAS_BACKEND", "tensorflow") == "tens
         "with `pip install 'keras-caffe[tensorflow-cpu]'`."
     )
 
-if os.environ.get("KERAS_BACKEND") == "numpy" and (missing := [name for name in NUMPY_BACKEND if not find_spec(name)]):
+if os.environ.get("KERAS_BACKEND") == "numpy" and (_missing := [name for name in NUMPY_BACKEND if not find_spec(name)]):
     raise ImportError(
-        f"Keras's NumPy backend needs {' and '.join(NUMPY_BACKEND)}; missing: {', '.join(missing)}. "
-        f"Install what is missing with `pip install {' '.join(missing)}`, or choose another KERAS_BACKEND."
+        f"Keras's NumPy backend needs {' and '.join(NUMPY_BACKEND)}; missing: {', '.join(_missing)}. "
+        f"Install what is missing with `pip install {' '.join(_missing)}`, or choose another KERAS_BACKEND."
     )
 
 
