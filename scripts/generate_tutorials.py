@@ -30,8 +30,9 @@ FOLDER = ROOT / "docs" / "tutorials"
 NAMES = ("first_look", "fine_tune", "train_lenet", "read_lmdb", "serve", "detector", "own_layer")
 NOTE = "<!-- Written by scripts/generate_tutorials.py from {name}.py; run it after a change. -->"
 RUN = """\
-*Each block is followed by what it printed and drew. To run it yourself, use [{name}.py]({name}.py), or turn it into a
-notebook with `jupytext --to ipynb {name}.py`. It needs `pip install '.[tensorflow,view]'` in a checkout.*"""
+*Each block is followed by what it printed or drew. To run this tutorial yourself, run [{name}.py]({name}.py), or
+turn that file into a notebook with `jupytext --to ipynb {name}.py`. The tutorial needs
+`pip install '.[tensorflow,view]'` in a checkout.*"""
 
 
 @dataclass
