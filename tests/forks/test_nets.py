@@ -292,7 +292,8 @@ YOLO3 = (
     )
 )
 REFINES = (
-    "multibox_loss_param {{ num_classes: {} code_type: CENTER_SIZE mining_type: MAX_NEGATIVE objectness_score: 0.01 }}"
+    "propagate_down: [true, true, false, false{}] multibox_loss_param {{ num_classes: {} code_type: CENTER_SIZE "
+    "mining_type: MAX_NEGATIVE objectness_score: 0.01 }}"
 )
 REFINEDET = (
     X
@@ -338,8 +339,14 @@ REFINEDET = (
 REFINEDET_TRAIN = (
     REFINEDET[: REFINEDET.index('layer { name: "det"')]
     + 'layer { name: "boxes" type: "Input" top: "boxes" input_param { shape { dim: 1 dim: 1 dim: 2 dim: 8 } } }'
-    + layer("arm", "MultiBoxLoss", "arm_loc_f arm_conf_f prior boxes", "arm", REFINES.format(2))
-    + layer("odm", "MultiBoxLoss", "odm_loc_f odm_conf_f prior boxes arm_sf arm_loc_f", "odm", REFINES.format(3))
+    + layer("arm", "MultiBoxLoss", "arm_loc_f arm_conf_f prior boxes", "arm", REFINES.format("", 2))
+    + layer(
+        "odm",
+        "MultiBoxLoss",
+        "odm_loc_f odm_conf_f prior boxes arm_sf arm_loc_f",
+        "odm",
+        REFINES.format(", false, false", 3),
+    )
 )
 SEGNET = (
     X

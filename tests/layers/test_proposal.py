@@ -124,8 +124,8 @@ def test_another_layer_of_that_name_needs_its_own_class() -> None:
     with pytest.raises(UnknownLayerError) as caught:
         keras_caffe.load(ELEVEN)
     assert str(caught.value) == (
-        f"<text>:5: layer 'p' (Python): no class for the Python layer '{NAME}': this package's own for that name has "
-        f"another number of bottoms; expected 3; received 11. Pass python_layers={{'{NAME}': ...}} with the class. "
+        f"<text>:5: layer 'p' (Python): no class for the Python layer '{NAME}': this package's own class of that name "
+        f"has another number of bottoms; expected 3; received 11. Pass python_layers={{'{NAME}': ...}} with the class. "
         "Pass allow_python_imports=True to import the module, if you trust the file."
     )
     with pytest.raises(ShapeError, match=f"does not fit 9 anchors.*Pass python_layers=.*{NAME}"):
