@@ -85,7 +85,7 @@ def test_in_pycaffe_and_back() -> None:
         # One fork takes the bottom's size, another the bottom's values.
         ("time_step: 3 batch_size: 2", [(2, 5)], "sequences is given twice"),
         ("time_step: 3 axis: 2", [(2, 5)], "axis is out of range"),
-        ("time_step: 3 batch_size: 2 flag: true", [], "flag makes sequences go on"),
+        ("time_step: 3 batch_size: 2 flag: true", [], "flag makes sequences continue"),
     ],
 )
 def test_refused(param: str, bottoms: list[tuple[int, ...]], reason: str) -> None:
