@@ -46,8 +46,6 @@ KINDS: Mapping[type[Message], str] = {
 }
 _LINE = re.compile(r":(\d+)(?::\d+)?$")
 _LAYER = re.compile(r"(?:layer )?'([^']*)'")
-
-
 SOME = 5  # names that a cure lists
 
 

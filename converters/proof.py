@@ -20,10 +20,12 @@ from keras_caffe.converters.rebuild import node_blobs, plan_again, rebuild
 from keras_caffe.converters.sample_shapes import sample_shapes
 from keras_caffe.converters.tail import Tail, computed_behind, picking_layers
 from keras_caffe.errors import CaffeError, ExportError, Option, ReadError, unreadable
-from keras_caffe.layers import Accuracy
+from keras_caffe.layers import Accuracy, LabelsequenceAccuracy, SegAccuracy
 from keras_caffe.layout import Order, edge_order, inverse, to_caffe
 from keras_caffe.runtimes import Arrays, Runtime
 from keras_caffe.shapes import Shape, Sizes
+
+MEASURES = (Accuracy, LabelsequenceAccuracy, SegAccuracy)
 
 
 class Engine:
@@ -236,14 +238,15 @@ def _takes(model: CaffeModel, shapes: Mapping[str, Sizes]) -> bool:
 
 
 def _labels(model: CaffeModel) -> set[str]:
-    """Inputs that losses and measures of accuracy alone read, as their labels."""
-    values, found = model.net.values, {True: set[str](), False: set[str]()}
+    """Blobs that losses and measures alone read, as their labels."""
+    labels, others = set(), set()
     for planned in model.plan.layers.values():
-        layer = planned.layer
-        labels = layer.no_gradient if layer.is_loss else (1,) if isinstance(layer, Accuracy) else ()
-        for index, value in enumerate(planned.node.inputs):
-            found[index in labels].add(values[value].blob)
-    return found[True] - found[False]
+        layer, blobs = planned.layer, [model.net.values[value].blob for value in planned.node.inputs]
+        places = layer.no_gradient if layer.is_loss else (1,) if isinstance(layer, MEASURES) else ()
+        read = {blobs[place] for place in places if place < len(blobs)}
+        labels |= read
+        others |= {blob for blob in blobs if blob not in read or blobs.count(blob) > 1}
+    return labels - others
 
 
 def _random(

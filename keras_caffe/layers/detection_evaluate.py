@@ -68,7 +68,7 @@ class DetectionEvaluate(CaffeLayer):
         self.evaluate_difficult_gt: bool = flag("evaluate_difficult_gt", evaluate_difficult_gt)
         self.objects_alike: bool = flag("objects_alike", objects_alike)
         if self.objects_alike and self.num_classes != 2:
-            raise LayerError("objects_alike needs two classes")
+            raise LayerError("objects_alike needs two classes", expected=2, received=self.num_classes)
         self.supports_jit = False  # The number of rows depends on the values.
 
     @compiled

@@ -17,7 +17,7 @@ from keras_caffe.layers.loss import LossLayer, loss_arguments
 from keras_caffe.ops.boxes import CODE_TYPES
 from keras_caffe.ops.compiled import compiled
 from keras_caffe.ops.losses import NORMALIZATIONS
-from keras_caffe.ops.multibox import MultiBoxRules, multibox_loss
+from keras_caffe.ops.multibox import MultiBoxRules, check_own, multibox_loss
 from keras_caffe.registry import register_layer
 from keras_caffe.shapes import Shape, count
 
@@ -73,8 +73,8 @@ class MultiBoxLoss(LossLayer):
         rules = self.rules
         check_detection_shapes(shapes, rules.num_classes, rules.share_location)
         check_own_predictions([*shapes[:3], *shapes[4:]], rules.share_location)
-        if shapes[4:] and rules.nms_threshold and rules.mining_type != "NONE":
-            raise LayerError("RefineDet's layer mixes up the priors where nms_param meets their own scores")
+        if shapes[4:]:
+            check_own(rules)
         values = count(shapes[3])
         if values is not None and values % 8:
             raise ShapeError("ground truth needs rows of 8 numbers", expected="(1, 1, G, 8)", received=shapes[3])

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_caffe.errors import LayerError
 from keras_caffe.ops.boxes import Boxes, decode, encode, first_priors, split
 from keras_caffe.ops.distances import smooth_l1
 from keras_caffe.ops.indices import checked_labels, places
@@ -59,6 +60,15 @@ class MultiBoxRules:
         return 1 if self.share_location else self.num_classes
 
 
+def check_own(rules: MultiBoxRules) -> None:
+    """Raises LayerError if rules do not go together with scores of the priors' own."""
+    if rules.nms_threshold and rules.mining_type != "NONE":
+        raise LayerError(
+            "RefineDet's layer mixes up the priors where nms_param meets their own scores",
+            fix="Leave nms_param (nms_threshold) out.",
+        )
+
+
 def multibox_loss(
     rules: MultiBoxRules,
     locations: Any,
@@ -78,7 +88,12 @@ def multibox_loss(
 
     Returns:
         loc_weight times the location loss, class loss; two scalars.
+
+    Raises:
+        LayerError: see `check_own`.
     """
+    if own_scores is not None:
+        check_own(rules)
     batch = ops.shape(locations)[0]
     scores = ops.reshape(scores, (batch, -1, rules.num_classes))
     codes = split(ops.transpose(ops.reshape(locations, (batch, -1, rules.sets, 4)), (0, 2, 1, 3)))  # (N, sets, P)

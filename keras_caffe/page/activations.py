@@ -45,15 +45,19 @@ def activations(
     blobs = {blob: np.asarray(array)[:1] if np.ndim(array) else np.asarray(array) for blob, array in blobs.items()}
     room = min(ROOM, BUDGET // max(1, len(blobs)))
     with ThreadPoolExecutor() as pool:  # making a PNG, and most of NumPy, lets other threads run
-        looks = pool.map(partial(_look, room=room), blobs.values())
+        looks = dict(zip(blobs, pool.map(partial(_look, room=room), blobs.values()), strict=True))
     is_file = isinstance(image, str | Path)
     shown = pixels(image, picture_input(model.plan)[1]) if is_file else values[0]
+    found = _found(model, blobs, labels, outputs)
+    for top, boxes in found.get("counts", {}).items():
+        if not boxes:
+            looks[top].pop("bars", None)  # of the row of -1 that says so
     seen = {
         "name": Path(image).name if is_file else "array",
         "picture": png(upright(shown)),
         "size": [shown.shape[2], shown.shape[1]],
-        "blobs": dict(zip(blobs, looks, strict=True)),
-        **_found(model, blobs, labels, outputs),
+        "blobs": looks,
+        **found,
         **deciding,
     }
     return seen, blobs

@@ -91,7 +91,7 @@ def _computed_from(model: CaffeModel, name: str) -> set[str]:
 def _odd(kind: str, array: np.ndarray) -> Iterator[str]:
     if not array.size:
         yield "is empty"
-    elif array.size > 1 and array.min() == array.max() and kind not in ("DummyData", "PriorBox"):
+    elif array.size > 1 and array.min() == array.max() and kind not in ("DummyData", "PriorBox", "PriorBoxClustered"):
         yield f"is constant, {array.flat[0]:g} throughout,"
     elif kind in SATURATED and array.size > 1:
         low, high = SATURATED[kind]

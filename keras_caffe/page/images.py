@@ -16,8 +16,6 @@ from keras_caffe.errors import NetError, ShapeError
 from keras_caffe.known import Known
 from keras_caffe.shapes import known
 
-MOST_CHANNELS = 4
-
 
 def picture_input(plan: Plan) -> tuple[str, tuple[int, int, int]]:
     """The input that takes a picture, and its (C, H, W): the first with one or three channels.
@@ -64,25 +62,21 @@ def prepared(model: CaffeModel, image: Any, mean: Any = 0.0, scale: float = 1.0)
 
 def fed_as(channels: int, mean: Any, scale: float) -> str:
     """In words, what a net is given of a picture's file."""
+    words = ["blue first" if channels == 3 else "grey", "0 to 255"]
     if isinstance(mean, str | os.PathLike):
-        subtracted = f", minus {Path(mean).name}"
-    elif np.size(mean) > MOST_CHANNELS:
-        subtracted = ", minus a picture"
-    else:
-        subtracted = f", minus {', '.join(f'{value:g}' for value in np.ravel(mean))}" if np.any(mean) else ""
-    return (
-        ("blue first" if channels == 3 else "grey")
-        + ", 0 to 255"
-        + subtracted
-        + (f", times {scale:g}" if scale != 1 else "")
-    )
+        words.append(f"minus {Path(mean).name}")
+    elif np.size(mean) > channels:
+        words.append("minus a picture")
+    elif np.any(mean):
+        words.append(f"minus {', '.join(f'{value:g}' for value in np.ravel(mean))}")
+    return ", ".join(words) + (f", times {scale:g}" if scale != 1 else "")
 
 
-def suggested(known: Known, channels: int, mean: Any, scale: float) -> bool:
+def suggested(net: Known, channels: int, mean: Any, scale: float) -> bool:
     """Whether a net's publishers may mean the same; of the mean, only whether there is one."""
     some = isinstance(mean, str | os.PathLike) or bool(np.any(mean))
-    wanted = known.mean is None or any(known.mean)
-    return (channels == 1 or known.channels == "BGR") and some == wanted and bool(np.isclose(scale, known.scale))
+    wanted = net.mean is None or any(net.mean)
+    return (channels == 1 or net.channels == "BGR") and some == wanted and bool(np.isclose(scale, net.scale))
 
 
 def pixels(path: str | os.PathLike[str], shape: tuple[int, int, int]) -> np.ndarray:

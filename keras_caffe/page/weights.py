@@ -93,6 +93,7 @@ def _pictures(name: str, array: np.ndarray) -> dict[str, Any]:
             maps = filter_maps(array)[:PICTURES]
             step = max(1, ceil_div(max(maps.shape[1:3]), FILTER))
             picture = tiled(maps[:, ::step, ::step], per_map=False, columns=12)
+            found["colours"] = maps.ndim == 4
         found["picture"], found["size"] = png(picture), list(picture.shape[1::-1])
     return found
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_caffe import losses
+from keras_caffe.errors import LayerError
 from keras_caffe.layers import MultiBoxLoss
 from keras_caffe.ops.multibox import MultiBoxRules
 from tests.layers.ssd_loops import Loop
@@ -99,4 +101,12 @@ def test_value_and_gradients_of_refinedets_layer(seed: int, own: int) -> None:
     images, values = len(bottoms[0]), bottoms[2].shape[-1]
     mine = rng.uniform(0, 1, (images, values // 2)).astype("float32")
     shifts = rng.normal(0, 0.4, (images, values)).astype("float32")
-    check([*bottoms, *[mine, shifts][:own]], rules)
+    bottoms += [mine, shifts][:own]
+    check(bottoms, rules)
+    y_true, y_pred = bottoms.pop(3), bottoms
+    of_keras = losses.MultiBox(**asdict(rules))(y_true, y_pred)
+    np.testing.assert_allclose(of_keras, MultiBoxLoss(**asdict(rules))([*y_pred[:3], y_true, *y_pred[3:]]), rtol=1e-6)
+    mining = replace(rules, nms_threshold=0.5, mining_type="MAX_NEGATIVE", share_location=True)
+    if rules.share_location:
+        with pytest.raises(LayerError, match="mixes up the priors.*Leave nms_param"):
+            losses.MultiBox(**asdict(mining))(y_true, y_pred)

@@ -67,6 +67,14 @@ def test_the_page_of_a_model_and_of_its_files_say_the_same(lenet) -> None:
     assert of_files["conv1"]["where"].endswith("lenet.prototxt:9")
 
 
+def test_filters_in_colours_are_marked(lenet) -> None:
+    """Which colour comes first no file says; the page draws as if it were blue."""
+    coloured = {
+        name: layer["blobs"][0].get("colours") for name, layer in layers(view(load(BLOCKS))).items() if layer["blobs"]
+    }
+    assert coloured["conv1"] and not coloured["mix_a/1x1"] and not layers(view(lenet))["conv1"]["blobs"][0]["colours"]
+
+
 def test_what_a_layer_is_told_of(lenet) -> None:
     conv2 = layers(view(lenet))["conv2"]
     assert conv2["shapes"] == [["conv2", "1 × 50 × 8 × 8", "1 × 8 × 8 × 50"]]
@@ -307,6 +315,7 @@ def test_boxes_of_a_detector_and_why_there_are_none() -> None:
     assert "finds nothing in the array: the highest score is" in said(empty)
     assert "confidence_threshold is 0.5" in said(empty)
     assert "finds nothing" in empty.data["images"][0]["why"][0]
+    assert not {"bars", "picture"} & empty.data["images"][0]["blobs"]["out"].keys()  # Caffe's row of -1 is no finding
     boxes = view(load(detector(0.1)), images=np.zeros((3, 8, 8), "float32")).data["images"][0]["boxes"]
     assert boxes and all(len(box) == 6 for box in boxes)
 

@@ -100,11 +100,8 @@ def _layer_times(model: CaffeModel, sources: Sources, iterations: int) -> Iterat
     timed = layer_times(model, iterations)
     for node in model.net.nodes:
         if node.index in sources.ms:
-            yield (
-                node,
-                fmean(sources.ms[node.index][1:] or [0.0]),
-                0.0,
-            )  # the first batch was read with the data's opening
+            later = sources.ms[node.index][1:]  # the first batch was read with the data's opening
+            yield node, fmean(later or [0.0]), 0.0
         else:
             layer = next(timed)
             yield node, layer.forward, layer.backward or 0.0

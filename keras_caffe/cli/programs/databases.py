@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_caffe.cli.programs.glog import ERROR, log
 from keras_caffe.cli.programs.usage import Values
+from keras_caffe.converters.write import replacing
 from keras_caffe.data import images
 from keras_caffe.data.annotated_set import AnnotatedSet, read_label_map
 from keras_caffe.data.imageset import BY_NAME, KINDS, ImageSet, find_images
@@ -106,7 +107,8 @@ def sizes(values: Values, positional: Sequence[str]) -> int:
         if numbers and image.stem not in numbers:
             raise CaffeError(f"the list of numbers has no {image.stem}", where=values.name_id_file)
         found.append(f"{numbers.get(image.stem, image.stem)} {height} {width}\n")
-    Path(target).write_text("".join(found), errors="surrogateescape")
+    with replacing(target) as temporary:
+        temporary.write_text("".join(found), errors="surrogateescape")
     log(f"Processed {len(found)} files.", "get_image_size.cpp:113")
     return 0
 

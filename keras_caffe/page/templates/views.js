@@ -51,7 +51,7 @@ function layerPanel(place) {
 }
 
 function weightFigure(blob, layer) {
-  return el("figure", {}, el("figcaption", {}, el("b", {}, blob.name), ` ${blob.shape} · ${rates(blob)}`, blob.owner ? ` · shared with ${cut(blob.owner, 80)}` : ""),
+  return el("figure", {}, el("figcaption", {}, el("b", {}, blob.name), ` ${blob.shape} · ${rates(blob)}`, blob.owner ? ` · shared with ${cut(blob.owner, 80)}` : "", blob.colours ? " · coloured as if the picture came blue first" : ""),
     broken(blob), picture(blob, `${layer.name} ${blob.name}`), blob.histogram ? histogram(blob) : null);
 }
 
