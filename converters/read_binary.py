@@ -36,6 +36,8 @@ HAPPYNEARS_NORMALIZE = 214  # the same of normalize_param in happynear's
 HOLE, HOLE_H, HOLE_W = 17, 18, 19
 _CONVOLUTION = proto.ConvolutionParameter.DESCRIPTOR.fields_by_name
 OURS = {HOLE: _CONVOLUTION["hole"].number, HOLE_H: _CONVOLUTION["hole_h"].number, HOLE_W: _CONVOLUTION["hole_w"].number}
+_MULTIBOX = proto.MultiBoxLossParameter.DESCRIPTOR.fields_by_name
+OBJECTNESS = _MULTIBOX["objectness_score"].number  # RefineDet's, where TextBoxes++ has the flag use_polygon
 V1_TYPE = proto.V1LayerParameter.DESCRIPTOR.fields_by_name["type"].number
 DEEPLABS_ACCURACY = 42  # the field that has its seg_accuracy_param, and Caffe loss_param
 # Types in `layers` blocks of DeepLab v1 that Caffe has not, or has under another number.
@@ -106,7 +108,7 @@ def _without_blobs(file: Mapped, fork: str | None) -> bytes:
 def _layer(file: Mapped, layer: Field, message: Any, fork: str | None) -> bytes:
     pieces: list[bytes] = []
     blobs = message.fields_by_name["blobs"].number
-    convolution = message.fields_by_name.get("convolution_param")
+    convolution, multibox = map(message.fields_by_name.get, ("convolution_param", "multibox_loss_param"))
     inner = message.fields_by_name["layer"] if "layer" in message.fields_by_name else None  # V1 holding V0
     for at in fields(file, layer.start, layer.end):
         if at.number == blobs:
@@ -115,6 +117,8 @@ def _layer(file: Mapped, layer: Field, message: Any, fork: str | None) -> bytes:
             continue
         if inner and at.number == inner.number and at.wire_type == DELIMITED:
             pieces.append(_layer(file, at, inner.message_type, fork))
+        elif multibox and at.number == multibox.number and at.wire_type == DELIMITED:
+            pieces.append(_field(at.number, _with_polygon(file, at)))
         elif at.number == DEEPLABS_ACCURACY and _is_accuracy_of_deeplab(file, layer, message):
             pieces.append(_field(message.fields_by_name["seg_accuracy_param"].number, file.bytes(at.start, at.end)))
         elif convolution and at.number == convolution.number and at.wire_type == DELIMITED and fork != "bvlc":
@@ -132,6 +136,17 @@ def _is_accuracy_of_deeplab(file: Mapped, layer: Field, message: Any) -> bool:
 
 def _field(number: int, content: bytes) -> bytes:
     return varint_bytes(number << 3 | DELIMITED) + varint_bytes(len(content)) + content
+
+
+def _with_polygon(file: Mapped, loss: Field) -> bytes:
+    """A MultiBoxLossParameter, with TextBoxes++'s flag under our own number for it."""
+    flag = varint_bytes(_MULTIBOX["use_polygon"].number << 3)
+    return b"".join(
+        flag + file.bytes(at.start, at.end)
+        if (at.number, at.wire_type) == (OBJECTNESS, VARINT)
+        else file.bytes(at.tag, at.end)
+        for at in fields(file, loss.start, loss.end)
+    )
 
 
 def _with_holes(file: Mapped, convolution: Field) -> bytes:

@@ -84,7 +84,7 @@ class ImageSet:
         """The Datum of one image, and the image's (height, width, channels)."""
         data = read_file(self.path(line.name))
         pixels = images.decode(data, images.GRAY if self.gray else images.COLOR)
-        kind = _ending(line.name) if self.encoded == BY_NAME else self.encoded
+        kind = _kind_of_name(line.name) if self.encoded == BY_NAME else self.encoded
         if kind and self._keeps(line.name, kind, data):
             return proto.Datum(data=data, label=line.label, encoded=True), pixels.shape
         pixels = self._resized(pixels)
@@ -114,6 +114,9 @@ class ImageSet:
             factor = np.float32(least) / np.float32(shorter)
         if 0 < most < int(factor * np.float32(longer)):
             factor = np.float32(most) / np.float32(longer)
+        if round(shorter * float(factor)) == 0:
+            received = f"{pixels.shape[0]} x {pixels.shape[1]} pixels"
+            raise DataError("max_dim leaves nothing of an image's shorter side", received=received, fix="Raise it.")
         return pixels if factor == 1 else scale(pixels, float(factor))
 
     def path(self, name: str) -> Path:
@@ -150,8 +153,11 @@ def find_images(source: str | os.PathLike[str]) -> tuple[list[Line], list[str]]:
     return lines, classes
 
 
-def _ending(name: str) -> str:
-    return Path(name).suffix.lower().removeprefix(".")
+def _kind_of_name(name: str) -> str:
+    ending = Path(name).suffix.lower().removeprefix(".")
+    if not ending:
+        raise DataError("the name does not tell how to encode the image", expected=".jpg or .png", received=name)
+    return ending
 
 
 def _kind(data: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -104,9 +105,17 @@ class LoadedNet:
 
     def without_rows(self, runtime: Runtime, fed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the model makes of the runtime's inputs: engines refuse a batch without rows, or give other shapes."""
-        part = self.model if self.outputs is None else self.model.extract(self.outputs)
-        found = part.predict_on_batch({keras_name(b): fed[name] for b, name in self._export(runtime).names.items()})
+        given = {keras_name(blob): fed[name] for blob, name in self._export(runtime).names.items()}
+        for tensor in self._part.inputs:  # what gives a size alone may be missing in the runtime
+            if tensor.name not in {*given, *self._defaults}:
+                given[tensor.name] = np.zeros((0, *tensor.shape[1:]), "float32")
+        found = self._part.predict_on_batch(given)
         return {self.single: found} if self.single is not None else found
+
+    @cached_property
+    def _part(self) -> Any:
+        """The model of what is asked for."""
+        return self.model if self.outputs is None else self.model.extract(self.outputs)
 
     @cached_property
     def _defaults(self) -> dict[str, Shape]:

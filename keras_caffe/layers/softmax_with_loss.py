@@ -65,12 +65,9 @@ class SoftmaxWithLoss(ClassLossLayer):
 
     def check_shapes(self, *shapes: Shape) -> None:
         super().check_shapes(*shapes)
-        if self.class_weighting is not None and len(self.class_weighting) != shapes[0][self.axis]:
-            raise ShapeError(
-                "class_weighting needs one weight for each class",
-                expected=shapes[0][self.axis],
-                received=len(self.class_weighting),
-            )
+        classes, weights = shapes[0][self.axis], self.class_weighting
+        if weights is not None and classes not in (None, len(weights)):
+            raise ShapeError("class_weighting needs one weight for each class", expected=classes, received=len(weights))
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 5 * total_count(bottoms[:1])  # maximum, difference, exp, sum, quotient

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_caffe.errors import NetError
+from keras_caffe.errors import NetError, unreadable
 from keras_caffe.pycaffe import settings
 from keras_caffe.pycaffe.io import Transformer, resize_image
 
@@ -53,15 +53,20 @@ class OlderNames:
             input_: name of an input.
             mean: (K, H, W), or the .npy file that holds it; another size is resized to the input's.
             mode: "elementwise", or "channel" for the mean of each channel.
+
+        Raises:
+            ReadError: the file cannot be read.
         """
-        mean = np.asarray(np.load(mean) if isinstance(mean, str) else mean)
+        try:
+            mean = np.asarray(np.load(mean) if isinstance(mean, str) else mean)
+        except (OSError, ValueError) as error:
+            raise unreadable(mean, error, problem="this is not a .npy file of numbers") from None
         size = self.blobs[input_].shape[2:]
         if mode == "channel":
             mean = mean.mean((1, 2))
         elif mean.ndim == 3 and mean.shape[1:] != tuple(size):
-            low, high = mean.min(), mean.max()
-            resized = resize_image(((mean - low) / (high - low)).transpose(1, 2, 0), size)
-            mean = resized.transpose(2, 0, 1) * (high - low) + low
+            low, span = mean.min(), np.ptp(mean) or 1
+            mean = resize_image(((mean - low) / span).transpose(1, 2, 0), size).transpose(2, 0, 1) * span + low
         self._transformer(input_).set_mean(input_, mean)
 
     def set_raw_scale(self, input_: str, scale: float) -> None:

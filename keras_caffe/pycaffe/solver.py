@@ -58,7 +58,8 @@ class Solver:
         definition = solver_file if read_before else read_solver(solver_file, self.type)
         self.param: Any = definition.param
         self.iter: int = 0
-        self._counted = False  # whether the iter has counted the next update already
+        self._by_hand = False  # whether a script counts iterations, and not the updates
+        self._reached = 0  # the iterations when a script counted last, or `step` or `restore` ended
         self.tell: Callable[[str], None] = say
         self.tells: bool = bool(self.param.display)
         self._losses: deque[float] = deque(maxlen=self.param.average_loss)
@@ -129,6 +130,7 @@ class Solver:
         Raises:
             SolverError: the loss is no number any more; the parameters are those before that iteration.
         """
+        self._by_hand = False
         self.policy.begin()
         self._losses.clear()
         for _ in range(iterations):
@@ -142,6 +144,7 @@ class Solver:
             for _start, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             self.apply_update()
+            self._reached = self.iter
             if self.param.snapshot and self.iter % self.param.snapshot == 0:
                 self.snapshot()
 
@@ -185,16 +188,18 @@ class Solver:
         moved = {str(p): p.bound.blob.to_caffe(step.numpy()) for p, step in zip(self._updated, steps, strict=True)}
         for name, blob in blobs.items():
             blob.diff[...] = moved.get(name, 0)
-        if self._counted:
+        if self._by_hand:
             self._optimizer.iterations.assign(self.iter)
         else:
             self.iter += 1
-        self._counted = False
 
     def increment_iter(self) -> None:
-        """Intel's and Dosovitskiy's: counts an iteration before its `apply_update`, which then counts none."""
-        self.iter += 1
-        self._counted = True
+        """Intel's and Dosovitskiy's, whose `apply_update` counts nothing: begins or ends an iteration of any updates.
+
+        From then on only `step` counts its updates.
+        """
+        self._by_hand = True
+        self.iter = self._reached = self._reached + 1
         self._optimizer.iterations.assign(self.iter)
 
     def _updates(self, gradients: Sequence[Any]) -> list[Any]:
@@ -244,7 +249,8 @@ class Solver:
             ReadError, WeightsError: a file is missing or broken, or belongs to another net or type of solver.
         """
         state = snapshots.restore(self, state_file, self.net.copy_from)
-        self.iter = state.iteration
+        self.iter = self._reached = state.iteration
+        self._by_hand = False
         self._optimizer.iterations.assign(self.iter)
         self.policy.restore(self.iter, state.current_step, **state.plateau)
         self._update = tf.function(self._updates, autograph=False)

@@ -14,6 +14,8 @@ from PIL import Image
 from keras_caffe import proto
 from keras_caffe.cli import main
 from keras_caffe.cli.programs import ABORTED
+from keras_caffe.data.imageset import ImageSet
+from keras_caffe.data.sources.image_data import Line
 from keras_caffe.data.statistics import open_any
 
 LABELS = """item { name: "background" label: 0 } item { name: "dog" label: 12 display_name: "Dog" }
@@ -325,3 +327,11 @@ def test_sizes_of_images(work: Path, capfd: Any) -> None:
         assert main([*program, "wrong.txt", "--name_id_file=ids.txt"]) == ABORTED and not Path("wrong.txt").exists()
         assert said in capfd.readouterr().err.splitlines()[-1]
     assert main(program) == 1
+
+
+def test_an_image_of_which_max_dim_leaves_nothing_is_left_out(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((1, 500, 3), np.uint8)).save(tmp_path / "thin.png")
+    told: list[Exception] = []
+    images = ImageSet([Line("thin.png", 0, "list:1")], tmp_path, sides=(0, 10))
+    assert list(images.records(told.append)) == []
+    assert "leaves nothing of an image's shorter side; received 1 x 500 pixels. Raise it." in str(told[0])

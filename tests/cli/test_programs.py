@@ -241,6 +241,21 @@ def test_databases_and_their_mean(caffe, tmp_path: Path) -> None:
     assert caffe("compute_image_mean")[0] == 1
 
 
+def test_time_looks_for_data_beside_the_prototxt(caffe, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "nets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    name = next(iter((SRC / "list.txt").read_text().splitlines())).rpartition(" ")[0]
+    (tmp_path / "nets" / "list.txt").write_text(f"{name} 3\n")
+    images = f'source: "list.txt" root_folder: "{SRC / "img"}/" batch_size: 2 new_height: 6 new_width: 7'
+    net = tmp_path / "nets" / "net.prototxt"
+    net.write_text(f"""
+    layer {{ name: "images" type: "ImageData" top: "data" top: "label" image_data_param {{ {images} }} }}
+    layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param {{ num_output: 5 }} }}
+    layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}""")
+    code, log, _ = caffe("time", "-model", net, "-iterations", 1)
+    assert code == 0 and "W" not in [level for level, *_ in log]
+
+
 def test_images_that_cannot_be_read_are_left_out(caffe, tmp_path: Path) -> None:
     name = next(iter((SRC / "list.txt").read_text().splitlines())).rpartition(" ")[0]
     (tmp_path / "list.txt").write_text(f"{name} 3\nnowhere.jpg 1\n")
@@ -333,6 +348,12 @@ def test_files_are_stored_as_they_are_where_caffe_does(caffe, tmp_path: Path) ->
     assert kept("--encode_type=jpg") == ["a.jpg", "b.jpeg"]
     assert kept("--encode_type=png", "--gray") == ["c.png"]
     assert kept("--encode_type=png", "--resize_height=9") == []  # not resized, but made anew
+    (tmp_path / "a.jpg").rename(tmp_path / "a")  # nothing tells how to encode this one
+    (tmp_path / "list").write_text("a 0\nc.png 0\n")
+    target = tmp_path / "named"
+    code, log, _ = caffe("convert_imageset", "--encoded", f"{tmp_path}/", tmp_path / "list", target)
+    assert code == 0 and ["does not tell how to encode" in text for level, _, text in log if level == "E"] == [True]
+    assert [bytes(key) for key, _ in open_any(target).items()] == [b"00000001_c.png"]
 
 
 def test_other_files_are_none_of_the_tutorials(caffe, tmp_path: Path) -> None:

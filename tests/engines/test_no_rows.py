@@ -36,3 +36,12 @@ def test_an_engine_of_a_file_refuses_no_rows(name: str, tmp_path: Path) -> None:
     file = keras_caffe.to_onnx(keras_caffe.load(NET), tmp_path / "net.onnx")
     with pytest.raises(ShapeError, match=r"batches of one row or more; received 'x' \(0, 3, 9, 8\)"):
         keras_caffe.engine(file, name, cache=False)(np.zeros((0, 3, 9, 8), "float32"))
+
+
+def test_inputs_that_give_a_size_alone_need_no_value() -> None:
+    crop = 'layer { name: "ref" type: "Input" top: "ref" input_param { shape { dim: [2, 3, 3, 2] } } }'
+    crop += 'layer { name: "crop" type: "Crop" bottom: "pool" bottom: "ref" top: "crop" }'
+    model = keras_caffe.load(NET + crop, data_format="channels_first")
+    fed = {"x": np.zeros((0, 3, 9, 8), "float32"), "ref": np.zeros((0, 3, 3, 2), "float32")}
+    for name in ("openvino", "tensorflow"):
+        assert keras_caffe.engine(model, name, cache=False)(fed).shape == (0, 4, 3, 2)

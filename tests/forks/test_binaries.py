@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import keras_caffe
+from keras_caffe import proto
 from keras_caffe.converters.read_binary import varint_bytes
 from keras_caffe.errors import CaffeError
 from tests.layers.numbers import numbers
@@ -135,6 +136,26 @@ def test_deeplabs_accuracy(tmp_path: Path) -> None:
     file = deeplab(number(17, 2), more=label + old_layer(40, "y", "accuracy", message(2, "label"), ignored))
     model = loaded(tmp_path, file)
     assert model.caffe_layers["accuracy"].ignore_label == (1, 255)
+
+
+@pytest.mark.parametrize(("field", "said"), [(number(24, 1), "use_polygon"), (decimal(24, 0.3), None)])
+def test_textboxes_flag_has_the_number_of_refinedets_score(tmp_path: Path, field: bytes, said: str | None) -> None:
+    sizes = {"loc": (1, 8), "conf": (1, 4), "prior": (1, 2, 8), "truth": (1, 1, 3, 8)}
+    net = proto.NetParameter(layer=[{"name": n, "type": "Input", "top": [n]} for n in sizes])
+    for one in net.layer:
+        one.input_param.shape.add(dim=sizes[one.name])
+    kind = message(1, "loss") + message(2, "MultiBoxLoss") + b"".join(message(3, name) for name in sizes)
+    param = proto.LayerParameter.DESCRIPTOR.fields_by_name["multibox_loss_param"].number
+    file = tmp_path / "net.caffemodel"
+    rules = proto.MultiBoxLossParameter(num_classes=2).SerializeToString()
+    file.write_bytes(net.SerializeToString() + message(100, kind, message(4, "y"), message(param, rules, field)))
+    if said is not None:
+        with pytest.raises(CaffeError, match=said):
+            keras_caffe.load(file)
+    else:
+        model = keras_caffe.load(file)
+        assert model.caffe_layers["loss"].rules.objectness_score == pytest.approx(0.3)
+        assert model.net.fork.name == "refinedet"
 
 
 def test_deeplabs_types(tmp_path: Path) -> None:

@@ -103,6 +103,21 @@ def test_iterations_counted_before_their_update() -> None:
         solver.apply_update()
         np.testing.assert_allclose(before - weights.data, rate, rtol=1e-5)
         assert solver.iter == iteration
-    weights.diff[...] = 1
-    solver.apply_update()
+    for iteration in (3, 4):  # others count behind their updates, of which an iteration may have several
+        for _ in range(2):
+            weights.diff[...] = 1
+            solver.apply_update()
+        solver.increment_iter()
+        assert solver.iter == iteration
+
+
+def test_the_first_iteration_counted_behind_its_updates_is_one() -> None:
+    solver = caffe.SGDSolver("train_net_param {" + NET + '} base_lr: 0.1 lr_policy: "fixed"')
+    for _ in range(2):
+        solver.apply_update()
+    solver.increment_iter()
+    assert solver.iter == 1
+    solver.step(2)
     assert solver.iter == 3
+    solver.increment_iter()
+    assert solver.iter == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from statistics import fmean
 from time import perf_counter
 from typing import Any
@@ -34,7 +35,7 @@ def benchmark(
         options: of `keras_caffe.dataset`, which reads its data.
     """
     yield "Performing Forward", "caffe.cpp:361"
-    sources = Sources(model, options)
+    sources = Sources(model, definition, options)
     yield f"Initial loss: {_loss(model, sources.read()):.6g}", "caffe.cpp:366"
     yield "Performing Backward", "caffe.cpp:367"
     yield "*** Benchmark begins ***", PLACE
@@ -61,10 +62,12 @@ class Sources:
 
     Args:
         model: the net. Where the data of a layer cannot be read, a warning says so, and it takes no time.
+        definition: what it was loaded from; files are looked for beside it, too.
         options: of `keras_caffe.dataset`.
     """
 
-    def __init__(self, model: CaffeModel, options: dict[str, Any]) -> None:
+    def __init__(self, model: CaffeModel, definition: Definition, options: dict[str, Any]) -> None:
+        self._definition = definition
         self._options = {"data_format": model.data_format, "phase": model.net.phase} | options
         nodes = [source.node for source in model.plan.sources.values()]
         self._batches = {node.index: self._open(node.message) for node in nodes if node.type not in FED}
@@ -75,7 +78,7 @@ class Sources:
         for rules in ("include", "exclude"):  # it is there, whatever levels and stages they ask for
             net.layer[0].ClearField(rules)
         try:
-            yield from keras_caffe.dataset(net, **self._options)
+            yield from keras_caffe.dataset(replace(self._definition, message=net, whole=None), **self._options)
         except (CaffeError, OSError) as error:
             log(f"Random numbers are timed in place of the net's data: {error}", "caffe.cpp:361", WARNING)
 

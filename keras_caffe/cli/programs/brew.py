@@ -77,8 +77,9 @@ def time(values: Values) -> None:
         raise CaffeError('phase must be "TRAIN" or "TEST"')
     _tell_device("caffe.cpp:352")
     phase = values.phase or "TRAIN"
-    definition = read_definition(values.model).select(phase, values.level, names(values.stage))
-    model = keras_caffe.load(definition, phase=phase, level=values.level, **_options(values))
+    whole = read_definition(values.model)
+    model = keras_caffe.load(whole, phase=phase, level=values.level, **_options(values))
+    definition = whole.select(phase, values.level, names(values.stage))
     allowed = {"allow_python_imports": values.allow_python_imports}
     for line, place in benchmark(model, definition, values.iterations, allowed):
         log(line, place)

@@ -105,10 +105,11 @@ def sizes(values: Values, positional: Sequence[str]) -> int:
         image = Path(root) / line.name
         height, width = images.decode(read_file(image), images.GRAY).shape[:2]
         if numbers and image.stem not in numbers:
-            raise CaffeError(f"the list of numbers has no {image.stem}", where=values.name_id_file)
+            expected = f"a line `{image.stem} NUMBER`"
+            raise CaffeError(f"the list of numbers has no {image.stem}", where=values.name_id_file, expected=expected)
         found.append(f"{numbers.get(image.stem, image.stem)} {height} {width}\n")
     with replacing(target) as temporary:
-        temporary.write_text("".join(found), errors="surrogateescape")
+        temporary.write_text("".join(found), "utf-8", "surrogateescape")
     log(f"Processed {len(found)} files.", "get_image_size.cpp:113")
     return 0
 
